@@ -1,0 +1,21 @@
+/* UTF-8 text made from bytes that may be anything. Any thread. */
+#ifndef SONDE_BASE_TEXT_H
+#define SONDE_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Length in bytes (1 to 4) of the valid UTF-8 character at `s` (`n` bytes are there), or 0 if it isn't one. Surrogates,
+ * overlong forms and values above U+10FFFF aren't. */
+size_t text_character(const char *s, size_t n);
+
+bool text_is_utf8(const char *s, size_t n);
+
+/* Shortens the zero-terminated `s` to at most `max` bytes, without cutting a UTF-8 character in two. */
+void text_cut(char *s, size_t max);
+
+/* A copy of `n` bytes as valid UTF-8 for display: bytes that aren't become U+FFFD, and control characters (a newline in a
+ * file name, an escape sequence) become U+FFFD too, so that one name stays on one line. Caller frees; NULL: out of memory. */
+char *text_display(const char *s, size_t n);
+
+#endif

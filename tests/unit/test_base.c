@@ -1,0 +1,124 @@
+/* engine/base: text, JSON limits, hashes, errors. */
+#include "engine/base/error.h"
+#include "engine/base/hash.h"
+#include "engine/base/json.h"
+#include "engine/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void text_knows_utf8(void **state) {
+    (void)state;
+    assert_true(text_is_utf8("gr\xc3\xbc\xc3\x9f \xf0\x9f\x8e\xb5", 11));
+    assert_false(text_is_utf8("\xc0\xaf", 2));         /* overlong */
+    assert_false(text_is_utf8("\xed\xa0\x80", 3));     /* surrogate */
+    assert_false(text_is_utf8("\xf4\x90\x80\x80", 4)); /* above U+10FFFF */
+    assert_false(text_is_utf8("\xe2\x82", 2));         /* cut off */
+}
+
+static void text_cut_keeps_characters_whole(void **state) {
+    (void)state;
+    for (size_t max = 0; max <= 12; max++) {
+        char s[] = "a\xc3\xbc\xe2\x82\xac\xf0\x9f\x8e\xb5z";
+        text_cut(s, max);
+        assert_true(strlen(s) <= max);
+        assert_true(text_is_utf8(s, strlen(s)));
+        if (max >= 11) assert_int_equal(strlen(s), 11);
+    }
+    char clipped[] = "ab\xe2\x82"; /* already cut by someone else */
+    text_cut(clipped, 20);
+    assert_string_equal(clipped, "ab");
+}
+
+static void text_display_is_one_clean_line(void **state) {
+    (void)state;
+    char *s = text_display("a\nb\xff\x1b[0m\xc2\x85", 10);
+    assert_non_null(s);
+    assert_string_equal(s, "a\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd[0m\xef\xbf\xbd");
+    free(s);
+}
+
+static cJSON *parse(const char *text, struct error *error) {
+    return json_parse(text, strlen(text), 1000, 4, error);
+}
+
+static void json_limits_hold(void **state) {
+    (void)state;
+    struct error error;
+    cJSON *value = parse(" {\"a\": [1, {\"b\": 2.5}]} ", &error);
+    assert_non_null(value);
+    cJSON_Delete(value);
+    static const char *const bad[] = {"", "{", "[[[[[1]]]]]", "{\"a\":1,\"a\":2}", "1 2", "\"\\u0000\"", "\"\xff\"", "nul",
+                                      "[1,]", "{\"x\":{\"a\":1,\"b\":2,\"a\":3}}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        error.text[0] = '\0';
+        assert_null(parse(bad[i], &error));
+        assert_true(error.text[0] != '\0');
+    }
+    assert_null(json_parse("[1]", 3, 2, 4, &error));
+    value = parse("\"[[[[[[[[ \\\" ]\"", &error); /* brackets in strings don't nest */
+    assert_non_null(value);
+    cJSON_Delete(value);
+}
+
+static void json_members_fall_back(void **state) {
+    (void)state;
+    cJSON *v = parse("{\"n\": 1.5, \"i\": 7, \"s\": \"x\", \"t\": true, \"big\": 1e300}", NULL);
+    assert_non_null(v);
+    assert_int_equal(json_integer(v, "i", -1), 7);
+    assert_int_equal(json_integer(v, "n", -1), -1);
+    assert_int_equal(json_integer(v, "big", -1), -1);
+    assert_int_equal(json_integer(v, "s", -1), -1);
+    assert_true(json_number(v, "n", 0) > 1.4);
+    assert_string_equal(json_string(v, "s", ""), "x");
+    assert_string_equal(json_string(v, "i", "none"), "none");
+    assert_true(json_bool(v, "t", false));
+    assert_null(json_member(NULL, "x"));
+    cJSON_Delete(v);
+}
+
+static void hashes_are_stable_and_streaming(void **state) {
+    (void)state;
+    char one[HASH_TEXT], two[HASH_TEXT];
+    hash_bytes("hello world", 11, one);
+    struct hash *h = hash_new();
+    assert_non_null(h);
+    hash_add(h, "hello", 5);
+    hash_add(h, " world", 6);
+    hash_text(h, two);
+    hash_free(h);
+    assert_string_equal(one, two);
+    assert_true(hash_is_text(one));
+    assert_false(hash_is_text("xyz"));
+    hash_bytes("", 0, one);
+    assert_string_equal(one, "99aa06d3014798d86001c324468d497f"); /* XXH3-128 of nothing, from the xxHash specification */
+}
+
+static void error_sentences_fit(void **state) {
+    (void)state;
+    struct error error;
+    char longer[700];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    assert_false(error_set(&error, "%s", longer));
+    assert_int_equal(strlen(error.text), sizeof error.text - 1);
+    assert_false(error_system(&error, 2, "cannot open %s", "x"));
+    assert_string_equal(error.text, "cannot open x: No such file or directory");
+    assert_int_equal(error.code, 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_knows_utf8),        cmocka_unit_test(text_cut_keeps_characters_whole),
+        cmocka_unit_test(text_display_is_one_clean_line), cmocka_unit_test(json_limits_hold),
+        cmocka_unit_test(json_members_fall_back), cmocka_unit_test(hashes_are_stable_and_streaming),
+        cmocka_unit_test(error_sentences_fit),
+    };
+    return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}
