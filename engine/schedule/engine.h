@@ -1,0 +1,147 @@
+/* The engine: takes paths, leaves results in a catalogue.
+ *
+ *     struct engine_options options;
+ *     engine_options_init(&options);
+ *     options.catalogue = ..., options.worker = ..., options.libraries = ...;
+ *     struct engine *engine = engine_new(&options, &events, user, &error);    opens the catalogue, probes the plugins
+ *     engine_add_path(engine, path, strlen(path));                           any number of files and folders
+ *     engine_run(engine, &error);                                            returns when all of it is done
+ *     engine_free(engine);
+ *
+ * It decodes nothing and loads no plugin: worker processes do (schema/protocol.md). What was queued but not finished stays
+ * queued in the catalogue; a later engine_run takes it up again.
+ *
+ * All functions, and all events, belong to the one thread that called engine_new; engine_stop alone may be called from any
+ * thread and from a signal handler. One engine per catalogue at a time (the catalogue's lock sees to that). */
+#ifndef SONDE_SCHEDULE_ENGINE_H
+#define SONDE_SCHEDULE_ENGINE_H
+
+#include "engine/base/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct engine;
+struct registry;
+struct uv_loop_s;
+
+/* One plugin library. */
+struct engine_library {
+    const char *path;      /* absolute, a .so */
+    const char *resources; /* its resource folder, absolute; NULL: none */
+    bool third_party;      /* gets a process of its own; bundled ones share one */
+};
+
+/* Seconds that a worker may take before it is killed. Those about audio grow with the audio's length. */
+struct engine_deadlines {
+    double open;               /* stat and open of a file, which may hang on a dead share; 10 */
+    double hello;              /* from spawn to hello; 10 */
+    double load;               /* from hello to ready; 60 */
+    double identify;           /* from scan to identified, plus 1 s for every 4 MiB of file; 20 */
+    double decode;             /* between two signs of life of a decoder at work; 60 */
+    double analyse;            /* a region, with all plugins of a run ... */
+    double analyse_per_second; /* ... and for each second of its audio; 30 + 2/s */
+};
+
+/* Every pointer must stay valid until engine_new returns; it copies what it keeps. */
+struct engine_options {
+    const char *catalogue;                   /* path of the database; made when it isn't there */
+    const char *worker;                      /* path of sonde-worker */
+    const struct engine_library *libraries;
+    size_t libraries_count;
+    const char *const *only;                 /* plugin ids to run (and what they need); NULL: all enabled */
+    size_t only_count;
+    const char *const *disabled;             /* plugin ids never to run */
+    size_t disabled_count;
+    const char *params_json;                 /* {plugin id: {parameter id: value}}; NULL: defaults */
+    const char *segment_json;                /* the segmenter's parameters, an object; NULL: defaults */
+    bool force;                              /* analyse again what has results already */
+    bool retry;                              /* forget strikes against the files named, and try failed ones again */
+    unsigned jobs;                           /* analysers at once per plugin group; 0: one a processor */
+    uint64_t byte_budget;                    /* bytes of PCM between the processes, at most; 96 MiB */
+    uint64_t memory_limit;                   /* private memory of one worker, bytes; 1 GiB */
+    unsigned recycle_regions;                /* a worker is replaced after so many jobs; 20,000 */
+    struct engine_deadlines deadlines;
+    const char *profile;                     /* "full", "sanitizer" or "none" (refused for third-party plugins) */
+    int landlock_abi_max;                    /* for tests; 0: the best there is */
+    bool allow_weak_sandbox;                 /* run third-party plugins although a sandbox layer is missing */
+    const char *runtime_dir;                 /* where the sockets' folder is made; NULL: $XDG_RUNTIME_DIR, else /tmp */
+    bool resume;                             /* also take what earlier runs left queued in the catalogue; true */
+};
+
+/* What happened to a file. `status` and `reason` as in schema/outcomes.md. */
+struct engine_file {
+    const char *path;        /* bytes as the system has them, zero-terminated */
+    const char *display;     /* the same as UTF-8 on one line */
+    const char *status;      /* "done", "empty", "failed", "missing", "queued" (stopped before its end) */
+    const char *reason;      /* a sentence, or NULL */
+    double duration;         /* s; 0 when unknown */
+    uint32_t regions;
+    uint32_t results_failed; /* (region, plugin) pairs that did not end in ok, empty, unsupported or skipped */
+    bool known;              /* nothing was to be done: content and results were there */
+};
+
+/* Never goes backwards, except that totals may grow while folders are being walked. */
+struct engine_progress {
+    uint64_t files_total, files_done, files_failed, files_known;
+    double audio_total, audio_done; /* s of audio known so far to need analysis, and analysed */
+    uint64_t regions_done;
+    uint64_t results_failed;
+    uint64_t incidents;
+    bool counting; /* folders are still being walked: totals will grow */
+};
+
+/* A worker died, or was killed. */
+struct engine_incident {
+    const char *plugin;  /* NULL: the decoder, or unattributed */
+    const char *outcome; /* crashed, timeout, memory, violation, failed */
+    const char *phase;   /* load, init, create, begin, process, finish, abandon, destroy, decode ... */
+    const char *reason;  /* one sentence */
+    const char *path;    /* of the file, display form; NULL outside a job */
+    bool strike;         /* it counts against the plugin */
+};
+
+/* Any of them may be NULL. Strings are valid during the call. None may call engine_free. */
+struct engine_events {
+    void (*file_started)(void *user, const char *display);
+    void (*file_finished)(void *user, const struct engine_file *file);
+    void (*progress)(void *user, const struct engine_progress *progress); /* after each change, at most 10 a second */
+    void (*incident)(void *user, const struct engine_incident *incident);
+    void (*plugin_problem)(void *user, const char *plugin_or_library, const char *sentence);
+    void (*warning)(void *user, const char *sentence);
+};
+
+void engine_options_init(struct engine_options *options);
+
+/* Opens the catalogue (taking its lock), starts a probe worker and learns what the libraries hold. A library that can't be
+ * loaded is a plugin_problem, not an error; no usable plugin at all is an error. NULL with the reason otherwise. */
+struct engine *engine_new(const struct engine_options *options, const struct engine_events *events, void *user,
+                          struct error *error);
+
+/* Adds a file, or all files below a folder; symbolic links to folders are not followed inside it, so loops end. Below a
+ * folder, hidden names and those whose extension says that they are something else (pictures, text, archives ...) are
+ * left out; whatever is named here is tried. `path` is `n` bytes without a zero; relative ones are made absolute. The work
+ * is done inside engine_run; may also be called during it. False: out of memory. */
+bool engine_add_path(struct engine *engine, const char *path, size_t n);
+
+/* Runs until everything is done or engine_stop is called: everything finished is then stored. False when it could not go on
+ * (catalogue damaged, workers can't be started at all): the sentence says why. Files that fail are no error here. */
+bool engine_run(struct engine *engine, struct error *error);
+
+/* Ends engine_run soon: jobs in flight are dropped, their files stay queued. Async-signal-safe, any thread. */
+void engine_stop(struct engine *engine);
+
+/* The plugin table (engine/schedule/registry.h), owned by the engine. */
+const struct registry *engine_registry(const struct engine *engine);
+
+/* The final counts, also during a run. */
+void engine_progress(const struct engine *engine, struct engine_progress *out);
+
+/* The loop that engine_run runs, for handles of the caller's own (unreferenced ones don't keep engine_run going). */
+struct uv_loop_s *engine_loop(struct engine *engine);
+
+/* Ends all workers, closes the catalogue. NULL is fine. */
+void engine_free(struct engine *engine);
+
+#endif
