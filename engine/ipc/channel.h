@@ -1,0 +1,49 @@
+/* The engine's end of its conversation with one worker: an NNG pair1 socket and an ipc:// listener of its own.
+ *
+ * One channel serves one life of one worker. A shared listener would not do: with NNG 1.5.2 a peer that dies during the
+ * handshake makes the listener deaf to all later peers (nanomsg/nng#1518); and a fresh channel costs 0.1 ms.
+ *
+ * Loop thread only. NNG's threads never reach the callbacks below: they fill a bounded queue and wake the loop. */
+#ifndef SONDE_IPC_CHANNEL_H
+#define SONDE_IPC_CHANNEL_H
+
+#include "engine/base/error.h"
+
+#include <cjson/cJSON.h>
+#include <sys/types.h>
+#include <uv.h>
+
+struct channel;
+
+/* One of:
+ * - `message` is set: a message has come, which now belongs to the receiver (cJSON_Delete).
+ * - `message` is NULL, problem->code EPROTO: what came was no message. Nothing more will be delivered: kill the worker.
+ * - `message` is NULL, problem->code EPIPE: the connection is gone. Everything sent before has been delivered. Mostly the
+ *   worker is dead or dying and its exit callback follows; if it doesn't within a moment, kill it: it has closed its
+ *   socket, or has sent more than a message may hold.
+ * channel_close may be called from inside. */
+typedef void (*channel_fn)(void *context, cJSON *message, const struct error *problem);
+
+/* Opens a channel listening at FOLDER/NAME (the folder is private to the engine: engine/ipc/run_folder.h). */
+struct channel *channel_open(uv_loop_t *loop, const char *folder, const char *name, channel_fn on_event, void *context,
+                             struct error *error);
+
+/* What to tell the worker: "ipc://FOLDER/NAME". Valid until channel_close. */
+const char *channel_url(const struct channel *channel);
+
+/* Only process `pid` may talk here: call it right after spawning, before the loop runs again. Whatever other processes
+ * have said or will say is thrown away. Until it is called nothing is delivered. */
+void channel_expect(struct channel *channel, pid_t pid);
+
+/* Sends a message, which stays the caller's. Never blocks; messages sent before the worker has dialled wait for it.
+ * `error->code` is EAGAIN when 16 messages wait already: the worker isn't listening, or too much was sent at once. */
+bool channel_send(struct channel *channel, const cJSON *message, struct error *error);
+
+/* Closes the listener and opens it again at the same place: cures a listener that has gone deaf, without losing the
+ * worker that is connected. */
+bool channel_listen_again(struct channel *channel, struct error *error);
+
+/* Closes at once; memory goes when the loop has turned. No callback comes after this. NULL is fine. */
+void channel_close(struct channel *channel);
+
+#endif

@@ -1,0 +1,25 @@
+/* The worker's end of its conversation with the engine (engine/ipc/channel.h is the other). One thread. */
+#ifndef SONDE_IPC_LINE_H
+#define SONDE_IPC_LINE_H
+
+#include "engine/base/error.h"
+
+#include <cjson/cJSON.h>
+
+struct line;
+
+/* Opens the socket, which starts NNG's threads, and dials. Waits until the engine answers or refuses. */
+struct line *line_dial(const char *url, struct error *error);
+
+/* Waits up to `timeout_ms` (-1: for ever) for the next message; the caller frees it with cJSON_Delete. NULL:
+ * `error->code` is ETIMEDOUT, EPIPE when the engine has closed the connection, EPROTO when what came was no message. */
+cJSON *line_receive(struct line *line, int timeout_ms, struct error *error);
+
+/* Sends a message, which stays the caller's. `error->code` is EPIPE when the engine is gone, EMSGSIZE when the message is
+ * longer than a worker may send. */
+bool line_send(struct line *line, const cJSON *message, struct error *error);
+
+/* Gives what was sent a moment to leave, then closes. NULL is fine. */
+void line_close(struct line *line);
+
+#endif

@@ -1,0 +1,72 @@
+#include "engine/ipc/run_folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PREFIX "sonde-run-"
+
+static void remove_folder(const char *path) {
+    DIR *dir = opendir(path);
+    if (!dir) return;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(dirfd(dir), entry->d_name, 0); /* sockets and the lock; a folder in it isn't ours and stays */
+    closedir(dir);
+    rmdir(path);
+}
+
+/* A folder is left over when it is ours, nobody holds its lock, and it isn't just being made. */
+static void sweep(const char *base) {
+    DIR *dir = opendir(base);
+    if (!dir) return;
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) != 0) continue;
+        char path[512], lock[600];
+        struct stat st;
+        int n = snprintf(path, sizeof path, "%s/%s", base, entry->d_name);
+        if (n < 0 || (size_t)n >= sizeof path || lstat(path, &st) != 0) continue;
+        if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) continue;
+        snprintf(lock, sizeof lock, "%s/lock", path);
+        int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0) continue;
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) remove_folder(path);
+        close(fd);
+    }
+    closedir(dir);
+}
+
+static bool make_below(const char *base, struct run_folder *folder, struct error *error) {
+    int n = snprintf(folder->path, sizeof folder->path, "%s/" PREFIX "XXXXXX", base);
+    if (n < 0 || (size_t)n >= sizeof folder->path) return error_set(error, "the path %s is too long for sockets", base);
+    sweep(base);
+    if (!mkdtemp(folder->path)) return error_system(error, errno, "cannot create a folder in %s", base);
+    char lock[80];
+    snprintf(lock, sizeof lock, "%s/lock", folder->path);
+    folder->lock = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (folder->lock >= 0 && flock(folder->lock, LOCK_EX | LOCK_NB) == 0) return true;
+    error_system(error, errno, "cannot lock %s", lock);
+    run_folder_close(folder);
+    return false;
+}
+
+bool run_folder_open(struct run_folder *folder, struct error *error) {
+    folder->path[0] = '\0';
+    folder->lock = -1;
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    if (base && base[0] == '/' && make_below(base, folder, NULL)) return true;
+    return make_below("/tmp", folder, error);
+}
+
+void run_folder_close(struct run_folder *folder) {
+    if (folder->path[0] != '\0') remove_folder(folder->path);
+    if (folder->lock >= 0) close(folder->lock);
+    folder->path[0] = '\0';
+    folder->lock = -1;
+}
