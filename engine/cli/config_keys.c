@@ -1,0 +1,50 @@
+/* The table of configuration keys. */
+#include "engine/cli/config.h"
+
+static const struct config_key keys[] = {
+    {"catalogue.path", CONFIG_TEXT, "", 0, 0, "",
+     "The catalogue file. Unset: $XDG_DATA_HOME/sonde/catalogue.db, or ~/.local/share/sonde/catalogue.db."},
+
+    {"engine.jobs", CONFIG_INTEGER, "0", 0, 256, "",
+     "Analyser processes at work at once. 0: one for each processor that sonde may use."},
+    {"engine.pcm_budget", CONFIG_INTEGER, "96", 24, 4096, "MiB",
+     "Decoded audio held in memory at once, over all files. More of it saves decoding a file twice when it is longer than "
+     "this holds (4 minutes of CD audio in 96 MiB); memory as a whole stays under 400 MB with the default."},
+    {"engine.open_deadline", CONFIG_NUMBER, "20", 1, 3600, "s",
+     "How long opening a file may take. A share that hangs longer fails the file, not the run."},
+    {"engine.decode_deadline", CONFIG_NUMBER, "60", 5, 86400, "s",
+     "How long a decoder may go without a word before it is ended. It reports all the while it gets on."},
+    {"engine.analyse_deadline", CONFIG_NUMBER, "60", 5, 86400, "s",
+     "How long the plugins of one group may take over a region, to which twice the region's length is added."},
+
+    {"segment.min_silence", CONFIG_NUMBER, "", 0.05, 60, "s",
+     "The shortest silence that separates two regions. Unset: the segmenter's own default (schema/protocol.md)."},
+    {"segment.min_region", CONFIG_NUMBER, "", 0.01, 60, "s", "The shortest sound that counts as a region."},
+    {"segment.padding", CONFIG_NUMBER, "", 0, 10, "s", "Kept before and after the sound of each region."},
+    {"segment.threshold", CONFIG_NUMBER, "", -120, 0, "dBFS",
+     "A fixed silence threshold. Unset: it follows the recording's own noise floor."},
+    {"segment.max_region", CONFIG_NUMBER, "", 10, 600, "s",
+     "Longer regions are cut at their quietest point, into parts."},
+
+    {"worker.memory_limit", CONFIG_INTEGER, "1024", 128, 65536, "MiB",
+     "Private memory that one worker may take (RLIMIT_DATA). The bundled plugins stay far below it."},
+    {"worker.cpu_limit", CONFIG_INTEGER, "3600", 60, 1000000, "s",
+     "Processor time in the life of one worker: a last resort behind the deadlines. Workers are recycled long before."},
+    {"worker.path", CONFIG_TEXT, "", 0, 0, "", "The worker program. Unset: sonde-worker beside the sonde program, or "
+     "where it was installed."},
+
+    {"plugins.bundled", CONFIG_TEXT, "", 0, 0, "",
+     "Folder of the bundled plugins. Unset: beside the sonde program, or where they were installed."},
+    {"plugins.path", CONFIG_TEXT, "", 0, 0, "",
+     "Folders with plugins of others, separated by colons; also $SONDE_PLUGIN_PATH and ~/.local/lib/sonde."},
+    {"plugins.disabled", CONFIG_TEXT, "", 0, 0, "", "Ids of plugins not to run, separated by spaces."},
+    {"plugins.isolation", CONFIG_TEXT, "plugin", 0, 0, "",
+     "What shares a process among plugins of others: plugin (each its own, the default: one crash costs one result), vendor, "
+     "or shared."},
+
+    {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
+};
+
+const struct config_key *config_keys(void) {
+    return keys;
+}
