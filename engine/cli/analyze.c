@@ -1,0 +1,249 @@
+/* sonde analyze: runs the engine over files and folders. */
+#include "engine/cli/commands.h"
+#include "engine/cli/config.h"
+#include "engine/cli/places.h"
+#include "engine/cli/progress.h"
+
+#include <cjson/cJSON.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+const char analyze_help[] =
+    "usage: sonde analyze [options] PATH...\n\n"
+    "Analyses audio files, and all files below folders, and keeps the results in the catalogue. What is there already and\n"
+    "hasn't changed costs nothing; what an earlier run left unfinished is finished too.\n\n"
+    "  --only ID[,ID...]       run only these plugins (and those that they need)\n"
+    "  --force                 analyse again what has results already\n"
+    "  --retry                 try again what failed or was quarantined before\n"
+    "  --jobs N                analyser processes at once (default: one for each processor)\n"
+    "  --progress STYLE        bar, lines, json or none (default: bar on a terminal, else lines)\n"
+    "  --allow-weak-sandbox    run plugins of others although this system lacks a layer of the sandbox (sonde doctor)\n"
+    "  --no-sandbox            for developers: no sandbox at all; refused for plugins of others\n\n"
+    "Ctrl-C stops cleanly; the next run goes on. A second Ctrl-C stops at once, and loses nothing either.\n"
+    "Exit codes: 0 all well, 1 some files failed (the summary names them), 2 wrong usage, 3 cannot run.\n\n"
+    "  sonde analyze ~/Sounds\n"
+    "  sonde analyze --only key,features take1.wav take2.flac\n"
+    "  sonde analyze --progress json /srv/archive > progress.jsonl\n";
+
+struct request {
+    const char *only[64];
+    size_t only_count;
+    bool force, retry, weak, no_sandbox;
+    long jobs;
+    enum progress_style style;
+};
+
+/* A list with commas in place: splits it and adds its parts. */
+static bool add_only(struct request *request, char *list) {
+    char *rest = NULL;
+    for (char *id = strtok_r(list, ", ", &rest); id; id = strtok_r(NULL, ", ", &rest)) {
+        if (request->only_count == 64) return false;
+        request->only[request->only_count++] = id;
+    }
+    return true;
+}
+
+static bool parse_style(const char *name, enum progress_style *style) {
+    static const char *const names[] = {"bar", "lines", "json", "none"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(name, names[i]) != 0) continue;
+        *style = (enum progress_style)i;
+        return true;
+    }
+    return false;
+}
+
+/* CLI_OK, or the exit code after a complaint. */
+static int parse(int argc, char **argv, struct request *request) {
+    enum { ONLY = 1, FORCE, RETRY, JOBS, PROGRESS, WEAK, NO_SANDBOX };
+    static const struct option options[] = {{"only", required_argument, NULL, ONLY},
+                                            {"force", no_argument, NULL, FORCE},
+                                            {"retry", no_argument, NULL, RETRY},
+                                            {"jobs", required_argument, NULL, JOBS},
+                                            {"progress", required_argument, NULL, PROGRESS},
+                                            {"allow-weak-sandbox", no_argument, NULL, WEAK},
+                                            {"no-sandbox", no_argument, NULL, NO_SANDBOX},
+                                            {NULL, 0, NULL, 0}};
+    request->style = isatty(STDERR_FILENO) == 1 ? PROGRESS_BAR : PROGRESS_LINES;
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        char *end = NULL;
+        switch (c) {
+        case ONLY:
+            if (!add_only(request, optarg)) return cli_usage("analyze", "--only names more than 64 plugins");
+            break;
+        case FORCE: request->force = true; break;
+        case RETRY: request->retry = true; break;
+        case WEAK: request->weak = true; break;
+        case NO_SANDBOX: request->no_sandbox = true; break;
+        case JOBS:
+            request->jobs = strtol(optarg, &end, 10);
+            if (end == optarg || *end || request->jobs < 1 || request->jobs > 256)
+                return cli_usage("analyze", "--jobs %s: should be from 1 to 256", optarg);
+            break;
+        case PROGRESS:
+            if (!parse_style(optarg, &request->style))
+                return cli_usage("analyze", "--progress %s: should be bar, lines, json or none", optarg);
+            break;
+        default: return cli_usage("analyze", "%s: no such option, or its value is missing", argv[optind - 1]);
+        }
+    }
+    if (optind == argc) return cli_usage("analyze", "name at least one file or folder");
+    return CLI_OK;
+}
+
+/* {plugin: {key: value}} of what the configuration sets; NULL: nothing is set, or (with *ok false) out of memory. */
+static char *params_json(const struct config *config, bool *ok) {
+    const char *plugin, *key, *value;
+    *ok = true;
+    if (!config_plugin_param(config, 0, &plugin, &key, &value)) return NULL;
+    cJSON *all = cJSON_CreateObject();
+    *ok = all != NULL;
+    for (size_t i = 0; *ok && config_plugin_param(config, i, &plugin, &key, &value); i++) {
+        cJSON *one = cJSON_GetObjectItemCaseSensitive(all, plugin);
+        if (!one) one = cJSON_AddObjectToObject(all, plugin);
+        char *end = NULL;
+        double number = strtod(value, &end);
+        if (end != value && *end == '\0')
+            *ok = one && cJSON_AddNumberToObject(one, key, number);
+        else
+            *ok = one && cJSON_AddStringToObject(one, key, value);
+    }
+    char *text = *ok ? cJSON_PrintUnformatted(all) : NULL;
+    cJSON_Delete(all);
+    if (!text) *ok = false;
+    return text;
+}
+
+/* The segmenter's parameters that are set, as an object, or NULL as above. */
+static char *segment_json(const struct config *config, bool *ok) {
+    cJSON *object = cJSON_CreateObject();
+    *ok = object != NULL;
+    for (const struct config_key *key = config_keys(); *ok && key->name; key++) {
+        if (strncmp(key->name, "segment.", 8) != 0 || config_text(config, key->name)[0] == '\0') continue;
+        *ok = cJSON_AddNumberToObject(object, key->name + 8, config_number(config, key->name)) != NULL;
+    }
+    char *text = *ok && object->child ? cJSON_PrintUnformatted(object) : NULL;
+    if (*ok && object->child && !text) *ok = false;
+    cJSON_Delete(object);
+    return text;
+}
+
+/* Words of the configuration's list, in place. */
+static size_t split_words(char *list, const char **words, size_t room) {
+    size_t n = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(list, ", ", &rest); word && n < room; word = strtok_r(NULL, ", ", &rest)) words[n++] = word;
+    return n;
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    (void)number;
+    bool *stopped = ((void **)handle->data)[1];
+    if (*stopped) _exit(CLI_SOME_FAILED); /* asked twice: the catalogue is sound whenever we die */
+    *stopped = true;
+    engine_stop(((void **)handle->data)[0]);
+}
+
+static int run(struct engine *engine, int argc, char **argv, struct progress *progress) {
+    for (int i = optind; i < argc; i++) {
+        if (!engine_add_path(engine, argv[i], strlen(argv[i]))) {
+            cli_complain("out of memory");
+            return CLI_CANNOT_RUN;
+        }
+    }
+    bool stopped = false;
+    void *context[2] = {engine, &stopped};
+    uv_signal_t signals[2];
+    static const int numbers[2] = {SIGINT, SIGTERM};
+    for (int i = 0; i < 2; i++) {
+        if (uv_signal_init(engine_loop(engine), &signals[i]) != 0) return CLI_CANNOT_RUN;
+        signals[i].data = context;
+        uv_unref((uv_handle_t *)&signals[i]);
+        (void)uv_signal_start(&signals[i], on_signal, numbers[i]);
+    }
+    struct error error = {0};
+    bool ok = engine_run(engine, &error);
+    for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&signals[i], NULL);
+    uv_run(engine_loop(engine), UV_RUN_NOWAIT);
+    struct engine_progress final;
+    engine_progress(engine, &final);
+    uint64_t failed = progress_finish(progress, &final, stopped);
+    if (!ok) {
+        cli_complain("%s", error.text);
+        return CLI_CANNOT_RUN;
+    }
+    return failed || stopped ? CLI_SOME_FAILED : CLI_OK;
+}
+
+static int analyze_with(int argc, char **argv, const struct cli *cli, const struct request *request,
+                        struct engine_options *options) {
+    struct error error = {0};
+    struct places_plugins plugins;
+    char *worker = places_worker(cli->config, &error);
+    if (!worker || !places_find_plugins(cli->config, &plugins, &error)) {
+        cli_complain("%s", error.text);
+        free(worker);
+        return CLI_CANNOT_RUN;
+    }
+    options->worker = worker;
+    options->libraries = plugins.libraries;
+    options->libraries_count = plugins.count;
+    int code = CLI_CANNOT_RUN;
+    struct progress *progress = progress_new(request->style, cli->width, cli->colour);
+    struct engine *engine = progress ? engine_new(options, progress_events(), progress, &error) : NULL;
+    if (engine)
+        code = run(engine, argc, argv, progress);
+    else
+        cli_complain("%s", progress ? error.text : "out of memory");
+    engine_free(engine);
+    progress_free(progress);
+    places_free_plugins(&plugins);
+    free(worker);
+    return code;
+}
+
+int analyze_command(int argc, char **argv, const struct cli *cli) {
+    struct request request = {0};
+    int code = parse(argc, argv, &request);
+    if (code != CLI_OK) return code;
+    const struct config *config = cli->config;
+    bool params_ok, segment_ok;
+    char *params = params_json(config, &params_ok), *segment = segment_json(config, &segment_ok);
+    char *disabled = strdup(config_text(config, "plugins.disabled"));
+    if (params_ok && segment_ok && disabled) {
+        const char *words[64];
+        struct engine_options options;
+        engine_options_init(&options);
+        options.catalogue = cli->catalogue;
+        options.only = request.only_count ? request.only : NULL;
+        options.only_count = request.only_count;
+        options.disabled = words;
+        options.disabled_count = split_words(disabled, words, 64);
+        options.params_json = params;
+        options.segment_json = segment;
+        options.force = request.force;
+        options.retry = request.retry;
+        options.jobs = (unsigned)(request.jobs ? request.jobs : config_integer(config, "engine.jobs"));
+        options.byte_budget = (uint64_t)config_integer(config, "engine.pcm_budget") << 20;
+        options.memory_limit = (uint64_t)config_integer(config, "worker.memory_limit") << 20;
+        options.deadlines.open = config_number(config, "engine.open_deadline");
+        options.deadlines.decode = config_number(config, "engine.decode_deadline");
+        options.deadlines.analyse = config_number(config, "engine.analyse_deadline");
+        options.allow_weak_sandbox = request.weak;
+        if (request.no_sandbox) options.profile = "none";
+        code = analyze_with(argc, argv, cli, &request, &options);
+    } else {
+        cli_complain("out of memory");
+        code = CLI_CANNOT_RUN;
+    }
+    free(params);
+    free(segment);
+    free(disabled);
+    return code;
+}

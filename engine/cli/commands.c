@@ -1,0 +1,35 @@
+/* The table of commands. */
+#include "engine/cli/commands.h"
+
+#include "engine/cli/config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command commands[] = {
+    {"analyze", "analyse files and folders, keep the results in the catalogue", analyze_help, analyze_command},
+    {"config", "print the effective configuration, and where each value came from", config_help, config_command},
+    {NULL, NULL, NULL, NULL},
+};
+
+const struct command *cli_commands(void) {
+    return commands;
+}
+
+const struct command *cli_find_command(const char *name) {
+    for (const struct command *c = commands; c->name; c++)
+        if (strcmp(c->name, name) == 0) return c;
+    return NULL;
+}
+
+const char config_help[] =
+    "usage: sonde config\n\n"
+    "Prints every key of the configuration with its meaning, its value, and where that came from: the default, the file,\n"
+    "or the command line. The output is itself a configuration file:\n\n"
+    "  sonde config > ~/.config/sonde/sonde.ini\n";
+
+int config_command(int argc, char **argv, const struct cli *cli) {
+    if (argc > 1) return cli_usage("config", "%s: takes nothing", argv[1]);
+    config_print(cli->config, stdout);
+    return CLI_OK;
+}

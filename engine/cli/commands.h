@@ -1,0 +1,13 @@
+/* The commands of sonde. Each is in a file of its name, with the text of its help. */
+#ifndef SONDE_CLI_COMMANDS_H
+#define SONDE_CLI_COMMANDS_H
+
+#include "engine/cli/cli.h"
+
+extern const char analyze_help[];
+int analyze_command(int argc, char **argv, const struct cli *cli);
+
+extern const char config_help[];
+int config_command(int argc, char **argv, const struct cli *cli);
+
+#endif

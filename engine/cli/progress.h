@@ -1,0 +1,29 @@
+/* How a run shows what it does: a line that moves on a terminal, plain lines elsewhere, or JSON for programs.
+ * One thread. Everything goes to standard error but JSON, which goes to standard output. */
+#ifndef SONDE_CLI_PROGRESS_H
+#define SONDE_CLI_PROGRESS_H
+
+#include "engine/schedule/engine.h"
+
+enum progress_style {
+    PROGRESS_BAR,   /* one line, redrawn */
+    PROGRESS_LINES, /* a line every 10 s, one for each failure */
+    PROGRESS_JSON,  /* one object a line, for every file and every 0.5 s (schema/progress.md) */
+    PROGRESS_QUIET,
+};
+
+struct progress;
+
+/* NULL: out of memory. */
+struct progress *progress_new(enum progress_style style, int width, bool colour);
+
+/* The events to give to engine_new, with the progress as their user. */
+const struct engine_events *progress_events(void);
+
+/* The end: clears the line and prints the summary, which names every failure. `stopped`: by Ctrl-C. Returns the number
+ * of files that failed. */
+uint64_t progress_finish(struct progress *progress, const struct engine_progress *final, bool stopped);
+
+void progress_free(struct progress *progress);
+
+#endif
