@@ -1,0 +1,136 @@
+/* engine/cli/config: defaults, the file, the command line, and what is refused. */
+#include "engine/cli/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* A configuration file with this text; its path is written into `path`. */
+static void write_file(char path[64], const char *text) {
+    strcpy(path, "/tmp/sonde-config-XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static struct config *load(const char *text, struct error *error) {
+    char path[64];
+    write_file(path, text);
+    struct config *config = config_load(path, error);
+    unlink(path);
+    return config;
+}
+
+static void defaults_hold_and_fit_their_ranges(void **state) {
+    (void)state;
+    struct config *config = load("", NULL);
+    assert_non_null(config);
+    assert_int_equal(config_integer(config, "engine.pcm_budget"), 96);
+    for (const struct config_key *key = config_keys(); key->name; key++) {
+        struct error error = {0};
+        assert_true(strlen(key->text) > 10);
+        assert_true(config_set(config, key->name, config_text(config, key->name), "test", &error));
+    }
+    config_free(config);
+}
+
+static void later_words_win(void **state) {
+    (void)state;
+    struct config *config = load("[engine]\njobs = 3\n[plugin:key]\ntuning = 442\n", NULL);
+    assert_non_null(config);
+    assert_int_equal(config_integer(config, "engine.jobs"), 3);
+    assert_true(config_set(config, "engine.jobs", "5", "command line", NULL));
+    assert_int_equal(config_integer(config, "engine.jobs"), 5);
+    assert_true(config_set(config, "key:tuning", "443", "command line", NULL));
+    const char *plugin, *key, *value;
+    assert_true(config_plugin_param(config, 0, &plugin, &key, &value));
+    assert_string_equal(plugin, "key");
+    assert_string_equal(key, "tuning");
+    assert_string_equal(value, "443");
+    assert_false(config_plugin_param(config, 1, &plugin, &key, &value));
+    config_free(config);
+}
+
+static void mistakes_are_named_with_file_and_line(void **state) {
+    (void)state;
+    static const char *const bad[][2] = {
+        {"[engine]\njobz = 3\n", "jobz"},
+        {"[engine]\njobs = many\n", "number"},
+        {"[engine]\njobs = 2.5\n", "whole"},
+        {"[engine]\n\njobs = 100000\n", "line 3"},
+        {"[segment]\nmin_silence = nan\n", "number"},
+        {"engine\n", "line 1"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct error error = {0};
+        assert_null(load(bad[i][0], &error));
+        assert_non_null(strstr(error.text, bad[i][1]));
+    }
+    struct error error = {0};
+    assert_null(config_load("/nonexistent/sonde.ini", &error));
+    assert_non_null(strstr(error.text, "/nonexistent/sonde.ini"));
+}
+
+static void what_is_printed_can_be_read_again(void **state) {
+    (void)state;
+    struct config *config = load("[engine]\njobs = 3\n[segment]\npadding = 0.25\n[plugin:key]\ntuning = 442\n", NULL);
+    assert_non_null(config);
+    char *first = NULL, *second = NULL;
+    size_t first_size, second_size;
+    FILE *stream = open_memstream(&first, &first_size);
+    assert_non_null(stream);
+    config_print(config, stream);
+    fclose(stream);
+    assert_non_null(strstr(first, "jobs = 3"));
+    assert_non_null(strstr(first, "# from: default"));
+    struct error error = {0};
+    struct config *again = load(first, &error);
+    assert_non_null(again);
+    assert_int_equal(config_integer(again, "engine.jobs"), 3);
+    assert_true(config_number(again, "segment.padding") > 0.24);
+    stream = open_memstream(&second, &second_size);
+    assert_non_null(stream);
+    config_print(again, stream);
+    fclose(stream);
+    assert_non_null(strstr(second, "tuning = 442"));
+    free(first);
+    free(second);
+    config_free(config);
+    config_free(again);
+}
+
+static void the_catalogue_has_a_usual_place(void **state) {
+    (void)state;
+    struct config *config = load("", NULL);
+    assert_non_null(config);
+    setenv("XDG_DATA_HOME", "/data", 1);
+    char *path = config_catalogue(config, NULL);
+    assert_string_equal(path, "/data/sonde/catalogue.db");
+    free(path);
+    unsetenv("XDG_DATA_HOME");
+    setenv("HOME", "/home/x", 1);
+    path = config_catalogue(config, NULL);
+    assert_string_equal(path, "/home/x/.local/share/sonde/catalogue.db");
+    free(path);
+    assert_true(config_set(config, "catalogue.path", "/else/where.db", "test", NULL));
+    path = config_catalogue(config, NULL);
+    assert_string_equal(path, "/else/where.db");
+    free(path);
+    config_free(config);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_hold_and_fit_their_ranges),   cmocka_unit_test(later_words_win),
+        cmocka_unit_test(mistakes_are_named_with_file_and_line), cmocka_unit_test(what_is_printed_can_be_read_again),
+        cmocka_unit_test(the_catalogue_has_a_usual_place),
+    };
+    return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
