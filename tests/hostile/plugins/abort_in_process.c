@@ -1,0 +1,4 @@
+/* Aborts.
+ * expect: crashed SIGABRT */
+#define PROCESS abort();
+#include "../hostile.h"

@@ -1,0 +1,8 @@
+/* Catches its own crash, again and again.
+ * expect: timeout|crashed */
+static void nothing(int number);
+#define PROCESS signal(SIGSEGV, nothing); *hostile_null = 1;
+static void nothing(int number) {
+    (void)number;
+}
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Takes memory until there is none, and says so.
+ * expect: memory */
+#define PROCESS for (;;) { char *p = malloc(1 << 20); if (!p) return SONDE_NO_MEMORY; memset(p, 1, 1 << 20); }
+#include "../hostile.h"

@@ -1,0 +1,5 @@
+/* Lets a C++ exception out of a call.
+ * expect: crashed SIGABRT */
+void throw_something(void);
+#define PROCESS throw_something();
+#include "../hostile.h"

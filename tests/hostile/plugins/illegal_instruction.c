@@ -1,0 +1,4 @@
+/* Runs into a trap instruction.
+ * expect: crashed SIGILL|crashed SIGTRAP */
+#define PROCESS __builtin_trap();
+#include "../hostile.h"

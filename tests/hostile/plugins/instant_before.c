@@ -1,0 +1,4 @@
+/* Puts an event before the start of the region.
+ * expect: failed */
+#define FINISH out->number(out, "at", -5);
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Puts an event after the end of the region.
+ * expect: failed */
+#define FINISH out->number(out, "at", 1e6);
+#include "../hostile.h"

@@ -1,0 +1,5 @@
+/* Writes what its schema forbids.
+ * expect: failed */
+#define SCHEMA "{\"type\":\"object\",\"properties\":{\"x\":{\"type\":\"string\"}}}"
+#define FINISH out->integer(out, "x", 1);
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Nests without end.
+ * expect: failed */
+#define FINISH for (int i = 0; i < 100000; i++) out->begin_array(out, i ? NULL : "x");
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Writes infinity.
+ * expect: failed */
+#define FINISH out->number(out, "x", INFINITY);
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Writes one key twice.
+ * expect: failed */
+#define FINISH out->integer(out, "x", 1); out->integer(out, "x", 2);
+#include "../hostile.h"

@@ -1,0 +1,8 @@
+/* Never comes back from being loaded.
+ * expect: refused */
+
+static void early(void) __attribute__((constructor));
+static void early(void) {
+    for (volatile int forever = 1; forever;) {}
+}
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Never comes back from destroy; nobody waits for it.
+ * expect: ok */
+#define DESTROY for (volatile int forever = 1; forever;) {}
+#include "../hostile.h"

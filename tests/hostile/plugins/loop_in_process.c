@@ -1,0 +1,4 @@
+/* Never comes back from process.
+ * expect: timeout process */
+#define PROCESS for (volatile int forever = 1; forever;) {}
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Mounts.
+ * expect: violation|failed refused */
+#define FINISH REFUSED(syscall(SYS_mount, "none", "/tmp", "tmpfs", 0, NULL));
+#include "../hostile.h"

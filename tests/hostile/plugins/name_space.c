@@ -1,0 +1,4 @@
+/* Leaves its name spaces.
+ * expect: violation|failed refused */
+#define FINISH REFUSED(syscall(SYS_unshare, 0x10000000));
+#include "../hostile.h"

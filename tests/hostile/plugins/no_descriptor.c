@@ -1,0 +1,12 @@
+/* Says that it has plugins, and gives none.
+ * expect: refused */
+#define DESCRIPTOR                                                                                                               \
+    static uint32_t hostile_count(void) {                                                                                        \
+        (void)hostile_inputs;                                                                                                    \
+        return 7;                                                                                                                \
+    }                                                                                                                            \
+    static const sonde_descriptor_t *hostile_at(uint32_t index) {                                                                \
+        (void)index;                                                                                                             \
+        return NULL;                                                                                                             \
+    }
+#include "../hostile.h"

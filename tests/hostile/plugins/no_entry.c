@@ -1,0 +1,6 @@
+/* Has no entry.
+ * expect: refused sonde_entry */
+int nothing_of_interest(void);
+int nothing_of_interest(void) {
+    return 0;
+}

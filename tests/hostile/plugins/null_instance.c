@@ -1,0 +1,4 @@
+/* Creates nothing, and says that all is well.
+ * expect: refused|failed */
+#define CREATE *plugin = NULL; return SONDE_OK;
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Reads a file of the system.
+ * expect: violation|failed refused */
+#define FINISH REFUSED(open("/etc/passwd", O_RDONLY));
+#include "../hostile.h"

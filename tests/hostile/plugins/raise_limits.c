@@ -1,0 +1,4 @@
+/* Raises its limits.
+ * expect: violation|failed refused */
+#define FINISH struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY}; REFUSED(setrlimit(RLIMIT_DATA, &limit));
+#include "../hostile.h"

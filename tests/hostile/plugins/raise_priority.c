@@ -1,0 +1,4 @@
+/* Puts itself before others.
+ * expect: violation|failed refused */
+#define FINISH REFUSED(setpriority(PRIO_PROCESS, 0, -20));
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Becomes another program.
+ * expect: violation|failed refused */
+#define FINISH char *const argv[] = {"true", NULL}; REFUSED(execve("/bin/true", argv, NULL));
+#include "../hostile.h"

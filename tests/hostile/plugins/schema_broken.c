@@ -1,0 +1,4 @@
+/* Its schema is not JSON.
+ * expect: refused schema */
+#define SCHEMA "{\"type\": "
+#include "../hostile.h"

@@ -1,0 +1,5 @@
+/* Its schema is nested without end.
+ * expect: refused schema */
+#define Q(x) x x x x x x x x x x x x x x x x
+#define SCHEMA Q(Q("{\"items\":")) "{}" Q(Q("}"))
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Its schema holds a regular expression that takes for ever.
+ * expect: refused schema */
+#define SCHEMA "{\"type\":\"string\",\"pattern\":\"(a+)+$\"}"
+#include "../hostile.h"

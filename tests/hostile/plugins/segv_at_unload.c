@@ -1,0 +1,8 @@
+/* Dies in a destructor of the library.
+ * expect: ok */
+
+static void late(void) __attribute__((destructor));
+static void late(void) {
+    *(volatile int *)16 = 1;
+}
+#include "../hostile.h"

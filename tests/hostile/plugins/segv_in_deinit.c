@@ -1,0 +1,4 @@
+/* Dies in deinit.
+ * expect: ok */
+#define DEINIT *hostile_null = 1;
+#include "../hostile.h"

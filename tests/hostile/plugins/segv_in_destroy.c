@@ -1,0 +1,4 @@
+/* Dies in destroy, when all its results are in.
+ * expect: ok */
+#define DESTROY *hostile_null = 1;
+#include "../hostile.h"

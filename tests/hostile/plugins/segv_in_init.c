@@ -1,0 +1,4 @@
+/* Dies in init.
+ * expect: refused init */
+#define INIT *hostile_null = 1;
+#include "../hostile.h"

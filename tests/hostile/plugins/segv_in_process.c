@@ -1,0 +1,4 @@
+/* Writes through a null pointer in process.
+ * expect: crashed SIGSEGV.*process */
+#define PROCESS *hostile_null = 1;
+#include "../hostile.h"

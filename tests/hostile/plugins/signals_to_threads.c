@@ -1,0 +1,4 @@
+/* Signals a thread of another process.
+ * expect: violation|failed refused|ok */
+#define FINISH REFUSED(syscall(SYS_tgkill, getppid(), getppid(), SIGKILL));
+#include "../hostile.h"

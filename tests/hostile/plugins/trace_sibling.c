@@ -1,0 +1,4 @@
+/* Attaches to its parent as a debugger.
+ * expect: violation|failed refused */
+#define FINISH REFUSED(syscall(SYS_ptrace, 16, getppid(), 0, 0));
+#include "../hostile.h"

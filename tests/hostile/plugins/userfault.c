@@ -1,0 +1,4 @@
+/* Handles page faults.
+ * expect: violation|failed refused */
+#define FINISH REFUSED(syscall(SYS_userfaultfd, 0));
+#include "../hostile.h"

@@ -1,0 +1,4 @@
+/* Writes to the samples it may only read.
+ * expect: ok|crashed */
+#define PROCESS ((float *)(uintptr_t)block->planes[0])[0] = 1e30f;
+#include "../hostile.h"

@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+"""Loads every hostile plugin beside the bundled ones, and checks that its outcome is the expected one and that the bundled
+results are, to the last byte, those of a run without it. Then all of them at once. Speaks TAP.
+
+    run.py --build DIR [NAME...]      NAME: only these plugins
+"""
+import argparse
+import math
+import os
+import re
+import shutil
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DEADLINE = "3"  # s, for the plugins that hang
+
+
+def make_sounds(folder, count):
+    """`count` short tones with an envelope and some noise, each different."""
+    os.makedirs(folder)
+    for k in range(count):
+        rate, seconds, noise = 22050, 0.6 + 0.05 * (k % 7), 12345 + k
+        with wave.open(os.path.join(folder, f"tone {k:02d}.wav"), "wb") as out:
+            out.setnchannels(1)
+            out.setsampwidth(2)
+            out.setframerate(rate)
+            frames = bytearray()
+            for i in range(int(rate * seconds)):
+                noise = (noise * 1103515245 + 12345) & 0x7FFFFFFF
+                t = i / rate
+                value = 0.5 * math.exp(-3 * t) * math.sin(2 * math.pi * 110 * 2 ** (k / 12) * t) + 0.01 * (noise / 2**30 - 1)
+                frames += struct.pack("<h", int(value * 32000))
+            out.writeframes(bytes(frames))
+
+
+class Suite:
+    def __init__(self, build, work):
+        self.build, self.work = build, work
+        self.sonde = os.path.join(build, "engine", "sonde")
+        if not os.path.exists(self.sonde):
+            self.sonde = os.path.join(build, "engine", "cli", "sonde")
+        self.points = 0
+        self.failed = 0
+
+    def point(self, good, name, why=""):
+        self.points += 1
+        self.failed += not good
+        print(f"{'ok' if good else 'not ok'} {self.points} - {name}", flush=True)
+        if not good:
+            for line in str(why).splitlines():
+                print(f"# {line}", flush=True)
+
+    def analyse(self, sounds, name, libraries, timeout=300):
+        """One run with these third-party libraries: (exit code, what it printed, catalogue)."""
+        folder = os.path.join(self.work, "plugins-" + name)
+        os.makedirs(folder, exist_ok=True)
+        for library in libraries:
+            target = os.path.join(folder, os.path.basename(library))
+            if not os.path.exists(target):
+                shutil.copy(library, target)
+        catalogue = os.path.join(self.work, name + ".db")
+        environment = dict(os.environ, SONDE_PLUGIN_PATH=folder, HOME=self.work, XDG_CONFIG_HOME=self.work)
+        run = subprocess.run([self.sonde, "--catalogue", catalogue, "--set", f"engine.analyse_deadline={DEADLINE}",
+                              "--set", f"engine.load_deadline={DEADLINE}", "--set", "worker.memory_limit=256",
+                              "analyze", "--allow-weak-sandbox", "--progress", "lines", sounds], env=environment,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
+        return run.returncode, run.stdout.decode("utf-8", "replace"), catalogue
+
+
+def rows(catalogue, query, *values):
+    db = sqlite3.connect(f"file:{catalogue}?mode=ro", uri=True)
+    try:
+        return db.execute(query, values).fetchall()
+    finally:
+        db.close()
+
+
+BUNDLED = """SELECT path, region, plugin, outcome, reason, result FROM region_results
+             WHERE plugin NOT LIKE 'hostile.%' ORDER BY path, region, plugin"""
+
+
+def expectation(name):
+    with open(os.path.join(HERE, "plugins", name + ".c"), encoding="utf-8") as source:
+        line = re.search(r"expect: (.*?)\s*\*/", source.read()).group(1)
+    outcomes, _, reason = line.partition(" ")
+    return outcomes.split("|"), reason
+
+
+def check_outcome(suite, name, printed, catalogue):
+    outcomes, reason = expectation(name)
+    found = rows(catalogue, "SELECT DISTINCT outcome, coalesce(reason, '') FROM region_results WHERE plugin = ?",
+                 "hostile." + name)
+    if "refused" in outcomes and not any(outcome == "ok" for outcome, _ in found):
+        listed = rows(catalogue, "SELECT reason FROM plugins WHERE plugin = ?", "hostile." + name)
+        text = printed + " ".join(str(row[0]) for row in listed)
+        told = name in text and (not reason or any(re.search(r, text, re.I) for r in [reason]))
+        if told or found == []:
+            suite.point(told, f"{name} is refused with its reason", printed)
+            return
+    allowed = [o for o in outcomes if o != "refused"] + ["quarantined", "skipped"]
+    good = bool(found) and all(outcome in allowed for outcome, _ in found)
+    good = good and any(outcome in outcomes for outcome, _ in found)
+    if good and reason:
+        good = any(re.search(reason, f"{outcome} {text}", re.I) for outcome, text in found if outcome in outcomes) or \
+            any(outcome in outcomes and not outcome == outcomes[-1] for outcome, _ in found)
+    good = good and not any("ALLOWED" in text for _, text in found)
+    suite.point(good, f"{name}: {'|'.join(outcomes)} {reason}", f"found: {found}\nprinted: {printed[-1500:]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    built = os.path.join(args.build, "tests", "hostile")
+    names = args.names or sorted(f[:-3] for f in os.listdir(built) if f.endswith(".so"))
+    work = tempfile.mkdtemp(prefix="sonde-hostile-")
+    suite = Suite(args.build, work)
+    victim = "/tmp/sonde-hostile-victim"
+    with open(victim, "w", encoding="ascii") as file:
+        file.write("still here\n")
+    try:
+        few, many = os.path.join(work, "few"), os.path.join(work, "many")
+        make_sounds(few, 3)
+        make_sounds(many, 50)
+        code, printed, catalogue = suite.analyse(few, "clean", [])
+        clean = rows(catalogue, BUNDLED)
+        suite.point(code == 0 and len(clean) == 15, "without them: five results a region", f"{len(clean)} rows\n{printed}")
+        for name in names:
+            start = time.monotonic()
+            try:
+                code, printed, catalogue = suite.analyse(few, name, [os.path.join(built, name + ".so")])
+            except subprocess.TimeoutExpired as error:
+                suite.point(False, f"{name}: the run ends", error)
+                continue
+            suite.point(code in (0, 1), f"{name}: the run ends by itself", f"exit code {code}\n{printed}")
+            check_outcome(suite, name, printed, catalogue)
+            suite.point(rows(catalogue, BUNDLED) == clean, f"{name}: bundled results are as without it ({time.monotonic() - start:.1f} s)")
+        if not args.names:
+            code, printed, catalogue = suite.analyse(many, "clean-many", [])
+            clean = rows(catalogue, BUNDLED)
+            libraries = [os.path.join(built, name + ".so") for name in names]
+            code, printed, catalogue = suite.analyse(many, "all", libraries, timeout=600)
+            suite.point(code in (0, 1), "all at once: the run ends by itself", printed[-3000:])
+            suite.point(len(clean) == 250 and rows(catalogue, BUNDLED) == clean, "all at once: bundled results are as without them")
+        suite.point(not os.path.exists("/tmp/sonde-hostile-was-here"), "no file was written")
+        suite.point(os.path.exists(victim), "no file was removed")
+    finally:
+        if os.path.exists(victim):
+            os.remove(victim)
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"1..{suite.points}")
+    return 1 if suite.failed else 0
+
+
+sys.exit(main())
