@@ -233,6 +233,7 @@ int analyze_command(int argc, char **argv, const struct cli *cli) {
         options.byte_budget = (uint64_t)config_integer(config, "engine.pcm_budget") << 20;
         options.memory_limit = (uint64_t)config_integer(config, "worker.memory_limit") << 20;
         options.deadlines.open = config_number(config, "engine.open_deadline");
+        options.deadlines.load = config_number(config, "engine.load_deadline");
         options.deadlines.decode = config_number(config, "engine.decode_deadline");
         options.deadlines.analyse = config_number(config, "engine.analyse_deadline");
         options.allow_weak_sandbox = request.weak;

@@ -12,6 +12,8 @@ static const struct config_key keys[] = {
      "this holds (4 minutes of CD audio in 96 MiB); memory as a whole stays under 400 MB with the default."},
     {"engine.open_deadline", CONFIG_NUMBER, "20", 1, 3600, "s",
      "How long opening a file may take. A share that hangs longer fails the file, not the run."},
+    {"engine.load_deadline", CONFIG_NUMBER, "60", 1, 3600, "s",
+     "How long loading a plugin and creating its instances may take."},
     {"engine.decode_deadline", CONFIG_NUMBER, "60", 5, 86400, "s",
      "How long a decoder may go without a word before it is ended. It reports all the while it gets on."},
     {"engine.analyse_deadline", CONFIG_NUMBER, "60", 5, 86400, "s",
