@@ -1,0 +1,135 @@
+/* Preloaded into the engine by faults.py: makes the Nth call of one kind fail, as a full disk, a spent descriptor table or a
+ * machine without memory would.
+ *
+ *     SONDE_FAIL=KIND:N:MODE     KIND: malloc read write fsync spawn memfd send receive ftruncate
+ *                                MODE: once, or on (that call and all after it)
+ *     SONDE_FAIL_MARK=FILE       is made when the call was reached, so that the driver knows when to stop
+ *
+ * Only the program named "sonde" is touched, never a worker. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum kind { MALLOC, READ, WRITE, FSYNC, SPAWN, MEMFD, SEND, RECEIVE, FTRUNCATE, KINDS };
+static const char *const names[KINDS] = {"malloc", "read", "write", "fsync", "spawn", "memfd", "send", "receive", "ftruncate"};
+
+static int chosen = -1;
+static long target;
+static bool keep_on;
+static atomic_long calls;
+static const char *mark;
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+
+__attribute__((constructor)) static void choose(void) {
+    const char *wish = getenv("SONDE_FAIL");
+    if (!wish || strcmp(program_invocation_short_name, "sonde") != 0) return;
+    const char *colon = strchr(wish, ':');
+    if (!colon) return;
+    target = strtol(colon + 1, NULL, 10);
+    keep_on = strstr(colon + 1, ":on") != NULL;
+    mark = getenv("SONDE_FAIL_MARK");
+    for (int k = 0; k < KINDS; k++)
+        if (strlen(names[k]) == (size_t)(colon - wish) && strncmp(wish, names[k], (size_t)(colon - wish)) == 0) chosen = k;
+}
+
+static bool fails(enum kind kind) {
+    if ((int)kind != chosen) return false;
+    long call = atomic_fetch_add(&calls, 1) + 1;
+    if (call < target || (call > target && !keep_on)) return false;
+    if (call == target && mark) {
+        long fd = syscall(SYS_openat, AT_FDCWD, mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd >= 0) syscall(SYS_close, fd);
+    }
+    return true;
+}
+
+/* The next definition of a symbol; looked up without allocating in our own name. */
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+void *malloc(size_t size) {
+    if (fails(MALLOC)) return errno = ENOMEM, NULL;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    if (fails(MALLOC)) return errno = ENOMEM, NULL;
+    return __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size) {
+    if (fails(MALLOC)) return errno = ENOMEM, NULL;
+    return __libc_realloc(old, size);
+}
+
+ssize_t read(int fd, void *buffer, size_t n) {
+    if (fails(READ)) return errno = EIO, -1;
+    return syscall(SYS_read, fd, buffer, n);
+}
+
+ssize_t pread64(int fd, void *buffer, size_t n, off64_t at) {
+    if (fails(READ)) return errno = EIO, -1;
+    return syscall(SYS_pread64, fd, buffer, n, at);
+}
+
+ssize_t write(int fd, const void *buffer, size_t n) {
+    if (fails(WRITE)) return errno = ENOSPC, -1;
+    return syscall(SYS_write, fd, buffer, n);
+}
+
+ssize_t pwrite64(int fd, const void *buffer, size_t n, off64_t at) {
+    if (fails(WRITE)) return errno = ENOSPC, -1;
+    return syscall(SYS_pwrite64, fd, buffer, n, at);
+}
+
+int fsync(int fd) {
+    if (fails(FSYNC)) return errno = EIO, -1;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd) {
+    if (fails(FSYNC)) return errno = EIO, -1;
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int ftruncate64(int fd, off64_t size) {
+    if (fails(FTRUNCATE)) return errno = ENOSPC, -1;
+    return (int)syscall(SYS_ftruncate, fd, size);
+}
+
+int ftruncate(int fd, off_t size) {
+    if (fails(FTRUNCATE)) return errno = ENOSPC, -1;
+    return (int)syscall(SYS_ftruncate, fd, size);
+}
+
+pid_t fork(void) {
+    if (fails(SPAWN)) return errno = EAGAIN, -1;
+    return NEXT(fork)();
+}
+
+int memfd_create(const char *name, unsigned flags) {
+    if (fails(MEMFD)) return errno = EMFILE, -1;
+    return (int)syscall(SYS_memfd_create, name, flags);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
+    if (fails(SEND)) return errno = ENOBUFS, -1;
+    return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
+    if (fails(RECEIVE)) return errno = EIO, -1;
+    return syscall(SYS_recvmsg, fd, message, flags);
+}

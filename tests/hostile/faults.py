@@ -1,0 +1,103 @@
+#!/usr/bin/python3
+"""Fails the Nth call of each kind in the engine, then the N+1st, until none is left to fail; after each run the catalogue is
+sound, and a run without faults completes it. Speaks TAP.
+
+    faults.py --build DIR [--all] [KIND...]
+
+By default N grows by about a tenth at each step (1, 2, 3 ... 20, 22 ...), which keeps the everyday run short; --all tries every
+single one.
+"""
+import argparse
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+from run import make_sounds
+
+KINDS = ["malloc", "read", "write", "fsync", "spawn", "memfd", "send", "receive", "ftruncate"]
+COMPLETE = "SELECT count(*) FROM region_results WHERE outcome IN ('ok', 'empty', 'unsupported')"
+
+
+class Faults:
+    def __init__(self, build, work):
+        self.sonde = os.path.join(build, "engine", "cli", "sonde")
+        self.shim = os.path.join(build, "tests", "hostile", "fail_nth.so")
+        self.sounds = os.path.join(work, "sounds")
+        self.catalogue = os.path.join(work, "faults.db")
+        self.mark = os.path.join(work, "mark")
+        self.work = work
+        make_sounds(self.sounds, 2)
+
+    def run(self, fault=None):
+        environment = dict(os.environ, HOME=self.work)
+        if fault:
+            environment.update(LD_PRELOAD=self.shim, SONDE_FAIL=fault, SONDE_FAIL_MARK=self.mark)
+        try:
+            run = subprocess.run([self.sonde, "--catalogue", self.catalogue, "analyze", "--progress", "lines", self.sounds],
+                                 env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
+        except subprocess.TimeoutExpired as error:
+            return None, str(error.output)
+        return run.returncode, run.stdout.decode("utf-8", "replace")
+
+    def attempt(self, kind, n, mode):
+        """(reached, what is wrong)."""
+        for name in os.listdir(self.work):
+            if name.startswith("faults.db") or name == "mark":
+                os.remove(os.path.join(self.work, name))
+        code, printed = self.run(f"{kind}:{n}:{mode}")
+        reached = os.path.exists(self.mark)
+        if code is None:
+            return reached, f"hangs: {printed[-500:]}"
+        if code not in (0, 1, 3):
+            return reached, f"exit code {code}: {printed[-500:]}"
+        if code == 3 and not printed.strip():
+            return reached, "gives up without a word"
+        code, printed = self.run()
+        if code != 0:
+            return reached, f"the run after it: exit code {code}: {printed[-500:]}"
+        db = sqlite3.connect(self.catalogue)
+        integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
+        complete = db.execute(COMPLETE).fetchone()[0]
+        db.close()
+        if integrity != "ok" or complete != 10:
+            return reached, f"integrity {integrity}, {complete} of 10 results"
+        return reached, None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("kinds", nargs="*")
+    args = parser.parse_args()
+    work = tempfile.mkdtemp(prefix="sonde-faults-")
+    points = failed = 0
+    try:
+        faults = Faults(args.build, work)
+        for kind in args.kinds or KINDS:
+            n, tried, wrong = 1, 0, []
+            while True:
+                reached, why = faults.attempt(kind, n, "once" if tried % 2 == 0 else "on")
+                if why:
+                    wrong.append(f"{kind} call {n}: {why}")
+                if not reached or len(wrong) > 5:
+                    break
+                tried += 1
+                n += 1 if args.all else max(1, n // (10 if n < 100 else 2))
+            points += 1
+            good = not wrong and tried > 0
+            failed += not good
+            print(f"{'ok' if good else 'not ok'} {points} - {kind}: {tried} calls made to fail, up to number {n}", flush=True)
+            for line in wrong:
+                print("# " + line.replace("\n", " / "), flush=True)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    print(f"1..{points}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
