@@ -39,7 +39,7 @@ char *places_worker(const struct config *config, struct error *error) {
         if (!path) error_set(error, "worker.path: there is no %s", named);
         return path;
     }
-    static const char *const nearby[] = {"sonde-worker", "../workers/sonde-worker", "../libexec/sonde/sonde-worker"};
+    static const char *const nearby[] = {"sonde-worker", "../../workers/sonde-worker", "../libexec/sonde/sonde-worker"};
     char *folder = program_folder();
     for (size_t i = 0; folder && !path && i < sizeof nearby / sizeof *nearby; i++) path = existing(folder, nearby[i]);
     if (!path) path = existing(SONDE_LIBEXECDIR, "sonde-worker");
@@ -124,8 +124,8 @@ static bool scan_bundled(const struct config *config, struct places_plugins *plu
     const char *named = config_text(config, "plugins.bundled");
     if (named[0]) return scan_folder(plugins, named, false, error);
     /* In a build tree each plugin has a folder of its own. */
-    static const char *const nearby[] = {"plugins", "../plugins/features", "../plugins/content_timeline",
-                                         "../plugins/classifier", "../plugins/tempo_meter", "../plugins/key",
+    static const char *const nearby[] = {"plugins", "../../plugins/features", "../../plugins/content_timeline",
+                                         "../../plugins/classifier", "../../plugins/tempo_meter", "../../plugins/key",
                                          "../lib/sonde/plugins"};
     char *folder = program_folder();
     bool ok = true;

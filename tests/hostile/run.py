@@ -42,9 +42,7 @@ def make_sounds(folder, count):
 class Suite:
     def __init__(self, build, work):
         self.build, self.work = build, work
-        self.sonde = os.path.join(build, "engine", "sonde")
-        if not os.path.exists(self.sonde):
-            self.sonde = os.path.join(build, "engine", "cli", "sonde")
+        self.sonde = os.path.join(build, "engine", "cli", "sonde")
         self.points = 0
         self.failed = 0
 
