@@ -150,8 +150,8 @@ typedef struct sonde_input {
     uint32_t struct_size;
     uint32_t kind;     /* SONDE_INPUT_... */
     uint32_t channels; /* SONDE_CHANNELS_... ; SPECTRUM: MID or NATIVE */
-    uint32_t rate;     /* Hz; 0: the file's own rate */
-    uint32_t window;   /* SPECTRUM: samples, even, 16 to 65536 */
+    uint32_t rate;     /* Hz, 1000 to 768000; 0: the file's own rate */
+    uint32_t window;   /* SPECTRUM: samples, even, 16 to 65536, without prime factors above 7 */
     uint32_t hop;      /* SPECTRUM: samples, 1 to window */
     uint32_t form;     /* SPECTRUM: SONDE_SPECTRUM_... */
     uint32_t reserved;
@@ -274,12 +274,13 @@ typedef struct sonde_block {
     int64_t start;     /* AUDIO: first sample, SPECTRUM: first frame; counted from the start of the region */
     uint32_t frames;   /* AUDIO: samples in each plane, SPECTRUM: spectral frames; at least 1 */
     uint32_t channels; /* AUDIO: planes; SPECTRUM: spectra a frame */
-    const float *const *planes; /* AUDIO: channels pointers, 64-byte aligned; non-finite samples replaced by 0 */
+    /* AUDIO: channels pointers, 64-byte aligned. Non-finite samples, and those beyond 1e10 or below 1e-30, are 0. */
+    const float *const *planes;
     const float *spectra; /* SPECTRUM: value b of frame f, channel c is spectra[(f * channels + c) * stride + b] */
     uint32_t stride;      /* SPECTRUM: floats from one spectrum to the next */
     uint32_t bins;        /* SPECTRUM: window/2 + 1 */
     uint32_t rate;        /* Hz, of this input */
-    uint32_t nonfinite;   /* AUDIO: samples in this block (all native channels) that were NaN or infinite */
+    uint32_t nonfinite;   /* AUDIO: samples in this block (all native channels) that were NaN, infinite or beyond 1e10 */
 } sonde_block_t;
 
 /* ------------------------------------------------------------------------------------------------ results of others */
@@ -337,7 +338,8 @@ typedef struct sonde_writer {
     void (*raw_json)(const struct sonde_writer *w, const char *key, const char *json, uint64_t length);
 
     /* Writes an array declared in the descriptor, once. `shape` has as many entries as declared dimensions; `hop` and
-     * `start` as in sonde_array_view. The data is copied. At most 32 MiB for all arrays of one result. */
+     * `start` as in sonde_array_view. The data is copied, and NaN and infinity are errors here too. At most 32 MiB for all
+     * arrays of one result. */
     void (*array)(const struct sonde_writer *w, const char *name, const void *data, const uint64_t *shape, double hop,
                   double start);
 
@@ -377,7 +379,9 @@ typedef struct sonde_plugin {
 
 /* ----------------------------------------------------------------------------------------------------------- entry */
 
-/* The one exported symbol: SONDE_EXPORT const sonde_entry_t sonde_entry = { ... };
+/* The one exported symbol:
+ *     SONDE_EXPORT extern const sonde_entry_t sonde_entry;
+ *     const sonde_entry_t sonde_entry = { ... };
  * The host refuses a library of another major version, or (before 1.0) of another minor one. */
 typedef struct sonde_entry {
     uint32_t struct_size;

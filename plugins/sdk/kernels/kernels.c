@@ -1,0 +1,17 @@
+#include "kernels/kernels.h"
+
+#include <stddef.h>
+#include <string.h>
+
+const void *kernels_find(const char *id) {
+    static const struct {
+        const char *id;
+        const void *table;
+    } tables[] = {
+        {SONDE_KERNEL_FFT, &kernel_fft},
+        {SONDE_KERNEL_RESAMPLE, &kernel_resample},
+    };
+    for (size_t i = 0; id && i < sizeof tables / sizeof *tables; i++)
+        if (strcmp(tables[i].id, id) == 0) return tables[i].table;
+    return NULL;
+}

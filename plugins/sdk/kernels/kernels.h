@@ -1,0 +1,14 @@
+/* The kernels behind sonde/kernels.h, as the host links them. Any thread. */
+#ifndef SONDE_KERNELS_TABLES_H
+#define SONDE_KERNELS_TABLES_H
+
+#include "sonde/kernels.h"
+
+/* The table called `id` ("sonde.fft/1"), or NULL. It is constant and lives as long as the program. */
+const void *kernels_find(const char *id);
+
+/* The tables; each in the file of its name. */
+extern const sonde_kernel_fft_t kernel_fft;
+extern const sonde_kernel_resample_t kernel_resample;
+
+#endif
