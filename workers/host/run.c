@@ -1,0 +1,286 @@
+#include "workers/host/run.h"
+
+#include "engine/base/json.h"
+#include "engine/base/text.h"
+#include "workers/host/clock.h"
+#include "workers/host/order.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t heap_in_use(void) {
+    struct mallinfo2 info = mallinfo2();
+    return (int64_t)(info.uordblks + info.hblkhd);
+}
+
+/* -------------------------------------------------------------------------------------------------------- around calls */
+
+static void enter(struct host *host, const char *plugin, const char *phase) {
+    host->current = plugin;
+    if (host->hooks.enter) host->hooks.enter(host->hooks.context, plugin, phase);
+}
+
+static void leave(struct host *host) {
+    environment_repair(&host->environment);
+    if (host->hooks.leave) host->hooks.leave(host->hooks.context);
+    host->current = "";
+}
+
+/* What a plugin holds is told by the heap before and after its calls that may allocate for a region. */
+static void call_begin(struct run *run, const char *phase, bool heap) {
+    struct host *host = run->host;
+    memcpy(host->last_line, run->last_line, sizeof host->last_line);
+    if (heap) run->held_before = heap_in_use();
+    enter(host, run->plugin->descriptor->id, phase);
+    run->wall_from = clock_wall_ns();
+    run->cpu_from = clock_cpu_ns();
+}
+
+static void call_end(struct run *run, bool heap) {
+    struct host *host = run->host;
+    run->result.cpu_ns += clock_cpu_ns() - run->cpu_from;
+    run->result.wall_ns += clock_wall_ns() - run->wall_from;
+    leave(host);
+    memcpy(run->last_line, host->last_line, sizeof run->last_line);
+    if (!heap) return;
+    run->held += heap_in_use() - run->held_before;
+    if (run->held > run->result.peak_bytes) run->result.peak_bytes = run->held;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- outcomes */
+
+const char *host_outcome_name(int outcome) {
+    static const char *const names[] = {"ok", "empty", "failed", "unsupported", "memory", "skipped"};
+    return outcome >= HOST_OK && outcome <= HOST_SKIPPED ? names[outcome] : "failed";
+}
+
+void run_end(struct run *run, int outcome, const char *reason) {
+    run->result.outcome = outcome;
+    char *clean = text_display(reason, strlen(reason));
+    if (clean) snprintf(run->result.reason, sizeof run->result.reason, "%s", clean);
+    text_cut(run->result.reason, sizeof run->result.reason - 1);
+    free(clean);
+}
+
+/* What the plugin said: the sentence given to the writer, or else its last line in the log. */
+static const char *sentence_of(const struct run *run, const char *fallback) {
+    if (run->writer.sentence[0]) return run->writer.sentence;
+    return run->last_line[0] ? run->last_line : fallback;
+}
+
+/* Everything but SONDE_OK ends the run. */
+static void end_by_code(struct run *run, int32_t code, const char *phase) {
+    char text[100];
+    switch (code) {
+    case SONDE_EMPTY: run_end(run, HOST_EMPTY, sentence_of(run, "")); return;
+    case SONDE_FAILED: run_end(run, HOST_FAILED, sentence_of(run, "the plugin gave no reason")); return;
+    case SONDE_UNSUPPORTED: run_end(run, HOST_UNSUPPORTED, sentence_of(run, "the plugin gave no reason")); return;
+    case SONDE_NO_MEMORY: run_end(run, HOST_MEMORY, sentence_of(run, "the plugin ran out of memory")); return;
+    default: break;
+    }
+    run->broken = true;
+    if (code == SONDE_BROKEN) snprintf(text, sizeof text, "the plugin declared itself broken in %s", phase);
+    else snprintf(text, sizeof text, "%s returned %d, which no plugin may", phase, code);
+    run_end(run, HOST_FAILED, code == SONDE_BROKEN ? sentence_of(run, text) : text);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- needs */
+
+/* A source with a result wins over one without; among equals the first in the list. */
+struct source run_source(const struct run *run, const sonde_need_t *need) {
+    struct source source = {0};
+    const struct host *host = run->host;
+    for (size_t i = 0; i < host->runs_count && need->when == SONDE_NEED_AT_FINISH; i++) {
+        const struct run *other = &host->runs[i];
+        if (other == run || !order_provides(other->plugin->descriptor, need)) continue;
+        bool ok = other->result.outcome == HOST_OK && other->result.json;
+        if (source.provider && !ok) continue;
+        source = (struct source){.provider = other->plugin->descriptor->id, .reason = other->result.reason,
+                                 .outcome = host_outcome_name(other->result.outcome), .run = ok ? other : NULL};
+        if (ok) return source;
+    }
+    for (size_t i = 0; i < host->inputs_count; i++) {
+        const struct host_input *input = &host->inputs[i];
+        if (input->major != need->major || strcmp(input->interface, need->id) != 0) continue;
+        if (source.provider && !input->json) continue;
+        source = (struct source){.provider = input->provider, .outcome = input->outcome, .reason = input->reason,
+                                 .input = input->json ? input : NULL};
+        if (input->json) return source;
+    }
+    return source;
+}
+
+/* Whether the plugin needs at begin what another one is about to make in the same pass. */
+static bool is_in_this_pass(const struct run *run, const sonde_need_t *need) {
+    for (size_t i = 0; i < run->host->runs_count; i++)
+        if (&run->host->runs[i] != run && order_provides(run->host->runs[i].plugin->descriptor, need)) return true;
+    return false;
+}
+
+static bool will_come(const struct run *run, const sonde_need_t *need) {
+    if (need->when == SONDE_NEED_EARLY) return false;
+    for (size_t i = 0; i < run->host->runs_count; i++) {
+        const struct run *other = &run->host->runs[i];
+        if (other != run && other->running && order_provides(other->plugin->descriptor, need)) return true;
+    }
+    return false;
+}
+
+bool run_skip(struct run *run, bool at_finish) {
+    const sonde_descriptor_t *d = run->plugin->descriptor;
+    for (uint32_t i = 0; i < d->needs_count; i++) {
+        const sonde_need_t *need = &d->needs[i];
+        if (need->necessity != SONDE_NEED_REQUIRED || (!at_finish && will_come(run, need))) continue;
+        struct source source = run_source(run, need);
+        if (source.run || source.input) continue;
+        char text[600];
+        if (need->when == SONDE_NEED_EARLY && is_in_this_pass(run, need))
+            snprintf(text, sizeof text, "%s is needed before the pass that makes it has ended", need->id);
+        else if (!source.provider)
+            snprintf(text, sizeof text, "%s is missing: no plugin here provides %s/%u", need->id, need->id, need->major);
+        else
+            snprintf(text, sizeof text, "%s %s%s%s", need->id, source.outcome ? source.outcome : "failed",
+                     source.reason && source.reason[0] ? ": " : "", source.reason ? source.reason : "");
+        run_end(run, HOST_SKIPPED, text);
+        return true;
+    }
+    return false;
+}
+
+/* What the plugin may read now: declared, and at its time. */
+static struct source readable(const sonde_inputs_t *inputs, const char *interface_id) {
+    const struct run *run = inputs->context;
+    const sonde_descriptor_t *d = run->plugin->descriptor;
+    for (uint32_t i = 0; interface_id && i < d->needs_count; i++)
+        if (strcmp(d->needs[i].id, interface_id) == 0 && (!run->early || d->needs[i].when == SONDE_NEED_EARLY))
+            return run_source(run, &d->needs[i]);
+    return (struct source){0};
+}
+
+static const char *inputs_json(const sonde_inputs_t *inputs, const char *interface_id, uint64_t *length) {
+    struct source source = readable(inputs, interface_id);
+    const char *json = source.run ? source.run->result.json : source.input ? source.input->json : NULL;
+    if (length) *length = source.run ? source.run->result.json_length : source.input ? source.input->json_length : 0;
+    return json;
+}
+
+static int32_t inputs_array(const sonde_inputs_t *inputs, const char *interface_id, const char *name,
+                            sonde_array_view_t *view) {
+    struct source source = readable(inputs, interface_id);
+    if (!name || !view) return SONDE_FAILED;
+    for (size_t i = 0; source.run && i < source.run->result.arrays_count; i++) {
+        const struct host_array *a = &source.run->result.arrays[i];
+        if (strcmp(a->info->name, name) != 0) continue;
+        *view = (sonde_array_view_t){.struct_size = sizeof *view, .dtype = a->info->dtype,
+                                     .dimensions = a->info->dimensions, .hop = a->hop, .start = a->start,
+                                     .unit = a->info->unit, .data = a->data};
+        memcpy(view->shape, a->shape, sizeof view->shape);
+        return SONDE_OK;
+    }
+    for (size_t i = 0; source.input && i < source.input->arrays_count; i++) {
+        const struct host_input_array *a = &source.input->arrays[i];
+        if (strcmp(a->name, name) != 0) continue;
+        *view = (sonde_array_view_t){.struct_size = sizeof *view, .dtype = a->dtype, .dimensions = a->dimensions,
+                                     .hop = a->hop, .start = a->start, .unit = a->unit, .data = a->data};
+        memcpy(view->shape, a->shape, sizeof view->shape);
+        return SONDE_OK;
+    }
+    return SONDE_FAILED;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- calls */
+
+void run_begin(struct run *run) {
+    sonde_plugin_t *instance = run->plugin->instance;
+    run->inputs = (sonde_inputs_t){.struct_size = sizeof run->inputs, .context = run, .json = inputs_json,
+                                   .array = inputs_array};
+    run->early = true;
+    call_begin(run, "begin", true);
+    int32_t code = instance->begin(instance, run->host->region, &run->inputs);
+    call_end(run, true);
+    run->early = false;
+    run->running = true;
+    if (code == SONDE_OK) return;
+    end_by_code(run, code, "begin");
+    run_abandon(run);
+}
+
+bool run_process(struct run *run, const sonde_block_t *block) {
+    if (!run->running) return false;
+    sonde_plugin_t *instance = run->plugin->instance;
+    call_begin(run, "process", true);
+    int32_t code = instance->process(instance, block);
+    call_end(run, true);
+    if (code == SONDE_OK) return true;
+    end_by_code(run, code, "process");
+    run_abandon(run);
+    return false;
+}
+
+/* The result as the plugin wrote it: closed, in its schema, with instants inside the region. The engine checks again. */
+static bool check_result(struct run *run, struct error *error) {
+    if (!writer_finish(&run->writer, error)) return false;
+    if (!run->plugin->schema) return true;
+    struct error why = {0};
+    cJSON *value = json_parse(run->writer.json, run->writer.length, RESULT_MAX_BYTES, RESULT_MAX_DEPTH, &why);
+    bool good = value && schema_check(run->plugin->schema, value, &why) &&
+                schema_check_instants(run->plugin->schema, value, run->host->region->duration, &why);
+    cJSON_Delete(value);
+    return good ? true : error_set(error, "the result is refused: %.400s", why.text);
+}
+
+void run_finish(struct run *run) {
+    sonde_plugin_t *instance = run->plugin->instance;
+    writer_init(&run->writer, run->plugin->descriptor, &run->host->environment);
+    call_begin(run, "finish", false);
+    int32_t code = instance->finish(instance, &run->inputs, &run->writer.api);
+    call_end(run, false);
+    run->running = false;
+    if (code != SONDE_OK) {
+        end_by_code(run, code, "finish");
+        writer_close(&run->writer);
+        return;
+    }
+    struct error error = {0};
+    if (!check_result(run, &error)) {
+        run_end(run, HOST_FAILED, error.text);
+        writer_close(&run->writer);
+        return;
+    }
+    run->result.outcome = HOST_OK;
+    run->result.json = run->writer.json;
+    run->result.json_length = run->writer.length;
+    run->result.arrays = run->writer.arrays;
+    run->result.arrays_count = run->writer.arrays_count;
+}
+
+void run_abandon(struct run *run) {
+    if (!run->running) return;
+    run->running = false;
+    call_begin(run, "abandon", false);
+    run->plugin->instance->abandon(run->plugin->instance);
+    call_end(run, false);
+}
+
+void plugin_create(struct host *host, struct host_plugin *plugin) {
+    const char *id = plugin->descriptor->id;
+    if (plugin->instance || !plugin->params.values) return; /* no values: its settings were refused */
+    host->last_line[0] = '\0';
+    enter(host, id, "create");
+    plugin->instance = library_create(plugin->library, id, plugin->params.values, plugin->params.count, &plugin->failure);
+    leave(host);
+    if (plugin->instance || !host->last_line[0]) return;
+    size_t used = strlen(plugin->failure.text);
+    snprintf(plugin->failure.text + used, sizeof plugin->failure.text - used, ": %s", host->last_line);
+    text_cut(plugin->failure.text, sizeof plugin->failure.text - 1);
+}
+
+void plugin_destroy(struct host *host, struct host_plugin *plugin) {
+    if (!plugin->instance) return;
+    enter(host, plugin->descriptor->id, "destroy");
+    plugin->instance->destroy(plugin->instance);
+    leave(host);
+    plugin->instance = NULL;
+}

@@ -1,0 +1,45 @@
+/* Short-time spectra of a stream of samples, by the definition of sonde_input_t: periodic Hann window, frame k centred on
+ * sample k*hop, zeros outside, a full-scale sine peaks at 1.0. One thread. */
+#ifndef SONDE_HOST_SPECTRUM_H
+#define SONDE_HOST_SPECTRUM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The transform of one window length; may serve many tracks in turn. */
+struct spectrum_plan;
+struct spectrum_plan *spectrum_plan_new(uint32_t window); /* NULL: out of memory */
+void spectrum_plan_free(struct spectrum_plan *plan);
+
+/* One channel's samples on their way into frames. */
+struct spectrum_track {
+    const struct spectrum_plan *plan;
+    uint32_t hop;
+    float *samples;         /* those that later frames still need */
+    size_t count, capacity;
+    int64_t first;          /* sample index of samples[0]; the first window begins at -window/2 */
+    int64_t next;           /* the next frame's index */
+    int64_t received;       /* samples pushed so far */
+    bool ended;
+};
+
+bool spectrum_track_init(struct spectrum_track *track, const struct spectrum_plan *plan, uint32_t hop);
+void spectrum_track_close(struct spectrum_track *track);
+
+/* Appends samples. False: out of memory. */
+bool spectrum_track_push(struct spectrum_track *track, const float *samples, size_t count);
+
+/* No more samples: appends the zeros that the last frames need. */
+bool spectrum_track_end(struct spectrum_track *track);
+
+/* Number of frames that can be computed now. */
+int64_t spectrum_track_ready(const struct spectrum_track *track);
+
+/* Computes frame `next`, which is ready, and goes on to the one after it: window/2 + 1 complex values, re and im in turn. */
+void spectrum_track_take(struct spectrum_track *track, float *out);
+
+/* Squared magnitudes of `bins` complex values. */
+void spectrum_power(const float *complex_values, float *power, uint32_t bins);
+
+#endif
