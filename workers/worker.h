@@ -76,4 +76,7 @@ bool worker_lock_down(struct worker *worker, struct error *error);
 /* Sends `ready`. */
 bool worker_send_ready(struct worker *worker, struct error *error);
 
+/* Sends `hello`; main does it. */
+bool worker_send_hello(struct worker *worker, struct error *error);
+
 #endif

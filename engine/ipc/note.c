@@ -94,6 +94,10 @@ const char *note_phase_name(enum note_phase phase) {
 }
 
 void note_system_call_name(const struct note_copy *copy, char *out, size_t n) {
+    if (copy->forbidden < 0) {
+        snprintf(out, n, "%s", NOTE_UNRECORDED);
+        return;
+    }
     char *name = copy->foreign ? NULL : seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, copy->forbidden);
     if (name) snprintf(out, n, "%s", name);
     else snprintf(out, n, "%ssystem call %d", copy->foreign ? "foreign " : "", (int)copy->forbidden);

@@ -90,7 +90,12 @@ void note_read(const struct note_reader *reader, struct note_copy *copy);
 /* "process"; "none" for anything unknown. */
 const char *note_phase_name(enum note_phase phase);
 
-/* The kernel's name of a system call of this machine ("openat"), or "system call N". `out` has room for `n` bytes. */
+/* What a worker that died of SIGSYS without a record did: the C library blocks all signals while it starts a thread or
+ * (in system, popen, posix_spawn) a process, and the kernel then kills without asking the handler. */
+#define NOTE_UNRECORDED "clone or another call made with signals blocked"
+
+/* The kernel's name of the forbidden system call ("openat"), "system call N", or NOTE_UNRECORDED when the copy has none.
+ * `out` has room for `n` bytes (64 are enough). */
 void note_system_call_name(const struct note_copy *copy, char *out, size_t n);
 
 /* ---------------------------------------------------------------------------------------------------------- worker */
