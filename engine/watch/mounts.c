@@ -1,0 +1,78 @@
+#include "engine/watch/mounts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* File systems whose content can change behind this kernel's back. Anything under FUSE may be one. */
+static bool is_remote(const char *type) {
+    static const char *const remote[] = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "afs", "ncpfs", "coda",
+                                         "glusterfs", "lustre", "gfs2", "ocfs2", "beegfs", "davfs", "virtiofs", "vboxsf", "fuse"};
+    for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
+        if (strcmp(type, remote[i]) == 0) return true;
+    return strncmp(type, "fuse.", 5) == 0;
+}
+
+/* Undoes the octal escapes (\040 and the like) of mountinfo in place. */
+static void unescape(char *s) {
+    char *out = s;
+    for (; *s; s++) {
+        if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+            *out++ = (char)((s[1] - '0') * 64 + (s[2] - '0') * 8 + (s[3] - '0'));
+            s += 3;
+        } else {
+            *out++ = *s;
+        }
+    }
+    *out = '\0';
+}
+
+/* Whether `path` is `point` or below it. */
+static bool covers(const char *point, const char *path) {
+    size_t n = strlen(point);
+    if (strcmp(point, "/") == 0) return path[0] == '/';
+    return strncmp(point, path, n) == 0 && (path[n] == '\0' || path[n] == '/');
+}
+
+/* One line: "36 35 98:0 /root /point options - type source superoptions". */
+static bool parse_line(char *line, struct mount *mount) {
+    char *rest = NULL, *fields[5];
+    for (int i = 0; i < 5; i++)
+        if (!(fields[i] = strtok_r(i == 0 ? line : NULL, " \n", &rest))) return false;
+    char *field;
+    do field = strtok_r(NULL, " \n", &rest);
+    while (field && strcmp(field, "-") != 0);
+    const char *type = field ? strtok_r(NULL, " \n", &rest) : NULL;
+    if (!type) return false;
+    unescape(fields[4]);
+    if (strlen(fields[4]) >= sizeof mount->point) return false;
+    strcpy(mount->point, fields[4]);
+    snprintf(mount->type, sizeof mount->type, "%s", type);
+    mount->id = strtoll(fields[0], NULL, 10);
+    mount->remote = is_remote(mount->type);
+    return true;
+}
+
+bool mounts_find(const char *path, const char *table, struct mount *mount, struct error *error) {
+    if (!table) table = "/proc/self/mountinfo";
+    FILE *stream = fopen(table, "re");
+    if (!stream) return error_system(error, errno, "cannot read %s", table);
+    char *line = NULL;
+    size_t room = 0, best = 0;
+    bool found = false;
+    struct mount *candidate = malloc(sizeof *candidate);
+    while (candidate && getline(&line, &room, stream) > 0) {
+        /* Later lines shadow earlier ones at the same point. */
+        if (!parse_line(line, candidate) || !covers(candidate->point, path) || strlen(candidate->point) < best) continue;
+        best = strlen(candidate->point);
+        *mount = *candidate;
+        found = true;
+    }
+    bool no_memory = !candidate;
+    free(candidate);
+    free(line);
+    fclose(stream);
+    if (no_memory) return error_memory(error);
+    return found || error_set(error, "%s: no mount holds it", path);
+}

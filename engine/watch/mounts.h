@@ -1,0 +1,19 @@
+/* What kind of file system a path is on, from /proc/self/mountinfo. Any thread. */
+#ifndef SONDE_WATCH_MOUNTS_H
+#define SONDE_WATCH_MOUNTS_H
+
+#include "engine/base/error.h"
+
+#include <stdint.h>
+
+struct mount {
+    char type[64];        /* "ext4", "nfs4", "fuse.sshfs" ... */
+    char point[4096];     /* where it is mounted */
+    int64_t id;           /* changes when something else is mounted there */
+    bool remote;          /* changes made by other machines raise no events here: it has to be swept */
+};
+
+/* The mount that holds the absolute `path`. `table`: NULL for /proc/self/mountinfo, else a file in its format. */
+bool mounts_find(const char *path, const char *table, struct mount *mount, struct error *error);
+
+#endif
