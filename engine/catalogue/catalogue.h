@@ -60,6 +60,10 @@ bool catalogue_failed(const struct catalogue *catalogue, struct error *error, co
 /* Who holds the writing lock of the catalogue at `path`: true with its process id (0: unknown) when somebody does. */
 bool catalogue_writer_pid(const char *path, int64_t *pid);
 
+/* The place where summary.c keeps the rules of the plugins' schemas for this connection; freed on closing. */
+struct ruleset;
+struct ruleset **catalogue_rules(struct catalogue *catalogue);
+
 /* Every page, index and reference of the whole file (slow): false with the first thing found. */
 bool catalogue_check_integrity(struct catalogue *catalogue, struct error *error);
 

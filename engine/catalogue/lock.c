@@ -1,0 +1,125 @@
+#include "engine/catalogue/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+static char *side_file(const char *path) {
+    char *side = NULL;
+    return asprintf(&side, "%s.lock", path) < 0 ? NULL : side;
+}
+
+static int64_t read_pid(int fd) {
+    char text[32] = "";
+    if (pread(fd, text, sizeof text - 1, 0) <= 0) return 0;
+    int64_t pid = strtoll(text, NULL, 10);
+    return pid > 0 ? pid : 0;
+}
+
+static void write_pid(int fd) {
+    char text[32];
+    int n = snprintf(text, sizeof text, "%" PRId64 "\n", (int64_t)getpid());
+    /* Only a help for the reader of a message: a failure (disk full) doesn't matter. */
+    if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) != n) (void)ftruncate(fd, 0);
+}
+
+static void complain_held(int fd, const char *path, struct error *error) {
+    int64_t pid = read_pid(fd);
+    if (pid > 0)
+        error_set(error,
+                  "the catalogue %s is being written by another sonde (process %" PRId64 "): wait for it or stop it",
+                  path, pid);
+    else
+        error_set(error, "the catalogue %s is being written by another sonde: wait for it or stop it", path);
+    if (error) error->code = EBUSY;
+}
+
+/* Tries for a fifth of a second: somebody who only asks who holds it (lock_holder) has it for a moment. */
+static bool lock_soon(int fd) {
+    for (int i = 0; i < 20; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno != EWOULDBLOCK && errno != EINTR) return false;
+        (void)usleep(10000);
+    }
+    errno = EWOULDBLOCK;
+    return false;
+}
+
+int lock_take(const char *path, struct error *error) {
+    char *side = side_file(path);
+    if (!side) return error_memory(error), -1;
+    int fd = open(side, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
+    if (fd < 0) {
+        error_system(error, errno, "can't write beside the catalogue (%s); name another with --catalogue", side);
+    } else if (!lock_soon(fd)) {
+        if (errno == EWOULDBLOCK)
+            complain_held(fd, path, error);
+        else
+            error_system(error, errno, "can't lock %s", side);
+        close(fd);
+        fd = -1;
+    } else {
+        write_pid(fd);
+    }
+    free(side);
+    return fd;
+}
+
+void lock_release(int lock) {
+    if (lock < 0) return;
+    (void)ftruncate(lock, 0);
+    close(lock);
+}
+
+bool lock_holder(const char *path, int64_t *pid) {
+    char *side = side_file(path);
+    int fd = side ? open(side, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1;
+    free(side);
+    if (fd < 0) return false;
+    bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (held) *pid = read_pid(fd);
+    close(fd);
+    return held;
+}
+
+/* Numbers from statfs(2) and linux/magic.h. FUSE stays allowed: most of it is local (NTFS, encrypted folders). */
+static const char *network_name(uint64_t type) {
+    switch (type) {
+    case 0x6969:
+        return "NFS";
+    case 0x517b:
+    case 0xff534d42:
+    case 0xfe534d42:
+        return "SMB";
+    case 0x00c36400:
+        return "Ceph";
+    case 0x5346414f:
+        return "AFS";
+    case 0x47504653:
+        return "GPFS";
+    default:
+        return NULL;
+    }
+}
+
+bool lock_local(const char *path, struct error *error) {
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    if (!folder) return error_memory(error);
+    struct statfs about;
+    bool known = statfs(folder, &about) == 0;
+    const char *network = known ? network_name((uint32_t)about.f_type) : NULL;
+    free(folder);
+    if (!known) return error_system(error, errno, "can't reach the folder of the catalogue %s", path);
+    if (!network) return true;
+    return error_set(error,
+                     "the catalogue %s lies on a network file system (%s), where it can't be kept safe: name a local "
+                     "place with --catalogue",
+                     path, network);
+}

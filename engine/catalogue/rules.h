@@ -1,0 +1,36 @@
+/* The summary rules of schema/README.md: how the results of a file's regions become one value. Pure functions; any
+ * thread.
+ *
+ * The fine print, where the README leaves a choice:
+ * - Only numbers take part in mean, median, max, min and sum; nulls and missing members say nothing in any rule.
+ * - Ties (longest, mode, union) go to what comes first in time.
+ * - median: the value at which half of the total duration is reached; the mean of it and the next when it is reached
+ * exactly between the two.
+ * - mode: every value is tried as a centre; the weights of all values that agree with it (|a - b| <= tolerance times
+ * the larger) are summed, and the largest sum wins. A number is then the weighted mean of those that agree. A region
+ *   without the confidence that the rule names has none (0); a rule that names no confidence gives every region 1. With
+ *   candidates, a region without any counts with its own value. If no region's own value agrees with the winner, its
+ *   confidence is the mean strength of the candidates that do. */
+#ifndef SONDE_CATALOGUE_RULES_H
+#define SONDE_CATALOGUE_RULES_H
+
+#include "engine/base/error.h"
+#include "engine/base/schema.h"
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+
+#define RULES_MAX_ELEMENTS 20000 /* of concat: more are left out */
+#define RULES_MAX_DISTINCT 1000  /* different values of union, or texts of mode */
+
+struct rules_region {
+    double duration;     /* s */
+    const cJSON *result; /* an object: outcome ok, in time */
+};
+
+/* The value of `rule` over the regions: a new item (caller frees), or NULL when no region says anything. *confidence is
+ * the winner's for mode, NaN otherwise. Running out of memory also gives NULL, with error->code ENOMEM. */
+cJSON *rules_apply(const struct schema_summary *rule, const struct rules_region *regions, size_t n, double *confidence,
+                   struct error *error);
+
+#endif

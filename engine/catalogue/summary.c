@@ -1,0 +1,301 @@
+#include "engine/catalogue/summary.h"
+
+#include "engine/base/json.h"
+#include "engine/catalogue/rules.h"
+#include "engine/catalogue/ruleset.h"
+#include "engine/catalogue/sql.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A current region with the results of the plugins that have rules. */
+struct part {
+    int64_t region;
+    double duration;
+    cJSON **results; /* by plugin of the ruleset; NULL: none */
+};
+
+struct material {
+    const struct ruleset *ruleset;
+    struct part *parts;
+    size_t n;
+    double duration; /* s, of the whole audio */
+};
+
+static void material_free(struct material *material) {
+    for (size_t i = 0; i < material->n; i++) {
+        for (size_t p = 0; material->parts[i].results && p < material->ruleset->n; p++)
+            cJSON_Delete(material->parts[i].results[p]);
+        free(material->parts[i].results);
+    }
+    free(material->parts);
+    *material = (struct material){0};
+}
+
+void summary_rules_changed(struct catalogue *catalogue) {
+    struct ruleset **rules = catalogue_rules(catalogue);
+    ruleset_free(*rules);
+    *rules = NULL;
+}
+
+static const struct ruleset *rules_of(struct catalogue *catalogue, struct error *error) {
+    struct ruleset **rules = catalogue_rules(catalogue);
+    if (!*rules) *rules = ruleset_load(catalogue, error);
+    return *rules;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- reading */
+
+static bool add_part(struct material *material, int64_t region, double duration, struct error *error) {
+    struct part *grown = realloc(material->parts, (material->n + 1) * sizeof *grown);
+    if (!grown) return error_memory(error);
+    material->parts = grown;
+    material->parts[material->n] = (struct part){region, duration, calloc(material->ruleset->n + 1, sizeof(cJSON *))};
+    return material->parts[material->n++].results || error_memory(error);
+}
+
+/* The row's result, if its plugin has rules. A result that doesn't parse (it was checked before it was stored) says
+ * nothing. */
+static void add_result(struct material *material, sqlite3_stmt *from) {
+    const char *plugin = (const char *)sqlite3_column_text(from, 2), *json = (const char *)sqlite3_column_text(from, 3);
+    struct part *part = &material->parts[material->n - 1];
+    for (size_t p = 0; plugin && json && p < material->ruleset->n; p++) {
+        if (strcmp(plugin, material->ruleset->plugins[p].plugin) != 0 || part->results[p]) continue;
+        part->results[p] =
+            json_parse(json, (size_t)sqlite3_column_bytes(from, 3), 4 * RESULT_MAX_BYTES, RESULT_MAX_DEPTH + 1, NULL);
+    }
+}
+
+static bool read_material(struct catalogue *catalogue, int64_t audio, struct material *material, struct error *error) {
+    *material = (struct material){.ruleset = rules_of(catalogue, error)};
+    sqlite3_stmt *from = sql_bind(catalogue, error, "SELECT duration FROM audio WHERE audio_id = ?", "i", audio);
+    bool row = false;
+    if (!material->ruleset || !from || !sql_step(catalogue, from, &row, error)) return false;
+    if (!row) return error_set(error, "the catalogue has no audio of number %lld", (long long)audio);
+    material->duration = sqlite3_column_double(from, 0);
+    (void)sqlite3_reset(from);
+    from =
+        sql_bind(catalogue, error,
+                 "SELECT r.region_id, r.duration, x.plugin, x.result FROM regions AS r LEFT JOIN region_analysis AS x"
+                 " ON x.region_id = r.region_id AND x.current AND x.outcome = 'ok'"
+                 " WHERE r.audio_id = ? AND r.current ORDER BY r.position",
+                 "i", audio);
+    bool fine = from != NULL;
+    row = fine;
+    while (fine && row) {
+        fine = sql_step(catalogue, from, &row, error);
+        if (!fine || !row) break;
+        int64_t region = sqlite3_column_int64(from, 0);
+        if (material->n == 0 || material->parts[material->n - 1].region != region)
+            fine = add_part(material, region, sqlite3_column_double(from, 1), error);
+        if (fine) add_result(material, from);
+    }
+    if (from) (void)sqlite3_reset(from);
+    if (!fine) material_free(material);
+    return fine;
+}
+
+/* -------------------------------------------------------------------------------------------------------- computing */
+
+static bool add_item(cJSON *object, const char *name, cJSON *item, struct error *error) {
+    if (item && cJSON_AddItemToObject(object, name, item)) return true;
+    cJSON_Delete(item);
+    return error_memory(error);
+}
+
+/* The values that one plugin makes of `n` regions, unless a plugin before it made one of that name. */
+static bool compute_plugin(const struct schema *schema, const struct rules_region *regions, size_t n, bool single,
+                           cJSON *summary, struct error *error) {
+    for (size_t i = 0; i < schema_summary_count(schema); i++) {
+        const struct schema_summary *rule = schema_summary_at(schema, i);
+        if (cJSON_GetObjectItemCaseSensitive(summary, rule->as)) continue;
+        if (single && strcmp(rule->rule, "concat") == 0) continue;
+        struct error failure = {0};
+        double confidence = NAN;
+        cJSON *value = rules_apply(rule, regions, n, &confidence, &failure);
+        if (!value && failure.text[0]) return error_memory(error);
+        if (!value) continue;
+        if (!add_item(summary, rule->as, value, error)) return false;
+        if (rule->confidence_as && isfinite(confidence) &&
+            !cJSON_GetObjectItemCaseSensitive(summary, rule->confidence_as) &&
+            !add_item(summary, rule->confidence_as, cJSON_CreateNumber(confidence), error))
+            return false;
+    }
+    return true;
+}
+
+/* All values of the parts first .. first + n - 1. Lists that are only joined (concat) are left out for a single region:
+ * they stand in its results. */
+static cJSON *compute(const struct material *material, size_t first, size_t n, bool single, struct error *error) {
+    struct rules_region *regions = calloc(n + 1, sizeof *regions);
+    cJSON *summary = cJSON_CreateObject();
+    bool fine = regions && summary;
+    if (!fine) error_memory(error);
+    for (size_t p = 0; fine && p < material->ruleset->n; p++) {
+        size_t count = 0;
+        for (size_t i = first; i < first + n; i++)
+            if (material->parts[i].results[p])
+                regions[count++] = (struct rules_region){material->parts[i].duration, material->parts[i].results[p]};
+        if (count > 0)
+            fine = compute_plugin(material->ruleset->plugins[p].schema, regions, count, single, summary, error);
+    }
+    free(regions);
+    if (fine) return summary;
+    cJSON_Delete(summary);
+    return NULL;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ edits */
+
+enum { BPM, KEY, LABEL, FIELDS };
+static const char *const fields[FIELDS] = {"bpm", "key", "label"};
+static const char *const confidences[FIELDS] = {"bpm_confidence", "key_confidence", "label_confidence"};
+
+/* One user's word over the values. */
+static bool override(cJSON *summary, int field, const char *value, struct error *error) {
+    cJSON *item = field == BPM ? cJSON_CreateNumber(strtod(value, NULL)) : cJSON_CreateString(value);
+    cJSON_DeleteItemFromObjectCaseSensitive(summary, fields[field]);
+    cJSON_DeleteItemFromObjectCaseSensitive(summary, confidences[field]);
+    return add_item(summary, fields[field], item, error) &&
+           add_item(summary, confidences[field], cJSON_CreateNumber(1), error);
+}
+
+/* Users' words that apply: of the whole audio (region 0, and a lone region too), or of one region. */
+static bool override_all(struct catalogue *catalogue, int64_t audio, int64_t region, bool lone, cJSON *summary,
+                         bool user[FIELDS], struct error *error) {
+    for (int i = 0; i < FIELDS; i++) {
+        user[i] = false;
+        sqlite3_stmt *from = sql_bind(catalogue, error,
+                                      "SELECT value FROM edits WHERE audio_id = ?1 AND field = ?2 AND"
+                                      " ((region_id = ?3 AND start_frame IS NOT NULL) OR (start_frame IS NULL AND ?4))"
+                                      " ORDER BY start_frame IS NULL, created DESC LIMIT 1",
+                                      "itik", audio, fields[i], region, (int)(region == 0 || lone));
+        bool row = false;
+        if (!from || !sql_step(catalogue, from, &row, error)) return false;
+        if (!row) continue;
+        user[i] = true;
+        bool fine = override(summary, i, (const char *)sqlite3_column_text(from, 0), error);
+        (void)sqlite3_reset(from);
+        if (!fine) return false;
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- storing */
+
+/* What the columns get. */
+struct columns {
+    double bpm, bpm_confidence, key_confidence, label_confidence; /* NaN: NULL */
+    const char *key, *label, *source[FIELDS];
+    char *json;
+};
+
+static double number_of(const cJSON *summary, const char *name) {
+    return json_number(summary, name, NAN);
+}
+
+static bool fill_columns(const cJSON *summary, const bool user[FIELDS], struct columns *columns, struct error *error) {
+    *columns = (struct columns){.bpm = number_of(summary, "bpm"),
+                                .bpm_confidence = number_of(summary, "bpm_confidence"),
+                                .key = json_string(summary, "key", NULL),
+                                .key_confidence = number_of(summary, "key_confidence"),
+                                .label = json_string(summary, "label", NULL),
+                                .label_confidence = number_of(summary, "label_confidence"),
+                                .json = cJSON_PrintUnformatted(summary)};
+    bool has[FIELDS] = {!isnan(columns->bpm), columns->key != NULL, columns->label != NULL};
+    for (int i = 0; i < FIELDS; i++) columns->source[i] = !has[i] ? NULL : user[i] ? "user" : "plugin";
+    return columns->json || error_memory(error);
+}
+
+#define VALUES "ddttdttdtdt"
+#define BIND(c, duration)                                                                                              \
+    (c)->bpm, (c)->bpm_confidence, (c)->source[BPM], (c)->key, (c)->key_confidence, (c)->source[KEY], (c)->label,      \
+        (c)->label_confidence, (c)->source[LABEL], (duration), (c)->json
+#define NAMES                                                                                                          \
+    "bpm, bpm_confidence, bpm_source, key, key_confidence, key_source, label, label_confidence, label_source,"         \
+    " duration, summary"
+#define SAME                                                                                                           \
+    " bpm IS ? AND bpm_confidence IS ? AND bpm_source IS ? AND key IS ? AND key_confidence IS ? AND key_source IS ?"   \
+    " AND label IS ? AND label_confidence IS ? AND label_source IS ? AND duration IS ? AND summary IS ?"
+
+static bool put_audio(struct catalogue *catalogue, int64_t audio, const struct material *material,
+                      const struct columns *columns, struct error *error) {
+    return sql_run(catalogue, error,
+                   "INSERT OR REPLACE INTO audio_summary (" NAMES ", audio_id, regions, updated)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   VALUES "iid", BIND(columns, material->duration), audio, (int64_t)material->n, sql_now());
+}
+
+static bool put_region(struct catalogue *catalogue, const struct part *part, const struct columns *columns,
+                       struct error *error) {
+    return sql_run(catalogue, error,
+                   "INSERT OR REPLACE INTO region_summary (" NAMES ", region_id)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   VALUES "i", BIND(columns, part->duration), part->region);
+}
+
+static bool same_audio(struct catalogue *catalogue, int64_t audio, const struct material *material,
+                       const struct columns *columns, bool *same, struct error *error) {
+    int64_t found = 0;
+    bool fine = sql_number(catalogue, error, &found,
+                           "SELECT 1 FROM audio_summary WHERE" SAME " AND audio_id = ? AND regions = ?", VALUES "ii",
+                           BIND(columns, material->duration), audio, (int64_t)material->n);
+    *same = found == 1;
+    return fine;
+}
+
+static bool same_region(struct catalogue *catalogue, const struct part *part, const struct columns *columns, bool *same,
+                        struct error *error) {
+    int64_t found = 0;
+    bool fine = sql_number(catalogue, error, &found, "SELECT 1 FROM region_summary WHERE" SAME " AND region_id = ?",
+                           VALUES "i", BIND(columns, part->duration), part->region);
+    *same = found == 1;
+    return fine;
+}
+
+/* Computes the summary of part `index` (or, with SIZE_MAX, of the whole) and stores it, or, with `same`, compares it.
+ */
+static bool do_one(struct catalogue *catalogue, int64_t audio, const struct material *material, size_t index,
+                   bool *same, struct error *error) {
+    bool whole = index == SIZE_MAX, user[FIELDS];
+    const struct part *part = whole ? NULL : &material->parts[index];
+    struct columns columns = {0};
+    cJSON *summary = compute(material, whole ? 0 : index, whole ? material->n : 1, !whole, error);
+    bool fine = summary &&
+                override_all(catalogue, audio, whole ? 0 : part->region, material->n == 1, summary, user, error) &&
+                fill_columns(summary, user, &columns, error);
+    if (fine && whole)
+        fine = same ? same_audio(catalogue, audio, material, &columns, same, error)
+                    : put_audio(catalogue, audio, material, &columns, error);
+    else if (fine)
+        fine =
+            same ? same_region(catalogue, part, &columns, same, error) : put_region(catalogue, part, &columns, error);
+    cJSON_free(columns.json);
+    cJSON_Delete(summary);
+    return fine;
+}
+
+/* All of them, whole audio last; stops at the first that differs. */
+static bool do_all(struct catalogue *catalogue, int64_t audio, bool *same, struct error *error) {
+    struct material material;
+    if (!read_material(catalogue, audio, &material, error)) return false;
+    bool fine = true;
+    for (size_t i = 0; i <= material.n && fine && (!same || *same); i++)
+        fine = do_one(catalogue, audio, &material, i < material.n ? i : SIZE_MAX, same, error);
+    material_free(&material);
+    return fine;
+}
+
+bool summary_update(struct catalogue *catalogue, int64_t audio, struct error *error) {
+    return sql_run(catalogue, error,
+                   "DELETE FROM region_summary WHERE region_id IN (SELECT region_id FROM regions WHERE audio_id = ? AND"
+                   " NOT current)",
+                   "i", audio) &&
+           do_all(catalogue, audio, NULL, error);
+}
+
+bool summary_verify(struct catalogue *catalogue, int64_t audio, bool *same, struct error *error) {
+    *same = true;
+    return do_all(catalogue, audio, same, error);
+}

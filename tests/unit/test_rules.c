@@ -1,0 +1,172 @@
+/* Every summary rule against cases computed by hand. */
+#include "engine/catalogue/rules.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct sample {
+    double duration;
+    const char *json;
+};
+
+static double confidence;
+
+/* Applies the rule; the value's JSON must be `expected` (NULL: no value). */
+static void expect(struct schema_summary rule, const struct sample *samples, size_t n, const char *expected) {
+    struct rules_region regions[8];
+    cJSON *parsed[8];
+    assert_true(n <= 8);
+    rule.property = "x";
+    rule.as = "x";
+    for (size_t i = 0; i < n; i++) {
+        parsed[i] = cJSON_Parse(samples[i].json);
+        assert_non_null(parsed[i]);
+        regions[i] = (struct rules_region){samples[i].duration, parsed[i]};
+    }
+    struct error error = {0};
+    cJSON *value = rules_apply(&rule, regions, n, &confidence, &error);
+    assert_string_equal(error.text, "");
+    if (expected) {
+        assert_non_null(value);
+        char *text = cJSON_PrintUnformatted(value);
+        assert_string_equal(text, expected);
+        cJSON_free(text);
+    } else {
+        assert_null(value);
+    }
+    cJSON_Delete(value);
+    for (size_t i = 0; i < n; i++) cJSON_Delete(parsed[i]);
+}
+
+#define RULE(name) ((struct schema_summary){.rule = name})
+#define EXPECT(rule, expected, ...)                                                                                    \
+    do {                                                                                                               \
+        const struct sample samples[] = {__VA_ARGS__};                                                                 \
+        expect(rule, samples, sizeof samples / sizeof *samples, expected);                                             \
+    } while (0)
+
+static void longest(void **state) {
+    (void)state;
+    EXPECT(RULE("longest"), "7", {1, "{\"x\":3}"}, {5, "{\"x\":7}"}, {2, "{\"x\":9}"});
+    EXPECT(RULE("longest"), "\"first\"", {2, "{\"x\":\"first\"}"}, {2, "{\"x\":\"second\"}"});
+    EXPECT(RULE("longest"), "[1,2]", {2, "{\"x\":[1,2]}"}, {9, "{\"x\":null}"}, {8, "{}"});
+    EXPECT(RULE("longest"), NULL, {2, "{}"}, {9, "{\"x\":null}"});
+}
+
+static void median(void **state) {
+    (void)state;
+    EXPECT(RULE("median"), "2", {1, "{\"x\":3}"}, {1, "{\"x\":1}"}, {1, "{\"x\":2}"});
+    /* durations 1, 1, 5: half of 7 is reached inside the longest */
+    EXPECT(RULE("median"), "10", {1, "{\"x\":1}"}, {1, "{\"x\":2}"}, {5, "{\"x\":10}"});
+    /* half is reached exactly between 1 and 4 */
+    EXPECT(RULE("median"), "2.5", {2, "{\"x\":4}"}, {2, "{\"x\":1}"});
+    EXPECT(RULE("median"), "4", {2, "{\"x\":\"text\"}"}, {2, "{\"x\":4}"});
+    EXPECT(RULE("median"), NULL, {2, "{\"x\":\"text\"}"});
+}
+
+static void mean(void **state) {
+    (void)state;
+    EXPECT(RULE("mean"), "4", {1, "{\"x\":1}"}, {3, "{\"x\":5}"}); /* (1 + 15) / 4 */
+    EXPECT(RULE("mean"), "5", {1, "{}"}, {3, "{\"x\":5}"});
+}
+
+static void extremes(void **state) {
+    (void)state;
+    EXPECT(RULE("max"), "9", {1, "{\"x\":-1}"}, {3, "{\"x\":9}"}, {1, "{\"x\":2}"});
+    EXPECT(RULE("min"), "-1", {1, "{\"x\":-1}"}, {3, "{\"x\":9}"}, {1, "{\"x\":2}"});
+    EXPECT(RULE("sum"), "10", {1, "{\"x\":-1}"}, {3, "{\"x\":9}"}, {1, "{\"x\":2}"});
+    EXPECT(RULE("max"), NULL, {1, "{}"});
+}
+
+static void concat(void **state) {
+    (void)state;
+    EXPECT(RULE("concat"), "[1,2,{\"a\":3},4]", {1, "{\"x\":[1,2]}"}, {3, "{}"}, {1, "{\"x\":[{\"a\":3}]}"},
+           {1, "{\"x\":4}"});
+    EXPECT(RULE("concat"), NULL, {1, "{}"});
+}
+
+static void unions(void **state) {
+    (void)state;
+    /* b: 3 + 1 s, c: 3 s, a: 1 s; twice in one region counts once */
+    EXPECT(RULE("union"), "[\"b\",\"c\",\"a\"]", {1, "{\"x\":[\"a\",\"b\",\"a\"]}"}, {3, "{\"x\":[\"b\",\"c\"]}"});
+    EXPECT(RULE("union"), "[\"y\",\"z\"]", {1, "{\"x\":\"z\"}"}, {3, "{\"x\":\"y\"}"});
+    EXPECT(RULE("union"), "[\"z\",\"y\"]", {2, "{\"x\":\"z\"}"}, {2, "{\"x\":\"y\"}"});
+}
+
+static void mode_words(void **state) {
+    (void)state;
+    struct schema_summary rule = {.rule = "mode", .weight = "c"};
+    /* A: 2 * 0.9 + 1 * 0.6 = 2.4, B: 5 * 0.4 = 2.0; confidence (1.8 + 0.6) / 3 = 0.8 */
+    EXPECT(rule, "\"A\"", {2, "{\"x\":\"A\",\"c\":0.9}"}, {5, "{\"x\":\"B\",\"c\":0.4}"},
+           {1, "{\"x\":\"A\",\"c\":0.6}"});
+    assert_true(fabs(confidence - 0.8) < 1e-12);
+    EXPECT(RULE("mode"), "\"B\"", {2, "{\"x\":\"A\"}"}, {5, "{\"x\":\"B\"}"}, {1, "{\"x\":\"A\"}"});
+    assert_true(fabs(confidence - 1) < 1e-12);
+    EXPECT(RULE("mode"), "\"A\"", {2, "{\"x\":\"A\"}"}, {2, "{\"x\":\"B\"}"});
+    EXPECT(rule, NULL, {2, "{\"c\":1}"});
+    assert_true(isnan(confidence));
+}
+
+static void mode_numbers(void **state) {
+    (void)state;
+    struct schema_summary rule = {.rule = "mode", .weight = "c", .tolerance = 0.02};
+    /* 120 and 121 agree (1 / 121 < 0.02): weight 1 + 2 against 2.5; mean (120 + 2 * 121) / 3 */
+    EXPECT(rule, "120.66666666666667", {1, "{\"x\":120,\"c\":1}"}, {5, "{\"x\":90,\"c\":0.5}"},
+           {2, "{\"x\":121,\"c\":1}"});
+    assert_true(fabs(confidence - 1) < 1e-12);
+    rule.tolerance = 0;
+    EXPECT(rule, "90", {1, "{\"x\":120,\"c\":1}"}, {5, "{\"x\":90,\"c\":0.5}"}, {2, "{\"x\":121,\"c\":1}"});
+    assert_true(fabs(confidence - 0.5) < 1e-12);
+}
+
+static void mode_candidates(void **state) {
+    (void)state;
+    struct schema_summary rule = {.rule = "mode", .weight = "c", .candidates = "all", .value = "k", .strength = "s"};
+    /* G is second everywhere and wins: C 0.5, D 0.5, G 0.4 + 0.4 */
+    EXPECT(rule, "\"G\"", {1, "{\"x\":\"C\",\"c\":0.5,\"all\":[{\"k\":\"C\",\"s\":0.5},{\"k\":\"G\",\"s\":0.4}]}"},
+           {1, "{\"x\":\"D\",\"c\":0.5,\"all\":[{\"k\":\"D\",\"s\":0.5},{\"k\":\"G\",\"s\":0.4}]}"});
+    assert_true(fabs(confidence - 0.4) < 1e-12); /* no region's own value agrees: mean strength */
+    /* a region without candidates counts with its value */
+    EXPECT(rule, "\"C\"", {1, "{\"x\":\"C\",\"c\":0.5,\"all\":[{\"k\":\"C\",\"s\":0.5},{\"k\":\"G\",\"s\":0.4}]}"},
+           {1, "{\"x\":\"C\",\"c\":0.3}"});
+    assert_true(fabs(confidence - 0.4) < 1e-12); /* (0.5 + 0.3) / 2 */
+}
+
+static void many_regions_stay_quick(void **state) {
+    (void)state;
+    enum { N = 30000 };
+    static struct rules_region regions[N];
+    cJSON *items[N];
+    for (int i = 0; i < N; i++) {
+        items[i] = cJSON_CreateObject();
+        cJSON_AddNumberToObject(items[i], "x", 60 + (i * 7919 % N) * 0.004);
+        regions[i] = (struct rules_region){1, items[i]};
+    }
+    struct schema_summary rule = {.rule = "mode", .property = "x", .as = "x", .tolerance = 0.01};
+    cJSON *value = rules_apply(&rule, regions, N, &confidence, NULL);
+    assert_true(cJSON_IsNumber(value));
+    assert_true(value->valuedouble > 170); /* evenly spread: a ratio reaches furthest at the top */
+    cJSON_Delete(value);
+    for (int i = 0; i < N; i++) cJSON_Delete(items[i]);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(longest),
+        cmocka_unit_test(median),
+        cmocka_unit_test(mean),
+        cmocka_unit_test(extremes),
+        cmocka_unit_test(concat),
+        cmocka_unit_test(unions),
+        cmocka_unit_test(mode_words),
+        cmocka_unit_test(mode_numbers),
+        cmocka_unit_test(mode_candidates),
+        cmocka_unit_test(many_regions_stay_quick),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
