@@ -8,7 +8,8 @@
 #define CHECKPOINT_NS    1000000000ull /* the log is moved into the file at most this often ... */
 #define CHECKPOINT_PAGES 1000          /* ... once it has this many pages */
 #define LOG_PAGES_LARGE  16384         /* from here on (64 MiB) it is also started anew as soon as no reader is in it */
-#define RETRY_NS         2000000000ull /* between two attempts to write while paused */
+#define RETRY_FIRST_NS   100000000ull  /* before the first attempt to write again; doubles ... */
+#define RETRY_MOST_NS    3200000000ull /* ... up to this */
 
 struct work {
     writer_function function;
