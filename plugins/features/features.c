@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The plugin: feeds level, spectral and chroma from their inputs and writes what they found. Every quantity is defined in
+ * schema/results/features.json. */
+#include "chroma.h"
+#include "envelope.h"
+#include "features_schema.h"
+#include "fingerprint.h"
+#include "level.h"
+#include "spectral.h"
+
+#include "sonde/plugin.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RMS_EVERY 5 /* level frames of 10 ms in one value of the array: 50 ms */
+
+struct features {
+    sonde_plugin_t plugin;
+    const sonde_kernel_fft_t *fft;
+    struct level *level;
+    struct spectral *spectral;
+    struct chroma *chroma;
+    double duration;
+    bool whole_file;
+};
+
+enum { INPUT_NATIVE, INPUT_SHORT, INPUT_LONG };
+
+static const sonde_input_t inputs[] = {
+    {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_AUDIO, .channels = SONDE_CHANNELS_NATIVE},
+    {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_SPECTRUM, .channels = SONDE_CHANNELS_MID,
+     .rate = SPECTRAL_RATE, .window = SPECTRAL_WINDOW, .hop = SPECTRAL_HOP, .form = SONDE_SPECTRUM_POWER},
+    {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_SPECTRUM, .channels = SONDE_CHANNELS_MID,
+     .rate = CHROMA_RATE, .window = CHROMA_WINDOW, .hop = CHROMA_HOP, .form = SONDE_SPECTRUM_POWER},
+};
+
+static const sonde_array_info_t arrays[] = {
+    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "rms", .unit = "dBFS",
+     .description = "RMS over all channels of each 50 ms; -200 for silence.", .dimensions = 1},
+    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "f0", .unit = "Hz",
+     .description = "Pitch, one value each 46 ms; 0 where there is none.", .dimensions = 1},
+    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "chroma", .unit = "ratio",
+     .description = "Constant-Q chroma: time by pitch class C to B, each frame's largest 1.", .dimensions = 2},
+};
+
+static const sonde_interface_t provides[] = {{sizeof(sonde_interface_t), 1, "features"}};
+
+static const sonde_descriptor_t descriptor = {
+    .struct_size = sizeof(sonde_descriptor_t),
+    .flags = SONDE_FLAG_DETERMINISTIC,
+    .id = "features",
+    .name = "Features",
+    .vendor = "sonde",
+    .version = "1.0.0",
+    .licence = "MIT",
+    .description = "Level, loudness, envelope, spectrum, pitch and stereo image of a region, and a fingerprint for "
+                   "similarity search.",
+    .schema = features_schema,
+    .provides = provides,
+    .provides_count = 1,
+    .inputs = inputs,
+    .inputs_count = sizeof inputs / sizeof *inputs,
+    .arrays = arrays,
+    .arrays_count = sizeof arrays / sizeof *arrays,
+};
+
+/* -------------------------------------------------------------------------------------------------------- writing */
+
+static void put(const sonde_writer_t *w, const char *key, double value) {
+    if (isfinite(value)) w->number(w, key, value);
+    else w->null(w, key);
+}
+
+static void put_if(const sonde_writer_t *w, const char *key, double value, bool there) {
+    put(w, key, there ? value : NAN);
+}
+
+static void put_all(const sonde_writer_t *w, const char *key, const double *values, int count) {
+    w->begin_array(w, key);
+    for (int i = 0; i < count; i++) w->number(w, NULL, values[i]);
+    w->end_array(w);
+}
+
+static void write_level(const sonde_writer_t *w, const struct level_result *l) {
+    w->number(w, "rms", l->rms);
+    w->number(w, "peak", l->peak);
+    put(w, "true_peak", l->true_peak);
+    put(w, "lufs", l->lufs);
+    put(w, "lufs_range", l->lufs_range);
+    put(w, "lufs_momentary", l->lufs_momentary);
+    w->number(w, "crest", fmax(0.0, l->crest));
+    w->number(w, "headroom", isfinite(l->true_peak) ? -l->true_peak : -l->peak);
+    w->number(w, "dc", l->dc);
+    w->number(w, "clipped", l->clipped);
+    w->number(w, "silence", l->silence);
+    w->integer(w, "nonfinite", l->nonfinite);
+    put(w, "width", l->width);
+    put(w, "correlation", l->correlation);
+    put(w, "balance", l->balance);
+}
+
+static void write_envelope(const sonde_writer_t *w, const struct envelope *e, const char *kind) {
+    w->number(w, "attack", e->attack);
+    w->number(w, "decay", e->decay);
+    w->number(w, "sustain", e->sustain);
+    w->number(w, "temporal_centroid", e->centroid);
+    w->number(w, "steadiness", e->steadiness);
+    w->string(w, "kind", kind);
+}
+
+static void write_spectral(const sonde_writer_t *w, const struct spectral_result *s, const double cqt_chroma[12]) {
+    bool any = s->active > 0, voiced = s->f0_median > 0.0;
+    put_if(w, "centroid", s->centroid, any);
+    put_if(w, "centroid_spread", s->centroid_spread, any);
+    put_if(w, "bandwidth", s->bandwidth, any);
+    put_if(w, "rolloff", s->rolloff, any);
+    put_if(w, "flatness", fmin(1.0, s->flatness), any);
+    put_all(w, "contrast", s->contrast, SPECTRAL_CONTRAST);
+    put_if(w, "flux", s->flux, any);
+    put_all(w, "mfcc_mean", s->mfcc_mean, SPECTRAL_MFCC);
+    put_all(w, "mfcc_spread", s->mfcc_spread, SPECTRAL_MFCC);
+    put_all(w, "chroma", s->chroma, 12);
+    put_all(w, "cqt_chroma", cqt_chroma, 12);
+    w->integer(w, "onsets", s->onsets);
+    w->number(w, "onset_rate", s->onset_rate);
+    put_if(w, "harmonic", s->harmonic, any);
+    put_if(w, "percussive", s->percussive, any);
+    put_if(w, "f0_median", s->f0_median, voiced);
+    put_if(w, "f0_low", s->f0_low, voiced);
+    put_if(w, "f0_high", s->f0_high, voiced);
+    w->number(w, "voiced", s->voiced);
+    put_if(w, "f0_stability", s->f0_stability, voiced);
+}
+
+/* Means of RMS_EVERY level frames in dBFS. */
+static bool write_rms(const sonde_writer_t *w, const float *squares, size_t count) {
+    uint64_t n = (count + RMS_EVERY - 1) / RMS_EVERY;
+    float *rms = malloc((n + 1) * sizeof *rms);
+    if (!rms) return false;
+    for (size_t i = 0; i < n; i++) {
+        size_t to = (i + 1) * RMS_EVERY < count ? (i + 1) * RMS_EVERY : count;
+        float sum = 0.0f;
+        for (size_t k = i * RMS_EVERY; k < to; k++) sum += squares[k];
+        sum /= (float)(to - i * RMS_EVERY);
+        rms[i] = sum > 1e-20f ? 10.0f * log10f(sum) : (float)LEVEL_SILENT;
+    }
+    if (n > 0) w->array(w, "rms", rms, &n, 0.01 * RMS_EVERY, 0.0);
+    free(rms);
+    return true;
+}
+
+static void write_series(const sonde_writer_t *w, const struct features *f) {
+    size_t count;
+    const float *f0 = spectral_f0(f->spectral, &count);
+    uint64_t shape[2] = {count, 12};
+    if (count > 0)
+        w->array(w, "f0", f0, shape, (double)SPECTRAL_HOP * SPECTRAL_PITCH_EVERY / SPECTRAL_RATE, 0.0);
+    const float *frames = chroma_frames(f->chroma, &count);
+    shape[0] = count;
+    if (count > 0) w->array(w, "chroma", frames, shape, (double)CHROMA_HOP / CHROMA_RATE, 0.0);
+}
+
+/* ----------------------------------------------------------------------------------------------------- the instance */
+
+static void features_clear(struct features *f) {
+    level_free(f->level);
+    spectral_free(f->spectral);
+    chroma_free(f->chroma);
+    f->level = NULL;
+    f->spectral = NULL;
+    f->chroma = NULL;
+}
+
+static int32_t features_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *others) {
+    struct features *f = self->state;
+    (void)others;
+    const uint32_t both = SONDE_REGION_AT_FILE_START | SONDE_REGION_AT_FILE_END;
+    size_t samples = (size_t)ceil(region->duration * SPECTRAL_RATE) + 16;
+    f->duration = region->duration;
+    f->whole_file = (region->flags & both) == both;
+    f->level = level_new(region->rate, region->channels, region->frames);
+    f->spectral = spectral_new(samples / SPECTRAL_HOP + 1, f->fft);
+    f->chroma = chroma_new(samples / CHROMA_HOP + 1);
+    return f->level && f->spectral && f->chroma ? SONDE_OK : SONDE_NO_MEMORY;
+}
+
+static int32_t features_process(sonde_plugin_t *self, const sonde_block_t *block) {
+    struct features *f = self->state;
+    if (block->input == INPUT_NATIVE) level_add(f->level, block->planes, block->frames, block->nonfinite);
+    else if (block->input == INPUT_SHORT) spectral_add(f->spectral, block->spectra, block->stride, block->frames);
+    else chroma_add(f->chroma, block->spectra, block->stride, block->frames);
+    return SONDE_OK;
+}
+
+static int32_t features_write(struct features *f, const sonde_writer_t *w) {
+    struct level_result level;
+    struct spectral_result spectral;
+    struct envelope envelope;
+    double cqt_chroma[12], fingerprint[FINGERPRINT_SIZE];
+    size_t count;
+    level_finish(f->level, &level);
+    const float *squares = level_frames(f->level, &count);
+    if (!spectral_finish(f->spectral, &spectral) || !envelope_measure(squares, count, &envelope)) return SONDE_NO_MEMORY;
+    chroma_mean(f->chroma, cqt_chroma);
+    fingerprint_make(&spectral, envelope.attack, fingerprint);
+    struct envelope_context context = {f->duration,         f->whole_file,   spectral.onsets,      spectral.onset_rate,
+                                       spectral.voiced, spectral.f0_stability, spectral.f0_jumps};
+    write_level(w, &level);
+    write_envelope(w, &envelope, envelope_kind(&envelope, &context));
+    write_spectral(w, &spectral, cqt_chroma);
+    put_all(w, "fingerprint", fingerprint, FINGERPRINT_SIZE);
+    write_series(w, f);
+    return write_rms(w, squares, count) ? w->status(w) : SONDE_NO_MEMORY;
+}
+
+static int32_t features_finish(sonde_plugin_t *self, const sonde_inputs_t *others, const sonde_writer_t *out) {
+    struct features *f = self->state;
+    (void)others;
+    int32_t outcome = features_write(f, out);
+    features_clear(f);
+    return outcome;
+}
+
+static void features_abandon(sonde_plugin_t *self) {
+    features_clear(self->state);
+}
+
+static void features_destroy(sonde_plugin_t *self) {
+    features_clear(self->state);
+    free(self->state);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the library */
+
+static int32_t library_init(const sonde_host_t *host, const char *plugin_dir) {
+    (void)plugin_dir;
+    if (host->kernel(host, SONDE_KERNEL_FFT)) return SONDE_OK;
+    host->log(host, SONDE_LOG_ERROR, "features needs the host's kernel " SONDE_KERNEL_FFT ", which this host lacks");
+    return SONDE_FAILED;
+}
+
+static void library_deinit(void) {
+}
+
+static uint32_t library_count(void) {
+    return 1;
+}
+
+static const sonde_descriptor_t *library_at(uint32_t index) {
+    return index == 0 ? &descriptor : NULL;
+}
+
+static int32_t library_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values,
+                              uint32_t count, sonde_plugin_t **plugin) {
+    (void)values;
+    (void)count;
+    if (strcmp(id, descriptor.id) != 0) return SONDE_FAILED;
+    struct features *f = calloc(1, sizeof *f);
+    if (!f) return SONDE_NO_MEMORY;
+    f->fft = host->kernel(host, SONDE_KERNEL_FFT);
+    f->plugin = (sonde_plugin_t){
+        .struct_size = sizeof(sonde_plugin_t),
+        .state = f,
+        .begin = features_begin,
+        .process = features_process,
+        .finish = features_finish,
+        .abandon = features_abandon,
+        .destroy = features_destroy,
+    };
+    *plugin = &f->plugin;
+    return SONDE_OK;
+}
+
+SONDE_EXPORT const sonde_entry_t sonde_entry = {
+    .struct_size = sizeof(sonde_entry_t),
+    .abi_major = SONDE_ABI_MAJOR,
+    .abi_minor = SONDE_ABI_MINOR,
+    .init = library_init,
+    .deinit = library_deinit,
+    .plugin_count = library_count,
+    .plugin_at = library_at,
+    .create = library_create,
+};
