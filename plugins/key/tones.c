@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "tones.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define BIN_HZ ((double)TONES_RATE / TONES_WINDOW)
+#define FIRST 18   /* 48 Hz */
+#define LAST 1857  /* 5 kHz */
+#define SPAN 2600  /* bins whose magnitudes are needed: the surroundings of the last peak */
+#define CANDIDATES (LAST / 2 + 1)
+#define HIGHEST_POWER 1e9f
+#define LOWEST 1e-3f /* of the highest magnitude of the frame: 60 dB */
+
+struct tones {
+    size_t room, count;
+    struct tones_frame *frames;
+    uint16_t from[LAST + 1], to[LAST + 1]; /* what is around a bin: a quarter octave to each side */
+    float magnitude[SPAN + 1];
+    double sums[SPAN + 2]; /* running sums of magnitude */
+};
+
+struct candidate {
+    uint32_t bin;
+    float salience;
+};
+
+struct tones *tones_new(size_t frames) {
+    struct tones *t = calloc(1, sizeof *t);
+    if (!t) return NULL;
+    t->room = frames + 1;
+    t->frames = calloc(t->room, sizeof *t->frames);
+    if (!t->frames) {
+        free(t);
+        return NULL;
+    }
+    for (uint32_t k = 0; k <= LAST; k++) {
+        double low = k * exp2(-0.25), high = k * exp2(0.25);
+        t->from[k] = (uint16_t)(k > low + 8.0 ? low : k > 8 ? k - 8.0 : 0.0);
+        t->to[k] = (uint16_t)(high > k + 8.0 ? high : k + 8.0);
+    }
+    return t;
+}
+
+void tones_free(struct tones *t) {
+    if (!t) return;
+    free(t->frames);
+    free(t);
+}
+
+static int more_salient(const void *a, const void *b) {
+    const struct candidate *x = a, *y = b;
+    if (x->salience != y->salience) return x->salience < y->salience ? 1 : -1;
+    return (x->bin > y->bin) - (x->bin < y->bin);
+}
+
+static int lower_bin(const void *a, const void *b) {
+    const struct candidate *x = a, *y = b;
+    return (x->bin > y->bin) - (x->bin < y->bin);
+}
+
+static float around(const struct tones *t, uint32_t k) {
+    return (float)((t->sums[t->to[k] + 1] - t->sums[t->from[k]]) / (t->to[k] + 1 - t->from[k]));
+}
+
+static struct tone tone_at(const struct tones *t, uint32_t k) {
+    const float *m = t->magnitude;
+    float a = logf(m[k - 1] + 1e-12f), b = logf(m[k] + 1e-12f), c = logf(m[k + 1] + 1e-12f), bend = a - 2.0f * b + c;
+    float shift = bend < 0.0f ? 0.5f * (a - c) / bend : 0.0f;
+    return (struct tone){69.0f + 12.0f * log2f((float)((k + (double)shift) * BIN_HZ / 440.0)),
+                         expf(b - 0.25f * (a - c) * shift), around(t, k)};
+}
+
+static void frame_add(struct tones *t, const float *power) {
+    struct tones_frame *f = &t->frames[t->count++];
+    float top = 0.0f, total = 0.0f;
+    for (uint32_t k = 0; k <= SPAN; k++) {
+        float p = power[k] < HIGHEST_POWER ? power[k] : HIGHEST_POWER;
+        total += p;
+        t->magnitude[k] = sqrtf(p);
+        t->sums[k + 1] = t->sums[k] + (double)t->magnitude[k];
+    }
+    const float *m = t->magnitude;
+    for (uint32_t k = FIRST; k <= LAST; k++) top = m[k] > top ? m[k] : top;
+    float lowest = LOWEST * top > 1e-6f ? LOWEST * top : 1e-6f;
+    struct candidate found[CANDIDATES];
+    uint32_t n = 0;
+    for (uint32_t k = FIRST; k <= LAST; k++) {
+        if (m[k] <= m[k - 1] || m[k] < m[k + 1] || m[k] < lowest) continue;
+        float ratio = m[k] / around(t, k);
+        if (ratio > 1.0f) found[n++] = (struct candidate){k, ratio * sqrtf(m[k])};
+    }
+    if (n > TONES_PEAKS) {
+        qsort(found, n, sizeof *found, more_salient);
+        n = TONES_PEAKS;
+        qsort(found, n, sizeof *found, lower_bin);
+    }
+    f->count = n;
+    f->power = total;
+    for (uint32_t i = 0; i < n; i++) f->tone[i] = tone_at(t, found[i].bin);
+}
+
+void tones_add(struct tones *t, const float *power, size_t stride, size_t frames) {
+    for (size_t f = 0; f < frames && t->count < t->room; f++) frame_add(t, power + f * stride);
+}
+
+const struct tones_frame *tones_frames(const struct tones *t, size_t *count) {
+    *count = t->count;
+    return t->frames;
+}
