@@ -21,6 +21,7 @@ void tonality_view_make(const float *treble, const float *bass, const float *str
     for (size_t k = from; k < to; k++) {
         double weight = (double)(strength[k] / (strength[k] + 0.01f * loudest));
         view->weight += weight;
+        view->frames += strength[k] > 0.0f;
         for (int b = 0; b < TONALITY_BLOCKS; b++)
             for (int c = 0; c < 12; c++) view->block[b][c] += weight * (double)planes[b][k * 12 + (size_t)c];
     }
@@ -55,7 +56,7 @@ void tonality_judge(const struct tonality_view *view, double clarity, double fit
     double flat = 0.0; /* how even the chroma is: 1 for white, 1/12 for one pitch class */
     for (int c = 0; c < 12; c++) flat += view->block[0][c] * view->block[0][c];
     flat = flat > 0.0 ? 12.0 / flat : 1.0;
-    double x[TONAL_INPUTS] = {1.0, clarity, fit, flat, log(1.0 + view->weight)};
+    double x[TONAL_INPUTS] = {1.0, clarity, log(clarity + 0.02), fit, flat, 1.0 / sqrt(1.0 + view->frames)};
     double z = 0.0;
     for (int i = 0; i < TONAL_INPUTS; i++) z += tonal_weights[i] * x[i];
     r->tonal = view->weight > 0.0 ? logistic(z) : 0.0;

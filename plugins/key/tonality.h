@@ -4,8 +4,8 @@
  *
  * A stretch of music is described by blocks of 12 numbers over pitch classes (TONALITY_BLOCKS of them); the score of a key
  * is the sum of those numbers, turned so that its tonic comes first, times learned weights, one set for major and one for
- * minor; a softmax makes probabilities of the 24 scores. Weights and calibration come from tools/train_key
- * (tonality_weights.h). Any thread. */
+ * minor; a softmax makes probabilities of the 24 scores. Weights and calibration are in
+ * tonality_weights.h. Any thread. */
 #ifndef SONDE_KEY_TONALITY_H
 #define SONDE_KEY_TONALITY_H
 
@@ -18,7 +18,8 @@
 
 struct tonality_view {
     double block[TONALITY_BLOCKS][12];
-    double weight; /* sounding frames it stands for */
+    double weight; /* sum of the frames' weights */
+    double frames; /* frames in which something sounds */
 };
 
 struct tonality {
