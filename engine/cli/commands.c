@@ -9,6 +9,7 @@
 static const struct command commands[] = {
     {"analyze", "analyse files and folders, keep the results in the catalogue", analyze_help, analyze_command},
     {"config", "print the effective configuration, and where each value came from", config_help, config_command},
+    {"doctor", "show libraries, limits and sandbox layers, and prove the sandbox", doctor_help, doctor_command},
     {NULL, NULL, NULL, NULL},
 };
 

@@ -10,4 +10,7 @@ int analyze_command(int argc, char **argv, const struct cli *cli);
 extern const char config_help[];
 int config_command(int argc, char **argv, const struct cli *cli);
 
+extern const char doctor_help[];
+int doctor_command(int argc, char **argv, const struct cli *cli);
+
 #endif
