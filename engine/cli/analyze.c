@@ -208,9 +208,8 @@ static int analyze_with(int argc, char **argv, const struct cli *cli, const stru
     return code;
 }
 
-int analyze_command(int argc, char **argv, const struct cli *cli) {
-    struct request request = {0};
-    int code = parse(argc, argv, &request);
+static int analyze(int argc, char **argv, const struct cli *cli, struct request *request) {
+    int code = parse(argc, argv, request);
     if (code != CLI_OK) return code;
     const struct config *config = cli->config;
     bool params_ok, segment_ok;
@@ -221,24 +220,24 @@ int analyze_command(int argc, char **argv, const struct cli *cli) {
         struct engine_options options;
         engine_options_init(&options);
         options.catalogue = cli->catalogue;
-        options.only = request.only_count ? request.only : NULL;
-        options.only_count = request.only_count;
+        options.only = request->only_count ? request->only : NULL;
+        options.only_count = request->only_count;
         options.disabled = words;
         options.disabled_count = split_words(disabled, words, 64);
         options.params_json = params;
         options.segment_json = segment;
-        options.force = request.force;
-        options.retry = request.retry;
-        options.jobs = (unsigned)(request.jobs ? request.jobs : config_integer(config, "engine.jobs"));
+        options.force = request->force;
+        options.retry = request->retry;
+        options.jobs = (unsigned)(request->jobs ? request->jobs : config_integer(config, "engine.jobs"));
         options.byte_budget = (uint64_t)config_integer(config, "engine.pcm_budget") << 20;
         options.memory_limit = (uint64_t)config_integer(config, "worker.memory_limit") << 20;
         options.deadlines.open = config_number(config, "engine.open_deadline");
         options.deadlines.load = config_number(config, "engine.load_deadline");
         options.deadlines.decode = config_number(config, "engine.decode_deadline");
         options.deadlines.analyse = config_number(config, "engine.analyse_deadline");
-        options.allow_weak_sandbox = request.weak;
-        if (request.no_sandbox) options.profile = "none";
-        code = analyze_with(argc, argv, cli, &request, &options);
+        options.allow_weak_sandbox = request->weak;
+        if (request->no_sandbox) options.profile = "none";
+        code = analyze_with(argc, argv, cli, request, &options);
     } else {
         cli_complain("out of memory");
         code = CLI_CANNOT_RUN;
@@ -247,4 +246,18 @@ int analyze_command(int argc, char **argv, const struct cli *cli) {
     free(segment);
     free(disabled);
     return code;
+}
+
+int analyze_command(int argc, char **argv, const struct cli *cli) {
+    struct request request = {0};
+    return analyze(argc, argv, cli, &request);
+}
+
+const char retry_help[] =
+    "usage: sonde retry FILE...\n\n"
+    "Tries again what failed, and what was quarantined because a plugin died twice on it: sonde analyze --retry.\n";
+
+int retry_command(int argc, char **argv, const struct cli *cli) {
+    struct request request = {.retry = true};
+    return analyze(argc, argv, cli, &request);
 }

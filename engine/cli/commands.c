@@ -8,6 +8,9 @@
 
 static const struct command commands[] = {
     {"analyze", "analyse files and folders, keep the results in the catalogue", analyze_help, analyze_command},
+    {"retry", "try again what failed or was quarantined", retry_help, retry_command},
+    {"incidents", "what went wrong: crashes, hangs, forbidden calls", incidents_help, incidents_command},
+    {"plugin", "list, show and reset plugins", plugin_help, plugin_command},
     {"config", "print the effective configuration, and where each value came from", config_help, config_command},
     {"doctor", "show libraries, limits and sandbox layers, and prove the sandbox", doctor_help, doctor_command},
     {NULL, NULL, NULL, NULL},

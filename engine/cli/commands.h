@@ -13,4 +13,13 @@ int config_command(int argc, char **argv, const struct cli *cli);
 extern const char doctor_help[];
 int doctor_command(int argc, char **argv, const struct cli *cli);
 
+extern const char incidents_help[];
+int incidents_command(int argc, char **argv, const struct cli *cli);
+
+extern const char plugin_help[];
+int plugin_command(int argc, char **argv, const struct cli *cli);
+
+extern const char retry_help[];
+int retry_command(int argc, char **argv, const struct cli *cli);
+
 #endif
