@@ -183,15 +183,16 @@ CREATE TABLE audio_summary (
     bpm              REAL,
     bpm_confidence   REAL,
     bpm_source       TEXT CHECK (bpm_source IN ('plugin', 'user')),
-    key              TEXT,
+    key              TEXT COLLATE NOCASE, -- "A minor"
     key_confidence   REAL,
     key_source       TEXT CHECK (key_source IN ('plugin', 'user')),
-    label            TEXT,
+    label            TEXT COLLATE NOCASE,
     label_confidence REAL,
     label_source     TEXT CHECK (label_source IN ('plugin', 'user')),
     duration         REAL NOT NULL, -- s, of the file
     regions          INTEGER NOT NULL,
     summary          TEXT NOT NULL CHECK (json_valid(summary)), -- all values by name
+    content          TEXT COLLATE NOCASE GENERATED ALWAYS AS (json_extract(summary, '$.content')) VIRTUAL,
     loudness         REAL GENERATED ALWAYS AS (json_extract(summary, '$.lufs')) VIRTUAL, -- LUFS
     updated          REAL NOT NULL
 ) STRICT;
@@ -207,19 +208,21 @@ CREATE TABLE region_summary (
     bpm              REAL,
     bpm_confidence   REAL,
     bpm_source       TEXT CHECK (bpm_source IN ('plugin', 'user')),
-    key              TEXT,
+    key              TEXT COLLATE NOCASE, -- "A minor"
     key_confidence   REAL,
     key_source       TEXT CHECK (key_source IN ('plugin', 'user')),
-    label            TEXT,
+    label            TEXT COLLATE NOCASE,
     label_confidence REAL,
     label_source     TEXT CHECK (label_source IN ('plugin', 'user')),
     duration         REAL NOT NULL, -- s
     summary          TEXT NOT NULL CHECK (json_valid(summary)),
+    content          TEXT COLLATE NOCASE GENERATED ALWAYS AS (json_extract(summary, '$.content')) VIRTUAL,
     loudness         REAL GENERATED ALWAYS AS (json_extract(summary, '$.lufs')) VIRTUAL -- LUFS
 ) STRICT;
 CREATE INDEX region_summary_bpm ON region_summary (bpm);
 CREATE INDEX region_summary_key ON region_summary (key, bpm);
 CREATE INDEX region_summary_label ON region_summary (label);
+CREATE INDEX region_summary_content ON region_summary (content);
 CREATE INDEX region_summary_duration ON region_summary (duration);
 
 -- What users say: it wins over what plugins say. Of the whole audio, or of the stretch start_frame to end_frame.
@@ -245,6 +248,7 @@ CREATE TABLE tags (
     end_frame   INTEGER,
     name        TEXT NOT NULL COLLATE NOCASE,
     source      TEXT NOT NULL, -- 'user', or a plugin's id
+    automatic   INTEGER NOT NULL CHECK (automatic IN (0, 1)), -- 1: made with the summary, and made anew with it
     confidence  REAL,          -- of a plugin
     created     REAL NOT NULL,
     CHECK ((start_frame IS NULL) = (end_frame IS NULL))
@@ -307,7 +311,7 @@ CREATE VIEW file_summary AS
 CREATE VIEW sounds AS
     SELECT f.file_id, f.path_text AS path, f.name, f.status, f.status_reason, a.duration, s.regions,
            s.bpm, s.bpm_confidence, s.bpm_source, s.key, s.key_confidence, s.key_source,
-           s.label, s.label_confidence, s.label_source, s.loudness,
+           s.label, s.label_confidence, s.label_source, s.content, s.loudness,
            (SELECT group_concat(DISTINCT t.name) FROM tags AS t WHERE t.audio_id = a.audio_id) AS tags,
            c.container, c.codec, a.rate, a.channels, c.bit_depth, c.title, c.artist, c.album, f.size,
            datetime(f.mtime_ns / 1000000000, 'unixepoch') AS modified, datetime(f.added, 'unixepoch') AS added,

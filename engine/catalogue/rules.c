@@ -1,5 +1,6 @@
 #include "engine/catalogue/rules.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -113,10 +114,13 @@ static bool agree(const cJSON *a, const cJSON *b, double tolerance) {
     return cJSON_Compare(a, b, 1);
 }
 
-/* A region's candidates, or, when it has none, its own value. */
+/* A region's candidates, or, when it has none, its own value. A region whose own value is null has nothing to say,
+ * whatever its candidates are. */
 static bool collect_candidates(const struct schema_summary *rule, const struct rules_region *region, double confidence,
                                struct votes *votes) {
     const cJSON *candidate = NULL, *list = member(region->result, rule->candidates);
+    const cJSON *own = member(region->result, rule->property);
+    if (!own) return true;
     if (cJSON_IsArray(list)) {
         cJSON_ArrayForEach(candidate, list) {
             const cJSON *value = member(candidate, rule->value ? rule->value : "value");
@@ -127,8 +131,7 @@ static bool collect_candidates(const struct schema_summary *rule, const struct r
         }
         if (cJSON_GetArraySize(list) > 0) return true;
     }
-    const cJSON *own = member(region->result, rule->property);
-    return !own || add_vote(votes, (struct vote){own, region->duration * confidence, region->duration, confidence, 0});
+    return add_vote(votes, (struct vote){own, region->duration * confidence, region->duration, confidence, 0});
 }
 
 /* Duration-weighted mean confidence of the votes that agree with the winner; NaN when none does. */
@@ -233,30 +236,32 @@ static cJSON *mode(const struct schema_summary *rule, const struct rules_region 
 /* ------------------------------------------------------------------------------------------------------------- sets */
 
 /* Appends a copy of the value, or of each element when it is an array. */
-static bool append(cJSON *to, const cJSON *value, size_t *count) {
-    if (!cJSON_IsArray(value)) {
-        cJSON *copy = cJSON_Duplicate(value, 1);
-        (*count)++;
-        return copy && cJSON_AddItemToArray(to, copy);
-    }
+static bool append(cJSON *to, const cJSON *value) {
+    if (!cJSON_IsArray(value)) return cJSON_AddItemToArray(to, cJSON_Duplicate(value, 1));
     const cJSON *element = NULL;
     cJSON_ArrayForEach(element, value) {
-        if ((*count)++ >= RULES_MAX_ELEMENTS) return true;
-        cJSON *copy = cJSON_Duplicate(element, 1);
-        if (!copy || !cJSON_AddItemToArray(to, copy)) return false;
+        if (!cJSON_AddItemToArray(to, cJSON_Duplicate(element, 1))) return false;
     }
     return true;
 }
 
-static cJSON *concat(const struct votes *votes) {
+static cJSON *join(const struct votes *votes) {
     cJSON *out = cJSON_CreateArray();
-    size_t count = 0;
-    for (size_t i = 0; out && i < votes->n && count < RULES_MAX_ELEMENTS; i++)
-        if (!append(out, votes->items[i].value, &count)) {
+    for (size_t i = 0; out && i < votes->n; i++)
+        if (!append(out, votes->items[i].value)) {
             cJSON_Delete(out);
             return NULL;
         }
     return out;
+}
+
+static bool too_long(const struct votes *votes) {
+    size_t count = 0;
+    for (size_t i = 0; i < votes->n; i++) {
+        const cJSON *value = votes->items[i].value;
+        count += cJSON_IsArray(value) ? (size_t)cJSON_GetArraySize(value) : 1;
+    }
+    return count > RULES_MAX_ELEMENTS;
 }
 
 /* Longest first; the set is small, and insertion keeps equals in their order. */
@@ -291,9 +296,8 @@ static cJSON *set_union(const struct votes *votes) {
     }
     sort_set(&set);
     cJSON *out = fine ? cJSON_CreateArray() : NULL;
-    size_t count = 0;
     for (size_t i = 0; out && i < set.n; i++)
-        if (!append(out, set.items[i].value, &count)) {
+        if (!cJSON_AddItemToArray(out, cJSON_Duplicate(set.items[i].value, 1))) {
             cJSON_Delete(out);
             out = NULL;
         }
@@ -306,7 +310,7 @@ static cJSON *set_union(const struct votes *votes) {
 static cJSON *apply(const struct schema_summary *rule, struct votes *votes) {
     const char *name = rule->rule;
     if (strcmp(name, "longest") == 0) return longest(votes);
-    if (strcmp(name, "concat") == 0) return concat(votes);
+    if (strcmp(name, "concat") == 0) return join(votes);
     if (strcmp(name, "union") == 0) return set_union(votes);
     if (strcmp(name, "median") == 0) return median(votes);
     if (strcmp(name, "mean") == 0) return mean(votes);
@@ -325,11 +329,13 @@ cJSON *rules_apply(const struct schema_summary *rule, const struct rules_region 
             strcmp(rule->rule, "longest") == 0 || strcmp(rule->rule, "concat") == 0 || strcmp(rule->rule, "union") == 0;
         struct votes votes = {0};
         memory = collect(rule, regions, n, !any, &votes);
-        if (memory && votes.n > 0) {
+        bool left_out = memory && strcmp(rule->rule, "concat") == 0 && too_long(&votes);
+        if (memory && votes.n > 0 && !left_out) {
             result = apply(rule, &votes);
             memory = result != NULL;
         }
         free(votes.items);
+        if (left_out) error_system(error, EOVERFLOW, "%s is too long to be joined", rule->property);
     }
     if (!memory) error_memory(error);
     return result;

@@ -3,6 +3,7 @@
  *
  * The fine print, where the README leaves a choice:
  * - Only numbers take part in mean, median, max, min and sum; nulls and missing members say nothing in any rule.
+ * - A region whose own value is null has no candidates either.
  * - Ties (longest, mode, union) go to what comes first in time.
  * - median: the value at which half of the total duration is reached; the mean of it and the next when it is reached
  * exactly between the two.
@@ -20,7 +21,7 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
-#define RULES_MAX_ELEMENTS 20000 /* of concat: more are left out */
+#define RULES_MAX_ELEMENTS 20000 /* of concat: a longer list is left out as a whole */
 #define RULES_MAX_DISTINCT 1000  /* different values of union, or texts of mode */
 
 struct rules_region {
@@ -29,7 +30,8 @@ struct rules_region {
 };
 
 /* The value of `rule` over the regions: a new item (caller frees), or NULL when no region says anything. *confidence is
- * the winner's for mode, NaN otherwise. Running out of memory also gives NULL, with error->code ENOMEM. */
+ * the winner's for mode, NaN otherwise. NULL with error->code ENOMEM: out of memory; EOVERFLOW: a list too long to be
+ * joined. */
 cJSON *rules_apply(const struct schema_summary *rule, const struct rules_region *regions, size_t n, double *confidence,
                    struct error *error);
 

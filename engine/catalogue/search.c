@@ -2,13 +2,11 @@
 
 #include "engine/catalogue/sql.h"
 
-/* Labels are all texts among the values of the summary: labels, the classes of a timeline, keys ... */
 bool search_update_file(struct catalogue *catalogue, int64_t file, struct error *error) {
     return sql_run(catalogue, error,
                    "INSERT OR REPLACE INTO search (rowid, path, tags, labels, metadata) SELECT f.file_id, f.path_text,"
-                   " (SELECT group_concat(t.name, ' ') FROM tags AS t WHERE t.audio_id = c.audio_id),"
-                   " (SELECT group_concat(DISTINCT j.atom) FROM audio_summary AS s, json_tree(s.summary) AS j"
-                   "  WHERE s.audio_id = c.audio_id AND j.type = 'text' AND j.atom <> ''),"
+                   " (SELECT group_concat(name, ' ') FROM tags WHERE audio_id = c.audio_id AND NOT automatic),"
+                   " (SELECT group_concat(name, ' ') FROM tags WHERE audio_id = c.audio_id AND automatic),"
                    " ifnull(c.title, '') || ' ' || ifnull(c.artist, '') || ' ' || ifnull(c.album, '') || ' ' ||"
                    " ifnull(c.comment, '') FROM files AS f LEFT JOIN contents AS c USING (content_id)"
                    " WHERE f.file_id = ?",

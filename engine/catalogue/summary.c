@@ -1,10 +1,12 @@
 #include "engine/catalogue/summary.h"
 
 #include "engine/base/json.h"
+#include "engine/catalogue/autotags.h"
 #include "engine/catalogue/rules.h"
 #include "engine/catalogue/ruleset.h"
 #include "engine/catalogue/sql.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,46 +106,67 @@ static bool add_item(cJSON *object, const char *name, cJSON *item, struct error 
     return error_memory(error);
 }
 
+/* Values by name, and for each the id of the plugin that made it. */
+struct values {
+    cJSON *summary, *origins;
+};
+
+static void values_free(struct values *values) {
+    cJSON_Delete(values->summary);
+    cJSON_Delete(values->origins);
+    *values = (struct values){0};
+}
+
+/* Says in the summary that a list is too long to stand there. */
+static bool leave_out(cJSON *summary, const char *name, struct error *error) {
+    cJSON *list = cJSON_GetObjectItemCaseSensitive(summary, "left_out");
+    if (!list) list = cJSON_AddArrayToObject(summary, "left_out");
+    return (list && cJSON_AddItemToArray(list, cJSON_CreateString(name))) || error_memory(error);
+}
+
+static bool compute_value(const struct schema_summary *rule, const char *plugin, const struct rules_region *regions,
+                          size_t n, struct values *values, struct error *error) {
+    struct error failure = {0};
+    double confidence = NAN;
+    cJSON *value = rules_apply(rule, regions, n, &confidence, &failure);
+    if (!value && failure.code == EOVERFLOW) return leave_out(values->summary, rule->as, error);
+    if (!value) return failure.code == 0 || error_memory(error);
+    if (!add_item(values->summary, rule->as, value, error) ||
+        !add_item(values->origins, rule->as, cJSON_CreateString(plugin), error))
+        return false;
+    return !rule->confidence_as || !isfinite(confidence) ||
+           cJSON_GetObjectItemCaseSensitive(values->summary, rule->confidence_as) ||
+           add_item(values->summary, rule->confidence_as, cJSON_CreateNumber(confidence), error);
+}
+
 /* The values that one plugin makes of `n` regions, unless a plugin before it made one of that name. */
-static bool compute_plugin(const struct schema *schema, const struct rules_region *regions, size_t n, bool single,
-                           cJSON *summary, struct error *error) {
-    for (size_t i = 0; i < schema_summary_count(schema); i++) {
-        const struct schema_summary *rule = schema_summary_at(schema, i);
-        if (cJSON_GetObjectItemCaseSensitive(summary, rule->as)) continue;
+static bool compute_plugin(const struct ruleset_plugin *plugin, const struct rules_region *regions, size_t n,
+                           bool single, struct values *values, struct error *error) {
+    for (size_t i = 0; i < schema_summary_count(plugin->schema); i++) {
+        const struct schema_summary *rule = schema_summary_at(plugin->schema, i);
+        if (cJSON_GetObjectItemCaseSensitive(values->summary, rule->as)) continue;
         if (single && strcmp(rule->rule, "concat") == 0) continue;
-        struct error failure = {0};
-        double confidence = NAN;
-        cJSON *value = rules_apply(rule, regions, n, &confidence, &failure);
-        if (!value && failure.text[0]) return error_memory(error);
-        if (!value) continue;
-        if (!add_item(summary, rule->as, value, error)) return false;
-        if (rule->confidence_as && isfinite(confidence) &&
-            !cJSON_GetObjectItemCaseSensitive(summary, rule->confidence_as) &&
-            !add_item(summary, rule->confidence_as, cJSON_CreateNumber(confidence), error))
-            return false;
+        if (!compute_value(rule, plugin->plugin, regions, n, values, error)) return false;
     }
     return true;
 }
 
-/* All values of the parts first .. first + n - 1. Lists that are only joined (concat) are left out for a single region:
- * they stand in its results. */
-static cJSON *compute(const struct material *material, size_t first, size_t n, bool single, struct error *error) {
+/* All values of the parts first .. first + n - 1 (values_free also after a failure). Lists that are only joined
+ * (concat) are left out for a single region: they stand in its results. */
+static bool compute(const struct material *material, size_t first, size_t n, bool single, struct values *values,
+                    struct error *error) {
     struct rules_region *regions = calloc(n + 1, sizeof *regions);
-    cJSON *summary = cJSON_CreateObject();
-    bool fine = regions && summary;
-    if (!fine) error_memory(error);
+    *values = (struct values){cJSON_CreateObject(), cJSON_CreateObject()};
+    bool fine = (regions && values->summary && values->origins) || error_memory(error);
     for (size_t p = 0; fine && p < material->ruleset->n; p++) {
         size_t count = 0;
         for (size_t i = first; i < first + n; i++)
             if (material->parts[i].results[p])
                 regions[count++] = (struct rules_region){material->parts[i].duration, material->parts[i].results[p]};
-        if (count > 0)
-            fine = compute_plugin(material->ruleset->plugins[p].schema, regions, count, single, summary, error);
+        if (count > 0) fine = compute_plugin(&material->ruleset->plugins[p], regions, count, single, values, error);
     }
     free(regions);
-    if (fine) return summary;
-    cJSON_Delete(summary);
-    return NULL;
+    return fine;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ edits */
@@ -153,19 +176,20 @@ static const char *const fields[FIELDS] = {"bpm", "key", "label"};
 static const char *const confidences[FIELDS] = {"bpm_confidence", "key_confidence", "label_confidence"};
 
 /* One user's word over the values. */
-static bool override(cJSON *summary, int field, const char *value, struct error *error) {
+static bool override(struct values *values, int field, const char *value, struct error *error) {
     cJSON *item = field == BPM ? cJSON_CreateNumber(strtod(value, NULL)) : cJSON_CreateString(value);
-    cJSON_DeleteItemFromObjectCaseSensitive(summary, fields[field]);
-    cJSON_DeleteItemFromObjectCaseSensitive(summary, confidences[field]);
-    return add_item(summary, fields[field], item, error) &&
-           add_item(summary, confidences[field], cJSON_CreateNumber(1), error);
+    cJSON_DeleteItemFromObjectCaseSensitive(values->summary, fields[field]);
+    cJSON_DeleteItemFromObjectCaseSensitive(values->summary, confidences[field]);
+    cJSON_DeleteItemFromObjectCaseSensitive(values->origins, fields[field]);
+    return add_item(values->summary, fields[field], item, error) &&
+           add_item(values->summary, confidences[field], cJSON_CreateNumber(1), error) &&
+           add_item(values->origins, fields[field], cJSON_CreateString("user"), error);
 }
 
 /* Users' words that apply: of the whole audio (region 0, and a lone region too), or of one region. */
-static bool override_all(struct catalogue *catalogue, int64_t audio, int64_t region, bool lone, cJSON *summary,
-                         bool user[FIELDS], struct error *error) {
+static bool override_all(struct catalogue *catalogue, int64_t audio, int64_t region, bool lone, struct values *values,
+                         struct error *error) {
     for (int i = 0; i < FIELDS; i++) {
-        user[i] = false;
         sqlite3_stmt *from = sql_bind(catalogue, error,
                                       "SELECT value FROM edits WHERE audio_id = ?1 AND field = ?2 AND"
                                       " ((region_id = ?3 AND start_frame IS NOT NULL) OR (start_frame IS NULL AND ?4))"
@@ -174,8 +198,7 @@ static bool override_all(struct catalogue *catalogue, int64_t audio, int64_t reg
         bool row = false;
         if (!from || !sql_step(catalogue, from, &row, error)) return false;
         if (!row) continue;
-        user[i] = true;
-        bool fine = override(summary, i, (const char *)sqlite3_column_text(from, 0), error);
+        bool fine = override(values, i, (const char *)sqlite3_column_text(from, 0), error);
         (void)sqlite3_reset(from);
         if (!fine) return false;
     }
@@ -195,7 +218,8 @@ static double number_of(const cJSON *summary, const char *name) {
     return json_number(summary, name, NAN);
 }
 
-static bool fill_columns(const cJSON *summary, const bool user[FIELDS], struct columns *columns, struct error *error) {
+static bool fill_columns(const struct values *values, struct columns *columns, struct error *error) {
+    const cJSON *summary = values->summary;
     *columns = (struct columns){.bpm = number_of(summary, "bpm"),
                                 .bpm_confidence = number_of(summary, "bpm_confidence"),
                                 .key = json_string(summary, "key", NULL),
@@ -204,7 +228,10 @@ static bool fill_columns(const cJSON *summary, const bool user[FIELDS], struct c
                                 .label_confidence = number_of(summary, "label_confidence"),
                                 .json = cJSON_PrintUnformatted(summary)};
     bool has[FIELDS] = {!isnan(columns->bpm), columns->key != NULL, columns->label != NULL};
-    for (int i = 0; i < FIELDS; i++) columns->source[i] = !has[i] ? NULL : user[i] ? "user" : "plugin";
+    for (int i = 0; i < FIELDS; i++) {
+        bool user = strcmp(json_string(values->origins, fields[i], ""), "user") == 0;
+        columns->source[i] = !has[i] ? NULL : user ? "user" : "plugin";
+    }
     return columns->json || error_memory(error);
 }
 
@@ -258,21 +285,22 @@ static bool same_region(struct catalogue *catalogue, const struct part *part, co
  */
 static bool do_one(struct catalogue *catalogue, int64_t audio, const struct material *material, size_t index,
                    bool *same, struct error *error) {
-    bool whole = index == SIZE_MAX, user[FIELDS];
+    bool whole = index == SIZE_MAX;
     const struct part *part = whole ? NULL : &material->parts[index];
     struct columns columns = {0};
-    cJSON *summary = compute(material, whole ? 0 : index, whole ? material->n : 1, !whole, error);
-    bool fine = summary &&
-                override_all(catalogue, audio, whole ? 0 : part->region, material->n == 1, summary, user, error) &&
-                fill_columns(summary, user, &columns, error);
+    struct values values;
+    bool fine = compute(material, whole ? 0 : index, whole ? material->n : 1, !whole, &values, error) &&
+                override_all(catalogue, audio, whole ? 0 : part->region, material->n == 1, &values, error) &&
+                fill_columns(&values, &columns, error);
     if (fine && whole)
         fine = same ? same_audio(catalogue, audio, material, &columns, same, error)
-                    : put_audio(catalogue, audio, material, &columns, error);
+                    : put_audio(catalogue, audio, material, &columns, error) &&
+                          autotags_update(catalogue, audio, values.summary, values.origins, error);
     else if (fine)
         fine =
             same ? same_region(catalogue, part, &columns, same, error) : put_region(catalogue, part, &columns, error);
     cJSON_free(columns.json);
-    cJSON_Delete(summary);
+    values_free(&values);
     return fine;
 }
 
