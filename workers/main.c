@@ -6,6 +6,7 @@
 #include "engine/base/json.h"
 #include "engine/ipc/line.h"
 #include "engine/ipc/message.h"
+#include "workers/host/analyser.h"
 #include "workers/sandbox/sandbox.h"
 #include "workers/sandbox/trial.h"
 #include "workers/worker.h"
@@ -26,13 +27,19 @@
 #define PLUGIN_STACK ((size_t)1 << 20)  /* of threads that plugins start */
 #define ARENAS 2                        /* of malloc, which would make one for each thread */
 
+/* Without libraries there is nothing to probe but the sandbox itself. */
+static int probe_run(struct worker *worker) {
+    return cJSON_GetArraySize(worker->libraries) > 0 ? analyser_run(worker) : trial_run(worker);
+}
+
 /* One line a role. What it does: workers/worker.h. */
 static const struct {
     const char *name;
     enum worker_role role;
     int (*run)(struct worker *worker);
 } roles[] = {
-    {"probe", WORKER_PROBE, trial_run},
+    {"analyse", WORKER_ANALYSE, analyser_run},
+    {"probe", WORKER_PROBE, probe_run},
 };
 
 static bool take_descriptors(struct worker *worker, struct error *error) {

@@ -18,6 +18,18 @@ static void service_log(void *context, int level, const char *text) {
     if (host->hooks.log) host->hooks.log(host->hooks.context, host->current, level, text);
 }
 
+static void service_enter(void *context, const char *library, enum host_phase phase) {
+    struct host *host = context;
+    host->current = library;
+    if (host->hooks.enter) host->hooks.enter(host->hooks.context, library, phase);
+}
+
+static void service_leave(void *context) {
+    struct host *host = context;
+    host->current = "";
+    if (host->hooks.leave) host->hooks.leave(host->hooks.context);
+}
+
 static bool service_cancelled(void *context) {
     struct host *host = context;
     return host->hooks.cancelled && host->hooks.cancelled(host->hooks.context);
@@ -76,7 +88,8 @@ bool host_load(struct host *host, const char *path, const char *resource_dir, co
     struct library **list = realloc(host->libraries, (host->libraries_count + 1) * sizeof *list);
     if (!list) return error_memory(error);
     host->libraries = list;
-    struct library_services services = {.environment = &host->environment, .context = host, .log = service_log,
+    struct library_services services = {.environment = &host->environment, .context = host, .enter = service_enter,
+                                        .leave = service_leave, .log = service_log,
                                         .cancelled = service_cancelled};
     host->last_line[0] = '\0';
     struct library *library = library_load(path, resource_dir, &services, error);
@@ -220,7 +233,10 @@ void host_region_finish(struct host *host) {
         struct run *run = &host->runs[host->sorted[i]];
         run->result.nonfinite = feed_nonfinite(host->feed);
         if (!run->running) continue;
-        if (run_skip(run, true)) run_abandon(run);
+        if (service_cancelled(host)) {
+            run_end(run, HOST_FAILED, "cancelled");
+            run_abandon(run);
+        } else if (run_skip(run, true)) run_abandon(run);
         else run_finish(run);
     }
     host->region_cpu_ns += clock_cpu_ns() - from;

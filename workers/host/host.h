@@ -18,8 +18,8 @@
 /* Who wants to know. Members may be NULL. */
 struct host_hooks {
     void *context;
-    /* Around every call into a plugin; phase: "create", "begin", "process", "finish", "abandon", "destroy". */
-    void (*enter)(void *context, const char *plugin, const char *phase);
+    /* Around every call into a plugin or library; `plugin`: its id, or the library's file name. */
+    void (*enter)(void *context, const char *plugin, enum host_phase phase);
     void (*leave)(void *context);
     /* A line from a plugin ("" when it isn't inside one), clean UTF-8. */
     void (*log)(void *context, const char *plugin, int level, const char *text);
@@ -88,7 +88,8 @@ struct host;
 /* NULL: out of memory. The calling thread's floating-point environment and locale become the host's. */
 struct host *host_new(const struct host_hooks *hooks, struct error *error);
 
-/* Destroys all instances and unloads all libraries. Not during a region. NULL is fine. */
+/* Destroys all instances and unloads all libraries. Not during a region. NULL is fine. (A worker just exits instead: there
+ * is nothing to save, and less of other people's code to wait for.) */
 void host_free(struct host *host);
 
 /* Loads a library. `only`: an array of plugin ids, or NULL for all; `settings`: {plugin id: {parameter: value}}, or NULL.
@@ -117,7 +118,8 @@ bool host_region_begin(struct host *host, const sonde_region_t *region, const st
 /* The next `frames` native frames, one pointer a channel (4-byte aligned; valid during the call). */
 void host_region_feed(struct host *host, const float *const *planes, size_t frames);
 
-/* All of the region's frames were fed: every plugin finishes, in order of needs, and has its result. */
+/* All of the region's frames were fed: every plugin finishes, in order of needs, and has its result. Once the region is
+ * cancelled, those that haven't finished yet are abandoned. */
 void host_region_finish(struct host *host);
 
 /* The result of run[index]; after host_region_finish. */

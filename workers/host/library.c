@@ -90,11 +90,24 @@ static bool hash_file(const char *path, char out[HASH_TEXT], struct error *error
     return good;
 }
 
+static void enter(const struct library *library, enum host_phase phase) {
+    if (!library->services.enter) return;
+    const char *slash = strrchr(library->path, '/');
+    library->services.enter(library->services.context, slash ? slash + 1 : library->path, phase);
+}
+
+/* After every call. */
+static void leave(const struct library *library) {
+    environment_repair(library->services.environment);
+    if (library->services.leave) library->services.leave(library->services.context);
+}
+
 /* The one place where foreign code enters: RTLD_NOW, so that a missing symbol shows here and not in the middle of a region;
  * RTLD_LOCAL, so that libraries don't see each other's symbols. */
 static bool open_library(struct library *library, struct error *error) {
+    enter(library, HOST_LOAD);
     library->handle = dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
-    environment_repair(library->services.environment);
+    leave(library);
     if (!library->handle) {
         const char *why = dlerror();
         return error_set(error, "can't be loaded: %.300s", why ? why : "no reason given");
@@ -112,21 +125,25 @@ static bool open_library(struct library *library, struct error *error) {
 }
 
 static bool initialise(struct library *library, struct error *error) {
+    enter(library, HOST_INIT);
     library->may_open = true;
     int32_t code = library->entry->init(&library->api, library->resource_dir ? library->resource_dir : "");
     library->may_open = false;
-    environment_repair(library->services.environment);
+    leave(library);
     if (code != SONDE_OK) return error_set(error, "init of %.200s returned %d", library->path, code);
     library->initialised = true;
+    enter(library, HOST_INIT);
     uint32_t count = library->entry->plugin_count();
+    leave(library);
     if (count < 1 || count > LIBRARY_MAX_PLUGINS) return error_set(error, "a library has 1 to 64 plugins, not %u", count);
     library->plugins_count = count;
     return true;
 }
 
 static bool describe(struct library *library, size_t index, struct error *error) {
+    enter(library, HOST_INIT);
     const sonde_descriptor_t *descriptor = library->entry->plugin_at((uint32_t)index);
-    environment_repair(library->services.environment);
+    leave(library);
     if (!library_check_descriptor(descriptor, error)) return false;
     for (size_t i = 0; i < index; i++)
         if (strcmp(library->descriptors[i]->id, descriptor->id) == 0)
@@ -165,13 +182,15 @@ struct library *library_load(const char *path, const char *resource_dir, const s
 void library_close(struct library *library) {
     if (!library) return;
     if (library->initialised) {
+        enter(library, HOST_DEINIT);
         library->entry->deinit();
-        environment_repair(library->services.environment);
+        leave(library);
     }
     for (size_t i = 0; i < LIBRARY_MAX_PLUGINS; i++) schema_free(library->schemas[i]);
     if (library->handle) {
+        enter(library, HOST_UNLOAD);
         dlclose(library->handle);
-        environment_repair(library->services.environment);
+        leave(library);
     }
     for (size_t i = 0; i < library->resources_count; i++) {
         resource_unmap(&library->resources[i]);

@@ -18,10 +18,27 @@
 #define LIBRARY_MAX_PLUGINS 64
 #define LIBRARY_MAX_LIST 64 /* inputs, needs, provides, params or arrays of one plugin */
 
+/* What is being called. */
+enum host_phase {
+    HOST_LOAD, /* dlopen: constructors */
+    HOST_INIT, /* init, plugin_count, plugin_at */
+    HOST_CREATE,
+    HOST_BEGIN,
+    HOST_PROCESS,
+    HOST_FINISH,
+    HOST_ABANDON,
+    HOST_DESTROY,
+    HOST_DEINIT,
+    HOST_UNLOAD, /* dlclose: destructors */
+    HOST_PHASES
+};
+
 /* What the host does for its libraries. Members may be NULL but `environment`. */
 struct library_services {
     const struct environment *environment;
     void *context;
+    void (*enter)(void *context, const char *library, enum host_phase phase); /* before a call; library: its file name */
+    void (*leave)(void *context);                                             /* after it */
     void (*log)(void *context, int level, const char *text); /* clean UTF-8 on one line */
     bool (*cancelled)(void *context);
 };

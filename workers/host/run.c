@@ -17,7 +17,7 @@ static int64_t heap_in_use(void) {
 
 /* -------------------------------------------------------------------------------------------------------- around calls */
 
-static void enter(struct host *host, const char *plugin, const char *phase) {
+static void enter(struct host *host, const char *plugin, enum host_phase phase) {
     host->current = plugin;
     if (host->hooks.enter) host->hooks.enter(host->hooks.context, plugin, phase);
 }
@@ -29,7 +29,7 @@ static void leave(struct host *host) {
 }
 
 /* What a plugin holds is told by the heap before and after its calls that may allocate for a region. */
-static void call_begin(struct run *run, const char *phase, bool heap) {
+static void call_begin(struct run *run, enum host_phase phase, bool heap) {
     struct host *host = run->host;
     memcpy(host->last_line, run->last_line, sizeof host->last_line);
     if (heap) run->held_before = heap_in_use();
@@ -197,7 +197,7 @@ void run_begin(struct run *run) {
     run->inputs = (sonde_inputs_t){.struct_size = sizeof run->inputs, .context = run, .json = inputs_json,
                                    .array = inputs_array};
     run->early = true;
-    call_begin(run, "begin", true);
+    call_begin(run, HOST_BEGIN, true);
     int32_t code = instance->begin(instance, run->host->region, &run->inputs);
     call_end(run, true);
     run->early = false;
@@ -210,7 +210,7 @@ void run_begin(struct run *run) {
 bool run_process(struct run *run, const sonde_block_t *block) {
     if (!run->running) return false;
     sonde_plugin_t *instance = run->plugin->instance;
-    call_begin(run, "process", true);
+    call_begin(run, HOST_PROCESS, true);
     int32_t code = instance->process(instance, block);
     call_end(run, true);
     if (code == SONDE_OK) return true;
@@ -234,7 +234,7 @@ static bool check_result(struct run *run, struct error *error) {
 void run_finish(struct run *run) {
     sonde_plugin_t *instance = run->plugin->instance;
     writer_init(&run->writer, run->plugin->descriptor, &run->host->environment);
-    call_begin(run, "finish", false);
+    call_begin(run, HOST_FINISH, false);
     int32_t code = instance->finish(instance, &run->inputs, &run->writer.api);
     call_end(run, false);
     run->running = false;
@@ -259,7 +259,7 @@ void run_finish(struct run *run) {
 void run_abandon(struct run *run) {
     if (!run->running) return;
     run->running = false;
-    call_begin(run, "abandon", false);
+    call_begin(run, HOST_ABANDON, false);
     run->plugin->instance->abandon(run->plugin->instance);
     call_end(run, false);
 }
@@ -268,7 +268,7 @@ void plugin_create(struct host *host, struct host_plugin *plugin) {
     const char *id = plugin->descriptor->id;
     if (plugin->instance || !plugin->params.values) return; /* no values: its settings were refused */
     host->last_line[0] = '\0';
-    enter(host, id, "create");
+    enter(host, id, HOST_CREATE);
     plugin->instance = library_create(plugin->library, id, plugin->params.values, plugin->params.count, &plugin->failure);
     leave(host);
     if (plugin->instance || !host->last_line[0]) return;
@@ -279,7 +279,7 @@ void plugin_create(struct host *host, struct host_plugin *plugin) {
 
 void plugin_destroy(struct host *host, struct host_plugin *plugin) {
     if (!plugin->instance) return;
-    enter(host, plugin->descriptor->id, "destroy");
+    enter(host, plugin->descriptor->id, HOST_DESTROY);
     plugin->instance->destroy(plugin->instance);
     leave(host);
     plugin->instance = NULL;

@@ -1,0 +1,337 @@
+#include "workers/host/analyser.h"
+
+#include "engine/base/json.h"
+#include "engine/base/text.h"
+#include "engine/ipc/message.h"
+#include "workers/host/describe.h"
+#include "workers/host/job.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MAX_LINES 200 /* of a plugin's log, for each job and for loading */
+#define STASH 8       /* messages that came while a plugin asked whether it is cancelled; two chunks and a cancel may */
+
+struct analyser {
+    struct worker *worker;
+    struct host *host;
+    struct job job;
+    bool busy;      /* host_region_begin was called for `job` */
+    bool cancelled; /* a cancel for the job waits in the stash */
+    bool leave;     /* the engine is gone, or said quit */
+    cJSON *stash[STASH];
+    size_t stash_count;
+    uint32_t lines;
+    size_t out_used; /* bytes of the out area that hold this job's arrays */
+};
+
+/* --------------------------------------------------------------------------------------------------------------- hooks */
+
+static uint64_t job_number(const struct analyser *a) {
+    return a->busy ? (uint64_t)a->job.number : 0;
+}
+
+static void on_enter(void *context, const char *plugin, enum host_phase phase) {
+    static const enum note_phase phases[HOST_PHASES] = {
+        [HOST_LOAD] = NOTE_LOAD,       [HOST_INIT] = NOTE_INIT,       [HOST_CREATE] = NOTE_CREATE,
+        [HOST_BEGIN] = NOTE_BEGIN,     [HOST_PROCESS] = NOTE_PROCESS, [HOST_FINISH] = NOTE_FINISH,
+        [HOST_ABANDON] = NOTE_ABANDON, [HOST_DESTROY] = NOTE_DESTROY, [HOST_DEINIT] = NOTE_DEINIT,
+        [HOST_UNLOAD] = NOTE_UNLOAD};
+    struct analyser *a = context;
+    worker_note_phase(a->worker, job_number(a), plugin, phases[phase]);
+}
+
+static void on_leave(void *context) {
+    struct analyser *a = context;
+    worker_note_phase(a->worker, job_number(a), NULL, a->busy ? NOTE_FEED : NOTE_NONE);
+}
+
+/* What a plugin has to say goes to the engine's log through stderr; a flood is cut off. */
+static void on_log(void *context, const char *plugin, int level, const char *text) {
+    static const char *const levels[] = {"debug", "info", "warning", "error"};
+    struct analyser *a = context;
+    if (level == SONDE_LOG_DEBUG || a->lines > MAX_LINES) return;
+    if (a->lines++ == MAX_LINES) fprintf(stderr, "%s: further lines are dropped\n", plugin);
+    else fprintf(stderr, "%s: %s: %s\n", plugin, levels[level], text);
+}
+
+/* Messages that come meanwhile are kept for the loop. */
+static bool on_cancelled(void *context) {
+    struct analyser *a = context;
+    while (!a->cancelled && !a->leave && a->stash_count < STASH) {
+        cJSON *message = worker_poll(a->worker, &a->leave);
+        if (!message) break;
+        a->stash[a->stash_count++] = message;
+        a->cancelled = strcmp(json_string(message, "type", ""), "cancel") == 0 && job_is(&a->job, message);
+    }
+    return a->cancelled || a->leave;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- loading */
+
+/* Sends one `library` message; `refusal`: why there is nothing to describe, or NULL. */
+static bool send_library(struct analyser *a, const char *path, const struct library *library, const char *refusal,
+                         struct error *error) {
+    cJSON *message = message_new("library");
+    char *clean = refusal ? text_display(refusal, strlen(refusal)) : NULL;
+    bool good = message && (clean || !refusal) && cJSON_AddStringToObject(message, "path", path) &&
+                cJSON_AddStringToObject(message, "outcome", refusal ? "failed" : "ok");
+    if (good && refusal) good = cJSON_AddStringToObject(message, "reason", clean);
+    if (good && library) good = describe_library(message, a->host, library);
+    free(clean);
+    if (good) return worker_send(a->worker, message, error);
+    cJSON_Delete(message);
+    return error_memory(error);
+}
+
+/* A library whose descriptors don't fit into a message is refused like any other that breaks a rule. */
+static bool report_library(struct analyser *a, const char *path, const struct library *library, const char *refusal,
+                           struct error *error) {
+    if (send_library(a, path, library, refusal, error)) return true;
+    if (error->code != EMSGSIZE) return false;
+    return send_library(a, path, NULL, "its descriptors are longer than 2 MiB", error);
+}
+
+static const char *text_or_null(const char *text) {
+    return text && text[0] ? text : NULL;
+}
+
+static bool load_all(struct analyser *a, struct error *error) {
+    size_t count = (size_t)cJSON_GetArraySize(a->worker->libraries), i = 0;
+    struct error *refusals = calloc(count + 1, sizeof *refusals);
+    const struct library **loaded = calloc(count + 1, sizeof *loaded);
+    bool good = refusals && loaded ? true : error_memory(error);
+    const cJSON *item;
+    if (good) cJSON_ArrayForEach(item, a->worker->libraries) {
+        const char *resources = text_or_null(json_string(item, "resources", NULL));
+        if (host_load(a->host, json_string(item, "path", ""), resources, json_member(item, "only"),
+                      json_member(item, "params"), &refusals[i]))
+            loaded[i] = host_library_at(a->host, host_libraries_count(a->host) - 1);
+        i++;
+    }
+    if (good) host_create(a->host);
+    i = 0;
+    if (good) cJSON_ArrayForEach(item, a->worker->libraries) {
+        good = good && report_library(a, json_string(item, "path", ""), loaded[i], loaded[i] ? NULL : refusals[i].text, error);
+        i++;
+    }
+    free(refusals);
+    free(loaded);
+    return good;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- results */
+
+static int64_t peak_bytes(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+/* Copies the arrays to the out area. False when there is no room. */
+static bool export_arrays(struct analyser *a, const struct host_result *result, cJSON *list) {
+    for (size_t i = 0; i < result->arrays_count; i++) {
+        const struct host_array *array = &result->arrays[i];
+        size_t offset = (a->out_used + 63) / 64 * 64;
+        cJSON *one = cJSON_CreateObject(), *shape = NULL;
+        bool good = one && cJSON_AddItemToArray(list, one) && offset <= a->worker->out_bytes &&
+                    array->bytes <= a->worker->out_bytes - offset &&
+                    cJSON_AddStringToObject(one, "name", array->info->name) &&
+                    cJSON_AddStringToObject(one, "dtype", dtype_name(array->info->dtype)) &&
+                    cJSON_AddStringToObject(one, "unit", array->info->unit) &&
+                    cJSON_AddNumberToObject(one, "hop", array->hop) && cJSON_AddNumberToObject(one, "start", array->start) &&
+                    cJSON_AddNumberToObject(one, "offset", (double)offset) &&
+                    cJSON_AddNumberToObject(one, "bytes", (double)array->bytes) &&
+                    (shape = cJSON_AddArrayToObject(one, "shape")) != NULL;
+        for (uint32_t d = 0; good && d < array->info->dimensions; d++)
+            good = cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)array->shape[d]));
+        if (!good) return false;
+        memcpy(a->worker->out + offset, array->data, array->bytes);
+        a->out_used = offset + array->bytes;
+    }
+    return true;
+}
+
+static bool send_result(struct analyser *a, const struct host_result *result, struct error *error) {
+    cJSON *message = message_new_job("result", a->job.number, a->job.nonce), *arrays = cJSON_CreateArray();
+    bool ok = result->outcome == HOST_OK;
+    const char *outcome = host_outcome_name(result->outcome), *reason = result->reason;
+    if (ok && arrays && !export_arrays(a, result, arrays)) {
+        ok = false;
+        outcome = host_outcome_name(HOST_FAILED);
+        reason = "the arrays of this group's results take more than 32 MiB together";
+        cJSON_Delete(arrays);
+        arrays = cJSON_CreateArray();
+    }
+    bool good = message && arrays && cJSON_AddStringToObject(message, "plugin", result->plugin->descriptor->id) &&
+                cJSON_AddStringToObject(message, "outcome", outcome) && cJSON_AddStringToObject(message, "reason", reason) &&
+                (ok ? cJSON_AddRawToObject(message, "json", result->json) : cJSON_AddNullToObject(message, "json")) &&
+                cJSON_AddNumberToObject(message, "cpu_us", (double)(result->cpu_ns / 1000)) &&
+                cJSON_AddNumberToObject(message, "wall_us", (double)(result->wall_ns / 1000)) &&
+                cJSON_AddNumberToObject(message, "peak_bytes", (double)result->peak_bytes) &&
+                cJSON_AddNumberToObject(message, "nonfinite", (double)result->nonfinite) &&
+                cJSON_AddItemToObject(message, "arrays", arrays);
+    if (good) return worker_send(a->worker, message, error);
+    cJSON_Delete(arrays);
+    cJSON_Delete(message);
+    return error_memory(error);
+}
+
+static bool send_analysed(struct analyser *a, struct error *error) {
+    cJSON *message = message_new_job("analysed", a->job.number, a->job.nonce), *cpu = NULL;
+    int64_t resample = 0, spectrum = 0, feed = 0;
+    if (a->busy) host_region_cost(a->host, &resample, &spectrum, &feed);
+    if (message && cJSON_AddNumberToObject(message, "peak_bytes", (double)peak_bytes()) &&
+        (cpu = cJSON_AddObjectToObject(message, "cpu_us")) && cJSON_AddNumberToObject(cpu, "resample", (double)resample) &&
+        cJSON_AddNumberToObject(cpu, "spectrum", (double)spectrum) && cJSON_AddNumberToObject(cpu, "feed", (double)feed))
+        return worker_send(a->worker, message, error);
+    cJSON_Delete(message);
+    return error_memory(error);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- jobs */
+
+static void end_job(struct analyser *a) {
+    if (a->busy) host_region_end(a->host);
+    a->busy = false;
+    a->cancelled = false;
+    job_close(&a->job);
+    worker_note_phase(a->worker, 0, NULL, NOTE_NONE);
+}
+
+/* The region can't be analysed at all: every plugin hears so. */
+static bool refuse_region(struct analyser *a, const char *sentence, struct error *error) {
+    for (size_t i = 0; i < a->job.run_count; i++) {
+        struct host_result result = {.plugin = a->job.run[i], .outcome = HOST_UNSUPPORTED};
+        snprintf(result.reason, sizeof result.reason, "%s", sentence);
+        if (!send_result(a, &result, error)) return false;
+    }
+    return send_analysed(a, error);
+}
+
+static bool begin_job(struct analyser *a, cJSON *message, struct error *error) {
+    if (a->busy) {
+        cJSON_Delete(message);
+        return error_set(error, "broken protocol: a job before the last one was done");
+    }
+    a->lines = 0;
+    a->out_used = 0;
+    struct error why = {0};
+    if (!job_open(&a->job, a->worker, a->host, message, &why)) return error_set(error, "broken protocol: %.400s", why.text);
+    a->busy = true;
+    worker_note_phase(a->worker, job_number(a), NULL, NOTE_FEED);
+    if (host_region_begin(a->host, &a->job.region, a->job.run, a->job.run_count, a->job.inputs, a->job.inputs_count,
+                          (uint32_t)a->worker->block_frames, &why))
+        return true;
+    a->busy = false;
+    bool sent = refuse_region(a, why.text, error);
+    end_job(a);
+    return sent;
+}
+
+static bool finish_job(struct analyser *a, struct error *error) {
+    host_region_finish(a->host);
+    if (on_cancelled(a)) return true; /* the cancel itself ends the job */
+    for (size_t i = 0; i < a->job.run_count; i++)
+        if (!send_result(a, host_result(a->host, i), error)) return false;
+    bool sent = send_analysed(a, error);
+    end_job(a);
+    return sent;
+}
+
+/* Feeds the part of a mapped chunk that the message names. */
+static bool feed_chunk(struct analyser *a, const struct descriptor_packet *chunk, uint64_t bytes, const float *samples,
+                       const cJSON *message, struct error *error) {
+    int64_t start = json_integer(message, "start", -1), frames = json_integer(message, "frames", -1);
+    uint32_t channels = a->job.region.channels;
+    int64_t region_end = a->job.region.start_frame + a->job.region.frames;
+    bool last = json_bool(message, "last", false);
+    if (chunk->frames > bytes / sizeof(float) / channels || start != a->job.next_frame || frames <= 0 ||
+        frames > region_end - start || start < chunk->start || start - chunk->start > (int64_t)chunk->frames ||
+        frames > (int64_t)chunk->frames - (start - chunk->start) || last != (start + frames == region_end))
+        return error_set(error, "broken protocol: PCM that isn't the next of the region");
+    const float **planes = calloc(channels, sizeof *planes);
+    if (!planes) return error_memory(error);
+    for (uint32_t c = 0; c < channels; c++)
+        planes[c] = samples + (size_t)c * chunk->frames + (size_t)(start - chunk->start);
+    host_region_feed(a->host, planes, (size_t)frames);
+    free(planes);
+    a->job.next_frame += frames;
+    return true;
+}
+
+static bool take_pcm(struct analyser *a, const cJSON *message, struct error *error) {
+    struct descriptor descriptor;
+    if (!worker_receive_descriptor(a->worker, &descriptor, error)) return false;
+    const struct descriptor_packet *chunk = &descriptor.packet;
+    bool good = chunk->kind == DESCRIPTOR_PCM && (int64_t)chunk->serial == json_integer(message, "serial", -1);
+    if (!good) error_set(error, "broken protocol: a chunk's descriptor is not what was announced");
+    bool wanted = good && a->busy && !a->cancelled && job_is(&a->job, message);
+    if (wanted) {
+        void *samples = memfd_map(descriptor.fd, descriptor.bytes, false, error);
+        good = samples && feed_chunk(a, chunk, descriptor.bytes, samples, message, error);
+        memfd_unmap(samples, descriptor.bytes);
+    }
+    close(descriptor.fd);
+    if (!good) return false;
+    cJSON *consumed = message_new_job("consumed", json_integer(message, "job", 0), json_integer(message, "nonce", 0));
+    if (consumed && !cJSON_AddNumberToObject(consumed, "serial", (double)chunk->serial)) {
+        cJSON_Delete(consumed);
+        consumed = NULL;
+    }
+    if (!worker_send(a->worker, consumed, error)) return false;
+    return wanted && json_bool(message, "last", false) ? finish_job(a, error) : true;
+}
+
+static bool cancel_job(struct analyser *a, const cJSON *message, struct error *error) {
+    if (!a->busy || !job_is(&a->job, message)) return true; /* it was done before the cancel came */
+    bool sent = send_analysed(a, error);
+    end_job(a);
+    return sent;
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- loop */
+
+static cJSON *next_message(struct analyser *a) {
+    if (a->leave) return NULL;
+    if (a->stash_count == 0) return worker_receive(a->worker);
+    cJSON *message = a->stash[0];
+    memmove(a->stash, a->stash + 1, --a->stash_count * sizeof *a->stash);
+    return message;
+}
+
+static bool serve(struct analyser *a, cJSON *message, struct error *error) {
+    const char *type = json_string(message, "type", "");
+    if (a->worker->role == WORKER_ANALYSE && strcmp(type, "analyse") == 0) return begin_job(a, message, error);
+    bool good;
+    if (a->worker->role == WORKER_ANALYSE && strcmp(type, "pcm") == 0) good = take_pcm(a, message, error);
+    else if (a->worker->role == WORKER_ANALYSE && strcmp(type, "cancel") == 0) good = cancel_job(a, message, error);
+    else good = error_set(error, "broken protocol: a message \"%.50s\" for this role", type);
+    cJSON_Delete(message);
+    return good;
+}
+
+static int end(struct analyser *a, int code, const struct error *error) {
+    if (code != 0) fprintf(stderr, "sonde-worker: %s\n", error->text);
+    if (a->busy) host_region_end(a->host);
+    job_close(&a->job);
+    for (size_t i = 0; i < a->stash_count; i++) cJSON_Delete(a->stash[i]);
+    /* The host stays: plugins would only get a last chance to hang, and the process is about to end. */
+    return code;
+}
+
+int analyser_run(struct worker *worker) {
+    struct analyser a = {.worker = worker, .job.number = -1};
+    struct error error = {0};
+    struct host_hooks hooks = {.context = &a, .enter = on_enter, .leave = on_leave, .log = on_log, .cancelled = on_cancelled};
+    a.host = host_new(&hooks, &error);
+    if (!a.host || !load_all(&a, &error)) return end(&a, 1, &error);
+    if (!worker_lock_down(worker, &error)) return end(&a, WORKER_EXIT_NO_RESPAWN, &error);
+    if (!worker_send_ready(worker, &error)) return end(&a, 1, &error);
+    for (cJSON *message; (message = next_message(&a)) != NULL;)
+        if (!serve(&a, message, &error)) return end(&a, error.code == EPIPE ? 0 : 1, &error);
+    return end(&a, 0, &error);
+}
