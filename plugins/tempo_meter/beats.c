@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include "beats.h"
+
+#include "network.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FINER 2           /* steps of the chain a frame of activation */
+#define ODDS 16.0         /* a beat fills about a sixteenth of its period */
+#define FLOOR 1e-3f       /* probabilities are kept within FLOOR .. 1 - FLOOR */
+
+struct chain {
+    int shortest, longest, periods; /* in steps */
+    int64_t steps;
+    float *evidence;  /* log-likelihood ratio of a beat at each step */
+    float *best;      /* ring of `longest` rows: best score of a path whose next beat comes `period` after this one */
+    uint8_t *from;    /* steps * periods: the period before this beat on that path */
+    float *score;     /* periods: of a path whose last beat is here, by the period before it */
+    float *cost;      /* periods - 1: between neighbouring periods */
+    float *prior;     /* periods: weighted log-prior of such a period */
+};
+
+static float activation_at(const float *activation, int64_t count, double frame) {
+    const int64_t i = (int64_t)floor(frame);
+    const float part = (float)(frame - (double)i);
+    const float a = i >= 0 && i < count ? activation[i] : 0, b = i + 1 >= 0 && i + 1 < count ? activation[i + 1] : 0;
+    return a + part * (b - a);
+}
+
+/* log(p / ((1 - p) / (ODDS - 1))), over the step and half of each neighbour. */
+static void evidence_make(struct chain *chain, const float *activation, int64_t count, double bias) {
+    for (int64_t t = 0; t < chain->steps; t++) {
+        float sum = 0;
+        for (int k = -1; k <= 1; k++) {
+            float p = activation_at(activation, count, (double)(t + k) / FINER);
+            p = p < FLOOR ? FLOOR : p > 1 - FLOOR ? 1 - FLOOR : p;
+            sum += (k == 0 ? .5f : .25f) * logf(p * (float)(ODDS - 1) / (1 - p));
+        }
+        chain->evidence[t] = 2 * sum + (float)bias;
+    }
+}
+
+static bool chain_open(struct chain *chain, const float *activation, int64_t count, double fps,
+                       const struct beats_params *params) {
+    chain->shortest = (int)floor(60 * fps * FINER / params->fastest_bpm);
+    chain->longest = (int)ceil(60 * fps * FINER / params->slowest_bpm);
+    if (chain->shortest < 4)
+        chain->shortest = 4;
+    if (chain->longest > chain->shortest + 255)
+        chain->longest = chain->shortest + 255;
+    chain->periods = chain->longest - chain->shortest + 1;
+    chain->steps = count * FINER;
+    const size_t periods = (size_t)chain->periods, steps = (size_t)chain->steps;
+    chain->evidence = malloc(steps * sizeof(float));
+    chain->best = malloc((size_t)chain->longest * periods * sizeof(float));
+    chain->from = malloc(steps * periods);
+    chain->score = malloc(periods * sizeof(float));
+    chain->cost = malloc(periods * sizeof(float));
+    chain->prior = malloc(periods * sizeof(float));
+    if (!chain->evidence || !chain->best || !chain->from || !chain->score || !chain->cost || !chain->prior)
+        return false;
+    evidence_make(chain, activation, count, params->beat_bias);
+    for (int p = 0; p < chain->periods; p++) {
+        const double period = chain->shortest + p;
+        chain->prior[p] = 0;
+        if (params->prior)
+            chain->prior[p] = (float)(params->prior_weight * period / (fps * FINER)) *
+                              network_tempo_at(params->prior, 60 * fps * FINER / period);
+        chain->cost[p] = (float)(params->lambda * log((period + 1) / period));
+    }
+    return true;
+}
+
+static void chain_close(struct chain *chain) {
+    free(chain->evidence);
+    free(chain->best);
+    free(chain->from);
+    free(chain->score);
+    free(chain->cost);
+    free(chain->prior);
+}
+
+/* From the scores of beats at this step to the best score for each next period: max over q of score[q] - cost(q, p). */
+static void best_make(const struct chain *chain, float *best, uint8_t *from) {
+    const int n = chain->periods;
+    for (int p = 0; p < n; p++) {
+        best[p] = chain->score[p];
+        from[p] = (uint8_t)p;
+        if (p > 0 && best[p - 1] - chain->cost[p - 1] > best[p]) {
+            best[p] = best[p - 1] - chain->cost[p - 1];
+            from[p] = from[p - 1];
+        }
+    }
+    for (int p = n - 2; p >= 0; p--)
+        if (best[p + 1] - chain->cost[p] > best[p]) {
+            best[p] = best[p + 1] - chain->cost[p];
+            from[p] = from[p + 1];
+        }
+}
+
+/* Runs the chain; returns the step of the last beat of the best path and its period index. */
+static int64_t chain_run(struct chain *chain, int *last_period) {
+    int64_t last = -1;
+    float top = -INFINITY;
+    for (int64_t t = 0; t < chain->steps; t++) {
+        for (int p = 0; p < chain->periods; p++) {
+            const int period = chain->shortest + p;
+            float before = 0; /* the first beat lies within one period of the start */
+            if (t >= period)
+                before = chain->best[(t - period) % chain->longest * chain->periods + p];
+            chain->score[p] = before + chain->evidence[t] + chain->prior[p];
+            if (t >= chain->steps - period && chain->score[p] > top) {
+                top = chain->score[p];
+                last = t;
+                *last_period = p;
+            }
+        }
+        best_make(chain, chain->best + t % chain->longest * chain->periods, chain->from + t * chain->periods);
+    }
+    return last;
+}
+
+/* The activation's own peak near step `t`, in frames: a parabola through the highest of the nearest frames. */
+static double peak_refine(const float *activation, int64_t count, int64_t t) {
+    const double at = (double)t / FINER;
+    int64_t i = (int64_t)lround(at);
+    for (int64_t k = i - 1; k <= i + 1; k++)
+        if (k >= 0 && k < count && (i >= count || activation[k] > activation[i]))
+            i = k;
+    if (i < 1 || i + 1 >= count)
+        return at;
+    const double a = activation[i - 1], b = activation[i], c = activation[i + 1], bend = a - 2 * b + c;
+    if (!(bend < 0) || b < a || b < c)
+        return at;
+    const double peak = (double)i + .5 * (a - c) / bend;
+    return fabs(peak - at) <= 1.25 ? peak : at;
+}
+
+static bool beats_collect(const struct chain *chain, const float *activation, int64_t count, double fps, int64_t last,
+                          int period, struct beats *beats) {
+    const size_t most = (size_t)(chain->steps / chain->shortest + 2);
+    beats->time = malloc(most * sizeof *beats->time);
+    beats->strength = malloc(most * sizeof *beats->strength);
+    if (!beats->time || !beats->strength)
+        return false;
+    int n = 0;
+    double sum = 0;
+    for (int64_t t = last; t >= 0;) {
+        beats->time[n] = peak_refine(activation, count, t) / fps;
+        beats->strength[n++] = activation_at(activation, count, (double)t / FINER);
+        sum += chain->evidence[t];
+        const int64_t before = t - (chain->shortest + period);
+        if (before >= 0)
+            period = chain->from[before * chain->periods + period];
+        t = before;
+    }
+    for (int i = 0; i < n / 2; i++) {
+        const double time = beats->time[i];
+        const float strength = beats->strength[i];
+        beats->time[i] = beats->time[n - 1 - i];
+        beats->strength[i] = beats->strength[n - 1 - i];
+        beats->time[n - 1 - i] = time;
+        beats->strength[n - 1 - i] = strength;
+    }
+    beats->count = n;
+    beats->score = n ? sum / n : 0;
+    return true;
+}
+
+bool beats_track(const float *activation, int64_t count, double fps, const struct beats_params *params,
+                 struct beats *beats) {
+    struct chain chain = {0};
+    memset(beats, 0, sizeof *beats);
+    if (count < 2)
+        return true;
+    bool ok = chain_open(&chain, activation, count, fps, params);
+    if (ok) {
+        int period = 0;
+        const int64_t last = chain_run(&chain, &period);
+        ok = beats_collect(&chain, activation, count, fps, last, period, beats);
+    }
+    chain_close(&chain);
+    if (!ok)
+        beats_free(beats);
+    return ok;
+}
+
+void beats_free(struct beats *beats) {
+    free(beats->time);
+    free(beats->strength);
+    memset(beats, 0, sizeof *beats);
+}
