@@ -12,11 +12,17 @@
 #define LOOP_FRAMES 1300    /* a loop is repeated to half a minute, what the network needs to be sure */
 #define LOOP_SHORTEST_S 1.0
 #define LOOP_LONGEST_S 40.0 /* in longer files any tempo is near some whole number of bars */
-#define LOOP_ACCEPTED (-6.0)
-#define NONE_ABOVE .5f      /* the network's probability of "no tempo" */
+#define LOOP_AGREES .012    /* relative distance of the tracked tempo, or a relative of it, from the loop's */
+#define LOOP_CONFIRMED (-6.0) /* score that a loop needs when the tracked tempo agrees with it ... */
+#define LOOP_ALONE (-2.8)     /* ... and when it doesn't */
+
+#define JUDGED 9
+#define TEMPO_PROBABLE .5
+static const double TEMPO_WEIGHT[JUDGED] = {-7.169, 0.357, -0.334, 5.361, -0.15, 0.27, 1.562, 1.672, 1.173};
+static const double RIGHT_WEIGHT[JUDGED] = {-4.956, 0.453, 0.065, 3.045, -0.118, 0.014, 2.799, 0.977, 0.352};
 
 static const struct beats_params TRACKING = {
-    .lambda = 60, .slowest_bpm = 36, .fastest_bpm = 230, .prior_weight = 1, .beat_bias = -2};
+    .lambda = 60, .slowest_bpm = 36, .fastest_bpm = 230, .prior_weight = 1.5, .beat_bias = -1};
 
 /* A tempo written in the file is as likely as all that the network heard. */
 static void believe(struct network_output *heard, double embedded_bpm) {
@@ -66,6 +72,34 @@ static double logistic(double x) {
     return 1 / (1 + exp(-x));
 }
 
+static double contrast(const float *envelope, int64_t count) {
+    double sum = 0, squares = 0;
+    for (int64_t t = 0; t < count; t++) {
+        sum += envelope[t];
+        squares += (double)envelope[t] * (double)envelope[t];
+    }
+    return sum > 0 ? sqrt(fmax(0, squares * (double)count / (sum * sum) - 1)) : 0;
+}
+
+/* Gathers what speaks for `rhythm->bpm`. */
+static void evidence_gather(const struct network_output *heard, int64_t count, struct rhythm *rhythm) {
+    rhythm->evidence = (struct rhythm_evidence){
+        .heard = network_tempo_at(heard->tempo, rhythm->bpm),
+        .none = heard->tempo[TEMPO_BINS],
+        .beat_score = rhythm->beats.score,
+        .periodicity = tempo_periodicity(rhythm->onsets.envelope, count, BANDS_FPS, rhythm->bpm),
+        .contrast = contrast(rhythm->onsets.envelope, count)};
+}
+
+static void tempo_forget(struct rhythm *rhythm, const char *why) {
+    beats_free(&rhythm->beats);
+    bars_free(&rhythm->bars);
+    rhythm->bpm = rhythm->bpm_confidence = rhythm->stability = 0;
+    rhythm->basis = NULL;
+    rhythm->candidate_count = 0;
+    rhythm->none = why;
+}
+
 /* Beats on the loop's own grid, bars from its start. */
 static bool loop_beats(const struct rhythm_facts *facts, const struct tempo_loop *loop, struct rhythm *rhythm) {
     const double period = 60 / loop->bpm;
@@ -89,27 +123,6 @@ static bool loop_beats(const struct rhythm_facts *facts, const struct tempo_loop
     return true;
 }
 
-/* Tries to understand the region as a loop. Sets bpm when it is one. */
-static bool loop_try(const struct network *network, const float *frames, int64_t count, const struct rhythm_facts *facts,
-                     struct rhythm *rhythm) {
-    struct network_output heard = {0};
-    float *loop_frames = loop_repeat(frames, count, facts->loop_start, facts->loop_seconds);
-    bool ok = loop_frames && hear(network, loop_frames, LOOP_FRAMES, facts->embedded_bpm, &heard);
-    struct tempo_loop loop;
-    if (ok && heard.tempo[TEMPO_BINS] < NONE_ABOVE &&
-        tempo_loop_find(&heard, LOOP_FRAMES, BANDS_FPS, facts->loop_seconds, &loop) && loop.score > LOOP_ACCEPTED) {
-        rhythm->bpm = loop.bpm;
-        rhythm->basis = RHYTHM_FROM_LOOP;
-        rhythm->bpm_confidence = logistic(loop.score + 3.5);
-        rhythm->stability = 1;
-        rhythm->candidate_count = tempo_candidates(&heard, LOOP_FRAMES, BANDS_FPS, loop.bpm, rhythm->candidates);
-        ok = loop_beats(facts, &loop, rhythm);
-    }
-    free(loop_frames);
-    heard_free(&heard);
-    return ok;
-}
-
 static double median_bpm(const double *time, int beats) {
     double low = 0, high = 1e9; /* bisection on the interval that half of the beats exceed */
     for (int round = 0; round < 60; round++) {
@@ -131,9 +144,7 @@ static bool track(const struct network *network, const float *frames, int64_t co
                   struct rhythm *rhythm) {
     struct network_output heard = {0};
     bool ok = hear(network, frames, count, facts->embedded_bpm, &heard);
-    if (ok && heard.tempo[TEMPO_BINS] >= NONE_ABOVE)
-        rhythm->none = "nothing in this region sounds like a regular beat";
-    else if (ok) {
+    if (ok) {
         float prior[TEMPO_BINS];
         for (int i = 0; i < TEMPO_BINS; i++)
             prior[i] = logf(heard.tempo[i] + .003f);
@@ -148,13 +159,69 @@ static bool track(const struct network *network, const float *frames, int64_t co
                 rhythm->bpm = median_bpm(rhythm->beats.time, rhythm->beats.count);
             rhythm->basis = RHYTHM_FROM_BEATS;
             rhythm->candidate_count = tempo_candidates(&heard, count, BANDS_FPS, rhythm->bpm, rhythm->candidates);
-            rhythm->bpm_confidence =
-                logistic(1.2 * log((double)network_tempo_at(heard.tempo, rhythm->bpm) + .003) + .3 * rhythm->beats.score + 2);
-        } else
-            rhythm->none = "fewer than four beats were found";
+            evidence_gather(&heard, count, rhythm);
+        }
     }
     heard_free(&heard);
     return ok;
+}
+
+/* Whether two tempi are the same but for a simple ratio. */
+static bool is_relative(double bpm, double other) {
+    static const double ratio[] = {1, 2, .5, 1.5, 2.0 / 3, 3, 1.0 / 3, 4, .25, .75, 4.0 / 3};
+    for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++)
+        if (fabs(bpm / other / ratio[i] - 1) < LOOP_AGREES)
+            return true;
+    return false;
+}
+
+/* Tries to understand the region as a loop, after its beats were tracked without that idea. When it is one, its tempo and
+ * beats replace the tracked ones. */
+static bool loop_try(const struct network *network, const float *frames, int64_t count, const struct rhythm_facts *facts,
+                     struct rhythm *rhythm) {
+    struct network_output heard = {0};
+    struct tempo_loop loop;
+    float *loop_frames = loop_repeat(frames, count, facts->loop_start, facts->loop_seconds);
+    bool ok = loop_frames && hear(network, loop_frames, LOOP_FRAMES, facts->embedded_bpm, &heard);
+    if (ok && tempo_loop_find(&heard, LOOP_FRAMES, BANDS_FPS, facts->loop_seconds, &loop) &&
+        loop.score > (rhythm->bpm > 0 && is_relative(rhythm->bpm, loop.bpm) ? LOOP_CONFIRMED : LOOP_ALONE)) {
+        beats_free(&rhythm->beats);
+        bars_free(&rhythm->bars);
+        rhythm->bpm = loop.bpm;
+        rhythm->basis = RHYTHM_FROM_LOOP;
+        rhythm->stability = 1;
+        rhythm->candidate_count = tempo_candidates(&heard, LOOP_FRAMES, BANDS_FPS, loop.bpm, rhythm->candidates);
+        rhythm->beats.score = loop.score;
+        evidence_gather(&heard, count, rhythm);
+        ok = loop_beats(facts, &loop, rhythm);
+    }
+    free(loop_frames);
+    heard_free(&heard);
+    return ok;
+}
+
+/* How probable it is that there is a tempo, and that it is this one: logistic regressions fitted by
+ * tools/train_tempo/calibrate.py. */
+static void judge(struct rhythm *rhythm) {
+    const struct rhythm_evidence *e = &rhythm->evidence;
+    const bool loop = strcmp(rhythm->basis, RHYTHM_FROM_LOOP) == 0;
+    const double feature[JUDGED] = {1,
+                                    log(e->heard + .003),
+                                    log(e->none + .003),
+                                    e->periodicity,
+                                    loop ? 0 : rhythm->beats.score,
+                                    loop ? rhythm->beats.score : 0,
+                                    loop,
+                                    log(rhythm->onsets.count),
+                                    log(e->contrast + .1)};
+    double tempo = 0, right = 0;
+    for (int i = 0; i < JUDGED; i++) {
+        tempo += TEMPO_WEIGHT[i] * feature[i];
+        right += RIGHT_WEIGHT[i] * feature[i];
+    }
+    rhythm->bpm_confidence = logistic(right);
+    if (logistic(tempo) < TEMPO_PROBABLE)
+        tempo_forget(rhythm, "nothing in this region sounds like a regular beat");
 }
 
 /* The time signature: beats split in three are written as eighths, three to a beat. */
@@ -181,11 +248,15 @@ bool rhythm_analyse(const struct network *network, float *amplitudes, int64_t co
         rhythm->none = "fewer than three sounds begin in this region";
     if (rhythm->none)
         return true;
+    if (!track(network, amplitudes, count, facts, rhythm))
+        return false;
     if (facts->loop_seconds >= LOOP_SHORTEST_S && facts->loop_seconds <= LOOP_LONGEST_S &&
         !loop_try(network, amplitudes, count, facts, rhythm))
         return false;
-    if (rhythm->bpm == 0 && !track(network, amplitudes, count, facts, rhythm))
-        return false;
+    if (rhythm->bpm > 0)
+        judge(rhythm);
+    else
+        tempo_forget(rhythm, "fewer than four beats were found");
     if (!groove_find(&rhythm->onsets, rhythm->beats.time, rhythm->beats.count, &rhythm->groove))
         return false;
     meter_name(rhythm);
