@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define LOWEST_HZ 32.0
+#define LOWEST_HZ       32.0
 #define BANDS_AN_OCTAVE 6.0
 
 /* The edges of neighbouring triangles: bins on the logarithmic axis, each at least one above the last. */
@@ -12,8 +12,7 @@ static void edges_make(uint16_t *edge, int count) {
     const double bin_hz = (double)BANDS_RATE / BANDS_WINDOW;
     for (int i = 0; i < count; i++) {
         long bin = lround(LOWEST_HZ * exp2(i / BANDS_AN_OCTAVE) / bin_hz);
-        if (i > 0 && bin <= edge[i - 1])
-            bin = edge[i - 1] + 1;
+        if (i > 0 && bin <= edge[i - 1]) bin = edge[i - 1] + 1;
         edge[i] = (uint16_t)(bin < BANDS_BINS - 1 ? bin : BANDS_BINS - 1);
     }
 }
@@ -33,8 +32,7 @@ void bands_init(struct bands *bands) {
             bands->weight[offset++] = (float)w;
             sum += w;
         }
-        for (uint32_t i = bands->offset[b]; i < offset; i++)
-            bands->weight[i] = (float)(bands->weight[i] / sum);
+        for (uint32_t i = bands->offset[b]; i < offset; i++) bands->weight[i] = (float)(bands->weight[i] / sum);
     }
 }
 
@@ -42,8 +40,7 @@ void bands_apply(const struct bands *bands, const float *power, float *out) {
     for (int b = 0; b < BANDS_COUNT; b++) {
         const float *w = bands->weight + bands->offset[b], *p = power + bands->first[b];
         float sum = 0;
-        for (int i = 0; i < bands->count[b]; i++)
-            sum += w[i] * p[i];
+        for (int i = 0; i < bands->count[b]; i++) sum += w[i] * p[i];
         out[b] = sqrtf(sum);
     }
 }
@@ -54,28 +51,22 @@ static int float_compare(const void *a, const void *b) {
 }
 
 double bands_compress(float *frames, int64_t count) {
-    if (count == 0)
-        return 0;
+    if (count == 0) return 0;
     float *level = malloc((size_t)count * sizeof *level);
-    if (!level)
-        return -1;
+    if (!level) return -1;
     for (int64_t t = 0; t < count; t++) {
         float sum = 0;
-        for (int b = 0; b < BANDS_COUNT; b++)
-            sum += frames[t * BANDS_COUNT + b] * frames[t * BANDS_COUNT + b];
+        for (int b = 0; b < BANDS_COUNT; b++) sum += frames[t * BANDS_COUNT + b] * frames[t * BANDS_COUNT + b];
         level[t] = sum / BANDS_COUNT;
     }
     qsort(level, (size_t)count, sizeof *level, float_compare);
     const double reference = sqrt((double)level[(count - 1) * 9 / 10]);
     free(level);
     if (!(reference > 1e-7)) {
-        for (int64_t i = 0; i < count * BANDS_COUNT; i++)
-            frames[i] = 0;
+        for (int64_t i = 0; i < count * BANDS_COUNT; i++) frames[i] = 0;
         return 0;
     }
     const float gain = (float)(100 / reference);
-    for (int64_t i = 0; i < count * BANDS_COUNT; i++)
-        frames[i] = logf(1 + gain * frames[i]);
+    for (int64_t i = 0; i < count * BANDS_COUNT; i++) frames[i] = logf(1 + gain * frames[i]);
     return reference;
 }
-

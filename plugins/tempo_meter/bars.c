@@ -5,22 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FEWEST_BEATS 6
-#define FLOOR 1e-3
-#define BREAK_COST 9.0 /* of a bar that ends early or late */
+#define FEWEST_BEATS   6
+#define FLOOR          1e-3
+#define BREAK_COST     9.0 /* of a bar that ends early or late */
 #define EVIDENCE_SCALE .35 /* neighbouring bars repeat each other: they count as so many independent ones */
 
 /* log-prior of 2 ... 7 beats a bar, from common sense: most music has 4, some 3, little the rest. */
 static const double METER_PRIOR[BARS_LONGEST + 1] = {0, 0, -2.2, -1.2, 0, -4, -5, -4.5};
 
-/* Log-likelihood ratio of "a bar begins here" from the network's probability near a beat; downbeats are one beat in four a
- * priori. */
+/* Log-likelihood ratio of "a bar begins here" from the network's probability near a beat; downbeats are one beat in
+ * four a priori. */
 static double evidence_at(const float *downbeat, int64_t count, double fps, double time) {
     const int64_t at = (int64_t)lround(time * fps);
     double p = 0;
     for (int64_t t = at - 1; t <= at + 1; t++)
-        if (t >= 0 && t < count && downbeat[t] > p)
-            p = downbeat[t];
+        if (t >= 0 && t < count && downbeat[t] > p) p = downbeat[t];
     p = p < FLOOR ? FLOOR : p > 1 - FLOOR ? 1 - FLOOR : p;
     return log(p / (1 - p));
 }
@@ -31,8 +30,7 @@ static double bar_path(const double *evidence, int beats, int m, uint8_t *from, 
     for (int i = 0; i < beats; i++) {
         int best = 0;
         for (int k = 1; k < m; k++)
-            if (score[k] > score[best])
-                best = k;
+            if (score[k] > score[best]) best = k;
         for (int k = 0; k < m; k++) {
             const int before = (k + m - 1) % m;
             const bool jump = i > 0 && score[best] - BREAK_COST > score[before];
@@ -43,8 +41,7 @@ static double bar_path(const double *evidence, int beats, int m, uint8_t *from, 
     }
     int k = 0;
     for (int j = 1; j < m; j++)
-        if (score[j] > score[k])
-            k = j;
+        if (score[j] > score[k]) k = j;
     const double total = score[k];
     for (int i = beats - 1; i >= 0; i--) {
         place[i] = (uint8_t)k;
@@ -55,16 +52,14 @@ static double bar_path(const double *evidence, int beats, int m, uint8_t *from, 
 
 bool bars_find(const float *downbeat, int64_t count, double fps, const double *time, int beats, struct bars *bars) {
     memset(bars, 0, sizeof *bars);
-    if (beats < FEWEST_BEATS)
-        return true;
+    if (beats < FEWEST_BEATS) return true;
     const size_t n = (size_t)beats;
     double *evidence = malloc(n * sizeof *evidence);
     uint8_t *from = malloc(n * BARS_LONGEST), *place = malloc(n), *best_place = malloc(n);
     const bool ok = evidence && from && place && best_place;
     if (ok) {
         double score[BARS_LONGEST + 1], top = -INFINITY, sum = 0;
-        for (int i = 0; i < beats; i++)
-            evidence[i] = evidence_at(downbeat, count, fps, time[i]) + 1;
+        for (int i = 0; i < beats; i++) evidence[i] = evidence_at(downbeat, count, fps, time[i]) + 1;
         for (int m = 2; m <= BARS_LONGEST; m++) {
             score[m] = EVIDENCE_SCALE * bar_path(evidence, beats, m, from, place) + METER_PRIOR[m];
             if (score[m] > top) {
@@ -73,13 +68,10 @@ bool bars_find(const float *downbeat, int64_t count, double fps, const double *t
                 memcpy(best_place, place, n);
             }
         }
-        for (int m = 2; m <= BARS_LONGEST; m++)
-            sum += bars->share[m] = exp(score[m] - top);
-        for (int m = 2; m <= BARS_LONGEST; m++)
-            bars->share[m] /= sum;
+        for (int m = 2; m <= BARS_LONGEST; m++) sum += bars->share[m] = exp(score[m] - top);
+        for (int m = 2; m <= BARS_LONGEST; m++) bars->share[m] /= sum;
         bars->confidence = bars->share[bars->beats_per_bar];
-        for (int i = 0; i < beats; i++)
-            best_place[i] = best_place[i] == 0;
+        for (int i = 0; i < beats; i++) best_place[i] = best_place[i] == 0;
         bars->is_downbeat = best_place;
         best_place = NULL;
     }

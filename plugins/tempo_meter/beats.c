@@ -7,19 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FINER 2           /* steps of the chain a frame of activation */
-#define ODDS 16.0         /* a beat fills about a sixteenth of its period */
-#define FLOOR 1e-3f       /* probabilities are kept within FLOOR .. 1 - FLOOR */
+#define FINER 2     /* steps of the chain a frame of activation */
+#define ODDS  16.0  /* a beat fills about a sixteenth of its period */
+#define FLOOR 1e-3f /* probabilities are kept within FLOOR .. 1 - FLOOR */
 
 struct chain {
     int shortest, longest, periods; /* in steps */
     int64_t steps;
-    float *evidence;  /* log-likelihood ratio of a beat at each step */
-    float *best;      /* ring of `longest` rows: best score of a path whose next beat comes `period` after this one */
-    uint8_t *from;    /* steps * periods: the period before this beat on that path */
-    float *score;     /* periods: of a path whose last beat is here, by the period before it */
-    float *cost;      /* periods - 1: between neighbouring periods */
-    float *prior;     /* periods: weighted log-prior of such a period */
+    float *evidence; /* log-likelihood ratio of a beat at each step */
+    float *best;     /* ring of `longest` rows: best score of a path whose next beat comes `period` after this one */
+    uint8_t *from;   /* steps * periods: the period before this beat on that path */
+    float *score;    /* periods: of a path whose last beat is here, by the period before it */
+    float *cost;     /* periods - 1: between neighbouring periods */
+    float *prior;    /* periods: weighted log-prior of such a period */
 };
 
 static float activation_at(const float *activation, int64_t count, double frame) {
@@ -46,10 +46,8 @@ static bool chain_open(struct chain *chain, const float *activation, int64_t cou
                        const struct beats_params *params) {
     chain->shortest = (int)floor(60 * fps * FINER / params->fastest_bpm);
     chain->longest = (int)ceil(60 * fps * FINER / params->slowest_bpm);
-    if (chain->shortest < 4)
-        chain->shortest = 4;
-    if (chain->longest > chain->shortest + 255)
-        chain->longest = chain->shortest + 255;
+    if (chain->shortest < 4) chain->shortest = 4;
+    if (chain->longest > chain->shortest + 255) chain->longest = chain->shortest + 255;
     chain->periods = chain->longest - chain->shortest + 1;
     chain->steps = count * FINER;
     const size_t periods = (size_t)chain->periods, steps = (size_t)chain->steps;
@@ -108,8 +106,7 @@ static int64_t chain_run(struct chain *chain, int *last_period) {
         for (int p = 0; p < chain->periods; p++) {
             const int period = chain->shortest + p;
             float before = 0; /* the first beat lies within one period of the start */
-            if (t >= period)
-                before = chain->best[(t - period) % chain->longest * chain->periods + p];
+            if (t >= period) before = chain->best[(t - period) % chain->longest * chain->periods + p];
             chain->score[p] = before + chain->evidence[t] + chain->prior[p];
             if (t >= chain->steps - period && chain->score[p] > top) {
                 top = chain->score[p];
@@ -127,13 +124,10 @@ static double peak_refine(const float *activation, int64_t count, int64_t t) {
     const double at = (double)t / FINER;
     int64_t i = (int64_t)lround(at);
     for (int64_t k = i - 1; k <= i + 1; k++)
-        if (k >= 0 && k < count && (i >= count || activation[k] > activation[i]))
-            i = k;
-    if (i < 1 || i + 1 >= count)
-        return at;
+        if (k >= 0 && k < count && (i >= count || activation[k] > activation[i])) i = k;
+    if (i < 1 || i + 1 >= count) return at;
     const double a = activation[i - 1], b = activation[i], c = activation[i + 1], bend = a - 2 * b + c;
-    if (!(bend < 0) || b < a || b < c)
-        return at;
+    if (!(bend < 0) || b < a || b < c) return at;
     const double peak = (double)i + .5 * (a - c) / bend;
     return fabs(peak - at) <= 1.25 ? peak : at;
 }
@@ -143,8 +137,7 @@ static bool beats_collect(const struct chain *chain, const float *activation, in
     const size_t most = (size_t)(chain->steps / chain->shortest + 2);
     beats->time = malloc(most * sizeof *beats->time);
     beats->strength = malloc(most * sizeof *beats->strength);
-    if (!beats->time || !beats->strength)
-        return false;
+    if (!beats->time || !beats->strength) return false;
     int n = 0;
     double sum = 0;
     for (int64_t t = last; t >= 0;) {
@@ -152,8 +145,7 @@ static bool beats_collect(const struct chain *chain, const float *activation, in
         beats->strength[n++] = activation_at(activation, count, (double)t / FINER);
         sum += chain->evidence[t];
         const int64_t before = t - (chain->shortest + period);
-        if (before >= 0)
-            period = chain->from[before * chain->periods + period];
+        if (before >= 0) period = chain->from[before * chain->periods + period];
         t = before;
     }
     for (int i = 0; i < n / 2; i++) {
@@ -173,8 +165,7 @@ bool beats_track(const float *activation, int64_t count, double fps, const struc
                  struct beats *beats) {
     struct chain chain = {0};
     memset(beats, 0, sizeof *beats);
-    if (count < 2)
-        return true;
+    if (count < 2) return true;
     bool ok = chain_open(&chain, activation, count, fps, params);
     if (ok) {
         int period = 0;
@@ -182,8 +173,7 @@ bool beats_track(const float *activation, int64_t count, double fps, const struc
         ok = beats_collect(&chain, activation, count, fps, last, period, beats);
     }
     chain_close(&chain);
-    if (!ok)
-        beats_free(beats);
+    if (!ok) beats_free(beats);
     return ok;
 }
 

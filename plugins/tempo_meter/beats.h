@@ -1,10 +1,10 @@
 /* Beat times: the most probable path of a pulse whose period changes little from beat to beat.
  *
- * The model is that of Böck, Krebs and Widmer, "A multi-model approach to beat tracking" (ISMIR 2014), and Krebs, Böck and
- * Widmer, "An efficient state-space model for joint tempo and meter tracking" (ISMIR 2015): the period may change at beats
- * only, and a relative change of d costs lambda * |d|. Written as a semi-Markov chain over (time of a beat, period before
- * it); with a cost that is linear in the logarithm of the period, the best predecessor of all periods is found in two
- * sweeps, so a step costs two operations a period. */
+ * The model is that of Böck, Krebs and Widmer, "A multi-model approach to beat tracking" (ISMIR 2014), and Krebs, Böck
+ * and Widmer, "An efficient state-space model for joint tempo and meter tracking" (ISMIR 2015): the period may change
+ * at beats only, and a relative change of d costs lambda * |d|. Written as a semi-Markov chain over (time of a beat,
+ * period before it); with a cost that is linear in the logarithm of the period, the best predecessor of all periods is
+ * found in two sweeps, so a step costs two operations a period. */
 #ifndef TEMPO_METER_BEATS_H
 #define TEMPO_METER_BEATS_H
 
@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 struct beats_params {
-    double lambda;       /* cost of a change of period by a factor of e; 60 or so */
-    double slowest_bpm;  /* periods considered */
+    double lambda;      /* cost of a change of period by a factor of e; 60 or so */
+    double slowest_bpm; /* periods considered */
     double fastest_bpm;
     const float *prior;  /* log-prior of tempi, TEMPO_BINS values (network.h); NULL: none */
     double prior_weight; /* times the log-prior is what a second at a tempo adds to the score */
@@ -21,14 +21,14 @@ struct beats_params {
 };
 
 struct beats {
-    double *time;   /* s from the start of the region, ascending */
+    double *time;    /* s from the start of the region, ascending */
     float *strength; /* the activation at each, 0 to 1 */
     int count;
-    double score;   /* mean log-likelihood ratio of a beat */
+    double score; /* mean log-likelihood ratio of a beat */
 };
 
-/* Tracks beats through `activation`, `count` probabilities at `fps` a second. Few or no beats is a valid result (silence,
- * less than a period). The caller frees with beats_free. False when out of memory. */
+/* Tracks beats through `activation`, `count` probabilities at `fps` a second. Few or no beats is a valid result
+ * (silence, less than a period). The caller frees with beats_free. False when out of memory. */
 bool beats_track(const float *activation, int64_t count, double fps, const struct beats_params *params,
                  struct beats *beats);
 void beats_free(struct beats *beats);

@@ -21,11 +21,9 @@ static int double_compare(const void *a, const void *b) {
 static int place_onsets(const struct onsets *onsets, const double *time, int beats, struct placed *placed) {
     int n = 0, beat = 0;
     for (int i = 0; i < onsets->count; i++) {
-        while (beat + 2 < beats && time[beat + 1] <= onsets->time[i])
-            beat++;
+        while (beat + 2 < beats && time[beat + 1] <= onsets->time[i]) beat++;
         const double period = time[beat + 1] - time[beat], phase = (onsets->time[i] - time[beat]) / period;
-        if (phase >= 0 && phase < 1)
-            placed[n++] = (struct placed){phase, period, (double)onsets->strength[i]};
+        if (phase >= 0 && phase < 1) placed[n++] = (struct placed){phase, period, (double)onsets->strength[i]};
     }
     return n;
 }
@@ -38,8 +36,7 @@ static double distance(const struct placed *p, int subdivision) {
 static double weight_near(const struct placed *placed, int n, double phase) {
     double sum = 0;
     for (int i = 0; i < n; i++)
-        if (fabs(placed[i].phase - phase) < .07)
-            sum += placed[i].weight;
+        if (fabs(placed[i].phase - phase) < .07) sum += placed[i].weight;
     return sum;
 }
 
@@ -47,10 +44,8 @@ static double weight_near(const struct placed *placed, int n, double phase) {
 static void swing_find(const struct placed *placed, int n, double *scratch, struct groove *groove) {
     int m = 0;
     for (int i = 0; i < n; i++)
-        if (placed[i].phase > .42 && placed[i].phase < .74)
-            scratch[m++] = placed[i].phase;
-    if (m < FEWEST_OFFBEATS)
-        return;
+        if (placed[i].phase > .42 && placed[i].phase < .74) scratch[m++] = placed[i].phase;
+    if (m < FEWEST_OFFBEATS) return;
     qsort(scratch, (size_t)m, sizeof *scratch, double_compare);
     const double swing = (scratch[m / 2] - .5) * 6;
     groove->swing = swing < 0 ? 0 : swing > 1 ? 1 : swing;
@@ -73,8 +68,7 @@ static void grid_find(const struct placed *placed, int n, double *scratch, struc
             groove->subdivision = tried[k];
         }
     }
-    for (int i = 0; i < n; i++)
-        scratch[i] = distance(placed + i, groove->subdivision) * placed[i].period;
+    for (int i = 0; i < n; i++) scratch[i] = distance(placed + i, groove->subdivision) * placed[i].period;
     if (n > 0) {
         qsort(scratch, (size_t)n, sizeof *scratch, double_compare);
         groove->deviation = scratch[n / 2];
@@ -83,18 +77,17 @@ static void grid_find(const struct placed *placed, int n, double *scratch, struc
 
 bool groove_find(const struct onsets *onsets, const double *time, int beats, struct groove *groove) {
     *groove = (struct groove){.subdivision = 1};
-    if (beats < 2 || onsets->count == 0)
-        return true;
+    if (beats < 2 || onsets->count == 0) return true;
     struct placed *placed = malloc((size_t)onsets->count * sizeof *placed);
     double *scratch = malloc((size_t)onsets->count * sizeof *scratch);
     const bool ok = placed && scratch;
     if (ok) {
         const int n = place_onsets(onsets, time, beats, placed);
         const double third = fmin(weight_near(placed, n, 1.0 / 3), weight_near(placed, n, 2.0 / 3));
-        const double half = weight_near(placed, n, .5) + .5 * (weight_near(placed, n, .25) + weight_near(placed, n, .75));
+        const double half =
+            weight_near(placed, n, .5) + .5 * (weight_near(placed, n, .25) + weight_near(placed, n, .75));
         groove->triple = third + half > 0 ? third / (third + half) : 0;
-        if (groove->triple < .5)
-            swing_find(placed, n, scratch, groove);
+        if (groove->triple < .5) swing_find(placed, n, scratch, groove);
         grid_find(placed, n, scratch, groove);
     }
     free(placed);

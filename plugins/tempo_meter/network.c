@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH 24      /* channels of every hidden layer */
-#define LAYERS 9      /* residual layers, dilation 1, 2, 4 ... 256 */
-#define TAPS 5
-#define STEPS 4       /* frames computed together, to use each weight four times once it is loaded */
+#define WIDTH   24 /* channels of every hidden layer */
+#define LAYERS  9  /* residual layers, dilation 1, 2, 4 ... 256 */
+#define TAPS    5
+#define STEPS   4 /* frames computed together, to use each weight four times once it is loaded */
 #define OUTPUTS 2
-#define POOLED 32     /* features averaged over the region for the tempo */
-#define MAGIC "sondeTM1"
+#define POOLED  32 /* features averaged over the region for the tempo */
+#define MAGIC   "sondeTM1"
 
 struct layer {
     float weight[TAPS][WIDTH][WIDTH]; /* tap, input, output */
@@ -35,11 +35,9 @@ struct network {
 };
 
 struct network *network_new(const void *data, uint64_t size) {
-    if (size != sizeof MAGIC - 1 + sizeof(struct network) || memcmp(data, MAGIC, sizeof MAGIC - 1) != 0)
-        return NULL;
+    if (size != sizeof MAGIC - 1 + sizeof(struct network) || memcmp(data, MAGIC, sizeof MAGIC - 1) != 0) return NULL;
     struct network *network = malloc(sizeof *network);
-    if (network)
-        memcpy(network, (const char *)data + sizeof MAGIC - 1, sizeof *network);
+    if (network) memcpy(network, (const char *)data + sizeof MAGIC - 1, sizeof *network);
     return network;
 }
 
@@ -52,19 +50,17 @@ static inline void tap_add(float (*sum)[WIDTH], const float *weight, const float
     for (int i = 0; i < inputs; i++)
         for (int s = 0; s < STEPS; s++) {
             const float x = in[s * inputs + i];
-            for (int o = 0; o < WIDTH; o++)
-                sum[s][o] += weight[i * WIDTH + o] * x;
+            for (int o = 0; o < WIDTH; o++) sum[s][o] += weight[i * WIDTH + o] * x;
         }
 }
 
 /* out[t] += gain * relu(bias + sum over taps of weight * in[t + (tap - taps / 2) * dilation]) for `count` frames. `in`
  * has room for reading `pad` frames before its start and STEPS + pad after its end, which are zero. */
 SONDE_CLONES static void convolve(const float *weight, const float *bias, int taps, int inputs, int64_t dilation,
-                            const float *in, int64_t count, const float *gain, float *out) {
+                                  const float *in, int64_t count, const float *gain, float *out) {
     for (int64_t t = 0; t < count; t += STEPS) {
         float sum[STEPS][WIDTH];
-        for (int s = 0; s < STEPS; s++)
-            memcpy(sum[s], bias, sizeof sum[s]);
+        for (int s = 0; s < STEPS; s++) memcpy(sum[s], bias, sizeof sum[s]);
         for (int k = 0; k < taps; k++)
             tap_add(sum, weight + (int64_t)k * inputs * WIDTH, in + (t + (k - taps / 2) * dilation) * inputs, inputs);
         for (int s = 0; s < STEPS && t + s < count; s++)
@@ -92,35 +88,27 @@ SONDE_CLONES static void output_make(const struct network *network, const float 
         memcpy(sum, network->output_bias, sizeof sum);
         memcpy(hidden, network->pool_bias, sizeof hidden);
         for (int i = 0; i < WIDTH; i++) {
-            for (int o = 0; o < OUTPUTS; o++)
-                sum[o] += network->output_weight[o][i] * frame[i];
-            for (int o = 0; o < POOLED; o++)
-                hidden[o] += network->pool_weight[i][o] * frame[i];
+            for (int o = 0; o < OUTPUTS; o++) sum[o] += network->output_weight[o][i] * frame[i];
+            for (int o = 0; o < POOLED; o++) hidden[o] += network->pool_weight[i][o] * frame[i];
         }
-        for (int o = 0; o < POOLED; o++)
-            pooled[o] += hidden[o] > 0 ? hidden[o] : 0;
+        for (int o = 0; o < POOLED; o++) pooled[o] += hidden[o] > 0 ? hidden[o] : 0;
         out->beat[t] = 1 / (1 + expf(-sum[0]));
         out->downbeat[t] = 1 / (1 + expf(-sum[1]));
     }
     float total = 0, logit[TEMPO_BINS + 1], top = -INFINITY;
     for (int i = 0; i <= TEMPO_BINS; i++) {
         logit[i] = network->tempo_bias[i];
-        for (int o = 0; o < POOLED; o++)
-            logit[i] += network->tempo_weight[i][o] * pooled[o] / (float)count;
+        for (int o = 0; o < POOLED; o++) logit[i] += network->tempo_weight[i][o] * pooled[o] / (float)count;
         top = logit[i] > top ? logit[i] : top;
     }
-    for (int i = 0; i <= TEMPO_BINS; i++)
-        total += out->tempo[i] = expf(logit[i] - top);
-    for (int i = 0; i <= TEMPO_BINS; i++)
-        out->tempo[i] /= total;
+    for (int i = 0; i <= TEMPO_BINS; i++) total += out->tempo[i] = expf(logit[i] - top);
+    for (int i = 0; i <= TEMPO_BINS; i++) out->tempo[i] /= total;
 }
 
 float network_tempo_at(const float *table, double bpm) {
     const double bin = log2(bpm / TEMPO_LOWEST_BPM) * TEMPO_BINS_AN_OCTAVE;
-    if (!(bin > 0))
-        return table[0];
-    if (bin >= TEMPO_BINS - 1)
-        return table[TEMPO_BINS - 1];
+    if (!(bin > 0)) return table[0];
+    if (bin >= TEMPO_BINS - 1) return table[TEMPO_BINS - 1];
     const int i = (int)bin;
     return table[i] + (float)(bin - i) * (table[i + 1] - table[i]);
 }
@@ -132,11 +120,9 @@ bool network_run(const struct network *network, const float *frames, int64_t cou
     float *a_all = padded_new(count, pad, WIDTH, &a), *b_all = padded_new(count, pad, WIDTH, &b);
     const bool ok = in_all && a_all && b_all;
     float ones[WIDTH];
-    for (int o = 0; o < WIDTH; o++)
-        ones[o] = 1;
+    for (int o = 0; o < WIDTH; o++) ones[o] = 1;
     if (ok) {
-        for (int64_t i = 0; i < count * BANDS_COUNT; i++)
-            in[i] = frames[i] / 3 - 1;
+        for (int64_t i = 0; i < count * BANDS_COUNT; i++) in[i] = frames[i] / 3 - 1;
         convolve(&network->input_weight[0][0][0], network->input_bias, 3, BANDS_COUNT, 1, in, count, ones, a);
         for (int l = 0; l < LAYERS; l++) {
             memcpy(b, a, (size_t)(count * WIDTH) * sizeof *b);

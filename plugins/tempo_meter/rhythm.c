@@ -7,17 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FEWEST_ONSETS 3
-#define SHORTEST_S 1.0      /* no tempo below: not even two beats at 120 bpm */
-#define LOOP_FRAMES 1300    /* a loop is repeated to half a minute, what the network needs to be sure */
+#define FEWEST_ONSETS   3
+#define SHORTEST_S      1.0  /* no tempo below: not even two beats at 120 bpm */
+#define LOOP_FRAMES     1300 /* a loop is repeated to half a minute, what the network needs to be sure */
 #define LOOP_SHORTEST_S 1.0
-#define LOOP_LONGEST_S 40.0 /* in longer files any tempo is near some whole number of bars */
-#define LOOP_AGREES .012    /* relative distance of the tracked tempo, or a relative of it, from the loop's */
-#define LOOP_CONFIRMED (-6.0) /* score that a loop needs when the tracked tempo agrees with it ... */
-#define LOOP_ALONE (-2.8)     /* ... and when it doesn't */
+#define LOOP_LONGEST_S  40.0   /* in longer files any tempo is near some whole number of bars */
+#define LOOP_AGREES     .012   /* relative distance of the tracked tempo, or a relative of it, from the loop's */
+#define LOOP_CONFIRMED  (-6.0) /* score that a loop needs when the tracked tempo agrees with it ... */
+#define LOOP_ALONE      (-2.8) /* ... and when it doesn't */
 
-#define JUDGED 9
-#define TEMPO_PROBABLE .5
+#define JUDGED          9
+#define TEMPO_PROBABLE  .5
 static const double TEMPO_WEIGHT[JUDGED] = {-7.169, 0.357, -0.334, 5.361, -0.15, 0.27, 1.562, 1.672, 1.173};
 static const double RIGHT_WEIGHT[JUDGED] = {-4.956, 0.453, 0.065, 3.045, -0.118, 0.014, 2.799, 0.977, 0.352};
 
@@ -26,8 +26,7 @@ static const struct beats_params TRACKING = {
 
 /* A tempo written in the file is as likely as all that the network heard. */
 static void believe(struct network_output *heard, double embedded_bpm) {
-    if (!(embedded_bpm >= TEMPO_LOWEST_BPM && embedded_bpm <= 300))
-        return;
+    if (!(embedded_bpm >= TEMPO_LOWEST_BPM && embedded_bpm <= 300)) return;
     const double bin = log2(embedded_bpm / TEMPO_LOWEST_BPM) * TEMPO_BINS_AN_OCTAVE;
     for (int i = 0; i < TEMPO_BINS; i++)
         heard->tempo[i] = .5f * heard->tempo[i] + .2f * (float)exp(-.5 * (i - bin) * (i - bin)); /* sums to 1/2 */
@@ -38,8 +37,7 @@ static bool hear(const struct network *network, const float *frames, int64_t cou
                  struct network_output *heard) {
     heard->beat = malloc((size_t)count * sizeof *heard->beat);
     heard->downbeat = malloc((size_t)count * sizeof *heard->downbeat);
-    if (!heard->beat || !heard->downbeat || !network_run(network, frames, count, heard))
-        return false;
+    if (!heard->beat || !heard->downbeat || !network_run(network, frames, count, heard)) return false;
     believe(heard, embedded_bpm);
     return true;
 }
@@ -50,8 +48,8 @@ static void heard_free(struct network_output *heard) {
     heard->beat = heard->downbeat = NULL;
 }
 
-/* The loop's frames again and again, as if it played for half a minute; silence where it lies outside the region. NULL when
- * out of memory. */
+/* The loop's frames again and again, as if it played for half a minute; silence where it lies outside the region. NULL
+ * when out of memory. */
 static float *loop_repeat(const float *frames, int64_t count, double start, double seconds) {
     float *out = calloc((size_t)LOOP_FRAMES * BANDS_COUNT, sizeof *out);
     for (int64_t t = 0; out && t < LOOP_FRAMES; t++) {
@@ -107,13 +105,11 @@ static bool loop_beats(const struct rhythm_facts *facts, const struct tempo_loop
     rhythm->beats.time = malloc(most * sizeof *rhythm->beats.time);
     rhythm->beats.strength = malloc(most * sizeof *rhythm->beats.strength);
     rhythm->bars.is_downbeat = malloc(most);
-    if (!rhythm->beats.time || !rhythm->beats.strength || !rhythm->bars.is_downbeat)
-        return false;
+    if (!rhythm->beats.time || !rhythm->beats.strength || !rhythm->bars.is_downbeat) return false;
     const int first = (int)ceil(-facts->loop_start / period - 1e-6), bar = loop->beats_per_bar;
     for (int i = first; rhythm->beats.count < (int)most; i++) {
         const double time = facts->loop_start + i * period;
-        if (time > facts->duration - .25 * period)
-            break; /* the next round's first beat */
+        if (time > facts->duration - .25 * period) break; /* the next round's first beat */
         rhythm->beats.time[rhythm->beats.count] = time > 0 ? time : 0;
         rhythm->beats.strength[rhythm->beats.count] = 1;
         rhythm->bars.is_downbeat[rhythm->beats.count++] = (i % bar + bar) % bar == 0;
@@ -128,14 +124,12 @@ static double median_bpm(const double *time, int beats) {
     for (int round = 0; round < 60; round++) {
         const double middle = .5 * (low + high);
         int below = 0;
-        for (int i = 0; i + 1 < beats; i++)
-            below += time[i + 1] - time[i] < middle;
+        for (int i = 0; i + 1 < beats; i++) below += time[i + 1] - time[i] < middle;
         if (2 * below > beats - 1)
             high = middle;
         else
             low = middle;
-        if (round == 0)
-            high = 4;
+        if (round == 0) high = 4;
     }
     return 60 / high;
 }
@@ -146,8 +140,7 @@ static bool track(const struct network *network, const float *frames, int64_t co
     bool ok = hear(network, frames, count, facts->embedded_bpm, &heard);
     if (ok) {
         float prior[TEMPO_BINS];
-        for (int i = 0; i < TEMPO_BINS; i++)
-            prior[i] = logf(heard.tempo[i] + .003f);
+        for (int i = 0; i < TEMPO_BINS; i++) prior[i] = logf(heard.tempo[i] + .003f);
         struct beats_params params = TRACKING;
         params.prior = prior;
         ok = beats_track(heard.beat, count, BANDS_FPS, &params, &rhythm->beats) &&
@@ -155,8 +148,7 @@ static bool track(const struct network *network, const float *frames, int64_t co
         rhythm->bpm = tempo_from_beats(rhythm->beats.time, rhythm->beats.count);
         if (rhythm->bpm > 0) {
             rhythm->stability = tempo_stability(rhythm->beats.time, rhythm->beats.count, rhythm->bpm);
-            if (rhythm->stability < .8)
-                rhythm->bpm = median_bpm(rhythm->beats.time, rhythm->beats.count);
+            if (rhythm->stability < .8) rhythm->bpm = median_bpm(rhythm->beats.time, rhythm->beats.count);
             rhythm->basis = RHYTHM_FROM_BEATS;
             rhythm->candidate_count = tempo_candidates(&heard, count, BANDS_FPS, rhythm->bpm, rhythm->candidates);
             evidence_gather(&heard, count, rhythm);
@@ -170,15 +162,14 @@ static bool track(const struct network *network, const float *frames, int64_t co
 static bool is_relative(double bpm, double other) {
     static const double ratio[] = {1, 2, .5, 1.5, 2.0 / 3, 3, 1.0 / 3, 4, .25, .75, 4.0 / 3};
     for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++)
-        if (fabs(bpm / other / ratio[i] - 1) < LOOP_AGREES)
-            return true;
+        if (fabs(bpm / other / ratio[i] - 1) < LOOP_AGREES) return true;
     return false;
 }
 
-/* Tries to understand the region as a loop, after its beats were tracked without that idea. When it is one, its tempo and
- * beats replace the tracked ones. */
-static bool loop_try(const struct network *network, const float *frames, int64_t count, const struct rhythm_facts *facts,
-                     struct rhythm *rhythm) {
+/* Tries to understand the region as a loop, after its beats were tracked without that idea. When it is one, its tempo
+ * and beats replace the tracked ones. */
+static bool loop_try(const struct network *network, const float *frames, int64_t count,
+                     const struct rhythm_facts *facts, struct rhythm *rhythm) {
     struct network_output heard = {0};
     struct tempo_loop loop;
     float *loop_frames = loop_repeat(frames, count, facts->loop_start, facts->loop_seconds);
@@ -220,15 +211,13 @@ static void judge(struct rhythm *rhythm) {
         right += RIGHT_WEIGHT[i] * feature[i];
     }
     rhythm->bpm_confidence = logistic(right);
-    if (logistic(tempo) < TEMPO_PROBABLE)
-        tempo_forget(rhythm, "nothing in this region sounds like a regular beat");
+    if (logistic(tempo) < TEMPO_PROBABLE) tempo_forget(rhythm, "nothing in this region sounds like a regular beat");
 }
 
 /* The time signature: beats split in three are written as eighths, three to a beat. */
 static void meter_name(struct rhythm *rhythm) {
     const int beats = rhythm->bars.beats_per_bar;
-    if (beats == 0)
-        return;
+    if (beats == 0) return;
     const bool compound = rhythm->groove.triple > .5 && rhythm->groove.subdivision == 3 && beats >= 2 && beats <= 4;
     rhythm->meter_beats = compound ? 3 * beats : beats;
     rhythm->meter_unit = compound || beats == 7 ? 8 : 4;
@@ -238,18 +227,15 @@ bool rhythm_analyse(const struct network *network, float *amplitudes, int64_t co
                     struct rhythm *rhythm) {
     memset(rhythm, 0, sizeof *rhythm);
     const double level = bands_compress(amplitudes, count);
-    if (level < 0 || !onsets_find(amplitudes, count, &rhythm->onsets))
-        return false;
+    if (level < 0 || !onsets_find(amplitudes, count, &rhythm->onsets)) return false;
     if (level == 0)
         rhythm->none = "the region is silent";
     else if (facts->duration < SHORTEST_S)
         rhythm->none = "the region is shorter than a second";
     else if (rhythm->onsets.count < FEWEST_ONSETS)
         rhythm->none = "fewer than three sounds begin in this region";
-    if (rhythm->none)
-        return true;
-    if (!track(network, amplitudes, count, facts, rhythm))
-        return false;
+    if (rhythm->none) return true;
+    if (!track(network, amplitudes, count, facts, rhythm)) return false;
     if (facts->loop_seconds >= LOOP_SHORTEST_S && facts->loop_seconds <= LOOP_LONGEST_S &&
         !loop_try(network, amplitudes, count, facts, rhythm))
         return false;
@@ -257,8 +243,7 @@ bool rhythm_analyse(const struct network *network, float *amplitudes, int64_t co
         judge(rhythm);
     else
         tempo_forget(rhythm, "fewer than four beats were found");
-    if (!groove_find(&rhythm->onsets, rhythm->beats.time, rhythm->beats.count, &rhythm->groove))
-        return false;
+    if (!groove_find(&rhythm->onsets, rhythm->beats.time, rhythm->beats.count, &rhythm->groove)) return false;
     meter_name(rhythm);
     return true;
 }

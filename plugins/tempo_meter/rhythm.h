@@ -20,7 +20,7 @@ struct rhythm_facts {
 };
 
 #define RHYTHM_FROM_BEATS "beats"
-#define RHYTHM_FROM_LOOP "loop length"
+#define RHYTHM_FROM_LOOP  "loop length"
 
 /* What speaks for a tempo at all, and for this one. */
 struct rhythm_evidence {
@@ -32,24 +32,24 @@ struct rhythm_evidence {
 };
 
 struct rhythm {
-    double bpm;             /* 0: no tempo */
-    double bpm_confidence;  /* probability that bpm is right to 4 % */
-    const char *basis;      /* RHYTHM_FROM_... */
-    const char *none;       /* without a tempo: why, one sentence; else NULL */
+    double bpm;            /* 0: no tempo */
+    double bpm_confidence; /* probability that bpm is right to 4 % */
+    const char *basis;     /* RHYTHM_FROM_... */
+    const char *none;      /* without a tempo: why, one sentence; else NULL */
     struct tempo_candidate candidates[TEMPO_CANDIDATES];
     int candidate_count;
     struct rhythm_evidence evidence;
-    double stability;       /* 0 to 1 */
-    struct beats beats;     /* none without a tempo */
+    double stability;   /* 0 to 1 */
+    struct beats beats; /* none without a tempo */
     struct bars bars;
-    int meter_beats;        /* upper number of the time signature; 0: not known */
-    int meter_unit;         /* lower number */
+    int meter_beats; /* upper number of the time signature; 0: not known */
+    int meter_unit;  /* lower number */
     struct onsets onsets;
     struct groove groove;
 };
 
-/* `amplitudes` is count * BANDS_COUNT band amplitudes as bands_apply makes them; overwritten. The caller frees `rhythm` with
- * rhythm_free, also after false (out of memory). */
+/* `amplitudes` is count * BANDS_COUNT band amplitudes as bands_apply makes them; overwritten. The caller frees `rhythm`
+ * with rhythm_free, also after false (out of memory). */
 bool rhythm_analyse(const struct network *network, float *amplitudes, int64_t count, const struct rhythm_facts *facts,
                     struct rhythm *rhythm);
 void rhythm_free(struct rhythm *rhythm);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The plugin "tempo_meter": tempo, beats, bars, meter, swing, onsets. This file speaks to the host; rhythm.c does the work. */
+ * The plugin "tempo_meter": tempo, beats, bars, meter, swing, onsets. This file speaks to the host; rhythm.c does the
+ * work. */
 #include "bands.h"
 #include "network.h"
 #include "rhythm.h"
@@ -13,7 +14,7 @@
 #include <string.h>
 
 #define WEIGHTS_FILE "tempo_meter.weights"
-#define CURVE_BEATS 4 /* beats between points of the tempo curve, and averaged for each */
+#define CURVE_BEATS  4 /* beats between points of the tempo curve, and averaged for each */
 
 struct tempo_meter {
     sonde_plugin_t plugin;
@@ -63,8 +64,7 @@ static int32_t process(sonde_plugin_t *self, const sonde_block_t *block) {
     if (t->count + block->frames > t->room) {
         const int64_t room = 2 * t->room + block->frames + 64;
         float *grown = realloc(t->amplitudes, (size_t)(room * BANDS_COUNT) * sizeof *grown);
-        if (!grown)
-            return SONDE_NO_MEMORY;
+        if (!grown) return SONDE_NO_MEMORY;
         t->amplitudes = grown;
         t->room = room;
     }
@@ -84,12 +84,11 @@ static double rounded(double value, double step) {
 }
 
 /* Instants with a resolution of 0.1 ms; `wanted` (or all, when NULL) of them. */
-static void write_times(const sonde_writer_t *out, const char *key, const double *time, int count, const uint8_t *wanted,
-                        double duration) {
+static void write_times(const sonde_writer_t *out, const char *key, const double *time, int count,
+                        const uint8_t *wanted, double duration) {
     out->begin_array(out, key);
     for (int i = 0; i < count; i++)
-        if (!wanted || wanted[i])
-            out->number(out, NULL, rounded(within(time[i], duration), 1e-4));
+        if (!wanted || wanted[i]) out->number(out, NULL, rounded(within(time[i], duration), 1e-4));
     out->end_array(out);
 }
 
@@ -117,8 +116,7 @@ static void write_curve(const sonde_writer_t *out, const struct rhythm *r, doubl
 }
 
 static void write_meter(const sonde_writer_t *out, const struct rhythm *r) {
-    if (r->meter_beats == 0)
-        return;
+    if (r->meter_beats == 0) return;
     char meter[16];
     snprintf(meter, sizeof meter, "%d/%d", r->meter_beats, r->meter_unit);
     out->string(out, "meter", meter);
@@ -128,8 +126,7 @@ static void write_meter(const sonde_writer_t *out, const struct rhythm *r) {
 }
 
 static void write_groove(const sonde_writer_t *out, const struct rhythm *r, double duration) {
-    if (r->groove.swing_onsets > 0)
-        out->number(out, "swing", rounded(r->groove.swing, 1e-3));
+    if (r->groove.swing_onsets > 0) out->number(out, "swing", rounded(r->groove.swing, 1e-3));
     out->begin_object(out, "grid");
     out->number(out, "start", rounded(within(r->beats.time[0], duration), 1e-4));
     out->number(out, "step", 60 / r->bpm / r->groove.subdivision);
@@ -159,8 +156,7 @@ static void write_result(const sonde_writer_t *out, const struct rhythm *r, doub
     }
     write_times(out, "onsets", r->onsets.time, r->onsets.count, NULL, duration);
     out->begin_array(out, "onset_strengths");
-    for (int i = 0; i < r->onsets.count; i++)
-        out->number(out, NULL, rounded((double)r->onsets.strength[i], 1e-3));
+    for (int i = 0; i < r->onsets.count; i++) out->number(out, NULL, rounded((double)r->onsets.strength[i], 1e-3));
     out->end_array(out);
 }
 
@@ -221,8 +217,7 @@ static int32_t init(const sonde_host_t *host, const char *plugin_dir) {
     return SONDE_OK;
 }
 
-static void deinit(void) {
-}
+static void deinit(void) {}
 
 static uint32_t plugin_count(void) {
     return 1;
@@ -243,8 +238,7 @@ static int32_t create(const sonde_host_t *host, const char *id, const sonde_para
         return opened;
     }
     struct tempo_meter *t = calloc(1, sizeof *t);
-    if (!t)
-        return SONDE_NO_MEMORY;
+    if (!t) return SONDE_NO_MEMORY;
     t->network = network_new(data, size);
     if (!t->network) {
         host->log(host, SONDE_LOG_ERROR, WEIGHTS_FILE " is damaged or of another version");
@@ -264,5 +258,5 @@ static int32_t create(const sonde_host_t *host, const char *id, const sonde_para
 }
 
 SONDE_EXPORT extern const sonde_entry_t sonde_entry;
-const sonde_entry_t sonde_entry = {sizeof sonde_entry, SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit, plugin_count,
-                                   plugin_at, create};
+const sonde_entry_t sonde_entry = {sizeof sonde_entry, SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit,
+                                   plugin_count,       plugin_at,       create};

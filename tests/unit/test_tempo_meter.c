@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * tempo_meter: its parts on made-up input, and the library in the host on sounds made here: music it must understand, and
- * signals that aren't music at all. */
+ * tempo_meter: its parts on made-up input, and the library in the host on sounds made here: music it must understand,
+ * and signals that aren't music at all. */
 #include "plugins/tempo_meter/bands.h"
 #include "plugins/tempo_meter/bars.h"
 #include "plugins/tempo_meter/beats.h"
@@ -24,8 +24,8 @@
 
 #include <cmocka.h>
 
-#define RATE 22050u
-#define SECONDS(s) ((int64_t)((s) * RATE))
+#define RATE       22050u
+#define SECONDS(s) ((int64_t)((s)*RATE))
 
 /* ----------------------------------------------------------------------------------------------------------- parts */
 
@@ -50,8 +50,7 @@ static void beats_follow_pulses(void **state) {
         assert_true(beats_track(activation, COUNT, BANDS_FPS, &PARAMS, &beats));
         assert_true(fabs(tempo_from_beats(beats.time, beats.count) - bpm) < .05);
         assert_true(fabs(beats.time[0] - .31) < .02);
-        for (int i = 1; i < beats.count; i++)
-            assert_true(fabs(beats.time[i] - beats.time[i - 1] - 60 / bpm) < .03);
+        for (int i = 1; i < beats.count; i++) assert_true(fabs(beats.time[i] - beats.time[i - 1] - 60 / bpm) < .03);
         assert_true(tempo_stability(beats.time, beats.count, bpm) == 1);
         assert_true(tempo_periodicity(activation, COUNT, BANDS_FPS, bpm) > .5);
         beats_free(&beats);
@@ -74,8 +73,7 @@ static void beats_follow_a_ritardando(void **state) {
     assert_true(beats_track(activation, COUNT, BANDS_FPS, &PARAMS, &beats));
     int hits = 0;
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < beats.count; k++)
-            hits += fabs(beats.time[k] - truth[i]) < .05;
+        for (int k = 0; k < beats.count; k++) hits += fabs(beats.time[k] - truth[i]) < .05;
     assert_true(hits >= n - 2);
     assert_true(tempo_stability(beats.time, beats.count, 110) < .8);
     beats_free(&beats);
@@ -87,8 +85,7 @@ static void beats_of_nothing(void **state) {
     struct beats beats;
     for (int64_t count = 0; count <= 30; count++) {
         assert_true(beats_track(activation, count, BANDS_FPS, &PARAMS, &beats));
-        for (int i = 0; i < beats.count; i++)
-            assert_true(beats.time[i] >= 0 && beats.time[i] <= 30 / BANDS_FPS);
+        for (int i = 0; i < beats.count; i++) assert_true(beats.time[i] >= 0 && beats.time[i] <= 30 / BANDS_FPS);
         beats_free(&beats);
     }
     assert_true(tempo_from_beats(NULL, 0) == 0);
@@ -102,8 +99,7 @@ static void bars_of_three_and_four(void **state) {
         for (int first = 0; first < meter; first++) {
             float downbeat[COUNT];
             double time[BEATS];
-            for (int t = 0; t < COUNT; t++)
-                downbeat[t] = .02f;
+            for (int t = 0; t < COUNT; t++) downbeat[t] = .02f;
             for (int i = 0; i < BEATS; i++) {
                 time[i] = .3 + .5 * i;
                 downbeat[lround(time[i] * BANDS_FPS)] = i % meter == first ? .8f : .05f;
@@ -112,8 +108,7 @@ static void bars_of_three_and_four(void **state) {
             assert_true(bars_find(downbeat, COUNT, BANDS_FPS, time, BEATS, &bars));
             assert_int_equal(bars.beats_per_bar, meter);
             assert_true(bars.confidence > .5 && bars.confidence <= 1);
-            for (int i = 0; i < BEATS; i++)
-                assert_int_equal(bars.is_downbeat[i], i % meter == first);
+            for (int i = 0; i < BEATS; i++) assert_int_equal(bars.is_downbeat[i], i % meter == first);
             bars_free(&bars);
         }
 }
@@ -122,7 +117,9 @@ static void loop_lengths(void **state) {
     (void)state;
     enum { COUNT = 1300 };
     static float beat[COUNT], downbeat[COUNT];
-    static const struct { double seconds, bpm; } loops[] = {{8, 120}, {6.4, 150}, {13.714286, 140}, {19.591837, 98}, {7.384615, 130}};
+    static const struct {
+        double seconds, bpm;
+    } loops[] = {{8, 120}, {6.4, 150}, {13.714286, 140}, {19.591837, 98}, {7.384615, 130}};
     for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
         struct network_output heard = {.beat = beat, .downbeat = downbeat};
         pulses_make(beat, COUNT, 0, loops[i].bpm);
@@ -145,8 +142,7 @@ static void swing_and_grid(void **state) {
     enum { BEATS = 41 };
     double beats[BEATS], onset_time[3 * BEATS];
     float strength[3 * BEATS];
-    for (int i = 0; i < BEATS; i++)
-        beats[i] = .5 * i;
+    for (int i = 0; i < BEATS; i++) beats[i] = .5 * i;
     for (int k = 0; k <= 4; k++) { /* the off-beat from the middle to two thirds */
         struct onsets onsets = {.time = onset_time, .strength = strength};
         for (int i = 0; i + 1 < BEATS; i++)
@@ -158,8 +154,7 @@ static void swing_and_grid(void **state) {
         assert_true(groove_find(&onsets, beats, BEATS, &groove));
         assert_true(groove.swing_onsets > 0);
         assert_true(fabs(groove.swing - k / 4.0) < .02);
-        if (k == 0)
-            assert_int_equal(groove.subdivision, 2);
+        if (k == 0) assert_int_equal(groove.subdivision, 2);
     }
     struct onsets triplets = {.time = onset_time, .strength = strength};
     for (int i = 0; i + 1 < BEATS; i++)
@@ -181,8 +176,7 @@ static void bands_cover_the_spectrum(void **state) {
     static float power[BANDS_BINS];
     float out[BANDS_COUNT];
     bands_init(&bands);
-    for (int b = 0; b < BANDS_BINS; b++)
-        power[b] = .25f;
+    for (int b = 0; b < BANDS_BINS; b++) power[b] = .25f;
     bands_apply(&bands, power, out);
     for (int b = 0; b < BANDS_COUNT; b++) { /* weights sum to 1: constant power gives its root everywhere */
         assert_true(bands.count[b] > 0 && bands.first[b] + bands.count[b] <= BANDS_BINS);
@@ -255,16 +249,14 @@ static cJSON *analyse(struct rig *rig, const float *samples, int64_t frames, uin
                                    .embedded_bpm = embedded_bpm,
                                    .seed = 1};
     struct error error;
-    if (!host_region_begin(rig->host, &region, &rig->plugin, 1, NULL, 0, 0, &error))
-        fail_msg("%s", error.text);
+    if (!host_region_begin(rig->host, &region, &rig->plugin, 1, NULL, 0, 0, &error)) fail_msg("%s", error.text);
     for (int64_t at = 0; at < frames; at += 1 << 16) {
         const float *plane = samples + at;
         host_region_feed(rig->host, &plane, (size_t)(frames - at < 1 << 16 ? frames - at : 1 << 16));
     }
     host_region_finish(rig->host);
     const struct host_result *result = host_result(rig->host, 0);
-    if (result->outcome != HOST_OK)
-        fail_msg("%s: %s", host_outcome_name(result->outcome), result->reason);
+    if (result->outcome != HOST_OK) fail_msg("%s: %s", host_outcome_name(result->outcome), result->reason);
     cJSON *json = json_parse(result->json, result->json_length, 1 << 20, 32, &error);
     if (!json || !schema_check(rig->plugin->schema, json, &error) ||
         !schema_check_instants(rig->plugin->schema, json, duration, &error))
@@ -351,13 +343,12 @@ static void candidates_hold_relatives(void **state) {
     for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++) {
         bool found = false;
         const cJSON *candidate;
-        cJSON_ArrayForEach(candidate, json_member(json, "candidates"))
-            found |= fabs(json_number(candidate, "bpm", 0) / tempo_of(json) - ratio[i]) < .001;
+        cJSON_ArrayForEach(candidate, json_member(json, "candidates")) found |=
+            fabs(json_number(candidate, "bpm", 0) / tempo_of(json) - ratio[i]) < .001;
         assert_true(found);
     }
     const cJSON *candidate;
-    cJSON_ArrayForEach(candidate, json_member(json, "candidates"))
-        sum += json_number(candidate, "strength", -1);
+    cJSON_ArrayForEach(candidate, json_member(json, "candidates")) sum += json_number(candidate, "strength", -1);
     assert_true(fabs(sum - 1) < .002);
     cJSON_Delete(json);
     free(x);
@@ -426,11 +417,9 @@ static void odd_signals_have_results(void **state) {
         float *x = malloc((size_t)frames * sizeof *x);
         assert_non_null(x);
         uint32_t seed = 1;
-        for (int64_t t = 0; t < frames; t++)
-            x[t] = s->sample((double)t / s->rate, &seed);
+        for (int64_t t = 0; t < frames; t++) x[t] = s->sample((double)t / s->rate, &seed);
         cJSON *json = analyse(*state, x, frames, s->rate, 0);
-        if (!s->music && tempo_of(json) != 0)
-            fail_msg("%s: tempo %g", s->name, tempo_of(json));
+        if (!s->music && tempo_of(json) != 0) fail_msg("%s: tempo %g", s->name, tempo_of(json));
         assert_true(tempo_of(json) == 0 ? json_string(json, "no_tempo", NULL) != NULL : tempo_of(json) > 20);
         cJSON_Delete(json);
         free(x);
