@@ -1,5 +1,6 @@
 /* engine/cli/config: defaults, the file, the command line, and what is refused. */
 #include "engine/cli/config.h"
+#include "workers/segment/segment.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -126,11 +127,32 @@ static void the_catalogue_has_a_usual_place(void **state) {
     config_free(config);
 }
 
+static void the_segmenters_keys_are_its_own(void **state) {
+    (void)state;
+    struct config *config = load("", NULL);
+    assert_non_null(config);
+    cJSON *object = cJSON_CreateObject();
+    for (const struct config_key *key = config_keys(); key->name; key++)
+        if (strncmp(key->name, "segment.", 8) == 0)
+            assert_non_null(cJSON_AddNumberToObject(object, key->name + 8, config_number(config, key->name)));
+    struct segment_parameters mine, own = segment_defaults();
+    memset(&mine, 0, sizeof mine); /* whatever the table lacks stays 0, and shows */
+    struct error error = {0};
+    assert_true(segment_parse(&mine, object, &error));
+    char configured[SEGMENT_IDENTITY], built_in[SEGMENT_IDENTITY];
+    segment_identity(&mine, configured);
+    segment_identity(&own, built_in);
+    assert_string_equal(configured, built_in);
+    cJSON_Delete(object);
+    config_free(config);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_hold_and_fit_their_ranges),   cmocka_unit_test(later_words_win),
         cmocka_unit_test(mistakes_are_named_with_file_and_line), cmocka_unit_test(what_is_printed_can_be_read_again),
         cmocka_unit_test(the_catalogue_has_a_usual_place),
+        cmocka_unit_test(the_segmenters_keys_are_its_own),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
