@@ -39,7 +39,8 @@ struct engine_deadlines {
     double hello;              /* from spawn to hello; 10 */
     double load;               /* from hello to ready; 60 */
     double identify;           /* from scan to identified, plus 1 s for every 4 MiB of file; 20 */
-    double decode;             /* between two signs of life of a decoder at work; 60 */
+    double decode;             /* between two signs of life of a decoder at work; a scan or a read may take ten times that
+                                * in all, plus 1 s for every 2 MiB of file; 60 */
     double analyse;            /* a region, with all plugins of a run ... */
     double analyse_per_second; /* ... and for each second of its audio; 30 + 2/s */
 };
@@ -66,8 +67,6 @@ struct engine_options {
     const char *profile;                     /* "full", "sanitizer" or "none" (refused for third-party plugins) */
     int landlock_abi_max;                    /* for tests; 0: the best there is */
     bool allow_weak_sandbox;                 /* run third-party plugins although a sandbox layer is missing */
-    const char *runtime_dir;                 /* where the sockets' folder is made; NULL: $XDG_RUNTIME_DIR, else /tmp */
-    bool resume;                             /* also take what earlier runs left queued in the catalogue; true */
 };
 
 /* What happened to a file. `status` and `reason` as in schema/outcomes.md. */

@@ -1,0 +1,569 @@
+#include "engine/schedule/state.h"
+
+#include "engine/base/json.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROGRESS_MS 100
+#define ERRAND_THREADS 4
+#define CPU_LIMIT 86400 /* s of processor time in a worker's whole life; a job's time is the deadline's business */
+
+void engine_options_init(struct engine_options *options) {
+    *options = (struct engine_options){
+        .byte_budget = (uint64_t)96 << 20,
+        .memory_limit = (uint64_t)1 << 30,
+        .recycle_regions = 20000,
+        .deadlines = {.open = 10, .hello = 10, .load = 60, .identify = 20, .decode = 60, .analyse = 30, .analyse_per_second = 2},
+        .profile = "full",
+    };
+}
+
+/* ---------------------------------------------------------------------------------------------------------- telling */
+
+void engine_wake(struct engine *engine) {
+    engine->dirty = true;
+}
+
+void engine_changed(struct engine *engine) {
+    engine->progress_changed = true;
+}
+
+void engine_fail(struct engine *engine, const struct error *error) {
+    if (engine->failed) return;
+    engine->failed = true;
+    engine->failure = *error;
+    engine_wake(engine);
+}
+
+void engine_warn(struct engine *engine, const char *format, ...) {
+    char sentence[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    if (engine->events.warning) engine->events.warning(engine->user, sentence);
+}
+
+void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame, const struct file *file,
+                            bool strike) {
+    engine->progress.incidents++;
+    engine_changed(engine);
+    struct engine_incident incident = {
+        .plugin = plugin,
+        .outcome = blame->from_outside ? "killed" : blame->outcome,
+        .phase = blame->phase,
+        .reason = blame->reason,
+        .path = file ? file->display : NULL,
+        .strike = strike,
+    };
+    if (engine->events.incident) engine->events.incident(engine->user, &incident);
+}
+
+static void tell_progress(struct engine *engine) {
+    if (!engine->progress_changed || !engine->events.progress) return;
+    engine->progress_changed = false;
+    struct engine_progress progress;
+    engine_progress(engine, &progress);
+    engine->events.progress(engine->user, &progress);
+}
+
+void engine_progress(const struct engine *engine, struct engine_progress *out) {
+    *out = engine->progress;
+    out->counting = engine->running && engine->walk && !intake_is_over(engine);
+}
+
+/* ------------------------------------------------------------------------------------------------------- pools' events */
+
+static void on_available(void *context, struct pool *pool) {
+    (void)pool;
+    engine_wake(context);
+}
+
+static void on_message(void *context, struct seat *seat, const char *type, cJSON *message) {
+    (void)context;
+    struct job *job = seat->job;
+    if (!job) return; /* its job was dropped, and it is about to die */
+    if (job->kind == JOB_SCAN)
+        scan_message(job, type, message);
+    else if (seat == job->reader)
+        reading_message(job, type, message);
+    else
+        job_message(job, type, message);
+}
+
+static void on_died(void *context, struct seat *seat, const struct worker_death *death, const struct blame *blame) {
+    struct job *job = seat->job;
+    engine_wake(context);
+    if (!job) return;
+    if (job->kind == JOB_SCAN)
+        scan_died(job, death, blame);
+    else if (seat == job->reader)
+        reading_died(job, death, blame);
+    else
+        job_died(job, death, blame);
+}
+
+static void on_died_idle(void *context, struct pool *pool, const struct worker_death *death, const struct blame *blame) {
+    struct engine *engine = context;
+    (void)pool;
+    (void)record_incident(engine, death, blame, NULL, NULL, NULL, NULL, false);
+    engine_wake(engine);
+}
+
+static void on_pool_closed(void *context, struct pool *pool, const char *sentence) {
+    struct engine *engine = context;
+    if (pool_owner(pool)) {
+        if (engine->events.plugin_problem) engine->events.plugin_problem(engine->user, pool_name(pool), sentence);
+    } else {
+        struct error error;
+        error_set(&error, "the decoder cannot be started: %.400s", sentence);
+        engine_fail(engine, &error);
+    }
+    engine_wake(engine);
+}
+
+static void on_often(void *context, struct pool *pool, unsigned deaths, double seconds) {
+    engine_warn(context, "workers of %s die often: more than %u within %.0f s (sonde incidents)", pool_name(pool), deaths,
+                seconds);
+}
+
+static const struct pool_events pool_calls = {
+    .available = on_available,
+    .message = on_message,
+    .died = on_died,
+    .died_idle = on_died_idle,
+    .closed = on_pool_closed,
+    .often = on_often,
+};
+
+/* --------------------------------------------------------------------------------------------------------- starting up */
+
+static bool take_json(const char *text, const char *what, cJSON **value, struct error *error) {
+    struct error why;
+    *value = text ? json_parse(text, strlen(text), 1 << 20, 8, &why) : cJSON_CreateObject();
+    if (!*value) return text ? error_set(error, "%s: %.400s", what, why.text) : error_memory(error);
+    return cJSON_IsObject(*value) || error_set(error, "%s must be an object", what);
+}
+
+static bool make_settings(struct engine *engine, struct error *error) {
+    const struct engine_options *options = &engine->options;
+    engine->settings = cJSON_CreateObject();
+    return (engine->settings && cJSON_AddStringToObject(engine->settings, "profile", options->profile) &&
+            cJSON_AddNumberToObject(engine->settings, "landlock_abi_max", options->landlock_abi_max) &&
+            cJSON_AddNumberToObject(engine->settings, "memory_limit", (double)options->memory_limit) &&
+            cJSON_AddNumberToObject(engine->settings, "cpu_limit", CPU_LIMIT) &&
+            cJSON_AddNumberToObject(engine->settings, "block_frames", 0)) ||
+           error_memory(error);
+}
+
+static void tell_problems(struct engine *engine) {
+    if (!engine->events.plugin_problem) return;
+    const struct registry *registry = engine->registry;
+    for (size_t i = 0; i < registry->libraries_count; i++)
+        if (registry->libraries[i].reason[0])
+            engine->events.plugin_problem(engine->user, registry->libraries[i].path, registry->libraries[i].reason);
+    for (size_t i = 0; i < registry->plugins_count; i++) {
+        const struct registry_plugin *plugin = &registry->plugins[i];
+        bool expected = strncmp(plugin->reason, "not asked for", 13) == 0 || strncmp(plugin->reason, "disabled", 8) == 0;
+        if (!plugin->enabled && !expected) engine->events.plugin_problem(engine->user, plugin->id, plugin->reason);
+    }
+}
+
+static bool learn_plugins(struct engine *engine, struct probe_report *report, struct error *error) {
+    const struct engine_options *options = &engine->options;
+    engine->registry = registry_new(options->libraries, options->libraries_count, error);
+    if (!engine->registry) return false;
+    struct probe_spec spec = {
+        .loop = &engine->loop,
+        .binary = engine->worker_binary,
+        .folder = engine->folder.path,
+        .settings = engine->settings,
+        .params = engine->params,
+        .hello_deadline = options->deadlines.hello,
+        .load_deadline = options->deadlines.load,
+        .memory_limit = options->memory_limit,
+        .numbers = &engine->worker_numbers,
+        .allow_weak_sandbox = options->allow_weak_sandbox,
+    };
+    if (!probe_libraries(&spec, engine->registry, report, error)) return false;
+    (void)snprintf(engine->build, sizeof engine->build, "%s", report->build);
+    if (!registry_wire(engine->registry, options->only, options->only_count, options->disabled, options->disabled_count, error))
+        return false;
+    tell_problems(engine);
+    size_t usable = 0;
+    for (size_t i = 0; i < engine->registry->plugins_count; i++) usable += engine->registry->plugins[i].enabled;
+    if (usable == 0) return error_set(error, "there is no plugin that could be used");
+    engine->plugins = calloc(engine->registry->plugins_count, sizeof *engine->plugins);
+    return engine->plugins || error_memory(error);
+}
+
+/* All that decides which results a file should have; a file finished under the same profile has nothing to do. */
+static bool make_profile(struct engine *engine, struct error *error) {
+    struct hash *hash = hash_new();
+    char *segment = cJSON_PrintUnformatted(engine->segment);
+    if (hash && segment) {
+        hash_add_text(hash, engine->build);
+        hash_add_text(hash, segment);
+        registry_hash(engine->registry, hash);
+        hash_text(hash, engine->profile);
+    }
+    bool ok = hash && segment;
+    cJSON_free(segment);
+    hash_free(hash);
+    return ok || error_memory(error);
+}
+
+static struct pool *make_pool(struct engine *engine, const char *name, const char *role, struct group *group, cJSON *settings,
+                              struct error *error) {
+    const struct engine_options *options = &engine->options;
+    if (!settings) {
+        error_memory(error);
+        return NULL;
+    }
+    struct pool_spec spec = {
+        .loop = &engine->loop,
+        .name = name,
+        .binary = engine->worker_binary,
+        .role = role,
+        .folder = engine->folder.path,
+        .settings = settings,
+        .workers = options->jobs,
+        .hello_deadline = options->deadlines.hello,
+        .load_deadline = options->deadlines.load,
+        .memory_limit = options->memory_limit,
+        .jobs_per_worker = options->recycle_regions,
+        .numbers = &engine->worker_numbers,
+        .events = &pool_calls,
+        .context = engine,
+        .owner = group,
+    };
+    return pool_new(&spec, error);
+}
+
+static bool make_pools(struct engine *engine, struct error *error) {
+    const struct registry *registry = engine->registry;
+    cJSON *settings = cJSON_Duplicate(engine->settings, true);
+    if (settings && !cJSON_AddArrayToObject(settings, "read_paths")) {
+        cJSON_Delete(settings);
+        settings = NULL;
+    }
+    engine->decoders = make_pool(engine, "decoder", "decode", NULL, settings, error);
+    engine->groups = calloc(registry->groups_count + 1, sizeof *engine->groups);
+    if (!engine->decoders) return false;
+    if (!engine->groups) return error_memory(error);
+    for (size_t i = 0; i < registry->groups_count; i++) {
+        engine->groups[i] = (struct group){.engine = engine, .index = i};
+        if (registry->groups[i].plugins_count == 0) continue;
+        settings = cJSON_Duplicate(engine->settings, true);
+        if (settings && !probe_add_libraries(settings, registry_group_libraries(registry, i, engine->params))) {
+            cJSON_Delete(settings);
+            settings = NULL;
+        }
+        engine->groups[i].pool = make_pool(engine, registry->groups[i].name, "analyse", &engine->groups[i], settings, error);
+        if (!engine->groups[i].pool) return false;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------- the record of a run */
+
+struct beginning {
+    struct engine *engine;
+    const char *sandbox;
+    struct queue_counts counts;
+    bool done;
+    struct error error;
+};
+
+static bool store_plugins(struct catalogue *catalogue, const struct registry *registry, struct error *error) {
+    const char **ids = calloc(registry->plugins_count + 1, sizeof *ids);
+    size_t n = 0;
+    bool ok = ids ? true : error_memory(error);
+    for (size_t i = 0; ok && i < registry->plugins_count; i++) {
+        const struct registry_plugin *plugin = &registry->plugins[i];
+        if (registry_find(registry, plugin->id) != i) continue; /* its id belongs to another */
+        bool asked = strncmp(plugin->reason, "not asked for", 13) != 0;
+        bool disabled = strncmp(plugin->reason, "disabled", 8) == 0;
+        struct store_plugin about = {
+            .plugin = plugin->id,
+            .version = plugin->version,
+            .library = registry->libraries[plugin->library].path,
+            .hash = registry->libraries[plugin->library].hash,
+            .descriptor = plugin->descriptor_text,
+            .schema = plugin->schema_text,
+            .bundled = !plugin->third_party,
+            .enabled = plugin->enabled || !asked,
+            .state = disabled ? "disabled" : plugin->enabled || !asked ? "ready" : "refused",
+            .reason = plugin->enabled || !asked ? NULL : plugin->reason,
+        };
+        if (about.enabled) ids[n++] = plugin->id;
+        ok = store_plugin(catalogue, &about, error);
+    }
+    ok = ok && store_plugins_only(catalogue, ids, n, error);
+    free(ids);
+    return ok;
+}
+
+static bool begin_run(struct catalogue *catalogue, void *argument, struct error *error) {
+    struct beginning *beginning = argument;
+    struct engine *engine = beginning->engine;
+    char host[128] = "";
+    int64_t recovered = 0;
+    (void)gethostname(host, sizeof host - 1);
+    struct store_run about = {.version = engine->build, .host = host, .command = "analyze", .sandbox = beginning->sandbox};
+    return store_run_begin(catalogue, &about, &engine->run, error) &&
+           store_plugins(catalogue, engine->registry, error) && store_queue_recover(catalogue, &recovered, error) &&
+           store_queue_count(catalogue, &beginning->counts, error);
+}
+
+static void on_begun(void *argument, const struct error *error) {
+    struct beginning *beginning = argument;
+    beginning->done = true;
+    if (error) beginning->error = *error;
+}
+
+static void on_writer_state(void *context, const char *sentence) {
+    if (sentence)
+        engine_warn(context, "the catalogue cannot be written to: %s", sentence);
+    else
+        engine_warn(context, "the catalogue can be written to again");
+}
+
+static bool open_run(struct engine *engine, struct catalogue *catalogue, const char *sandbox, struct error *error) {
+    engine->writer = writer_new(catalogue, &engine->loop, on_writer_state, engine, error);
+    if (!engine->writer) {
+        catalogue_close(catalogue);
+        return false;
+    }
+    struct beginning beginning = {.engine = engine, .sandbox = sandbox ? sandbox : "{}"};
+    if (!writer_post(engine->writer, begin_run, &beginning, on_begun)) return error_memory(error);
+    while (!beginning.done) (void)uv_run(&engine->loop, UV_RUN_ONCE);
+    if (beginning.error.text[0]) {
+        if (error) *error = beginning.error;
+        return false;
+    }
+    engine->progress.files_total = (uint64_t)beginning.counts.waiting;
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- running */
+
+static void on_stop(uv_async_t *async) {
+    struct engine *engine = async->data;
+    engine->stopping = true;
+    engine_wake(engine);
+}
+
+static void on_progress(uv_timer_t *timer) {
+    tell_progress(timer->data);
+}
+
+/* Lets go of everything under way; what is on its way through the writer or an errand comes back by itself. */
+static void wind_up(struct engine *engine) {
+    while (engine->jobs) job_drop(engine->jobs, "the engine ends");
+    for (struct file *file = engine->files, *next = NULL; file; file = next) {
+        next = file->next;
+        if (file->stage == STAGE_SCANNING && file->decoder) {
+            worker_kill(file->decoder->worker, WORKER_KILL_UNWANTED, "the engine ends");
+            continue; /* scan_died puts it back to be opened */
+        }
+        bool elsewhere = file->stage == STAGE_OPENING || file->stage == STAGE_STORING || file->stage == STAGE_LOOKING ||
+                         file->stage == STAGE_FINISHING || file->jobs > 0;
+        if (elsewhere) continue;
+        if (engine->failed)
+            file_free(file);
+        else
+            file_put_back(file, 0);
+    }
+}
+
+static void on_prepare(uv_prepare_t *prepare) {
+    struct engine *engine = prepare->data;
+    while (engine->dirty) {
+        engine->dirty = false;
+        if (engine->stopping || engine->failed) {
+            wind_up(engine);
+            continue;
+        }
+        analysis_pump(engine);
+        reading_pump(engine);
+        file_pump(engine);
+        intake_pump(engine);
+    }
+}
+
+static bool is_over(const struct engine *engine) {
+    if (engine->files_count > 0) return false;
+    if (engine->stopping || engine->failed) return !engine->taking;
+    return intake_is_over(engine) && !engine->due && writer_pending(engine->writer) == 0;
+}
+
+bool engine_run(struct engine *engine, struct error *error) {
+    engine->running = true;
+    engine->queue_empty = false;
+    engine_wake(engine);
+    (void)uv_prepare_start(&engine->prepare, on_prepare);
+    (void)uv_timer_start(&engine->progress_timer, on_progress, PROGRESS_MS, PROGRESS_MS);
+    on_prepare(&engine->prepare);
+    while (!is_over(engine)) (void)uv_run(&engine->loop, UV_RUN_ONCE);
+    (void)uv_prepare_stop(&engine->prepare);
+    (void)uv_timer_stop(&engine->progress_timer);
+    (void)uv_timer_stop(&engine->due_timer);
+    engine->running = false;
+    engine->progress_changed = true;
+    tell_progress(engine);
+    engine->stopping = false;
+    if (!engine->failed) return true;
+    if (error) *error = engine->failure;
+    return false;
+}
+
+void engine_stop(struct engine *engine) {
+    (void)uv_async_send(&engine->stop_async);
+}
+
+struct uv_loop_s *engine_loop(struct engine *engine) {
+    return &engine->loop;
+}
+
+const struct registry *engine_registry(const struct engine *engine) {
+    return engine->registry;
+}
+
+/* -------------------------------------------------------------------------------------------------------- coming, going */
+
+static bool open_loop(struct engine *engine, struct error *error) {
+    int status = uv_loop_init(&engine->loop);
+    if (status != 0) return error_set(error, "no event loop: %s", uv_strerror(status));
+    engine->loop_ready = true;
+    status = uv_async_init(&engine->loop, &engine->stop_async, on_stop);
+    if (status != 0) return error_set(error, "no event loop: %s", uv_strerror(status));
+    (void)uv_timer_init(&engine->loop, &engine->progress_timer);
+    (void)uv_timer_init(&engine->loop, &engine->due_timer);
+    (void)uv_prepare_init(&engine->loop, &engine->prepare);
+    engine->stop_async.data = engine->progress_timer.data = engine->due_timer.data = engine->prepare.data = engine;
+    engine->handles = 4;
+    return true;
+}
+
+static bool start(struct engine *engine, struct catalogue **catalogue, struct probe_report *report, struct error *error) {
+    const struct engine_options *options = &engine->options;
+    *catalogue = catalogue_open(options->catalogue, CATALOGUE_WRITE, error);
+    if (!*catalogue || !run_folder_open(&engine->folder, error)) return false;
+    engine->folder_open = true;
+    if (!learn_plugins(engine, report, error) || !make_profile(engine, error) || !make_pools(engine, error)) return false;
+    engine->errands = errands_new(&engine->loop, ERRAND_THREADS, error);
+    if (!engine->errands) return false;
+    engine->opener = opener_new(engine->errands, options->deadlines.open, error);
+    if (!engine->opener) return false;
+    struct catalogue *given = *catalogue;
+    *catalogue = NULL;
+    return open_run(engine, given, report->sandbox, error);
+}
+
+/* The caller's strings need not outlive engine_new. */
+static void forget_options(struct engine_options *options) {
+    options->catalogue = options->worker = options->params_json = options->segment_json = options->profile = NULL;
+    options->libraries = NULL;
+    options->only = options->disabled = NULL;
+}
+
+struct engine *engine_new(const struct engine_options *options, const struct engine_events *events, void *user,
+                          struct error *error) {
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine) {
+        error_memory(error);
+        return NULL;
+    }
+    engine->options = *options;
+    if (engine->options.jobs == 0) {
+        long processors = sysconf(_SC_NPROCESSORS_ONLN);
+        engine->options.jobs = processors > 0 && processors < 256 ? (unsigned)processors : 2;
+    }
+    engine->events = *events;
+    engine->user = user;
+    engine->files_end = &engine->files;
+    chunks_init(&engine->chunks, options->byte_budget);
+    struct catalogue *catalogue = NULL;
+    struct probe_report report = {0};
+    engine->worker_binary = strdup(options->worker);
+    bool ok = engine->worker_binary ? open_loop(engine, error) : error_memory(error);
+    ok = ok && take_json(options->params_json, "the plugins' parameters", &engine->params, error) &&
+         take_json(options->segment_json, "the segmenter's parameters", &engine->segment, error) &&
+         make_settings(engine, error) && start(engine, &catalogue, &report, error);
+    cJSON_free(report.sandbox);
+    if (catalogue) catalogue_close(catalogue);
+    forget_options(&engine->options);
+    if (ok) return engine;
+    engine_free(engine);
+    return NULL;
+}
+
+bool engine_add_path(struct engine *engine, const char *path, size_t n) {
+    return intake_add(engine, path, n);
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+    struct engine *engine = handle->data;
+    engine->closing--;
+}
+
+static void on_part_closed(void *context) {
+    struct engine *engine = context;
+    engine->closing--;
+}
+
+struct ending {
+    struct engine *engine;
+    const char *outcome;
+};
+
+static bool end_run(struct catalogue *catalogue, void *argument, struct error *error) {
+    const struct ending *ending = argument;
+    return store_run_end(catalogue, ending->engine->run, ending->outcome, error);
+}
+
+void engine_free(struct engine *engine) {
+    if (!engine) return;
+    struct ending ending = {.engine = engine, .outcome = engine->failed ? "failed" : "ended"};
+    if (engine->decoders) engine->closing++, pool_free(engine->decoders, on_part_closed, engine);
+    for (size_t i = 0; engine->groups && i < engine->registry->groups_count; i++)
+        if (engine->groups[i].pool) engine->closing++, pool_free(engine->groups[i].pool, on_part_closed, engine);
+    while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);
+    if (engine->errands) engine->closing++, errands_free(engine->errands, on_part_closed, engine);
+    if (engine->writer) {
+        if (engine->run != 0) (void)writer_post(engine->writer, end_run, &ending, NULL);
+        engine->closing++;
+        writer_stop(engine->writer, true, on_part_closed, engine);
+    }
+    while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);
+    if (engine->handles > 0) {
+        uv_handle_t *handles[] = {(uv_handle_t *)&engine->stop_async, (uv_handle_t *)&engine->progress_timer,
+                                  (uv_handle_t *)&engine->due_timer, (uv_handle_t *)&engine->prepare};
+        for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
+            engine->closing++;
+            uv_close(handles[i], on_handle_closed);
+        }
+        while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);
+    }
+    while (engine->files) file_free(engine->files);
+    if (engine->loop_ready) {
+        (void)uv_run(&engine->loop, UV_RUN_NOWAIT); /* what workers still had to close */
+        (void)uv_loop_close(&engine->loop);
+    }
+    if (engine->folder_open) run_folder_close(&engine->folder);
+    intake_free(engine);
+    opener_free(engine->opener);
+    registry_free(engine->registry);
+    cJSON_Delete(engine->settings);
+    cJSON_Delete(engine->params);
+    cJSON_Delete(engine->segment);
+    free(engine->plugins);
+    free(engine->groups);
+    free(engine->worker_binary);
+    free(engine);
+}

@@ -1,0 +1,217 @@
+#include "engine/schedule/opener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HANGING_MAX 8
+#define HANGING_SECONDS 60
+#define AHEAD_MAX (1 << 20) /* bytes asked for in advance */
+
+struct hanging {
+    char *mount;
+    uint64_t until; /* uv_hrtime */
+};
+
+struct opener {
+    struct errands *errands;
+    double deadline;
+    struct hanging hanging[HANGING_MAX];
+    size_t hanging_next;
+};
+
+struct request {
+    struct opener *opener;
+    enum opener_mode mode;
+    opener_done done;
+    void *context;
+    bool refused; /* its file system hangs */
+    struct opened opened;
+    char path[];
+};
+
+static void say(struct opened *opened, const char *sentence) {
+    (void)snprintf(opened->reason, sizeof opened->reason, "%s", sentence);
+}
+
+static void judge_error(struct opened *opened, int code) {
+    opened->missing = code == ENOENT || code == ENOTDIR;
+    if (opened->missing)
+        say(opened, "no such file");
+    else if (code == EACCES || code == EPERM)
+        say(opened, "cannot be read: permission denied");
+    else if (code == ELOOP)
+        say(opened, "is a symbolic link that leads in a circle");
+    else
+        (void)snprintf(opened->reason, sizeof opened->reason, "cannot be opened: %s", strerror(code));
+}
+
+void opener_judge(struct opened *opened, const void *stat_buffer, int code) {
+    const struct stat *st = stat_buffer;
+    opened->ok = false;
+    if (code != 0) {
+        judge_error(opened, code);
+        return;
+    }
+    opened->stat = (struct store_stat){
+        .size = st->st_size,
+        .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
+        .device = st->st_dev,
+        .inode = st->st_ino,
+    };
+    if (S_ISREG(st->st_mode))
+        opened->ok = true;
+    else
+        say(opened, S_ISDIR(st->st_mode)    ? "is a folder"
+                    : S_ISFIFO(st->st_mode) ? "is a pipe, not a file"
+                    : S_ISSOCK(st->st_mode) ? "is a socket, not a file"
+                                            : "is a device, not a file");
+}
+
+/* A broken symbolic link deserves its own words. */
+static void judge_link(struct opened *opened, const char *path) {
+    struct stat st;
+    if (!opened->missing || lstat(path, &st) != 0 || !S_ISLNK(st.st_mode)) return;
+    opened->missing = false;
+    say(opened, "is a symbolic link to something that isn't there");
+}
+
+/* Looks before it opens: opening a device can do things, opening a FIFO would wake its writer. */
+static void work(void *errand) {
+    struct request *request = errand;
+    struct opened *opened = &request->opened;
+    if (request->refused) {
+        say(opened, "its file system has stopped answering");
+        return;
+    }
+    struct stat st;
+    int code = stat(request->path, &st) == 0 ? 0 : errno;
+    opener_judge(opened, &st, code);
+    judge_link(opened, request->path);
+    if (!opened->ok || request->mode == OPENER_LOOK) return;
+    int fd = open(request->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    code = fd >= 0 && fstat(fd, &st) == 0 ? 0 : errno;
+    opener_judge(opened, &st, code);
+    if (opened->ok) {
+        (void)posix_fadvise(fd, 0, AHEAD_MAX, POSIX_FADV_WILLNEED);
+        opened->fd = fd;
+    } else if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* Unescapes \ooo in place. */
+static void unescape(char *s) {
+    char *out = s;
+    for (; *s; s++) {
+        if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
+            *out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+            s += 3;
+        } else {
+            *out++ = *s;
+        }
+    }
+    *out = '\0';
+}
+
+static bool is_below(const char *path, const char *mount) {
+    size_t n = strlen(mount);
+    return strncmp(path, mount, n) == 0 && (path[n] == '/' || path[n] == '\0' || (n > 0 && mount[n - 1] == '/'));
+}
+
+/* The mount point that `path` lies on (reading /proc never hangs), or NULL. Caller frees. */
+static char *find_mount(const char *path) {
+    FILE *file = fopen("/proc/self/mountinfo", "re");
+    if (!file) return NULL;
+    char *line = NULL, *best = NULL;
+    size_t size = 0;
+    while (getline(&line, &size, file) > 0) {
+        char *field = line, *save = NULL;
+        field = strtok_r(field, " ", &save);
+        for (int i = 0; i < 4 && field; i++) field = strtok_r(NULL, " ", &save);
+        if (!field) continue;
+        unescape(field);
+        if (!is_below(path, field) || (best && strlen(best) > strlen(field))) continue;
+        free(best);
+        best = strdup(field);
+    }
+    free(line);
+    (void)fclose(file);
+    return best;
+}
+
+static void note_hanging(struct opener *opener, const char *path) {
+    char *mount = find_mount(path);
+    if (!mount) return;
+    if (strcmp(mount, "/") == 0) { /* everything is below it: a single slow disk access must not refuse the rest */
+        free(mount);
+        return;
+    }
+    struct hanging *entry = &opener->hanging[opener->hanging_next];
+    opener->hanging_next = (opener->hanging_next + 1) % HANGING_MAX;
+    free(entry->mount);
+    *entry = (struct hanging){.mount = mount, .until = uv_hrtime() + (uint64_t)HANGING_SECONDS * 1000000000};
+}
+
+static bool is_hanging(const struct opener *opener, const char *path) {
+    for (size_t i = 0; i < HANGING_MAX; i++)
+        if (opener->hanging[i].mount && opener->hanging[i].until > uv_hrtime() && is_below(path, opener->hanging[i].mount))
+            return true;
+    return false;
+}
+
+static void done(void *errand, bool returned) {
+    struct request *request = errand;
+    if (returned) {
+        request->done(request->context, &request->opened);
+        free(request);
+        return;
+    }
+    note_hanging(request->opener, request->path);
+    struct opened opened = {.fd = -1};
+    (void)snprintf(opened.reason, sizeof opened.reason, "could not be opened within %.0f s: its file system doesn't answer",
+                   request->opener->deadline);
+    request->done(request->context, &opened);
+}
+
+static void drop(void *errand) {
+    struct request *request = errand;
+    if (request->opened.fd >= 0) close(request->opened.fd);
+    free(request);
+}
+
+static const struct errand_calls calls = {work, done, drop};
+
+struct opener *opener_new(struct errands *errands, double deadline, struct error *error) {
+    struct opener *opener = calloc(1, sizeof *opener);
+    if (!opener) {
+        error_memory(error);
+        return NULL;
+    }
+    opener->errands = errands;
+    opener->deadline = deadline;
+    return opener;
+}
+
+bool opener_open(struct opener *opener, const char *path, enum opener_mode mode, opener_done on_done, void *context) {
+    size_t n = strlen(path) + 1;
+    struct request *request = calloc(1, sizeof *request + n);
+    if (!request) return false;
+    *request = (struct request){.opener = opener, .mode = mode, .done = on_done, .context = context};
+    request->opened.fd = -1;
+    request->refused = is_hanging(opener, path);
+    memcpy(request->path, path, n);
+    if (errands_post(opener->errands, &calls, request, opener->deadline)) return true;
+    free(request);
+    return false;
+}
+
+void opener_free(struct opener *opener) {
+    if (!opener) return;
+    for (size_t i = 0; i < HANGING_MAX; i++) free(opener->hanging[i].mount);
+    free(opener);
+}

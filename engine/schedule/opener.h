@@ -1,0 +1,40 @@
+/* Opens input files, carefully: only regular files, never waiting for a FIFO or a terminal, never stuck on a dead share.
+ *
+ * A path that doesn't answer in time marks its file system as hanging: for a minute, other paths on it are refused at once
+ * instead of costing a thread and a deadline each. Loop thread. */
+#ifndef SONDE_SCHEDULE_OPENER_H
+#define SONDE_SCHEDULE_OPENER_H
+
+#include "engine/catalogue/store.h"
+#include "engine/schedule/errands.h"
+
+#include <stdbool.h>
+
+struct opener;
+
+struct opened {
+    int fd;                 /* the callback's own; -1 when it could not be opened or only a look was asked for */
+    bool ok;                /* a regular file that can be read */
+    bool missing;           /* there is nothing of that name */
+    struct store_stat stat; /* valid when ok */
+    char reason[256];       /* a sentence, when not ok */
+};
+
+typedef void (*opener_done)(void *context, struct opened *opened);
+
+enum opener_mode { OPENER_OPEN, OPENER_LOOK };
+
+/* `deadline`: seconds for one path. */
+struct opener *opener_new(struct errands *errands, double deadline, struct error *error);
+
+/* Opens `path` for reading (OPENER_OPEN), or only looks at it (OPENER_LOOK). `done` comes later on the loop thread, always.
+ * False: out of memory, and it doesn't. */
+bool opener_open(struct opener *opener, const char *path, enum opener_mode mode, opener_done done, void *context);
+
+/* The same check of what a stat says, for whoever has one: fills in ok, stat and reason. `code` is the errno, or 0. */
+void opener_judge(struct opened *opened, const void *stat_buffer, int code);
+
+/* After errands_free. */
+void opener_free(struct opener *opener);
+
+#endif

@@ -1,0 +1,204 @@
+#include "engine/schedule/probe.h"
+
+#include "engine/base/json.h"
+#include "engine/supervise/blame.h"
+#include "engine/supervise/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The probing of some libraries in one process. */
+struct probe {
+    const struct probe_spec *spec;
+    struct registry *registry;
+    struct probe_report *report;
+    bool *members; /* one flag a library */
+    size_t members_count;
+    bool *told; /* a `library` message came; shared by all probes */
+    bool over, failed, never_spoke;
+    char reason[512];
+};
+
+static void note_sandbox(struct probe *probe, const cJSON *sandbox) {
+    const cJSON *missing = json_member(sandbox, "missing"), *item = NULL;
+    char *text = cJSON_PrintUnformatted(sandbox);
+    if (text) {
+        cJSON_free(probe->report->sandbox);
+        probe->report->sandbox = text;
+    }
+    cJSON_ArrayForEach(item, missing) {
+        if (!probe->report->weak && cJSON_IsString(item))
+            (void)snprintf(probe->report->missing, sizeof probe->report->missing, "%s", item->valuestring);
+        probe->report->weak = true;
+    }
+}
+
+static void on_hello(struct worker *worker, const cJSON *message) {
+    struct probe *probe = worker_context(worker);
+    (void)snprintf(probe->report->build, sizeof probe->report->build, "%s", json_string(message, "build", ""));
+    if (json_member(message, "sandbox")) note_sandbox(probe, json_member(message, "sandbox"));
+}
+
+static void on_ready(struct worker *worker, const cJSON *message) {
+    struct probe *probe = worker_context(worker);
+    if (json_member(message, "sandbox")) note_sandbox(probe, json_member(message, "sandbox"));
+    probe->over = true;
+    worker_quit(worker);
+}
+
+static void on_message(struct worker *worker, const char *type, cJSON *message) {
+    struct probe *probe = worker_context(worker);
+    const char *path = json_string(message, "path", "");
+    for (size_t i = 0; strcmp(type, "library") == 0 && i < probe->registry->libraries_count; i++) {
+        if (!probe->members[i] || probe->told[i] || strcmp(probe->registry->libraries[i].path, path) != 0) continue;
+        probe->told[i] = true;
+        registry_take(probe->registry, i, message);
+        return;
+    }
+    worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: a probe that tells of something else");
+}
+
+static void on_died(struct worker *worker, const struct worker_death *death) {
+    struct probe *probe = worker_context(worker);
+    struct blame blame;
+    if (!probe->over) {
+        blame_judge(death, probe->spec->memory_limit, &blame);
+        (void)snprintf(probe->reason, sizeof probe->reason, "%.300s", blame.reason);
+        probe->failed = true;
+        probe->never_spoke = !death->said_hello;
+    }
+    probe->over = true;
+    probe->members_count = 0; /* the process is gone */
+}
+
+static const struct worker_events calls = {on_hello, on_ready, on_message, on_died};
+
+bool probe_add_libraries(cJSON *settings, cJSON *libraries) {
+    cJSON *paths = cJSON_CreateArray();
+    const cJSON *item = NULL;
+    bool ok = paths != NULL && libraries != NULL;
+    cJSON_ArrayForEach(item, libraries) {
+        const char *path = json_string(item, "path", ""), *resources = json_string(item, "resources", "");
+        ok = ok && cJSON_AddItemToArray(paths, cJSON_CreateString(path)) &&
+             (!resources[0] || cJSON_AddItemToArray(paths, cJSON_CreateString(resources)));
+    }
+    ok = ok && cJSON_AddItemToObject(settings, "libraries", libraries);
+    if (!ok) cJSON_Delete(libraries);
+    if (ok && cJSON_AddItemToObject(settings, "read_paths", paths)) return true;
+    cJSON_Delete(paths);
+    return false;
+}
+
+/* The settings of a probe of these libraries. Caller frees. */
+static cJSON *make_settings(const struct probe *probe) {
+    cJSON *settings = cJSON_Duplicate(probe->spec->settings, true), *libraries = cJSON_CreateArray();
+    bool ok = settings && libraries;
+    for (size_t i = 0; ok && i < probe->registry->libraries_count; i++) {
+        const struct registry_library *library = &probe->registry->libraries[i];
+        if (!probe->members[i]) continue;
+        cJSON *one = cJSON_CreateObject();
+        ok = one && cJSON_AddItemToArray(libraries, one) && cJSON_AddStringToObject(one, "path", library->path) &&
+             cJSON_AddStringToObject(one, "resources", library->resources ? library->resources : "") &&
+             cJSON_AddBoolToObject(one, "third_party", library->third_party) &&
+             (!probe->spec->params ||
+              cJSON_AddItemToObject(one, "params", cJSON_Duplicate(probe->spec->params, true)));
+    }
+    if (!ok) {
+        cJSON_Delete(libraries);
+        libraries = NULL;
+    }
+    if (settings && probe_add_libraries(settings, libraries)) return settings;
+    cJSON_Delete(settings);
+    return NULL;
+}
+
+/* Runs one probe to its end. */
+static bool run(struct probe *probe, struct error *error) {
+    cJSON *settings = make_settings(probe);
+    if (!settings) return error_memory(error);
+    struct worker_spec spec = {
+        .loop = probe->spec->loop,
+        .binary = probe->spec->binary,
+        .role = "probe",
+        .folder = probe->spec->folder,
+        .settings = settings,
+        .hello_deadline = probe->spec->hello_deadline,
+        .load_deadline = probe->spec->load_deadline,
+        .events = &calls,
+        .context = probe,
+    };
+    struct worker *worker = worker_start(&spec, ++*probe->spec->numbers, error);
+    cJSON_Delete(settings);
+    while (worker && probe->members_count > 0) (void)uv_run(probe->spec->loop, UV_RUN_ONCE);
+    return worker != NULL;
+}
+
+static void refuse_silent(struct probe *probe) {
+    for (size_t i = 0; i < probe->registry->libraries_count; i++) {
+        if (!probe->members[i] || probe->told[i]) continue;
+        char sentence[600];
+        (void)snprintf(sentence, sizeof sentence, "could not be loaded: its process %s",
+                       probe->failed ? probe->reason : "said nothing about it");
+        registry_refuse(probe->registry, i, sentence);
+    }
+}
+
+static bool probe_one_by_one(struct probe *probe, struct error *error);
+
+/* Probes the libraries flagged in `members` together. */
+static bool probe_members(struct probe *probe, struct error *error) {
+    size_t count = 0;
+    for (size_t i = 0; i < probe->registry->libraries_count; i++) count += probe->members[i] && !probe->told[i];
+    if (count == 0) return true;
+    probe->members_count = count;
+    probe->over = probe->failed = probe->never_spoke = false;
+    if (!run(probe, error)) return false;
+    if (probe->failed && probe->never_spoke) return error_set(error, "no worker can be started: %s", probe->reason);
+    if (probe->failed && count > 1) return probe_one_by_one(probe, error);
+    refuse_silent(probe);
+    return true;
+}
+
+static bool probe_one_by_one(struct probe *probe, struct error *error) {
+    size_t n = probe->registry->libraries_count;
+    bool *all = calloc(n, sizeof *all);
+    bool ok = all ? true : error_memory(error);
+    if (all) memcpy(all, probe->members, n * sizeof *all);
+    for (size_t i = 0; ok && i < n; i++) {
+        if (!all[i] || probe->told[i]) continue;
+        memset(probe->members, 0, n * sizeof *probe->members);
+        probe->members[i] = true;
+        ok = probe_members(probe, error);
+    }
+    free(all);
+    return ok;
+}
+
+bool probe_libraries(const struct probe_spec *spec, struct registry *registry, struct probe_report *report,
+                     struct error *error) {
+    size_t n = registry->libraries_count;
+    *report = (struct probe_report){0};
+    struct probe probe = {.spec = spec, .registry = registry, .report = report};
+    probe.members = calloc(n + 1, sizeof *probe.members);
+    probe.told = calloc(n + 1, sizeof *probe.told);
+    bool ok = probe.members && probe.told ? true : error_memory(error);
+    for (size_t i = 0; ok && i < n; i++) probe.members[i] = !registry->libraries[i].third_party;
+    ok = ok && probe_members(&probe, error);
+    for (size_t i = 0; ok && i < n; i++) {
+        if (!registry->libraries[i].third_party) continue;
+        if (report->weak && !spec->allow_weak_sandbox) {
+            char sentence[400];
+            (void)snprintf(sentence, sizeof sentence, "refused, because the sandbox is weak here (%.200s); see sonde doctor",
+                           report->missing);
+            registry_refuse(registry, i, sentence);
+            continue;
+        }
+        memset(probe.members, 0, n * sizeof *probe.members);
+        probe.members[i] = true;
+        ok = probe_members(&probe, error);
+    }
+    free(probe.members);
+    free(probe.told);
+    return ok;
+}

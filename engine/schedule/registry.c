@@ -1,0 +1,283 @@
+#include "engine/schedule/registry.h"
+
+#include "engine/base/json.h"
+#include "engine/base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ID_MAX 100   /* bytes of a plugin's id */
+#define TEXT_MAX 4000
+#define LIST_MAX 64
+
+static bool is_name(const char *s, size_t max) {
+    size_t n = s ? strlen(s) : 0;
+    return n > 0 && n <= max && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._-") == n;
+}
+
+static void set_reason(char *reason, size_t size, const char *sentence) {
+    (void)snprintf(reason, size, "%s", sentence);
+    text_cut(reason, size - 1);
+}
+
+struct registry *registry_new(const struct engine_library *libraries, size_t count, struct error *error) {
+    struct registry *registry = calloc(1, sizeof *registry);
+    if (registry) registry->libraries = calloc(count > 0 ? count : 1, sizeof *registry->libraries);
+    bool ok = registry && registry->libraries;
+    for (size_t i = 0; ok && i < count; i++) {
+        struct registry_library *library = &registry->libraries[registry->libraries_count++];
+        library->path = strdup(libraries[i].path);
+        library->resources = libraries[i].resources ? strdup(libraries[i].resources) : NULL;
+        library->third_party = libraries[i].third_party;
+        set_reason(library->reason, sizeof library->reason, "not looked at yet");
+        ok = library->path && (library->resources || !libraries[i].resources);
+    }
+    if (ok) return registry;
+    registry_free(registry);
+    error_memory(error);
+    return NULL;
+}
+
+static void plugin_clear(struct registry_plugin *plugin) {
+    for (size_t i = 0; i < plugin->needs_count; i++) free(plugin->needs[i].providers);
+    free(plugin->needs);
+    schema_free(plugin->schema);
+    cJSON_free(plugin->descriptor_text);
+    cJSON_free(plugin->schema_text);
+    cJSON_free(plugin->interfaces);
+    cJSON_Delete(plugin->descriptor);
+}
+
+void registry_free(struct registry *registry) {
+    if (!registry) return;
+    for (size_t i = 0; i < registry->libraries_count; i++) {
+        free(registry->libraries[i].path);
+        free(registry->libraries[i].resources);
+    }
+    for (size_t i = 0; i < registry->plugins_count; i++) plugin_clear(&registry->plugins[i]);
+    free(registry->libraries);
+    free(registry->plugins);
+    free(registry->groups);
+    free(registry);
+}
+
+void registry_refuse(struct registry *registry, size_t library, const char *sentence) {
+    registry->libraries[library].loaded = false;
+    set_reason(registry->libraries[library].reason, sizeof registry->libraries[library].reason, sentence);
+}
+
+/* ---------------------------------------------------------------------------------------------------- one descriptor */
+
+static bool take_texts(struct registry_plugin *plugin, struct error *error) {
+    const struct {
+        const char **to;
+        const char *key;
+    } texts[] = {{&plugin->id, "id"},         {&plugin->name, "name"},       {&plugin->version, "version"},
+                 {&plugin->vendor, "vendor"}, {&plugin->licence, "licence"}, {&plugin->description, "description"}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i].to = json_string(plugin->descriptor, texts[i].key, "");
+        if (strlen(*texts[i].to) > TEXT_MAX) return error_set(error, "its %s is too long", texts[i].key);
+    }
+    if (!is_name(plugin->id, ID_MAX)) return error_set(error, "a plugin has no proper id");
+    if (!plugin->version[0]) return error_set(error, "plugin %s has no version", plugin->id);
+    return true;
+}
+
+static bool take_schema(struct registry_plugin *plugin, struct error *error) {
+    const cJSON *schema = json_member(plugin->descriptor, "schema");
+    if (!schema || cJSON_IsNull(schema)) return true;
+    struct error why;
+    plugin->schema_text = cJSON_PrintUnformatted(schema);
+    if (!plugin->schema_text) return error_memory(error);
+    plugin->schema = schema_compile(plugin->schema_text, strlen(plugin->schema_text), &why);
+    return plugin->schema || error_set(error, "plugin %s has a schema that is refused: %.300s", plugin->id, why.text);
+}
+
+static bool take_provides(struct registry_plugin *plugin, struct error *error) {
+    const cJSON *provides = json_member(plugin->descriptor, "provides"), *item = NULL;
+    if (cJSON_GetArraySize(provides) > LIST_MAX) return error_set(error, "plugin %s provides too much", plugin->id);
+    cJSON *names = cJSON_CreateArray();
+    bool ok = names != NULL;
+    cJSON_ArrayForEach(item, provides) {
+        char name[160];
+        const char *id = json_string(item, "id", "");
+        if (!is_name(id, ID_MAX)) ok = false;
+        (void)snprintf(name, sizeof name, "%.100s/%d", id, (int)json_integer(item, "major", 0));
+        cJSON *text = cJSON_CreateString(name);
+        if (!ok || !text || !cJSON_AddItemToArray(names, text)) {
+            cJSON_Delete(text);
+            ok = false;
+            break;
+        }
+    }
+    if (ok && cJSON_GetArraySize(names) > 0) plugin->interfaces = cJSON_PrintUnformatted(names);
+    cJSON_Delete(names);
+    return ok || error_set(error, "plugin %s provides an interface without a proper id", plugin->id);
+}
+
+static bool take_needs(struct registry_plugin *plugin, struct error *error) {
+    const cJSON *needs = json_member(plugin->descriptor, "needs"), *item = NULL;
+    int count = cJSON_GetArraySize(needs);
+    if (count > LIST_MAX) return error_set(error, "plugin %s needs too much", plugin->id);
+    plugin->needs = calloc(count > 0 ? (size_t)count : 1, sizeof *plugin->needs);
+    if (!plugin->needs) return error_memory(error);
+    cJSON_ArrayForEach(item, needs) {
+        struct registry_need *need = &plugin->needs[plugin->needs_count++];
+        *need = (struct registry_need){
+            .interface = json_string(item, "id", ""),
+            .major = (int)json_integer(item, "major", 0),
+            .required = json_bool(item, "required", true),
+            .early = json_bool(item, "early", false),
+        };
+        if (!is_name(need->interface, ID_MAX))
+            return error_set(error, "plugin %s needs an interface without a proper id", plugin->id);
+    }
+    return true;
+}
+
+/* What decides the plugin's results besides audio and inputs (DESIGN: identity of a result). */
+static bool take_base(struct registry_plugin *plugin, const struct registry_library *library, struct error *error) {
+    struct hash *hash = hash_new();
+    const cJSON *effective = json_member(plugin->descriptor, "effective"), *resource = NULL;
+    char *params = effective ? cJSON_PrintUnformatted(effective) : NULL;
+    if (!hash || (effective && !params)) {
+        hash_free(hash);
+        cJSON_free(params);
+        return error_memory(error);
+    }
+    hash_add_text(hash, plugin->id);
+    hash_add_text(hash, plugin->version);
+    hash_add_text(hash, library->hash);
+    hash_add_text(hash, params);
+    cJSON_ArrayForEach(resource, json_member(plugin->descriptor, "resources")) {
+        hash_add_text(hash, json_string(resource, "name", ""));
+        hash_add_text(hash, json_string(resource, "hash", ""));
+    }
+    hash_text(hash, plugin->base);
+    hash_free(hash);
+    cJSON_free(params);
+    return true;
+}
+
+static bool take_plugin(struct registry *registry, size_t library, const cJSON *descriptor, struct error *error) {
+    if (registry->plugins_count >= REGISTRY_PLUGINS_MAX) return error_set(error, "there are too many plugins");
+    void *grown = realloc(registry->plugins, (registry->plugins_count + 1) * sizeof *registry->plugins);
+    if (!grown) return error_memory(error);
+    registry->plugins = grown;
+    struct registry_plugin *plugin = &registry->plugins[registry->plugins_count];
+    *plugin = (struct registry_plugin){
+        .library = library,
+        .third_party = registry->libraries[library].third_party,
+        .enabled = true,
+        .descriptor = cJSON_Duplicate(descriptor, true),
+    };
+    bool ok = plugin->descriptor ? take_texts(plugin, error) : error_memory(error);
+    ok = ok && take_schema(plugin, error) && take_provides(plugin, error) && take_needs(plugin, error) &&
+         take_base(plugin, &registry->libraries[library], error);
+    if (ok) {
+        plugin->descriptor_text = cJSON_PrintUnformatted(plugin->descriptor);
+        if (!plugin->descriptor_text) ok = error_memory(error);
+    }
+    if (!ok) {
+        plugin_clear(plugin);
+        return false;
+    }
+    if (strcmp(json_string(descriptor, "outcome", "ok"), "ok") != 0) {
+        plugin->enabled = false;
+        set_reason(plugin->reason, sizeof plugin->reason, json_string(descriptor, "reason", "could not be created"));
+    } else if (registry_find(registry, plugin->id) != SIZE_MAX) {
+        plugin->enabled = false;
+        (void)snprintf(plugin->reason, sizeof plugin->reason, "its id is taken by a plugin of %.200s",
+                       registry->libraries[registry->plugins[registry_find(registry, plugin->id)].library].path);
+    }
+    registry->plugins_count++;
+    return true;
+}
+
+void registry_take(struct registry *registry, size_t index, const cJSON *message) {
+    struct registry_library *library = &registry->libraries[index];
+    const char *hash = json_string(message, "hash", "");
+    struct error error = {0};
+    if (strcmp(json_string(message, "outcome", ""), "ok") != 0) {
+        registry_refuse(registry, index, json_string(message, "reason", "could not be loaded"));
+        return;
+    }
+    if (!hash_is_text(hash)) {
+        registry_refuse(registry, index, "could not be loaded: its probe did not tell its hash");
+        return;
+    }
+    (void)snprintf(library->hash, sizeof library->hash, "%s", hash);
+    library->loaded = true;
+    library->reason[0] = '\0';
+    const cJSON *plugins = json_member(message, "plugins"), *item = NULL;
+    int count = cJSON_GetArraySize(plugins);
+    if (count < 1 || count > LIST_MAX) {
+        registry_refuse(registry, index, "holds no plugin, or more than 64");
+        return;
+    }
+    cJSON_ArrayForEach(item, plugins) {
+        if (!take_plugin(registry, index, item, &error)) set_reason(library->reason, sizeof library->reason, error.text);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------------- asking */
+
+size_t registry_find(const struct registry *registry, const char *id) {
+    for (size_t i = 0; i < registry->plugins_count; i++)
+        if (strcmp(registry->plugins[i].id, id) == 0) return i;
+    return SIZE_MAX;
+}
+
+bool registry_provides(const struct registry *registry, size_t index, const char *id, int major) {
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, json_member(registry->plugins[index].descriptor, "provides")) {
+        if (strcmp(json_string(item, "id", ""), id) == 0 && json_integer(item, "major", 0) == major) return true;
+    }
+    return false;
+}
+
+/* One entry of `libraries`; NULL when the group runs nothing of it, or out of memory (*ok false). */
+static cJSON *library_setting(const struct registry *registry, size_t index, size_t group, const cJSON *params, bool *ok) {
+    const struct registry_library *library = &registry->libraries[index];
+    cJSON *setting = cJSON_CreateObject(), *only = NULL, *chosen = NULL;
+    *ok = setting && cJSON_AddStringToObject(setting, "path", library->path) &&
+          cJSON_AddStringToObject(setting, "resources", library->resources ? library->resources : "") &&
+          cJSON_AddBoolToObject(setting, "third_party", library->third_party) &&
+          (only = cJSON_AddArrayToObject(setting, "only")) != NULL &&
+          (chosen = cJSON_AddObjectToObject(setting, "params")) != NULL;
+    for (size_t i = 0; *ok && i < registry->plugins_count; i++) {
+        const struct registry_plugin *plugin = &registry->plugins[i];
+        if (plugin->library != index || plugin->group != group || !plugin->enabled) continue;
+        const cJSON *values = json_member(params, plugin->id);
+        *ok = cJSON_AddItemToArray(only, cJSON_CreateString(plugin->id)) &&
+              (!values || cJSON_AddItemToObject(chosen, plugin->id, cJSON_Duplicate(values, true)));
+    }
+    if (*ok && cJSON_GetArraySize(only) > 0) return setting;
+    cJSON_Delete(setting);
+    return NULL;
+}
+
+cJSON *registry_group_libraries(const struct registry *registry, size_t group, const cJSON *params) {
+    cJSON *libraries = cJSON_CreateArray();
+    bool ok = libraries != NULL;
+    for (size_t i = 0; ok && i < registry->libraries_count; i++) {
+        if (!registry->libraries[i].loaded) continue;
+        cJSON *setting = library_setting(registry, i, group, params, &ok);
+        if (setting) ok = cJSON_AddItemToArray(libraries, setting);
+    }
+    if (ok) return libraries;
+    cJSON_Delete(libraries);
+    return NULL;
+}
+
+void registry_hash(const struct registry *registry, struct hash *hash) {
+    for (size_t i = 0; i < registry->plugins_count; i++) {
+        const struct registry_plugin *plugin = &registry->plugins[i];
+        if (!plugin->enabled) continue;
+        hash_add_text(hash, plugin->base);
+        for (size_t n = 0; n < plugin->needs_count; n++)
+            for (size_t k = 0; k < plugin->needs[n].providers_count; k++)
+                hash_add_text(hash, registry->plugins[plugin->needs[n].providers[k]].base);
+    }
+}

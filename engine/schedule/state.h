@@ -1,0 +1,307 @@
+/* What the parts of the scheduler share: the engine, the files under way, their regions, and the jobs of workers.
+ *
+ * A file goes: taken from the queue -> opened (file.c) -> scanned by a decoder (scan.c) -> stored -> its regions analysed
+ * (analysis.c plans jobs, job.c has them done, result.c checks) -> looked at once more -> finished. All state belongs to the
+ * loop thread; what the writer's thread needs travels in records (records.c). Private to engine/schedule. */
+#ifndef SONDE_SCHEDULE_STATE_H
+#define SONDE_SCHEDULE_STATE_H
+
+#include "engine/catalogue/store.h"
+#include "engine/catalogue/writer.h"
+#include "engine/ipc/run_folder.h"
+#include "engine/schedule/chunks.h"
+#include "engine/schedule/engine.h"
+#include "engine/schedule/errands.h"
+#include "engine/schedule/opener.h"
+#include "engine/schedule/probe.h"
+#include "engine/schedule/registry.h"
+#include "engine/supervise/breaker.h"
+#include "engine/supervise/pool.h"
+
+#define WINDOW 2                /* chunks under way to one analyser */
+#define FILES_AHEAD 8           /* files opened beyond those that keep the workers busy */
+#define TAKE_MAX 32             /* queue entries held beyond that */
+#define ATTEMPTS_MAX 5          /* so often a file that keeps changing is begun again */
+#define OUTSIDE_KILLS_MAX 3     /* then a job runs alone, and what happens there counts */
+#define STRIKES_MAX 2           /* then a result is quarantined */
+
+/* ------------------------------------------------------------------------------------------------------------ results */
+
+enum result_state {
+    RESULT_PENDING,
+    RESULT_RUNNING,
+    RESULT_OVER,
+};
+
+/* One array of a result, copied out of the worker's memory. */
+struct array {
+    char *name;
+    char dtype[4], *unit;
+    uint32_t dimensions;
+    uint64_t shape[4];
+    double hop, start; /* start: s from the start of the region */
+    void *data;
+    uint64_t bytes;
+};
+
+/* What became of one plugin on one region. */
+struct result {
+    enum result_state state;
+    bool known;        /* it was in the catalogue already */
+    bool passing;      /* its outcome is no lasting one: the file is to be looked at again in another run */
+    bool next_provider; /* it was skipped for want of an input that another provider may still give */
+    char identity[HASH_TEXT];
+    char outcome[16];
+    char *reason;
+    char *inputs;      /* JSON: interface -> {plugin, identity}; NULL: it read nothing */
+    cJSON *json;       /* relative to the region, kept as long as somebody of the region may read it; NULL: none */
+    struct array *arrays;
+    size_t arrays_count;
+    bool loaded;       /* json and arrays are here (or there are none) */
+    int64_t cpu_us, wall_us, peak_bytes;
+
+    /* From the catalogue, when the region was set up. */
+    bool had;          /* there was a current outcome ... */
+    int64_t had_analysis;
+    char had_identity[HASH_TEXT];
+    char had_outcome[16];
+    int64_t strikes;   /* ... and so many strikes against its identity */
+};
+
+struct region {
+    struct store_region frames;
+    uint32_t index;
+    char identity[HASH_TEXT];
+    struct result *results; /* one a plugin of the registry; NULL before the region is begun and after it is over */
+    size_t open;            /* results not over */
+    unsigned jobs;          /* under way */
+    unsigned loading;       /* results being read from the catalogue */
+    unsigned outside_kills;
+    bool read_failed;       /* its audio could not be read a second time, once */
+    bool *alone;            /* a flag a group: its members run one by one */
+    bool done;
+};
+
+/* -------------------------------------------------------------------------------------------------------------- files */
+
+enum file_stage {
+    STAGE_TAKEN,     /* waiting to be opened */
+    STAGE_OPENING,
+    STAGE_OPENED,    /* waiting for a decoder */
+    STAGE_SCANNING,
+    STAGE_WAITING,   /* for another file with the same bytes */
+    STAGE_STORING,   /* the scan is on its way into the catalogue */
+    STAGE_ANALYSING,
+    STAGE_LOOKING,   /* whether it has changed meanwhile */
+    STAGE_FINISHING, /* on its way into the catalogue for good */
+};
+
+struct job;
+
+struct file {
+    struct engine *engine;
+    struct file *next; /* in order of arrival */
+    enum file_stage stage;
+    struct store_job entry; /* of the queue */
+    char *display, *name;   /* of the path, and of its last part */
+    bool force;
+    bool alone;             /* nothing else may run meanwhile, and workers are fresh: engines have died on it */
+    bool fell_back;         /* a decoder died on it: now it gets a fresh one */
+    int fd;
+    struct store_stat stat;
+    unsigned outside_kills;
+    bool incomplete; /* some results are passing ones */
+    bool changed;
+
+    /* The scan. */
+    struct seat *decoder;
+    struct job *scan;
+    char bytes_hash[HASH_TEXT];
+    struct chunk **chunks; /* the whole file when kept, sealed once it was scanned */
+    size_t chunks_count;
+    bool kept;
+    cJSON *facts;
+    char *decoder_name, *decoder_version, *segmenter;
+    char audio_hash[HASH_TEXT];
+    uint32_t rate, channels;
+    int64_t frames;
+    int64_t content, audio;
+
+    struct region *regions;
+    size_t regions_count, regions_done, first_open;
+    double duration, work; /* s: of the file; of its regions */
+    unsigned jobs;
+    uint32_t results_failed;
+};
+
+/* --------------------------------------------------------------------------------------------------------------- jobs */
+
+enum job_kind { JOB_SCAN, JOB_ANALYSE };
+
+/* One conversation about one file or region. Answers that carry another job or nonce are dropped. */
+struct job {
+    enum job_kind kind;
+    struct engine *engine;
+    struct file *file;
+    int64_t id, nonce;
+
+    /* Scan, and the reading half of an analysis whose audio isn't kept. */
+    struct seat *reader;
+    struct chunk *filling; /* with the decoder */
+    int64_t filling_serial;
+    int64_t wanted_serial; /* a fill that waits for the budget; -1: none */
+    uint64_t wanted_bytes;
+    bool gave_up_keeping;
+    bool identified;
+    bool read_over;
+    int64_t read_position; /* next frame to come */
+
+    /* Analysis. */
+    struct region *region;
+    size_t group;
+    bool alone; /* one plugin, in a fresh worker */
+    bool *members; /* one flag a plugin */
+    size_t members_open;
+    struct seat *seat;
+    struct chunk *queue[WINDOW]; /* read and not sent */
+    size_t queued;
+    struct chunk *sent[WINDOW];
+    size_t next_kept; /* of file->chunks */
+    int64_t position; /* next frame to send */
+    struct result *results; /* of the members, one a plugin: taken over only when the job ends well */
+    bool cancelled, analysed;
+    struct job *next;
+};
+
+/* ------------------------------------------------------------------------------------------------------------- engine */
+
+struct group {
+    struct engine *engine;
+    size_t index;
+    struct pool *pool;
+};
+
+/* What belongs to a plugin during a run. */
+struct plugin_run {
+    struct breaker breaker;
+    bool isolated; /* a bundled plugin whose circuit opened runs in a process of its own */
+};
+
+struct walk;
+
+struct engine {
+    struct engine_options options; /* only the plain values are valid after engine_new */
+    struct engine_events events;
+    void *user;
+    uv_loop_t loop;
+    uv_async_t stop_async;
+    uv_timer_t progress_timer;
+    uv_prepare_t prepare;
+    unsigned handles;
+    bool loop_ready, stopping, running, failed, dirty;
+    struct error failure;
+
+    char *worker_binary;
+    cJSON *settings, *params, *segment;
+    struct run_folder folder;
+    bool folder_open;
+    char build[128];
+    char profile[HASH_TEXT];
+    uint64_t worker_numbers;
+    int64_t job_numbers, nonces;
+    int64_t run;
+
+    struct registry *registry;
+    struct plugin_run *plugins; /* one a plugin */
+    struct group *groups;       /* one a group */
+    struct pool *decoders;
+    struct chunks chunks;
+    struct errands *errands;
+    struct opener *opener;
+    struct writer *writer;
+    bool writer_stopped;
+
+    struct walk *walk;
+    struct file *files, **files_end; /* under way, oldest first */
+    size_t files_count;
+    struct job *jobs; /* analyses under way, oldest first */
+    bool taking, queue_empty;
+    uv_timer_t due_timer; /* files put back are due then */
+    bool due;             /* it runs */
+    unsigned closing; /* pools and others that are still going away */
+
+    struct engine_progress progress;
+    double progress_told;
+    bool progress_changed;
+};
+
+/* engine.c */
+void engine_wake(struct engine *engine); /* something has changed: plan again before the loop sleeps */
+void engine_fail(struct engine *engine, const struct error *error);
+void engine_warn(struct engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void engine_changed(struct engine *engine); /* the progress has */
+void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame, const struct file *file,
+                            bool strike);
+
+/* intake.c: paths into the queue, and out of it */
+bool intake_add(struct engine *engine, const char *path, size_t n);
+void intake_pump(struct engine *engine);
+bool intake_is_over(const struct engine *engine);
+void intake_free(struct engine *engine);
+
+/* file.c: a file's way, but for the conversations */
+void file_pump(struct engine *engine);
+struct file *file_new(struct engine *engine, struct store_job *entry); /* takes the entry */
+void file_scan_failed(struct file *file, const char *reason);          /* for good */
+void file_again(struct file *file);                                    /* from its opening on */
+void file_known(struct file *file, bool has_regions);                  /* nothing to do but to link it */
+bool file_is_twin(const struct file *file); /* another one with the same bytes came first: one analysis will do for both */
+void file_scanned(struct file *file);                                  /* its facts and regions are filled in */
+void file_region_done(struct file *file, struct region *region);
+void file_finish(struct file *file, enum file_status status, const char *reason);
+void file_put_back(struct file *file, double delay);
+void file_free(struct file *file);
+
+/* scan.c: the conversation with a decoder about a file */
+bool scan_start(struct file *file, struct seat *seat);
+void scan_message(struct job *job, const char *type, cJSON *message);
+void scan_died(struct job *job, const struct worker_death *death, const struct blame *blame);
+void scan_proceed(struct file *file, bool wanted);
+
+/* reading.c: the budget's side of both conversations with decoders */
+struct chunk *reading_give(struct job *job, int64_t serial, uint64_t bytes, struct error *error);
+bool reading_take(struct job *job, const cJSON *message, struct chunk **chunk, int64_t *start, uint64_t *frames);
+bool reading_start(struct job *job, struct seat *seat);
+void reading_message(struct job *job, const char *type, cJSON *message);
+void reading_died(struct job *job, const struct worker_death *death, const struct blame *blame);
+void reading_pump(struct engine *engine);
+
+/* analysis.c: which plugins run next on which region */
+void analysis_pump(struct engine *engine);
+bool analysis_begin_region(struct file *file, struct region *region);
+void analysis_over(struct file *file, struct region *region, size_t plugin); /* a result is over: store, and go on */
+
+/* job.c: the conversation with an analyser */
+bool job_start(struct file *file, struct region *region, size_t group, bool alone, const bool *members, struct seat *seat,
+               struct seat *reader);
+void job_message(struct job *job, const char *type, cJSON *message);
+void job_died(struct job *job, const struct worker_death *death, const struct blame *blame);
+void job_send_chunks(struct job *job);
+void job_drop(struct job *job, const char *why); /* its file is given up; workers are killed */
+void job_fail_reading(struct job *job, const char *reason); /* NULL: for no reason of its own */
+void job_end_when_done(struct job *job);                    /* its reading is over */
+
+/* result.c */
+bool result_check(struct engine *engine, struct job *job, const cJSON *message, struct error *error);
+void result_set(struct result *result, const char *outcome, const char *reason);
+void result_clear(struct result *result);
+bool result_is_usable(const struct result *result);  /* ok: others can read it */
+bool result_is_lasting(const char *outcome);         /* not to be tried again for this identity */
+bool result_is_failure(const char *outcome);
+
+/* records.c: what is posted to the writer */
+bool record_results(struct file *file, struct region *region, const size_t *plugins, size_t count);
+bool record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame, const char *plugin,
+                     const struct file *file, const struct region *region, const char *identity, bool strike);
+
+#endif
