@@ -32,8 +32,12 @@ static size_t waits_for(const struct order_item *items, size_t count, const size
 static void mark_cycle(struct order_item *items, size_t count, const size_t *sorted, size_t placed, size_t start) {
     size_t at = start;
     for (size_t i = 0; i < count; i++) at = waits_for(items, count, sorted, placed, at, false); /* now on the circle */
+    size_t walk = at, first = at;
+    while ((walk = waits_for(items, count, sorted, placed, walk, false)) != at) first = walk < first ? walk : first;
+    at = first;
     char text[ORDER_TEXT];
-    size_t used = (size_t)snprintf(text, sizeof text, "%s", items[at].descriptor->id), walk = at;
+    size_t used = (size_t)snprintf(text, sizeof text, "%s", items[at].descriptor->id);
+    walk = at;
     do {
         walk = waits_for(items, count, sorted, placed, walk, false);
         if (used < sizeof text)
