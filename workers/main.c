@@ -6,6 +6,7 @@
 #include "engine/base/json.h"
 #include "engine/ipc/line.h"
 #include "engine/ipc/message.h"
+#include "workers/decode/decoder.h"
 #include "workers/host/analyser.h"
 #include "workers/sandbox/sandbox.h"
 #include "workers/sandbox/trial.h"
@@ -38,6 +39,7 @@ static const struct {
     enum worker_role role;
     int (*run)(struct worker *worker);
 } roles[] = {
+    {"decode", WORKER_DECODE, decoder_run},
     {"analyse", WORKER_ANALYSE, analyser_run},
     {"probe", WORKER_PROBE, probe_run},
 };

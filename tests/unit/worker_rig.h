@@ -33,7 +33,7 @@ struct rig {
  * members, for example "\"landlock_abi_max\": %d", or "". Fails the test when it can't. */
 void rig_start(struct rig *rig, const char *role, const char *settings, ...) __attribute__((format(printf, 3, 4)));
 
-/* The next message, of type `type` (or the test fails); NULL when the worker has died instead. Caller frees. */
+/* The next message, of type `type` (or the test fails; NULL: any type); NULL when the worker has died instead. Caller frees. */
 cJSON *rig_receive(struct rig *rig, const char *type);
 
 /* Sends a JSON text. */

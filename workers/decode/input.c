@@ -10,9 +10,13 @@
 #define CALL_COST 64  /* bytes that a call costs beside what it reads: even reads of nothing come to an end */
 #define EMPTY_COST 4096
 
+void input_renew(struct input *input) {
+    input->budget = input->size > INT64_MAX / 32 ? INT64_MAX / 2 : 16 * input->size + 64 * 1024 * 1024;
+}
+
 bool input_open(struct input *input, int fd, int64_t size, struct error *error) {
     *input = (struct input){.fd = fd, .size = size};
-    input->budget = input->size > INT64_MAX / 32 ? INT64_MAX / 2 : 16 * input->size + 64 * 1024 * 1024;
+    input_renew(input);
     input->buffer = malloc(INPUT_BUFFER);
     if (!input->buffer) return error_memory(error);
     return true;

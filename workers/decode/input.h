@@ -30,6 +30,9 @@ struct input {
 /* Prepares to read the regular file `fd` of `size` bytes, which must stay open. False: out of memory. (The size comes
  * from whoever opened it: a locked-down worker may not ask.) */
 bool input_open(struct input *input, int fd, int64_t size, struct error *error);
+/* For another round of reading: the budget is full again. */
+void input_renew(struct input *input);
+
 void input_close(struct input *input); /* frees the buffer; a zeroed struct is fine */
 
 /* Reads up to `n` bytes at `position` and moves on. Fewer at the end of the file, when reading fails (error_code), or

@@ -116,8 +116,9 @@ static bool open_format(struct stream *s, struct input *input, struct error *err
     if (!s->format->codec_whitelist || !s->format->protocol_whitelist) return error_memory(error);
     int code = av->avformat_open_input(&s->format, "", NULL, NULL); /* frees the context when it fails */
     if (code < 0) {
-        if (error && code == AVERROR_INVALIDDATA) error->code = ENOTSUP;
-        return fail(av, error, code);
+        fail(av, error, code);
+        if (error && code == AVERROR_INVALIDDATA) error->code = ENOTSUP; /* no demuxer wants it */
+        return false;
     }
     code = av->avformat_find_stream_info(s->format, NULL);
     if (code < 0) return fail(av, error, code);

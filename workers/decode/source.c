@@ -42,7 +42,7 @@ static bool open_with(struct source *source, const struct source_reader *reader,
             return true;
         }
         if (trouble.text[0]) *error = trouble;
-        else error_set(error, "a %s header, but not a single frame of audio behind it", facts->container);
+        else error_set(error, "there is a header (%s), but not a single frame of audio behind it", facts->container);
     }
     reader->close(state);
     return false;
@@ -77,7 +77,7 @@ static bool open_any(struct source *source, struct error *error) {
     } else if (second.code == ENOTSUP) {
         *error = first;
     } else {
-        error_set(error, "%s; FFmpeg says: %s", first.text, second.text);
+        error_set(error, "%s; %s", first.text, second.text);
     }
     error->code = unknown ? ENOTSUP : 0;
     return false;

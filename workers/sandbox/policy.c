@@ -166,6 +166,7 @@ static const struct rule rules[] = {
     {CALL(uname), ALLOW, ALLOW},
     {CALL(sysinfo), ALLOW, ALLOW}, /* the C library's qsort, in Vorbis */
     {CALL(getcpu), ALLOW, ALLOW},
+    {CALL(get_mempolicy), NO_CALL, NO_CALL}, /* libnuma, which FFmpeg's libraries bring along, looks around when loaded */
     {CALL(getrusage), ALLOW, ALLOW},
     {CALL(times), ALLOW, ALLOW},
     {CALL(getrandom), ALLOW, ALLOW},

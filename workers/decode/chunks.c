@@ -1,0 +1,164 @@
+#include "workers/decode/chunks.h"
+
+#include "engine/base/json.h"
+#include "engine/ipc/message.h"
+#include "plugins/sdk/kernels/clones.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAIT_MS 5 /* between two looks for messages while waiting for memory */
+
+void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int64_t nonce, size_t channels,
+                  int64_t start, int64_t expected, int64_t allowed) {
+    *chunks = (struct chunks){.worker = worker, .job = job, .nonce = nonce, .channels = channels, .next = start,
+                              .expected = expected, .allowed = allowed, .fd = -1};
+    int64_t frame_bytes = (int64_t)(channels * sizeof(float));
+    if (expected > allowed / frame_bytes) chunks->state = CHUNKS_DROPPED;
+}
+
+/* Takes the memory that has come; whatever belongs to an earlier job is closed. False with EAGAIN when there is none. */
+static bool take_memory(struct chunks *chunks, int wait_ms, struct error *error) {
+    for (;;) {
+        struct descriptor descriptor;
+        struct error local;
+        if (!descriptors_receive(chunks->worker->descriptor_socket, wait_ms, &descriptor, &local)) {
+            if (local.code == ETIMEDOUT) local.code = EAGAIN;
+            *error = local;
+            return false;
+        }
+        const struct descriptor_packet *packet = &descriptor.packet;
+        if (packet->kind == DESCRIPTOR_FILL && packet->job == (uint64_t)chunks->job && packet->serial == chunks->serial) {
+            chunks->bytes = descriptor.bytes < CHUNKS_BYTES ? (size_t)descriptor.bytes : CHUNKS_BYTES;
+            chunks->capacity = (int64_t)(chunks->bytes / (chunks->channels * sizeof(float)));
+            chunks->fd = descriptor.fd;
+            chunks->filled = 0;
+            chunks->planes = chunks->capacity > 0 ? memfd_map(chunks->fd, chunks->bytes, true, error) : NULL;
+            if (chunks->planes) return true;
+            if (chunks->capacity == 0) error_set(error, "the engine handed over memory for less than one frame");
+            error->code = 0;
+            return false;
+        }
+        close(descriptor.fd);
+        if (packet->job == (uint64_t)chunks->job) return error_set(error, "the engine handed over memory out of order");
+    }
+}
+
+static bool send_request(struct chunks *chunks, struct error *error) {
+    size_t frame_bytes = chunks->channels * sizeof(float), bytes = CHUNKS_BYTES / frame_bytes * frame_bytes;
+    if (chunks->expected > 0 && (uint64_t)chunks->expected < bytes / frame_bytes)
+        bytes = (size_t)chunks->expected * frame_bytes;
+    cJSON *message = message_new_job("fill", chunks->job, chunks->nonce);
+    if (!message || !cJSON_AddNumberToObject(message, "serial", (double)chunks->serial) ||
+        !cJSON_AddNumberToObject(message, "bytes", (double)bytes)) {
+        cJSON_Delete(message);
+        return error_memory(error);
+    }
+    return worker_send(chunks->worker, message, error);
+}
+
+/* A message while waiting for memory can only be `full`. */
+static bool look_for_full(struct chunks *chunks, struct error *error) {
+    bool leave = false;
+    cJSON *message = worker_poll(chunks->worker, &leave);
+    if (leave) {
+        chunks->state = CHUNKS_LEAVE;
+        return error_set(error, "told to quit");
+    }
+    if (!message) return true;
+    bool full = strcmp(json_string(message, "type", ""), "full") == 0 &&
+                json_integer(message, "job", -1) == chunks->job && json_integer(message, "nonce", -1) == chunks->nonce;
+    cJSON_Delete(message);
+    if (!full) return error_set(error, "broken protocol: a message that isn't `full` while waiting for memory");
+    chunks->state = CHUNKS_DROPPED;
+    return true;
+}
+
+/* Memory for the next chunk: the engine may have sent it unasked. On a true return there is a chunk, or the state is no
+ * longer open. */
+static bool open_chunk(struct chunks *chunks, struct error *error) {
+    struct error local = {0};
+    if (take_memory(chunks, 0, &local)) return true;
+    if (local.code == EAGAIN && !send_request(chunks, error)) return false;
+    while (local.code == EAGAIN) {
+        if (take_memory(chunks, WAIT_MS, &local)) return true;
+        if (local.code != EAGAIN) break;
+        if (!look_for_full(chunks, error)) return false;
+        if (chunks->state != CHUNKS_OPEN) return true;
+    }
+    if (local.code == EPIPE) chunks->state = CHUNKS_LEAVE;
+    *error = local;
+    return false;
+}
+
+SONDE_CLONES static void split_stereo(const float *samples, size_t n, float *restrict left, float *restrict right) {
+    for (size_t i = 0; i < n; i++) {
+        left[i] = samples[2 * i];
+        right[i] = samples[2 * i + 1];
+    }
+}
+
+static void split(const float *samples, size_t n, size_t channels, float *planes, size_t stride) {
+    if (channels == 1) memcpy(planes, samples, n * sizeof *samples);
+    else if (channels == 2) split_stereo(samples, n, planes, planes + stride);
+    else
+        for (size_t c = 0; c < channels; c++)
+            for (size_t i = 0; i < n; i++) planes[c * stride + i] = samples[i * channels + c];
+}
+
+static void let_go(struct chunks *chunks) {
+    memfd_unmap(chunks->planes, chunks->bytes);
+    if (chunks->fd >= 0) close(chunks->fd);
+    chunks->planes = NULL;
+    chunks->fd = -1;
+}
+
+/* The engine gets the chunk: planes moved together if it isn't full. */
+static bool close_chunk(struct chunks *chunks, struct error *error) {
+    size_t filled = (size_t)chunks->filled, stride = (size_t)chunks->capacity;
+    for (size_t c = 1; filled < stride && c < chunks->channels; c++)
+        memmove(chunks->planes + c * filled, chunks->planes + c * stride, filled * sizeof(float));
+    let_go(chunks);
+    cJSON *message = message_new_job("chunk", chunks->job, chunks->nonce);
+    if (!message || !cJSON_AddNumberToObject(message, "serial", (double)chunks->serial) ||
+        !cJSON_AddNumberToObject(message, "start", (double)(chunks->next - chunks->filled)) ||
+        !cJSON_AddNumberToObject(message, "frames", (double)chunks->filled)) {
+        cJSON_Delete(message);
+        return error_memory(error);
+    }
+    chunks->serial++;
+    return worker_send(chunks->worker, message, error);
+}
+
+bool chunks_add(struct chunks *chunks, const float *samples, int64_t frames, struct error *error) {
+    while (frames > 0 && chunks->state == CHUNKS_OPEN) {
+        if (chunks->fd < 0) {
+            if (!open_chunk(chunks, error)) return false;
+            continue;
+        }
+        int64_t room = chunks->capacity - chunks->filled, n = frames < room ? frames : room;
+        split(samples, (size_t)n, chunks->channels, chunks->planes + chunks->filled, (size_t)chunks->capacity);
+        chunks->filled += n;
+        chunks->next += n;
+        chunks->expected = chunks->expected > n ? chunks->expected - n : 0;
+        chunks->allowed -= n * (int64_t)(chunks->channels * sizeof(float));
+        samples += (size_t)n * chunks->channels;
+        frames -= n;
+        if (chunks->filled == chunks->capacity && !close_chunk(chunks, error)) return false;
+        if (chunks->allowed < 0) chunks->state = CHUNKS_DROPPED;
+    }
+    return true;
+}
+
+bool chunks_end(struct chunks *chunks, struct error *error) {
+    if (chunks->fd < 0) return true;
+    if (chunks->state == CHUNKS_OPEN) return close_chunk(chunks, error);
+    let_go(chunks);
+    return true;
+}
+
+void chunks_close(struct chunks *chunks) {
+    let_go(chunks);
+}

@@ -1,0 +1,48 @@
+/* PCM on its way to the engine: chunks of planar float32 in memory that the engine hands over, fills, and takes back.
+ *
+ * One `struct chunks` serves one stretch of audio, a whole file or a part. It asks for memory when there is something to
+ * put there, so at most one chunk is mapped at a time. One thread at a time. */
+#ifndef SONDE_DECODE_CHUNKS_H
+#define SONDE_DECODE_CHUNKS_H
+
+#include "workers/worker.h"
+
+#define CHUNKS_BYTES ((size_t)16 << 20) /* of a chunk, at most */
+
+enum chunks_state {
+    CHUNKS_OPEN,
+    CHUNKS_DROPPED, /* the budget is used up: what was kept is worth nothing, nothing more is kept */
+    CHUNKS_LEAVE    /* the engine is gone or said quit */
+};
+
+struct chunks {
+    struct worker *worker;
+    int64_t job, nonce;
+    size_t channels;
+    int64_t next;     /* frame of the file that comes next */
+    int64_t expected; /* frames still to come, as far as anyone knows; 0: unknown */
+    int64_t allowed;  /* bytes that may still be kept */
+    uint64_t serial;  /* of the next chunk */
+    enum chunks_state state;
+
+    int fd;           /* of the chunk at hand, -1: none */
+    float *planes;
+    size_t bytes;     /* mapped */
+    int64_t capacity, filled; /* frames */
+};
+
+/* Begins a stretch at frame `start`. `expected` and `allowed` as above; nothing is kept if they don't fit together. */
+void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int64_t nonce, size_t channels,
+                  int64_t start, int64_t expected, int64_t allowed);
+
+/* Appends interleaved frames. False with a sentence when the engine doesn't keep to the protocol, or must be left (see
+ * `state`); a budget that is used up is no failure. */
+bool chunks_add(struct chunks *chunks, const float *samples, int64_t frames, struct error *error);
+
+/* Sends the last chunk. False as above. */
+bool chunks_end(struct chunks *chunks, struct error *error);
+
+/* Lets go of everything; after chunks_end there is nothing left to do. */
+void chunks_close(struct chunks *chunks);
+
+#endif
