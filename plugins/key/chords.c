@@ -28,6 +28,10 @@ const char *chords_quality(int quality) {
     return qualities[quality].name;
 }
 
+bool chords_minor(int quality) {
+    return qualities[quality].tones[1] == 3;
+}
+
 /* How well each state fits a frame, 0 to about 1.3. */
 static void frame_fit(const float *treble, const float *bass, float strength, float fit[STATES]) {
     float t[12], b[12], tn = 0.0f, bn = 0.0f;

@@ -23,6 +23,8 @@ struct chord {
 
 /* "maj", "min", "7", "maj7", "min7", "dim", "aug", "sus4", "sus2". */
 const char *chords_quality(int quality);
+/* Whether the quality has a minor third. */
+bool chords_minor(int quality);
 
 /* `treble`, `bass`: frames x 12, as notes_fold makes them; `strength` of each frame. Writes up to `frames` chords, without
  * gaps and in order; returns how many. false: no memory. */

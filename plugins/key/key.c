@@ -26,11 +26,9 @@ struct key {
     double duration;
 };
 
-/* What finish works on; frames long each. */
+/* What finish works on. */
 struct sheet {
-    size_t frames, chords;
-    float *treble, *bass, *strength, loudest;
-    struct chord *chord;
+    struct music music;
     struct notes_tuning tuning;
     struct tonality tonality;
 };
@@ -71,41 +69,34 @@ static const sonde_descriptor_t descriptor = {
 /* --------------------------------------------------------------------------------------------------------- analysis */
 
 static void sheet_free(struct sheet *s) {
-    free(s->treble);
-    free(s->bass);
-    free(s->strength);
-    free(s->chord);
+    free(s->music.treble);
+    free(s->music.bass);
+    free(s->music.strength);
+    free(s->music.chord);
 }
 
+/* false: no memory. */
 static bool sheet_make(const struct tones *tones, struct sheet *s) {
+    struct music *m = &s->music;
     memset(s, 0, sizeof *s);
-    const struct tones_frame *frames = tones_frames(tones, &s->frames);
-    s->treble = calloc(s->frames + 1, 12 * sizeof(float));
-    s->bass = calloc(s->frames + 1, 12 * sizeof(float));
-    s->strength = calloc(s->frames + 1, sizeof(float));
-    s->chord = calloc(s->frames + 1, sizeof *s->chord);
-    if (!s->treble || !s->bass || !s->strength || !s->chord) return false;
-    s->tuning = notes_tuning_find(frames, s->frames);
-    for (size_t k = 0; k < s->frames; k++) {
+    const struct tones_frame *frames = tones_frames(tones, &m->frames);
+    m->treble = calloc(m->frames + 1, 12 * sizeof(float));
+    m->bass = calloc(m->frames + 1, 12 * sizeof(float));
+    m->strength = calloc(m->frames + 1, sizeof(float));
+    m->chord = calloc(m->frames + 1, sizeof *m->chord);
+    if (!m->treble || !m->bass || !m->strength || !m->chord) return false;
+    s->tuning = notes_tuning_find(frames, m->frames);
+    for (size_t k = 0; k < m->frames; k++) {
         float notes[NOTES];
         notes_fit(&frames[k], s->tuning.cents, notes);
-        s->strength[k] = notes_fold(notes, s->treble + k * 12, s->bass + k * 12);
-        s->loudest = s->strength[k] > s->loudest ? s->strength[k] : s->loudest;
+        m->strength[k] = notes_fold(notes, m->treble + k * 12, m->bass + k * 12);
+        m->loudest = m->strength[k] > m->loudest ? m->strength[k] : m->loudest;
     }
-    return chords_find(s->treble, s->bass, s->strength, s->frames, s->chord, &s->chords);
-}
-
-static void sheet_judge(struct sheet *s) {
+    if (!chords_find(m->treble, m->bass, m->strength, m->frames, m->chord, &m->chords)) return false;
     struct tonality_view view;
-    double fit = 0.0, length = 0.0;
-    for (size_t i = 0; i < s->chords; i++) {
-        if (s->chord[i].root == CHORD_NONE) continue;
-        double n = (double)(s->chord[i].to - s->chord[i].from);
-        fit += n * (double)s->chord[i].fit;
-        length += n;
-    }
-    tonality_view_make(s->treble, s->bass, s->strength, 0, s->frames, s->loudest, &view);
-    tonality_judge(&view, s->tuning.clarity, length > 0.0 ? fit / length : 0.0, &s->tonality);
+    tonality_view_whole(m, FRAME_SECONDS, &view);
+    tonality_judge(m, &view, &s->tuning, &s->tonality);
+    return true;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- writing */
@@ -174,15 +165,14 @@ static bool write_keys(const sonde_writer_t *w, const struct sheet *s, double du
     struct key_span *spans = calloc(SPANS, sizeof *spans);
     if (!spans) return false;
     size_t n = 0;
-    if (tonal)
-        n = tonality_follow(s->treble, s->bass, s->strength, s->frames, FRAME_SECONDS, s->tonality.score, spans, SPANS);
+    if (tonal) n = tonality_follow(&s->music, FRAME_SECONDS, s->tonality.score, spans, SPANS);
     w->begin_array(w, "keys");
     for (size_t i = 0; i < n; i++) {
         w->begin_object(w, NULL);
-        w->number(w, "start", boundary_time(spans[i].from, s->frames, duration));
-        w->number(w, "end", boundary_time(spans[i].to, s->frames, duration));
+        w->number(w, "start", boundary_time(spans[i].from, s->music.frames, duration));
+        w->number(w, "end", boundary_time(spans[i].to, s->music.frames, duration));
         w->string(w, "key", names_key(spans[i].key));
-        w->number(w, "strength", fmin(1.0, spans[i].confidence));
+        w->number(w, "strength", fmin(1.0, spans[i].strength));
         w->end_object(w);
     }
     w->end_array(w);
@@ -201,13 +191,13 @@ static void write_chords(const sonde_writer_t *w, const struct sheet *s, double 
     size_t length[12 * CHORD_QUALITIES] = {0};
     int longest = -1;
     w->begin_array(w, "chords");
-    for (size_t i = 0; tonal && i < s->chords; i++) {
-        const struct chord *c = &s->chord[i];
+    for (size_t i = 0; tonal && i < s->music.chords; i++) {
+        const struct chord *c = &s->music.chord[i];
         bool none = c->root == CHORD_NONE;
         chord_name(c, name, sizeof name);
         w->begin_object(w, NULL);
-        w->number(w, "start", boundary_time(c->from, s->frames, duration));
-        w->number(w, "end", boundary_time(c->to, s->frames, duration));
+        w->number(w, "start", boundary_time(c->from, s->music.frames, duration));
+        w->number(w, "end", boundary_time(c->to, s->music.frames, duration));
         w->string(w, "chord", name);
         write_text(w, "root", none ? NULL : names_root(c->root));
         w->string(w, "quality", none ? "N" : chords_quality(c->quality));
@@ -228,16 +218,15 @@ static int32_t key_write(const struct key *k, const sonde_writer_t *w) {
     struct sheet s;
     int32_t outcome = SONDE_NO_MEMORY;
     if (sheet_make(k->tones, &s)) {
-        sheet_judge(&s);
         bool tonal = s.tonality.tonal >= 0.5;
         write_key(w, &s.tonality, tonal);
         write_tuning(w, &s.tuning);
         bool told = write_keys(w, &s, k->duration, tonal);
         write_chords(w, &s, k->duration, tonal);
-        uint64_t shape[2] = {s.frames, 12};
-        if (s.frames > 0) {
-            w->array(w, "chroma", s.treble, shape, FRAME_SECONDS, 0.0);
-            w->array(w, "bass_chroma", s.bass, shape, FRAME_SECONDS, 0.0);
+        uint64_t shape[2] = {s.music.frames, 12};
+        if (s.music.frames > 0) {
+            w->array(w, "chroma", s.music.treble, shape, FRAME_SECONDS, 0.0);
+            w->array(w, "bass_chroma", s.music.bass, shape, FRAME_SECONDS, 0.0);
         }
         outcome = told ? w->status(w) : SONDE_NO_MEMORY;
     }

@@ -15,20 +15,56 @@ static float prominence(const struct tone *t) {
     return t->magnitude > t->around ? t->magnitude - t->around : 0.0f;
 }
 
+struct vector {
+    double re, im, sum, squares;
+};
+
+static void vector_add(struct vector *v, double weight, double angle) {
+    v->re += weight * cos(angle);
+    v->im += weight * sin(angle);
+    v->sum += weight;
+    v->squares += weight * weight;
+}
+
+static double vector_length(const struct vector *v) {
+    return v->sum > 0.0 ? sqrt(v->re * v->re + v->im * v->im) / v->sum : 0.0;
+}
+
+static double vector_count(const struct vector *v) {
+    return v->squares > 0.0 ? v->sum * v->sum / v->squares : 0.0;
+}
+
+/* Tones rise in pitch, so `*at` only moves up from call to call. */
+static bool is_held(const struct tone *t, const struct tones_frame *before, uint32_t *at) {
+    while (*at + 1 < before->count &&
+           fabsf(before->tone[*at + 1].pitch - t->pitch) <= fabsf(before->tone[*at].pitch - t->pitch))
+        ++*at;
+    if (*at >= before->count) return false;
+    const struct tone *b = &before->tone[*at];
+    return fabsf(b->pitch - t->pitch) < 0.15f && b->magnitude > 0.25f * t->magnitude && b->magnitude < 4.0f * t->magnitude;
+}
+
 struct notes_tuning notes_tuning_find(const struct tones_frame *frames, size_t count) {
-    double re = 0.0, im = 0.0, total = 0.0;
+    struct vector all = {0}, held = {0};
     for (size_t k = 0; k < count; k++) {
+        uint32_t at = 0;
         for (uint32_t i = 0; i < frames[k].count; i++) {
             const struct tone *t = &frames[k].tone[i];
             if (t->pitch < 45.0f || t->pitch > 96.0f) continue;
             double weight = sqrt((double)prominence(t)), angle = 2.0 * M_PI * (double)t->pitch;
-            re += weight * cos(angle);
-            im += weight * sin(angle);
-            total += weight;
+            vector_add(&all, weight, angle);
+            if (k > 0 && is_held(t, &frames[k - 1], &at)) vector_add(&held, weight, angle);
         }
     }
-    if (total <= 0.0) return (struct notes_tuning){0.0, 0.0};
-    return (struct notes_tuning){100.0 * atan2(im, re) / (2.0 * M_PI), sqrt(re * re + im * im) / total};
+    if (all.sum <= 0.0) return (struct notes_tuning){0};
+    return (struct notes_tuning){
+        .cents = 100.0 * atan2(all.im, all.re) / (2.0 * M_PI),
+        .clarity = vector_length(&all),
+        .tones = vector_count(&all),
+        .held = held.sum / all.sum,
+        .held_clarity = vector_length(&held),
+        .held_tones = vector_count(&held),
+    };
 }
 
 /* sums[n] = what the notes would sound like at semitone n; back: how well semitones speak for each note. */

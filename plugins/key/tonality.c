@@ -6,29 +6,57 @@
 #include <math.h>
 #include <string.h>
 
+#define OPENING_FRAMES 12
+#define OPENING_SUM 3.0
+#define FIRST_CHORD_SECONDS 0.3
 #define VIEW_SECONDS 16.0
 #define STEP_SECONDS 2.0
-#define STEPS 512     /* more than 10 minutes hold */
-#define CHANGE 6.0    /* nats a change of key costs */
+#define STEPS 512      /* more than the longest region holds */
+#define CHANGE 6.0     /* nats a change of key costs */
 #define GLOBAL_SAY 0.3 /* share of the whole region's score in each view's */
 #define LEAST 1e-6
 
-void tonality_view_make(const float *treble, const float *bass, const float *strength, size_t from, size_t to,
-                        float loudest, struct tonality_view *view) {
+enum { TREBLE, BASS, OPENING, FIRST_MAJOR, FIRST_MINOR };
+
+static void block_scale(double block[12], double total) {
+    double sum = 0.0;
+    for (int c = 0; c < 12; c++) sum += block[c];
+    for (int c = 0; c < 12; c++) block[c] = sum > 1e-9 ? block[c] * total / sum : 0.0;
+}
+
+void tonality_view_part(const struct music *m, size_t from, size_t to, struct tonality_view *view) {
     memset(view, 0, sizeof *view);
-    if (loudest <= 0.0f) return;
-    const float *planes[TONALITY_BLOCKS] = {treble, bass};
+    if (m->loudest <= 0.0f) return;
     for (size_t k = from; k < to; k++) {
-        double weight = (double)(strength[k] / (strength[k] + 0.01f * loudest));
-        view->weight += weight;
-        view->frames += strength[k] > 0.0f;
-        for (int b = 0; b < TONALITY_BLOCKS; b++)
-            for (int c = 0; c < 12; c++) view->block[b][c] += weight * (double)planes[b][k * 12 + (size_t)c];
+        if (m->strength[k] <= 0.0f) continue;
+        double weight = (double)(m->strength[k] / (m->strength[k] + 0.01f * m->loudest));
+        view->frames += 1.0;
+        for (int c = 0; c < 12; c++) {
+            view->block[TREBLE][c] += weight * (double)m->treble[k * 12 + (size_t)c];
+            view->block[BASS][c] += weight * (double)m->bass[k * 12 + (size_t)c];
+        }
     }
-    for (int b = 0; b < TONALITY_BLOCKS; b++) {
-        double sum = 0.0;
-        for (int c = 0; c < 12; c++) sum += view->block[b][c];
-        for (int c = 0; c < 12; c++) view->block[b][c] = sum > 1e-9 ? view->block[b][c] * 12.0 / sum : 0.0;
+    memcpy(view->block[OPENING], view->block[TREBLE], sizeof view->block[OPENING]);
+    block_scale(view->block[TREBLE], 12.0);
+    block_scale(view->block[BASS], 12.0);
+    block_scale(view->block[OPENING], OPENING_SUM);
+}
+
+void tonality_view_whole(const struct music *m, double frame_seconds, struct tonality_view *view) {
+    tonality_view_part(m, 0, m->frames, view);
+    memset(view->block[OPENING], 0, sizeof view->block[OPENING]);
+    int seen = 0;
+    for (size_t k = 0; k < m->frames && seen < OPENING_FRAMES; k++) {
+        if (m->strength[k] <= 0.0f) continue;
+        for (int c = 0; c < 12; c++) view->block[OPENING][c] += (double)m->treble[k * 12 + (size_t)c];
+        seen++;
+    }
+    block_scale(view->block[OPENING], OPENING_SUM);
+    for (size_t i = 0; i < m->chords; i++) {
+        const struct chord *c = &m->chord[i];
+        if (c->root == CHORD_NONE || (double)(c->to - c->from) * frame_seconds <= FIRST_CHORD_SECONDS) continue;
+        view->block[chords_minor(c->quality) ? FIRST_MINOR : FIRST_MAJOR][c->root] = 1.0;
+        break;
     }
 }
 
@@ -44,70 +72,114 @@ void tonality_score(const struct tonality_view *view, double score[KEYS]) {
     for (int key = 0; key < KEYS; key++) score[key] /= sum;
 }
 
-static double logistic(double x) {
-    return 1.0 / (1.0 + exp(-x));
+/* Mean fit of the chords, weighted by length. */
+static double chords_fit(const struct music *m) {
+    double fit = 0.0, length = 0.0;
+    for (size_t i = 0; i < m->chords; i++) {
+        if (m->chord[i].root == CHORD_NONE) continue;
+        double n = (double)(m->chord[i].to - m->chord[i].from);
+        fit += n * (double)m->chord[i].fit;
+        length += n;
+    }
+    return length > 0.0 ? fit / length : 0.0;
 }
 
-void tonality_judge(const struct tonality_view *view, double clarity, double fit, struct tonality *r) {
-    tonality_score(view, r->score);
-    r->key = 0;
+/* How even the chroma is: 1 when all pitch classes are as strong, 1/12 when there is but one. */
+static double evenness(const double block[12]) {
+    double squares = 0.0;
+    for (int c = 0; c < 12; c++) squares += block[c] * block[c];
+    return squares > 0.0 ? 12.0 / squares : 1.0;
+}
+
+static int best_of(const double v[KEYS]) {
+    int best = 0;
     for (int key = 1; key < KEYS; key++)
-        if (r->score[key] > r->score[r->key]) r->key = key;
-    double flat = 0.0; /* how even the chroma is: 1 for white, 1/12 for one pitch class */
-    for (int c = 0; c < 12; c++) flat += view->block[0][c] * view->block[0][c];
-    flat = flat > 0.0 ? 12.0 / flat : 1.0;
-    double x[TONAL_INPUTS] = {1.0, clarity, log(clarity + 0.02), fit, flat, 1.0 / sqrt(1.0 + view->frames)};
+        if (v[key] > v[best]) best = key;
+    return best;
+}
+
+/* The length of a mean vector without what `count` independent random directions have by chance. */
+static double beyond_chance(double length, double count) {
+    if (count <= 1.0) return 0.0;
+    return sqrt(fmax(0.0, (length * length - 1.0 / count) / (1.0 - 1.0 / count)));
+}
+
+/* Neighbouring frames overlap, and held tones are the same ones: three and four of them count as one. */
+static double tonal_of(const struct music *m, const struct tonality_view *view, const struct notes_tuning *t) {
+    const double x[TONAL_INPUTS] = {
+        1.0,
+        chords_fit(m),
+        evenness(view->block[TREBLE]),
+        1.0 / sqrt(1.0 + view->frames),
+        t->clarity,
+        t->held_clarity,
+        beyond_chance(t->clarity, t->tones / 3.0),
+        beyond_chance(t->held_clarity, t->held_tones / 4.0),
+        t->held,
+        log(1.0 + t->tones),
+        log(1.0 + t->held_tones),
+    };
     double z = 0.0;
     for (int i = 0; i < TONAL_INPUTS; i++) z += tonal_weights[i] * x[i];
-    r->tonal = view->weight > 0.0 ? logistic(z) : 0.0;
+    return view->frames > 0.0 ? 1.0 / (1.0 + exp(-z)) : 0.0;
+}
+
+void tonality_judge(const struct music *m, const struct tonality_view *view, const struct notes_tuning *tuning,
+                    struct tonality *r) {
+    tonality_score(view, r->score);
+    r->key = best_of(r->score);
+    r->tonal = tonal_of(m, view, tuning);
     r->confidence = r->tonal >= 0.5 ? r->tonal * r->score[r->key] : 1.0 - r->tonal;
 }
 
-static double log_score(const double *score, const double *global, int key) {
-    return (1.0 - GLOBAL_SAY) * log(score[key] + LEAST) + GLOBAL_SAY * log(global[key] + LEAST);
+/* Adds one view to the chain: the best way into a key is from itself or from the best of all. */
+static void chain_step(double total[KEYS], const double score[KEYS], const double global[KEYS], unsigned char from[KEYS]) {
+    int best = best_of(total);
+    double top = total[best];
+    for (int key = 0; key < KEYS; key++) {
+        bool change = top - CHANGE > total[key];
+        double gain = (1.0 - GLOBAL_SAY) * log(score[key] + LEAST) + GLOBAL_SAY * log(global[key] + LEAST);
+        from[key] = (unsigned char)(change ? best : key);
+        total[key] = (change ? -CHANGE : total[key] - top) + gain;
+    }
 }
 
-size_t tonality_follow(const float *treble, const float *bass, const float *strength, size_t frames, double frame_seconds,
-                       const double global[KEYS], struct key_span *spans, size_t room) {
-    size_t step = (size_t)(STEP_SECONDS / frame_seconds), half = (size_t)(VIEW_SECONDS / 2.0 / frame_seconds), n = 0;
-    double scores[STEPS][KEYS], total[KEYS] = {0};
-    unsigned char from[STEPS][KEYS];
-    float loudest = 0.0f;
-    for (size_t k = 0; k < frames; k++) loudest = strength[k] > loudest ? strength[k] : loudest;
-    for (size_t k = 0; k < frames && n < STEPS; k += step, n++) {
-        struct tonality_view view;
-        size_t centre = k + step / 2, low = centre > half ? centre - half : 0;
-        tonality_view_make(treble, bass, strength, low, centre + half < frames ? centre + half : frames, loudest, &view);
-        tonality_score(&view, scores[n]);
-        int best = 0;
-        for (int key = 1; key < KEYS; key++)
-            if (total[key] > total[best]) best = key;
-        double top = total[best];
-        for (int key = 0; key < KEYS; key++) {
-            bool change = top - CHANGE > total[key];
-            from[n][key] = (unsigned char)(change ? best : key);
-            total[key] = (change ? -CHANGE : total[key] - top) + log_score(scores[n], global, key);
-        }
-    }
-    int key = 0;
-    for (int other = 1; other < KEYS; other++)
-        if (total[other] > total[key]) key = other;
-    int path[STEPS];
-    for (size_t k = n; k-- > 0;) {
-        path[k] = key;
-        key = from[k][key];
-    }
-    size_t count = 0;
+static size_t spans_collect(const int *path, double (*scores)[KEYS], size_t n, size_t step, size_t frames,
+                            struct key_span *spans, size_t room) {
+    size_t count = 0, views = 0;
     for (size_t k = 0; k < n; k++) {
         if (k == 0 || path[k] != path[k - 1]) {
             if (count == room) break;
             spans[count++] = (struct key_span){k * step, 0, path[k], 0.0};
+            views = 0;
         }
         struct key_span *span = &spans[count - 1];
-        span->to = (k + 1) * step < frames && k + 1 < n ? (k + 1) * step : frames;
-        span->confidence += scores[k][path[k]];
+        views++;
+        span->to = k + 1 < n ? (k + 1) * step : frames;
+        span->strength += (scores[k][path[k]] - span->strength) / (double)views;
     }
-    for (size_t i = 0; i < count; i++)
-        spans[i].confidence /= fmax(1.0, ceil((double)(spans[i].to - spans[i].from) / (double)step));
     return count;
+}
+
+size_t tonality_follow(const struct music *m, double frame_seconds, const double global[KEYS], struct key_span *spans,
+                       size_t room) {
+    const size_t step = (size_t)(STEP_SECONDS / frame_seconds), half = (size_t)(VIEW_SECONDS / 2.0 / frame_seconds);
+    double scores[STEPS][KEYS], total[KEYS] = {0};
+    unsigned char from[STEPS][KEYS];
+    int path[STEPS];
+    size_t n = 0;
+    for (size_t k = 0; k < m->frames && n < STEPS; k += step, n++) {
+        struct tonality_view view;
+        size_t centre = k + step / 2;
+        tonality_view_part(m, centre > half ? centre - half : 0, centre + half < m->frames ? centre + half : m->frames,
+                           &view);
+        tonality_score(&view, scores[n]);
+        chain_step(total, scores[n], global, from[n]);
+    }
+    int key = best_of(total);
+    for (size_t k = n; k-- > 0;) {
+        path[k] = key;
+        key = from[k][key];
+    }
+    return spans_collect(path, scores, n, step, m->frames, spans, room);
 }

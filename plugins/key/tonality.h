@@ -2,24 +2,36 @@
  *
  * Which key, how sure, and whether there is one at all.
  *
- * A stretch of music is described by blocks of 12 numbers over pitch classes (TONALITY_BLOCKS of them); the score of a key
- * is the sum of those numbers, turned so that its tonic comes first, times learned weights, one set for major and one for
- * minor; a softmax makes probabilities of the 24 scores. Weights and calibration are in
- * tonality_weights.h. Any thread. */
+ * A stretch of music is described by TONALITY_BLOCKS blocks of 12 numbers over pitch classes; the score of a key is the
+ * sum of those numbers, turned so that its tonic comes first, times learned weights, one set for major and one for minor;
+ * a softmax makes probabilities of the 24 scores. Weights and calibration (tonality_weights.h) come from
+ * tools/train/key.py. Any thread. */
 #ifndef SONDE_KEY_TONALITY_H
 #define SONDE_KEY_TONALITY_H
 
 #include "chords.h"
 #include "names.h"
+#include "notes.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
-#define TONALITY_BLOCKS 2 /* treble, bass: means over frames, each summing to 12 */
+/* What is known about a region, frame by frame. */
+struct music {
+    size_t frames, chords;
+    float *treble, *bass; /* frames x 12, see notes.h */
+    float *strength, loudest;
+    struct chord *chord;
+};
+
+/* Treble and bass (means over frames, each summing to 12; a frame counts by its strength, compressed), the treble of the
+ * opening (the first 12 sounding frames, summing to 3), and the first chord of more than 0.3 s (1 at its root, in the
+ * block of its mode). */
+#define TONALITY_BLOCKS 5
 
 struct tonality_view {
     double block[TONALITY_BLOCKS][12];
-    double weight; /* sum of the frames' weights */
-    double frames; /* frames in which something sounds */
+    double frames; /* in which something sounds */
 };
 
 struct tonality {
@@ -29,25 +41,28 @@ struct tonality {
     double confidence;  /* probability that `key` is right (when tonal >= 0.5), or that there is none */
 };
 
-/* Describes frames `from` to `to`; frames count by strength, compressed: strength / (strength + 1 % of the loudest). */
-void tonality_view_make(const float *treble, const float *bass, const float *strength, size_t from, size_t to,
-                        float loudest, struct tonality_view *view);
+/* The whole region. `frame_seconds`: how long a frame is. */
+void tonality_view_whole(const struct music *music, double frame_seconds, struct tonality_view *view);
+
+/* Frames `from` to `to`, taken out of their context: the opening is the stretch itself, there is no first chord. */
+void tonality_view_part(const struct music *music, size_t from, size_t to, struct tonality_view *view);
 
 /* Probabilities of the 24 keys for a view. */
 void tonality_score(const struct tonality_view *view, double score[KEYS]);
 
-/* `clarity`: see notes.h. `fit`: mean of the chords' fit, weighted by length. */
-void tonality_judge(const struct tonality_view *view, double clarity, double fit, struct tonality *result);
+/* `view` is of the whole region. */
+void tonality_judge(const struct music *music, const struct tonality_view *view, const struct notes_tuning *tuning,
+                    struct tonality *result);
 
 struct key_span {
     size_t from, to; /* frames */
     int key;
-    double confidence;
+    double strength; /* mean probability */
 };
 
-/* The key over time: views of 16 s every 2 s, and a Markov chain that rather stays. At most `room` spans; returns how many.
- * `global` has a word in it, so that a short stray doesn't count as a change. */
-size_t tonality_follow(const float *treble, const float *bass, const float *strength, size_t frames, double frame_seconds,
-                       const double global[KEYS], struct key_span *spans, size_t room);
+/* The key over time: views of 16 s every 2 s, and a Markov chain that rather stays. `global`, the probabilities for the
+ * whole region, has a word in it, so that a short stray doesn't count as a change. At most `room` spans; returns how many. */
+size_t tonality_follow(const struct music *music, double frame_seconds, const double global[KEYS], struct key_span *spans,
+                       size_t room);
 
 #endif
