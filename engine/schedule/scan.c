@@ -240,6 +240,7 @@ static void take_fill(struct job *job, const cJSON *message) {
     struct engine *engine = job->engine;
     int64_t serial = json_integer(message, "serial", -1), bytes = json_integer(message, "bytes", 0);
     struct error error;
+    if (job->filling && serial == job->filling_serial) return; /* it is on its way, unasked */
     if (serial < 0 || bytes < 1 || bytes > (int64_t)CHUNK_MAX || job->filling) {
         break_protocol(job, "it asks for memory that it cannot have");
         return;

@@ -305,7 +305,7 @@ static void take_message(struct worker *worker, cJSON *message) {
             worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: ready at the wrong time");
         }
     } else if (!worker->said_hello) {
-        worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: no hello first");
+        kill_format(worker, WORKER_KILL_PROTOCOL, "broken protocol: %.100s before hello", type);
     } else if (worker->spec.events->message) {
         worker->spec.events->message(worker, type, message);
     }
