@@ -49,7 +49,13 @@ static void pipe_changed(nng_pipe pipe, nng_pipe_ev event, void *context) {
     uint32_t id = (uint32_t)nng_pipe_id(pipe);
     uint64_t expected = atomic_load(&channel->expected);
     if (event == NNG_PIPE_EV_ADD_PRE) {
-        if (expected != 0 && pipe_pid(pipe) != expected) nng_pipe_close(pipe);
+        if (expected != 0 && pipe_pid(pipe) != expected) {
+            nng_pipe_close(pipe);
+        } else if (atomic_load(&channel->peer) == 0) {
+            /* Already here, for its first message may be delivered before ADD_POST is. */
+            atomic_store(&channel->peer_pid, pipe_pid(pipe));
+            atomic_store(&channel->peer, id);
+        }
     } else if (event == NNG_PIPE_EV_ADD_POST) {
         atomic_store(&channel->peer_pid, pipe_pid(pipe));
         atomic_store(&channel->peer, id);
@@ -177,6 +183,7 @@ void channel_expect(struct channel *channel, pid_t pid) {
     nng_pipe stranger = {atomic_load(&channel->peer)};
     if (stranger.id != 0 && atomic_load(&channel->peer_pid) != (uint64_t)pid) {
         nng_pipe_close(stranger);
+        atomic_store(&channel->peer, 0);
         atomic_store(&channel->lost, false);
     }
     uv_async_send(&channel->wake);
