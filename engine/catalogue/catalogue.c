@@ -52,25 +52,17 @@ struct ruleset **catalogue_rules(struct catalogue *catalogue) {
 static int error_code(sqlite3 *db) {
     int system = sqlite3_system_errno(db);
     switch (sqlite3_errcode(db) & 0xff) {
-    case SQLITE_FULL:
-        return ENOSPC;
+    case SQLITE_FULL: return ENOSPC;
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return EBUSY;
-    case SQLITE_IOERR:
-        return system == ENOSPC || system == EDQUOT || system == EFBIG ? ENOSPC : EIO;
+    case SQLITE_LOCKED: return EBUSY;
+    case SQLITE_IOERR: return system == ENOSPC || system == EDQUOT || system == EFBIG ? ENOSPC : EIO;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return ENOTRECOVERABLE;
+    case SQLITE_NOTADB: return ENOTRECOVERABLE;
     case SQLITE_READONLY:
-    case SQLITE_PERM:
-        return EROFS;
-    case SQLITE_CANTOPEN:
-        return ENOENT;
-    case SQLITE_NOMEM:
-        return ENOMEM;
-    default:
-        return EINVAL;
+    case SQLITE_PERM: return EROFS;
+    case SQLITE_CANTOPEN: return ENOENT;
+    case SQLITE_NOMEM: return ENOMEM;
+    default: return EINVAL;
     }
 }
 

@@ -91,20 +91,14 @@ bool lock_holder(const char *path, int64_t *pid) {
 /* Numbers from statfs(2) and linux/magic.h. FUSE stays allowed: most of it is local (NTFS, encrypted folders). */
 static const char *network_name(uint64_t type) {
     switch (type) {
-    case 0x6969:
-        return "NFS";
+    case 0x6969: return "NFS";
     case 0x517b:
     case 0xff534d42:
-    case 0xfe534d42:
-        return "SMB";
-    case 0x00c36400:
-        return "Ceph";
-    case 0x5346414f:
-        return "AFS";
-    case 0x47504653:
-        return "GPFS";
-    default:
-        return NULL;
+    case 0xfe534d42: return "SMB";
+    case 0x00c36400: return "Ceph";
+    case 0x5346414f: return "AFS";
+    case 0x47504653: return "GPFS";
+    default: return NULL;
     }
 }
 

@@ -325,8 +325,8 @@ cJSON *rules_apply(const struct schema_summary *rule, const struct rules_region 
     if (strcmp(rule->rule, "mode") == 0) {
         result = mode(rule, regions, n, confidence, &memory);
     } else {
-        bool any =
-            strcmp(rule->rule, "longest") == 0 || strcmp(rule->rule, "concat") == 0 || strcmp(rule->rule, "union") == 0;
+        bool any = strcmp(rule->rule, "longest") == 0 || strcmp(rule->rule, "concat") == 0 ||
+                   strcmp(rule->rule, "union") == 0;
         struct votes votes = {0};
         memory = collect(rule, regions, n, !any, &votes);
         bool left_out = memory && strcmp(rule->rule, "concat") == 0 && too_long(&votes);

@@ -7,14 +7,10 @@
 static int bind_one(sqlite3_stmt *statement, int index, char type, va_list *args) {
     int64_t number;
     switch (type) {
-    case 'i':
-        return sqlite3_bind_int64(statement, index, va_arg(*args, int64_t));
-    case 'k':
-        return sqlite3_bind_int(statement, index, va_arg(*args, int));
-    case 'd':
-        return sqlite3_bind_double(statement, index, va_arg(*args, double));
-    case 't':
-        return sqlite3_bind_text(statement, index, va_arg(*args, const char *), -1, SQLITE_STATIC);
+    case 'i': return sqlite3_bind_int64(statement, index, va_arg(*args, int64_t));
+    case 'k': return sqlite3_bind_int(statement, index, va_arg(*args, int));
+    case 'd': return sqlite3_bind_double(statement, index, va_arg(*args, double));
+    case 't': return sqlite3_bind_text(statement, index, va_arg(*args, const char *), -1, SQLITE_STATIC);
     case 'o':
         number = va_arg(*args, int64_t);
         return number == 0 ? sqlite3_bind_null(statement, index) : sqlite3_bind_int64(statement, index, number);
@@ -24,8 +20,7 @@ static int bind_one(sqlite3_stmt *statement, int index, char type, va_list *args
         return n == 0 ? sqlite3_bind_zeroblob(statement, index, 0)
                       : sqlite3_bind_blob64(statement, index, data, n, SQLITE_STATIC);
     }
-    default:
-        return SQLITE_MISUSE;
+    default: return SQLITE_MISUSE;
     }
 }
 

@@ -28,12 +28,12 @@ static bool insert_file(struct catalogue *catalogue, const char *path, size_t le
     if (!text) return error_memory(error);
     const char *slash = strrchr(text, '/');
     double now = sql_now();
-    bool fine =
-        sql_number(catalogue, error, &file->file,
-                   "INSERT INTO files (path, path_text, name, status, size, mtime_ns, device, inode, added, seen)"
-                   " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?) RETURNING file_id",
-                   "bttiiiidd", (const void *)path, length, text, slash && slash[1] ? slash + 1 : text, stat->size,
-                   stat->mtime_ns, (int64_t)stat->device, (int64_t)stat->inode, now, now);
+    bool fine = sql_number(
+        catalogue, error, &file->file,
+        "INSERT INTO files (path, path_text, name, status, size, mtime_ns, device, inode, added, seen)"
+        " VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?) RETURNING file_id",
+        "bttiiiidd", (const void *)path, length, text, slash && slash[1] ? slash + 1 : text, stat->size, stat->mtime_ns,
+        (int64_t)stat->device, (int64_t)stat->inode, now, now);
     free(text);
     file->created = true;
     return fine;
@@ -58,9 +58,9 @@ static void read_file(sqlite3_stmt *found, const struct store_stat *stat, struct
                       sqlite3_column_int64(found, 6) == stat->mtime_ns;
     const char *profile = (const char *)sqlite3_column_text(found, 7);
     if (profile && strlen(profile) < sizeof file->profile) strcpy(file->profile, profile);
-    row->stat =
-        (struct store_stat){sqlite3_column_int64(found, 8), sqlite3_column_int64(found, 9),
-                            (uint64_t)sqlite3_column_int64(found, 10), (uint64_t)sqlite3_column_int64(found, 11)};
+    row->stat = (struct store_stat){sqlite3_column_int64(found, 8), sqlite3_column_int64(found, 9),
+                                    (uint64_t)sqlite3_column_int64(found, 10),
+                                    (uint64_t)sqlite3_column_int64(found, 11)};
 }
 
 static bool update_seen(struct catalogue *catalogue, const struct store_stat *stat, struct store_file *file,
@@ -84,12 +84,12 @@ static bool update_seen(struct catalogue *catalogue, const struct store_stat *st
 bool store_file_seen(struct catalogue *catalogue, const char *path, size_t length, const struct store_stat *stat,
                      struct store_file *file, struct error *error) {
     *file = (struct store_file){.status = FILE_QUEUED};
-    sqlite3_stmt *found =
-        sql_bind(catalogue, error,
-                 "SELECT f.file_id, f.status, f.status_before, f.content_id, c.audio_id,"
-                 " f.analysed_size, f.analysed_mtime_ns, f.profile, f.size, f.mtime_ns, f.device,"
-                 " f.inode FROM files AS f LEFT JOIN contents AS c USING (content_id) WHERE f.path = ?",
-                 "b", (const void *)path, length);
+    sqlite3_stmt *found = sql_bind(
+        catalogue, error,
+        "SELECT f.file_id, f.status, f.status_before, f.content_id, c.audio_id,"
+        " f.analysed_size, f.analysed_mtime_ns, f.profile, f.size, f.mtime_ns, f.device,"
+        " f.inode FROM files AS f LEFT JOIN contents AS c USING (content_id) WHERE f.path = ?",
+        "b", (const void *)path, length);
     bool row = false;
     if (!found || !sql_step(catalogue, found, &row, error)) return false;
     if (!row) return insert_file(catalogue, path, length, stat, file, error);
@@ -126,13 +126,13 @@ static bool finish_queue(struct catalogue *catalogue, int64_t file, struct error
 bool store_file_finish(struct catalogue *catalogue, int64_t file, enum file_status status, const char *reason,
                        const struct store_stat *stat, const char *profile, struct error *error) {
     /* A changed file that can't be decoded is no longer the content that it was. */
-    bool fine =
-        sql_run(catalogue, error,
-                "UPDATE files SET content_id = CASE WHEN ?1 = 'failed' AND (analysed_size IS NOT ?3 OR"
-                " analysed_mtime_ns IS NOT ?4) THEN NULL ELSE content_id END, status = ?1, status_reason = ?2,"
-                " status_before = NULL, analysed_size = ?3, analysed_mtime_ns = ?4, size = ?3, mtime_ns = ?4,"
-                " profile = ?5, finished = ?6 WHERE file_id = ?7",
-                "ttiitdi", file_status_name(status), reason, stat->size, stat->mtime_ns, profile, sql_now(), file);
+    bool fine = sql_run(catalogue, error,
+                        "UPDATE files SET content_id = CASE WHEN ?1 = 'failed' AND (analysed_size IS NOT ?3 OR"
+                        " analysed_mtime_ns IS NOT ?4) THEN NULL ELSE content_id END, status = ?1, status_reason = ?2,"
+                        " status_before = NULL, analysed_size = ?3, analysed_mtime_ns = ?4, size = ?3, mtime_ns = ?4,"
+                        " profile = ?5, finished = ?6 WHERE file_id = ?7",
+                        "ttiitdi", file_status_name(status), reason, stat->size, stat->mtime_ns, profile, sql_now(),
+                        file);
     int64_t audio = 0;
     return fine && finish_queue(catalogue, file, error) &&
            sql_number(catalogue, error, &audio,
@@ -165,14 +165,14 @@ bool store_queue_add(struct catalogue *catalogue, int64_t file, int64_t priority
     " ORDER BY q.priority DESC, " order " LIMIT ?"
 
 static bool read_job(sqlite3_stmt *from, struct store_job *job, struct error *error) {
-    *job =
-        (struct store_job){.file = sqlite3_column_int64(from, 0),
-                           .length = (size_t)sqlite3_column_bytes(from, 1),
-                           .priority = sqlite3_column_int64(from, 2),
-                           .interrupted = sqlite3_column_int64(from, 3),
-                           .attempts = sqlite3_column_int64(from, 4),
-                           .stat = {sqlite3_column_int64(from, 6), sqlite3_column_int64(from, 7),
-                                    (uint64_t)sqlite3_column_int64(from, 8), (uint64_t)sqlite3_column_int64(from, 9)}};
+    *job = (struct store_job){.file = sqlite3_column_int64(from, 0),
+                              .length = (size_t)sqlite3_column_bytes(from, 1),
+                              .priority = sqlite3_column_int64(from, 2),
+                              .interrupted = sqlite3_column_int64(from, 3),
+                              .attempts = sqlite3_column_int64(from, 4),
+                              .stat = {sqlite3_column_int64(from, 6), sqlite3_column_int64(from, 7),
+                                       (uint64_t)sqlite3_column_int64(from, 8),
+                                       (uint64_t)sqlite3_column_int64(from, 9)}};
     const void *path = sqlite3_column_blob(from, 1);
     job->path = calloc(1, job->length + 1);
     if (!job->path) return error_memory(error);

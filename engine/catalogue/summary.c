@@ -64,8 +64,8 @@ static void add_result(struct material *material, sqlite3_stmt *from) {
     struct part *part = &material->parts[material->n - 1];
     for (size_t p = 0; plugin && json && p < material->ruleset->n; p++) {
         if (strcmp(plugin, material->ruleset->plugins[p].plugin) != 0 || part->results[p]) continue;
-        part->results[p] =
-            json_parse(json, (size_t)sqlite3_column_bytes(from, 3), 4 * RESULT_MAX_BYTES, RESULT_MAX_DEPTH + 1, NULL);
+        part->results[p] = json_parse(json, (size_t)sqlite3_column_bytes(from, 3), 4 * RESULT_MAX_BYTES,
+                                      RESULT_MAX_DEPTH + 1, NULL);
     }
 }
 
@@ -77,12 +77,12 @@ static bool read_material(struct catalogue *catalogue, int64_t audio, struct mat
     if (!row) return error_set(error, "the catalogue has no audio of number %lld", (long long)audio);
     material->duration = sqlite3_column_double(from, 0);
     (void)sqlite3_reset(from);
-    from =
-        sql_bind(catalogue, error,
-                 "SELECT r.region_id, r.duration, x.plugin, x.result FROM regions AS r LEFT JOIN region_analysis AS x"
-                 " ON x.region_id = r.region_id AND x.current AND x.outcome = 'ok'"
-                 " WHERE r.audio_id = ? AND r.current ORDER BY r.position",
-                 "i", audio);
+    from = sql_bind(
+        catalogue, error,
+        "SELECT r.region_id, r.duration, x.plugin, x.result FROM regions AS r LEFT JOIN region_analysis AS x"
+        " ON x.region_id = r.region_id AND x.current AND x.outcome = 'ok'"
+        " WHERE r.audio_id = ? AND r.current ORDER BY r.position",
+        "i", audio);
     bool fine = from != NULL;
     row = fine;
     while (fine && row) {
@@ -297,8 +297,8 @@ static bool do_one(struct catalogue *catalogue, int64_t audio, const struct mate
                     : put_audio(catalogue, audio, material, &columns, error) &&
                           autotags_update(catalogue, audio, values.summary, values.origins, error);
     else if (fine)
-        fine =
-            same ? same_region(catalogue, part, &columns, same, error) : put_region(catalogue, part, &columns, error);
+        fine = same ? same_region(catalogue, part, &columns, same, error)
+                    : put_region(catalogue, part, &columns, error);
     cJSON_free(columns.json);
     values_free(&values);
     return fine;

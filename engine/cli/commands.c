@@ -8,6 +8,9 @@
 
 static const struct command commands[] = {
     {"analyze", "analyse files and folders, keep the results in the catalogue", analyze_help, analyze_command},
+    {"find", "list the sounds with this tempo, key, label, text ...", find_help, find_command},
+    {"show", "all that is known about a file", show_help, show_command},
+    {"status", "the catalogue in numbers, and what is going on", status_help, status_command},
     {"retry", "try again what failed or was quarantined", retry_help, retry_command},
     {"incidents", "what went wrong: crashes, hangs, forbidden calls", incidents_help, incidents_command},
     {"plugin", "list, show and reset plugins", plugin_help, plugin_command},

@@ -22,4 +22,13 @@ int plugin_command(int argc, char **argv, const struct cli *cli);
 extern const char retry_help[];
 int retry_command(int argc, char **argv, const struct cli *cli);
 
+extern const char find_help[];
+int find_command(int argc, char **argv, const struct cli *cli);
+
+extern const char show_help[];
+int show_command(int argc, char **argv, const struct cli *cli);
+
+extern const char status_help[];
+int status_command(int argc, char **argv, const struct cli *cli);
+
 #endif

@@ -2,45 +2,11 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/config.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-
-void cli_complain(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fputs("sonde: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-}
-
-int cli_usage(const char *command, const char *format, ...) {
-    va_list args;
-    va_start(args, format);
-    fprintf(stderr, "sonde %s: ", command);
-    vfprintf(stderr, format, args);
-    fprintf(stderr, "\n(sonde %s --help says more)\n", command);
-    va_end(args);
-    return CLI_USAGE;
-}
-
-char *cli_duration(double seconds, char *out, size_t size) {
-    if (!(seconds >= 0)) seconds = 0;
-    if (seconds < 59.95) {
-        snprintf(out, size, "%.1f s", seconds);
-        return out;
-    }
-    long long whole = (long long)(seconds + 0.5);
-    if (whole < 3600)
-        snprintf(out, size, "%lld:%02lld", whole / 60, whole % 60);
-    else
-        snprintf(out, size, "%lld:%02lld:%02lld", whole / 3600, whole / 60 % 60, whole % 60);
-    return out;
-}
 
 static void print_help(void) {
     puts("sonde listens to audio files so that you don't have to: it splits each file at its silences, analyses every\n"

@@ -1,0 +1,96 @@
+/* Questions to the catalogue: the sounds (files or regions) with these properties. Reads only.
+ *
+ *     struct query query;
+ *     query_init(&query);
+ *     query.bpm = (struct query_range){118, 122};
+ *     struct query_result *result = query_open(catalogue, &query, &error);
+ *     while (query_next(result, &row, &more, &error) && more) ...
+ *     query_close(result);
+ *
+ * One thread. */
+#ifndef SONDE_CATALOGUE_QUERY_H
+#define SONDE_CATALOGUE_QUERY_H
+
+#include "engine/catalogue/catalogue.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define QUERY_WORDS 16
+
+/* Inclusive; NaN: open at this end. */
+struct query_range {
+    double low, high;
+};
+
+enum query_sort {
+    QUERY_BY_PATH,
+    QUERY_BY_NAME,
+    QUERY_BY_BPM,
+    QUERY_BY_KEY,
+    QUERY_BY_LABEL,
+    QUERY_BY_DURATION,
+    QUERY_BY_LOUDNESS,
+    QUERY_BY_ADDED,
+    QUERY_BY_MODIFIED,
+    QUERY_BY_CONFIDENCE, /* of the tempo */
+};
+
+/* All conditions must hold; what is left at its initial value sets none. Pointers must stay valid until query_open returns. */
+struct query {
+    struct query_range bpm;          /* beats a minute */
+    bool octaves;                    /* half and double of them too */
+    uint32_t keys;                   /* bits of keys.h: any of them; 0: all */
+    const char *labels[QUERY_WORDS]; /* any of these words that plugins gave (label, content, classes, kind) */
+    size_t labels_count;
+    const char *tags[QUERY_WORDS]; /* all of these tags, whoever gave them */
+    size_t tags_count;
+    const char *text;            /* words, each the beginning of one in path, tags, labels or metadata */
+    const char *under;           /* paths (as text) that begin so */
+    struct query_range duration; /* s */
+    struct query_range loudness; /* LUFS */
+    struct query_range modified; /* s since 1970 */
+    bool missing;                /* files that are gone, too */
+    bool regions;                /* a row for each region, not for each file */
+    enum query_sort sort;
+    bool descending;
+    int64_t limit; /* rows; -1: all */
+};
+
+/* One sound. Texts are valid until the next call; NULL: unknown. NaN: unknown. */
+struct query_row {
+    int64_t file, audio, region; /* ids; region 0 for a file */
+    const char *path;            /* bytes, `path_length` of them */
+    size_t path_length;
+    const char *display; /* the path as text */
+    const char *status;
+    int64_t position;  /* of the region in its file, from 0; -1 for a file */
+    int64_t regions;   /* of the file */
+    double start, end; /* s; of the region, or 0 and duration */
+    double duration;   /* s */
+    double bpm, bpm_confidence;
+    const char *key;
+    double key_confidence;
+    const char *label;
+    double label_confidence;
+    const char *content;
+    double loudness;     /* LUFS */
+    const char *tags;    /* those of users, comma between them */
+    const char *summary; /* JSON object of all values */
+};
+
+void query_init(struct query *query);
+
+struct query_result;
+struct query_result *query_open(struct catalogue *catalogue, const struct query *query, struct error *error);
+
+/* The next row; *more is false past the last. False on failure. */
+bool query_next(struct query_result *result, struct query_row *row, bool *more, struct error *error);
+void query_close(struct query_result *result); /* NULL is fine */
+
+/* The name of a sort order ("path", "bpm" ...) and back (-1: none). */
+const char *query_sort_name(enum query_sort sort);
+int query_sort_parse(const char *name);
+
+#endif

@@ -1,0 +1,21 @@
+/* Text in the columns of a terminal. Any thread. */
+#ifndef SONDE_CLI_CELLS_H
+#define SONDE_CLI_CELLS_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+/* Columns that UTF-8 text takes: 0 for combining marks, 2 for wide characters. */
+int cells_width(const char *text);
+
+/* Prints text in exactly `width` columns: padded with spaces, or cut with an ellipsis at its end (at its beginning with
+ * `keep_end`: the end of a path says most). */
+void cells_print(FILE *out, const char *text, int width, int keep_end);
+
+/* Prints a string as a JSON string, quotes included. */
+void cells_json(FILE *out, const char *text);
+
+/* Prints a field of a CSV line (RFC 4180). NULL is empty. */
+void cells_csv(FILE *out, const char *text);
+
+#endif

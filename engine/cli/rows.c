@@ -1,0 +1,159 @@
+#include "engine/cli/rows.h"
+
+#include "engine/catalogue/keys.h"
+#include "engine/cli/cells.h"
+#include "engine/cli/cli.h"
+
+#include <math.h>
+#include <string.h>
+
+#define TABLE_COLUMNS 58 /* before the path */
+
+/* ------------------------------------------------------------------------------------------------------------ table */
+
+static void table_begin(struct rows *rows) {
+    const char *bold = rows->colour ? "\033[1m" : "", *plain = rows->colour ? "\033[0m" : "";
+    fprintf(rows->out, "%s%9s  %6s  %-8s  %-16s  %6s  %s%s%s\n", bold, rows->regions ? "start" : "length", "bpm", "key",
+            "label", "LUFS", rows->regions ? "length     " : "", "path", plain);
+}
+
+static void print_number(FILE *out, int width, double value) {
+    if (isnan(value)) fprintf(out, "%*s", width, "-");
+    else fprintf(out, "%*.1f", width, value);
+}
+
+static void table_add(struct rows *rows, const struct query_row *row) {
+    char first[32], length[32];
+    int room = rows->width - TABLE_COLUMNS - (rows->regions ? 11 : 0);
+    int key = row->key ? keys_parse(row->key) : -1;
+    cli_duration(rows->regions ? row->start : row->duration, first, sizeof first);
+    cli_duration(row->duration, length, sizeof length);
+    fprintf(rows->out, "%9s  ", first);
+    print_number(rows->out, 6, row->bpm);
+    fputs("  ", rows->out);
+    cells_print(rows->out, key >= 0 ? keys_short(key) : row->key ? row->key : "-", 4, 0);
+    cells_print(rows->out, key >= 0 ? keys_camelot(key) : "", 4, 0);
+    fputs("  ", rows->out);
+    cells_print(rows->out, row->label ? row->label : row->content ? row->content : "-", 16, 0);
+    fputs("  ", rows->out);
+    print_number(rows->out, 6, row->loudness);
+    fputs("  ", rows->out);
+    if (rows->regions) fprintf(rows->out, "%-9s  ", length);
+    if (rows->cut && room >= 8 && cells_width(row->display) > room) cells_print(rows->out, row->display, room, 1);
+    else fputs(row->display, rows->out);
+    fputc('\n', rows->out);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- JSON */
+
+static void member_text(FILE *out, const char *name, const char *value) {
+    fprintf(out, ", \"%s\": ", name);
+    if (value) cells_json(out, value);
+    else fputs("null", out);
+}
+
+static void member_number(FILE *out, const char *name, double value) {
+    if (isfinite(value)) fprintf(out, ", \"%s\": %.9g", name, value);
+    else fprintf(out, ", \"%s\": null", name);
+}
+
+/* The bytes of a path that its text doesn't tell. */
+static void member_bytes(FILE *out, const struct query_row *row) {
+    if (strlen(row->display) == row->path_length && memcmp(row->display, row->path, row->path_length) == 0) return;
+    fputs(", \"path_hex\": \"", out);
+    for (size_t i = 0; i < row->path_length; i++) fprintf(out, "%02x", (unsigned char)row->path[i]);
+    fputc('"', out);
+}
+
+static void json_add(struct rows *rows, const struct query_row *row) {
+    FILE *out = rows->out;
+    int key = row->key ? keys_parse(row->key) : -1;
+    fputs(rows->count ? ",\n {\"path\": " : "\n {\"path\": ", out);
+    cells_json(out, row->display);
+    member_bytes(out, row);
+    fprintf(out, ", \"file_id\": %lld", (long long)row->file);
+    if (rows->regions) {
+        fprintf(out, ", \"region_id\": %lld, \"region\": %lld", (long long)row->region, (long long)row->position);
+        member_number(out, "start", row->start);
+        member_number(out, "end", row->end);
+    } else {
+        fprintf(out, ", \"regions\": %lld", (long long)row->regions);
+    }
+    member_number(out, "duration", row->duration);
+    member_number(out, "bpm", row->bpm);
+    member_number(out, "bpm_confidence", row->bpm_confidence);
+    member_text(out, "key", row->key);
+    member_text(out, "camelot", keys_camelot(key));
+    member_number(out, "key_confidence", row->key_confidence);
+    member_text(out, "label", row->label);
+    member_number(out, "label_confidence", row->label_confidence);
+    member_text(out, "content", row->content);
+    member_number(out, "loudness", row->loudness);
+    member_text(out, "tags", row->tags);
+    member_text(out, "status", row->status);
+    fprintf(out, ", \"summary\": %s}", row->summary ? row->summary : "{}");
+}
+
+/* -------------------------------------------------------------------------------------------------------------- CSV */
+
+static void csv_number(FILE *out, double value) {
+    if (isfinite(value)) fprintf(out, ",%.9g", value);
+    else fputc(',', out);
+}
+
+static void csv_text(FILE *out, const char *value) {
+    fputc(',', out);
+    cells_csv(out, value);
+}
+
+static void csv_add(struct rows *rows, const struct query_row *row) {
+    FILE *out = rows->out;
+    cells_csv(out, row->display);
+    if (rows->regions) {
+        fprintf(out, ",%lld", (long long)row->position);
+        csv_number(out, row->start);
+        csv_number(out, row->end);
+    }
+    csv_number(out, row->duration);
+    csv_number(out, row->bpm);
+    csv_number(out, row->bpm_confidence);
+    csv_text(out, row->key);
+    csv_number(out, row->key_confidence);
+    csv_text(out, row->label);
+    csv_number(out, row->label_confidence);
+    csv_text(out, row->content);
+    csv_number(out, row->loudness);
+    csv_text(out, row->tags);
+    csv_text(out, row->status);
+    fputs("\r\n", out);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- rows */
+
+void rows_begin(struct rows *rows) {
+    rows->count = 0;
+    if (rows->style == ROWS_TABLE) table_begin(rows);
+    if (rows->style == ROWS_JSON) fputc('[', rows->out);
+    if (rows->style == ROWS_CSV)
+        fprintf(rows->out, "path,%sduration,bpm,bpm_confidence,key,key_confidence,label,label_confidence,content,loudness,"
+                           "tags,status\r\n",
+                rows->regions ? "region,start,end," : "");
+}
+
+void rows_add(struct rows *rows, const struct query_row *row) {
+    switch (rows->style) {
+    case ROWS_TABLE: table_add(rows, row); break;
+    case ROWS_JSON: json_add(rows, row); break;
+    case ROWS_CSV: csv_add(rows, row); break;
+    case ROWS_PATHS:
+    case ROWS_PATHS_ZERO:
+        fwrite(row->path, 1, row->path_length, rows->out);
+        fputc(rows->style == ROWS_PATHS ? '\n' : '\0', rows->out);
+        break;
+    }
+    rows->count++;
+}
+
+void rows_end(struct rows *rows) {
+    if (rows->style == ROWS_JSON) fputs(rows->count ? "\n]\n" : "]\n", rows->out);
+}

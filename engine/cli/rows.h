@@ -1,0 +1,26 @@
+/* How `sonde find` shows its rows: a table, JSON, CSV or paths. One thread. */
+#ifndef SONDE_CLI_ROWS_H
+#define SONDE_CLI_ROWS_H
+
+#include "engine/catalogue/query.h"
+
+#include <stdio.h>
+
+enum rows_style { ROWS_TABLE, ROWS_JSON, ROWS_CSV, ROWS_PATHS, ROWS_PATHS_ZERO };
+
+struct rows {
+    FILE *out;
+    enum rows_style style;
+    bool regions; /* rows are regions: with start and end */
+    bool cut;     /* the table: cut paths to the width */
+    bool colour;
+    int width; /* columns of the terminal */
+    long long count;
+};
+
+/* Before the first row, each row, after the last. JSON is one array, an object a line. */
+void rows_begin(struct rows *rows);
+void rows_add(struct rows *rows, const struct query_row *row);
+void rows_end(struct rows *rows);
+
+#endif

@@ -1,0 +1,142 @@
+/* sonde status: what the catalogue holds and what is going on. */
+#include "engine/base/json.h"
+#include "engine/catalogue/sql.h"
+#include "engine/cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const char status_help[] =
+    "usage: sonde status [--json]\n\n"
+    "Shows the catalogue in numbers: files by status, audio, regions and results, what waits in the queue, what went wrong,\n"
+    "the plugins, and who is writing.\n\n"
+    "  --json       the same as one JSON object\n";
+
+#define NUMBERS                                                                                                                \
+    "SELECT json_object("                                                                                                      \
+    "'files', (SELECT count(*) FROM files),"                                                                                   \
+    "'by_status', json((SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM files GROUP BY status)))," \
+    "'contents', (SELECT count(*) FROM contents),"                                                                             \
+    "'audio_seconds', (SELECT ifnull(sum(frames * 1.0 / rate), 0) FROM audio),"                                                \
+    "'regions', (SELECT count(*) FROM regions WHERE current),"                                                                 \
+    "'results', (SELECT count(*) FROM region_analysis WHERE current),"                                                         \
+    "'history', (SELECT count(*) FROM region_analysis WHERE NOT current),"                                                     \
+    "'problems', json((SELECT json_group_object(outcome, n) FROM (SELECT outcome, count(*) AS n FROM region_analysis"          \
+    " WHERE current AND outcome NOT IN ('ok', 'empty', 'unsupported') GROUP BY outcome))),"                                    \
+    "'queue', json((SELECT json_object('waiting', ifnull(sum(state = 'waiting'), 0), 'working',"                               \
+    " ifnull(sum(state = 'working'), 0), 'bytes', ifnull(sum(size), 0)) FROM queue)),"                                         \
+    "'quarantined', (SELECT count(*) FROM quarantine),"                                                                        \
+    "'incidents', (SELECT count(*) FROM incidents),"                                                                           \
+    "'plugins', json((SELECT json_group_array(json_object('plugin', plugin, 'version', version, 'state', state,"               \
+    " 'enabled', enabled, 'reason', reason)) FROM plugins)),"                                                                  \
+    "'last_run', json((SELECT json_object('started', datetime(started, 'unixepoch', 'localtime'), 'ended',"                    \
+    " datetime(ended, 'unixepoch', 'localtime'), 'outcome', outcome, 'version', version, 'command', command)"                  \
+    " FROM runs ORDER BY run_id DESC LIMIT 1)))"
+
+static int64_t file_size(const char *path, const char *suffix) {
+    char whole[4200];
+    struct stat stat_;
+    snprintf(whole, sizeof whole, "%s%s", path, suffix);
+    return stat(whole, &stat_) == 0 ? (int64_t)stat_.st_size : 0;
+}
+
+static void add_surroundings(cJSON *numbers, const struct cli *cli) {
+    int64_t pid = 0;
+    bool writing = catalogue_writer_pid(cli->catalogue, &pid);
+    cJSON_AddStringToObject(numbers, "catalogue", cli->catalogue);
+    cJSON_AddNumberToObject(numbers, "bytes",
+                            (double)(file_size(cli->catalogue, "") + file_size(cli->catalogue, "-wal")));
+    cJSON_AddBoolToObject(numbers, "writing", writing);
+    if (writing) cJSON_AddNumberToObject(numbers, "writer_pid", (double)pid);
+}
+
+/* "12 done, 3 failed" */
+static void print_counts(const char *title, const cJSON *counts) {
+    const cJSON *count = NULL;
+    if (!counts || !counts->child) return;
+    printf("%-10s ", title);
+    cJSON_ArrayForEach(count, counts)
+        printf("%s%.0f %s", count == counts->child ? "" : ", ", count->valuedouble, count->string);
+    putchar('\n');
+}
+
+static void print_plugins(const cJSON *plugins) {
+    const cJSON *plugin = NULL;
+    cJSON_ArrayForEach(plugin, plugins) {
+        const char *reason = json_string(plugin, "reason", "");
+        const char *state = json_integer(plugin, "enabled", 1) ? json_string(plugin, "state", "") : "not enabled";
+        printf("%-10s %s %s: %s%s%s\n", plugin == plugins->child ? "plugins" : "", json_string(plugin, "plugin", ""),
+               json_string(plugin, "version", ""), state, reason[0] ? ", " : "", reason);
+    }
+}
+
+static void print_run(const cJSON *run) {
+    if (!run) return;
+    const char *ended = json_string(run, "ended", NULL);
+    printf("%-10s %s, %s%s: %s\n", "last run", json_string(run, "started", ""), ended ? "ended " : "not ended",
+           ended ? ended : "", json_string(run, "outcome", json_string(run, "command", "")));
+}
+
+static void print_numbers(const cJSON *numbers) {
+    char audio[32];
+    const cJSON *queue = json_member(numbers, "queue");
+    printf("%-10s %s, %.1f MB\n", "catalogue", json_string(numbers, "catalogue", ""),
+           json_number(numbers, "bytes", 0) / 1e6);
+    printf("%-10s %lld", "files", (long long)json_integer(numbers, "files", 0));
+    const cJSON *count = NULL, *by_status = json_member(numbers, "by_status");
+    cJSON_ArrayForEach(count, by_status)
+        printf("%s%.0f %s", count == by_status->child ? ": " : ", ", count->valuedouble, count->string);
+    printf("\n%-10s %s in %lld different contents\n", "audio",
+           cli_duration(json_number(numbers, "audio_seconds", 0), audio, sizeof audio),
+           (long long)json_integer(numbers, "contents", 0));
+    printf("%-10s %lld, with %lld results (and %lld in the history)\n", "regions",
+           (long long)json_integer(numbers, "regions", 0), (long long)json_integer(numbers, "results", 0),
+           (long long)json_integer(numbers, "history", 0));
+    print_counts("without a result", json_member(numbers, "problems"));
+    printf("%-10s %lld waiting (%.1f MB), %lld under way\n", "queue", (long long)json_integer(queue, "waiting", 0),
+           json_number(queue, "bytes", 0) / 1e6, (long long)json_integer(queue, "working", 0));
+    if (json_integer(numbers, "quarantined", 0) > 0)
+        printf("%-10s %lld results (`sonde retry` tries them again)\n", "quarantine",
+               (long long)json_integer(numbers, "quarantined", 0));
+    if (json_integer(numbers, "incidents", 0) > 0)
+        printf("%-10s %lld (`sonde incidents` lists them)\n", "incidents",
+               (long long)json_integer(numbers, "incidents", 0));
+    print_plugins(json_member(numbers, "plugins"));
+    print_run(json_member(numbers, "last_run"));
+    if (json_bool(numbers, "writing", false))
+        printf("%-10s process %lld is at work\n", "writer", (long long)json_integer(numbers, "writer_pid", 0));
+}
+
+static cJSON *read_numbers(const struct cli *cli, struct error *error) {
+    struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, error);
+    sqlite3_stmt *from = catalogue ? sql_bind(catalogue, error, NUMBERS, "") : NULL;
+    bool row = false;
+    cJSON *numbers = NULL;
+    if (from && sql_step(catalogue, from, &row, error) && row) {
+        numbers = cJSON_Parse((const char *)sqlite3_column_text(from, 0));
+        if (!numbers) error_memory(error);
+    }
+    catalogue_close(catalogue);
+    if (numbers) add_surroundings(numbers, cli);
+    return numbers;
+}
+
+int status_command(int argc, char **argv, const struct cli *cli) {
+    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+    if (argc > 1 && !json) return cli_usage("status", "%s: no such option", argv[1]);
+    struct error error = {0};
+    cJSON *numbers = read_numbers(cli, &error);
+    if (!numbers) {
+        cli_complain("%s", error.text);
+        return CLI_CANNOT_RUN;
+    }
+    char *text = json ? cJSON_Print(numbers) : NULL;
+    if (text)
+        puts(text);
+    else
+        print_numbers(numbers);
+    cJSON_free(text);
+    cJSON_Delete(numbers);
+    return CLI_OK;
+}

@@ -1,0 +1,189 @@
+/* The commands that read the catalogue, as a user runs them. */
+#include "tests/unit/catalogue_fixture.h"
+
+#include "engine/base/json.h"
+#include "engine/cli/commands.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char *const schema =
+    "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+    "\"bpm\":{\"type\":\"number\",\"x-unit\":\"bpm\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"longest\"}},"
+    "\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"longest\"}},"
+    "\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"longest\"}},"
+    "\"timeline\":{\"type\":\"array\",\"x-summary\":{\"as\":\"timeline\",\"rule\":\"concat\"},\"items\":{\"type\":\"object\","
+    "\"properties\":{\"start\":{\"type\":\"number\",\"x-unit\":\"s@region\"},\"end\":{\"type\":\"number\",\"x-unit\":\"s@region\"},"
+    "\"label\":{\"type\":\"string\"}}}}}}";
+
+static char output[200000];
+static size_t output_length;
+
+/* Runs a command on the fixture's catalogue; its standard output lies in `output`. */
+static int run(const struct fixture *f, int (*command)(int, char **, const struct cli *), bool terminal, int width,
+               const char *const *words) {
+    char *argv[20] = {NULL};
+    int argc = 0;
+    for (; words[argc]; argc++) assert_non_null(argv[argc] = strdup(words[argc]));
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO);
+    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
+    const struct cli cli = {.catalogue = f->path, .terminal = terminal, .colour = false, .width = width};
+    int code = command(argc, argv, &cli);
+    fflush(stdout);
+    assert_true(dup2(saved, STDOUT_FILENO) >= 0);
+    close(saved);
+    rewind(file);
+    output_length = fread(output, 1, sizeof output - 1, file);
+    output[output_length] = '\0';
+    fclose(file);
+    for (int i = 0; i < argc; i++) free(argv[i]);
+    return code;
+}
+
+#define RUN(command, ...)                run(f, command, false, 100, (const char *const[]){__VA_ARGS__, NULL})
+#define ON_TERMINAL(width, command, ...) run(f, command, true, width, (const char *const[]){__VA_ARGS__, NULL})
+
+static void fill(struct fixture *f) {
+    fixture_plugin(f, "p", schema);
+    struct fixture_file a = fixture_scan(f, "/s/drum, \"loop\".wav", "a", "a", 2);
+    fixture_result(
+        f, a.regions[0], "p", "i",
+        "{\"bpm\":120,\"key\":\"A minor\",\"label\":\"drums\",\"timeline\":[{\"start\":0,\"end\":1,\"label\":\"music\"}]}");
+    fixture_result(f, a.regions[1], "p", "i", "{\"bpm\":60}");
+    fixture_result(f, a.regions[1], "q", "i", NULL);
+    fixture_finish(f, &a);
+    struct fixture_file b = fixture_scan(f, "/s/\xff\n\xe6\x97\xa5\xe6\x9c\xac.wav", "b", "b", 1);
+    fixture_result(f, b.regions[0], "p", "i", "{\"bpm\":80,\"key\":\"C major\"}");
+    fixture_finish(f, &b);
+    struct store_stat stat = {0, 0, 0, 0};
+    struct store_file file;
+    struct error error;
+    assert_true(store_file_seen(f->catalogue, "/s/broken.wav", 13, &stat, &file, &error));
+    assert_true(store_file_finish(f->catalogue, file.file, FILE_FAILED, "the file is empty", &stat, NULL, &error));
+}
+
+static void find_formats(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    assert_int_equal(RUN(find_command, "find", "--bpm", "118-122"), CLI_OK);
+    assert_non_null(strstr(output, "/s/drum, \"loop\".wav"));
+    assert_null(strstr(output, "80.0"));
+    assert_int_equal(RUN(find_command, "find", "--bpm=80", "--paths"), CLI_OK);
+    assert_string_equal(output, "/s/\xff\n\xe6\x97\xa5\xe6\x9c\xac.wav\n");
+    assert_int_equal(RUN(find_command, "find", "-0"), CLI_OK);
+    assert_memory_equal(output, "/s/drum, \"loop\".wav\0/s/\xff\n\xe6\x97\xa5\xe6\x9c\xac.wav\0", 36);
+    assert_int_equal(output_length, 36);
+    assert_int_equal(RUN(find_command, "find", "--csv"), CLI_OK);
+    assert_non_null(strstr(output, "\"/s/drum, \"\"loop\"\".wav\",20,120,"));
+    assert_int_equal(RUN(find_command, "find", "--json"), CLI_OK);
+    cJSON *json = json_parse(output, output_length, sizeof output, 20, NULL);
+    assert_int_equal(cJSON_GetArraySize(json), 2);
+    assert_string_equal(json_string(cJSON_GetArrayItem(json, 0), "camelot", ""), "8A");
+    assert_string_equal(json_string(cJSON_GetArrayItem(json, 1), "path_hex", ""), "2f732fff0ae697a5e69cac2e776176");
+    assert_true(json_number(json_member(cJSON_GetArrayItem(json, 1), "summary"), "bpm", 0) == 80);
+    cJSON_Delete(json);
+    assert_int_equal(RUN(find_command, "find", "--json", "--regions", "--sort", "-bpm"), CLI_OK);
+    json = json_parse(output, output_length, sizeof output, 20, NULL);
+    assert_int_equal(cJSON_GetArraySize(json), 3);
+    assert_true(json_number(cJSON_GetArrayItem(json, 2), "start", 0) == 2);
+    cJSON_Delete(json);
+    assert_int_equal(RUN(find_command, "find", "--label", "nothing", "--json"), CLI_SOME_FAILED);
+    assert_string_equal(output, "[]\n");
+}
+
+/* No line is wider than the terminal. */
+static void find_fits_the_terminal(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    (void)fixture_scan(f, "/a/very/long/path/that/goes/on/and/on/until/it/has/more/than/eighty/characters/at/last.wav",
+                       "l", "l", 0);
+    struct fixture_file file = fixture_scan(
+        f, "/a/very/long/path/that/goes/on/and/on/until/it/has/more/than/eighty/characters/at/last.wav", "l", "l", 1);
+    fixture_finish(f, &file);
+    assert_int_equal(ON_TERMINAL(80, find_command, "find"), CLI_OK);
+    assert_non_null(strstr(output, "\xe2\x80\xa6"));
+    assert_non_null(strstr(output, "at/last.wav"));
+    assert_non_null(strstr(output, "3 sounds"));
+    int column = 0;
+    for (const char *c = output; *c; c++) {
+        if (*c == '\n')
+            column = 0;
+        else if (((unsigned char)*c & 0xc0) != 0x80)
+            column++;
+        assert_true(column <= 80);
+    }
+}
+
+static void find_usage(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(RUN(find_command, "find", "--key", "H"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--bpm"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--bogus"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--limit", "0"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--sort", "colour"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--compatible"), CLI_USAGE);
+    struct fixture nowhere = {.path = "/nowhere/catalogue.db"};
+    f = &nowhere;
+    assert_int_equal(RUN(find_command, "find"), CLI_CANNOT_RUN);
+}
+
+static void show_says_everything(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    assert_int_equal(ON_TERMINAL(80, show_command, "show", "drum, \"loop\".wav"), CLI_OK);
+    const char *const parts[] = {"done",       "120.0 bpm",
+                                 "A minor 8A", "pcm_s16",
+                                 "1000 Hz",    "title \"Song\"",
+                                 "no idea",    "\xe2\x96\x88" /* a block of the waveform */,
+                                 "m music",    "region 1, 2.0 s to 3.0 s"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!strstr(output, parts[i])) fail_msg("\"%s\" is missing from:\n%s", parts[i], output);
+    assert_int_equal(RUN(show_command, "show", "/s/drum, \"loop\".wav#1"), CLI_OK);
+    assert_null(strstr(output, "region 0"));
+    assert_null(strstr(output, "\xe2\x96\x88"));
+    assert_int_equal(RUN(show_command, "show", "broken.wav"), CLI_OK);
+    assert_non_null(strstr(output, "failed: the file is empty"));
+    assert_int_equal(RUN(show_command, "show", "other.wav"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(show_command, "show"), CLI_USAGE);
+    assert_int_equal(RUN(show_command, "show", "--json", "drum, \"loop\".wav"), CLI_OK);
+    cJSON *json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
+    const cJSON *region = cJSON_GetArrayItem(json_member(json, "regions"), 1);
+    const cJSON *result = cJSON_GetArrayItem(json_member(region, "results"), 1);
+    assert_string_equal(json_string(result, "outcome", ""), "failed");
+    assert_string_equal(json_string(result, "reason", ""), "no idea");
+    cJSON_Delete(json);
+}
+
+static void status_counts(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    assert_int_equal(RUN(status_command, "status", "--json"), CLI_OK);
+    cJSON *json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
+    assert_int_equal(json_integer(json, "files", 0), 3);
+    assert_int_equal(json_integer(json_member(json, "by_status"), "failed", 0), 1);
+    assert_int_equal(json_integer(json_member(json, "problems"), "failed", 0), 1);
+    assert_true(json_bool(json, "writing", false));
+    assert_int_equal(json_integer(json, "writer_pid", 0), getpid());
+    cJSON_Delete(json);
+    assert_int_equal(RUN(status_command, "status"), CLI_OK);
+    assert_non_null(strstr(output, "3: 2 done, 1 failed"));
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(find_formats),         TEST(find_fits_the_terminal), TEST(find_usage),
+        TEST(show_says_everything), TEST(status_counts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,248 @@
+/* Keys and ranges as people type them, and what the questions find. */
+#include "tests/unit/catalogue_fixture.h"
+
+#include "engine/catalogue/keys.h"
+#include "engine/catalogue/lookup.h"
+#include "engine/catalogue/query.h"
+#include "engine/catalogue/search.h"
+#include "engine/catalogue/summary.h"
+#include "engine/cli/ranges.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void keys(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *name;
+    } cases[] = {
+        {"Am", "A minor"},      {"A minor", "A minor"}, {"a min", "A minor"}, {"A-moll", "A minor"},
+        {"8A", "A minor"},      {"8a", "A minor"},      {"1m", "A minor"},    {"C", "C major"},
+        {"c", "C major"},       {"8B", "C major"},      {"1d", "C major"},    {"F#", "F# major"},
+        {"Gb maj", "F# major"}, {"Bbm", "Bb minor"},    {"A#m", "Bb minor"},  {"D\u266d dur", "Db major"},
+        {"CM", "C major"},      {"Cm", "C minor"},      {"3A", "Bb minor"},   {"12B", "E major"},
+        {"b", "B major"},       {"bb", "Bb major"},     {"G:min", "G minor"}, {"2m", "E minor"},
+        {"cb", "B major"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int key = keys_parse(cases[i].text);
+        if (key < 0) fail_msg("%s isn't understood", cases[i].text);
+        assert_string_equal(keys_name(key), cases[i].name);
+    }
+    const char *const wrong[] = {"", "H", "13A", "0A", "8C", "A phrygian", "minor", "Amx", "8", "C#b"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_int_equal(keys_parse(wrong[i]), -1);
+    for (int key = 0; key < KEYS_COUNT; key++) {
+        assert_int_equal(keys_parse(keys_name(key)), key);
+        assert_int_equal(keys_parse(keys_short(key)), key);
+        assert_int_equal(keys_parse(keys_camelot(key)), key);
+    }
+    /* A minor (8A): C major (8B), E minor (9A), D minor (7A) */
+    uint32_t expected = 1u << keys_parse("Am") | 1u << keys_parse("C") | 1u << keys_parse("Em") |
+                        1u << keys_parse("Dm");
+    assert_int_equal(keys_neighbours(keys_parse("Am")), expected);
+    expected = 1u << keys_parse("Eb") | 1u << keys_parse("Cm") | 1u << keys_parse("Bb") | 1u << keys_parse("Ab");
+    assert_int_equal(keys_neighbours(keys_parse("Eb")), expected);
+}
+
+static void expect_range(const char *text, enum range_kind kind, double low, double high) {
+    struct query_range range;
+    struct error error = {0};
+    if (!range_parse(text, kind, 0.01, &range, &error)) fail_msg("%s", error.text);
+    if (isnan(low))
+        assert_true(isnan(range.low));
+    else
+        assert_true(fabs(range.low - low) < 1e-9);
+    if (isnan(high))
+        assert_true(isnan(range.high));
+    else
+        assert_true(fabs(range.high - high) < 1e-9);
+}
+
+static void ranges(void **state) {
+    (void)state;
+    expect_range("118-122", RANGE_NUMBER, 118, 122);
+    expect_range("118.5..122", RANGE_NUMBER, 118.5, 122);
+    expect_range("120", RANGE_NUMBER, 118.8, 121.2);
+    expect_range("90-", RANGE_NUMBER, 90, NAN);
+    expect_range("-100", RANGE_NUMBER, NAN, 100);
+    expect_range("..100", RANGE_NUMBER, NAN, 100);
+    expect_range("-20..-10", RANGE_NUMBER, -20, -10);
+    expect_range("1:30-2:00", RANGE_DURATION, 90, 120);
+    expect_range("1:00:05..", RANGE_DURATION, 3605, NAN);
+    expect_range("10m-1h", RANGE_DURATION, 600, 3600);
+    expect_range("90s-", RANGE_DURATION, 90, NAN);
+    struct query_range range;
+    const char *const wrong[] = {"", "-", "..", "x", "10-5", "1-2-3", "12bpm", "nan", "1..inf"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(range_parse(wrong[i], RANGE_NUMBER, 0, &range, NULL));
+    assert_true(range_parse("2024-05-01", RANGE_DATE, 0, &range, NULL));
+    assert_true(fabs(range.high - range.low - 86399.999) < 3601);
+    assert_true(range_parse("2024-01..2024-02", RANGE_DATE, 0, &range, NULL));
+    assert_true(fabs(range.high - range.low - 60 * 86400) < 3601);
+    assert_true(range_parse("7d..", RANGE_DATE, 0, &range, NULL));
+    assert_false(range_parse("2024-13", RANGE_DATE, 0, &range, NULL));
+}
+
+static const char *const schema =
+    "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+    "\"bpm\":{\"type\":\"number\",\"x-unit\":\"bpm\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"longest\"}},"
+    "\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"longest\"}},"
+    "\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"longest\"}},"
+    "\"lufs\":{\"type\":\"number\",\"x-unit\":\"LUFS\",\"x-summary\":{\"as\":\"lufs\",\"rule\":\"longest\"}},"
+    "\"classes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"x-summary\":{\"as\":\"classes\",\"rule\":\"union\"}}}}";
+
+static const struct {
+    const char *path, *json;
+} sounds[] = {
+    {"/s/drum loop.wav",
+     "{\"bpm\":120,\"key\":\"A minor\",\"label\":\"drums\",\"lufs\":-12,\"classes\":[\"drums\",\"loop\"]}"},
+    {"/s/bass_line.wav", "{\"bpm\":60.2,\"key\":\"C major\",\"label\":\"bass\",\"lufs\":-20}"},
+    {"/s/pad.flac", "{\"bpm\":90,\"key\":\"Bb minor\",\"label\":\"synth\",\"lufs\":-30}"},
+    {"/t/rain.wav", "{\"label\":\"rain\",\"lufs\":-40}"},
+    {"/t/\xc3\xa9t\xc3\xa9.wav", "{\"bpm\":121.9,\"key\":\"Gb major\",\"label\":\"Drums\"}"},
+};
+
+static void fill(struct fixture *f) {
+    fixture_plugin(f, "p", schema);
+    for (size_t i = 0; i < sizeof sounds / sizeof *sounds; i++) {
+        struct fixture_file file = fixture_scan(f, sounds[i].path, sounds[i].path, sounds[i].path, 1 + i % 2);
+        for (size_t r = 0; r < file.n; r++) fixture_result(f, file.regions[r], "p", "i", sounds[i].json);
+        fixture_finish(f, &file);
+    }
+}
+
+/* The names that a query finds, with commas between. */
+static const char *found(struct fixture *f, const struct query *query) {
+    static char names[2000];
+    struct error error = {0};
+    struct query_result *result = query_open(f->catalogue, query, &error);
+    if (!result) fail_msg("%s", error.text);
+    struct query_row row;
+    bool more = true;
+    names[0] = '\0';
+    while (true) {
+        if (!query_next(result, &row, &more, &error)) fail_msg("%s", error.text);
+        if (!more) break;
+        if (names[0]) strcat(names, ",");
+        strcat(names, strrchr(row.display, '/') + 1);
+    }
+    query_close(result);
+    return names;
+}
+
+static void conditions(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    struct query query;
+    query_init(&query);
+    assert_string_equal(found(f, &query), "bass_line.wav,drum loop.wav,pad.flac,rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.bpm = (struct query_range){118, 122};
+    assert_string_equal(found(f, &query), "drum loop.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.octaves = true;
+    assert_string_equal(found(f, &query), "bass_line.wav,drum loop.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.keys = keys_neighbours(keys_parse("Am"));
+    assert_string_equal(found(f, &query), "bass_line.wav,drum loop.wav");
+    query_init(&query);
+    query.keys = 1u << keys_parse("A#m"); /* stored as Bb */
+    assert_string_equal(found(f, &query), "pad.flac");
+    query.keys = 1u << keys_parse("F#"); /* stored as Gb */
+    assert_string_equal(found(f, &query), "\xc3\xa9t\xc3\xa9.wav");
+    query_init(&query);
+    query.labels[query.labels_count++] = "DRUMS";
+    assert_string_equal(found(f, &query), "drum loop.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.labels[query.labels_count++] = "rain";
+    assert_string_equal(found(f, &query), "drum loop.wav,rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query_init(&query);
+    query.labels[query.labels_count++] = "loop"; /* of its classes */
+    assert_string_equal(found(f, &query), "drum loop.wav");
+    query_init(&query);
+    query.loudness = (struct query_range){-35, -15};
+    query.sort = QUERY_BY_LOUDNESS;
+    query.descending = true;
+    assert_string_equal(found(f, &query), "bass_line.wav,pad.flac");
+    query_init(&query);
+    query.under = "/t/";
+    assert_string_equal(found(f, &query), "rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query_init(&query);
+    query.sort = QUERY_BY_BPM;
+    query.descending = true;
+    query.limit = 2;
+    assert_string_equal(found(f, &query), "\xc3\xa9t\xc3\xa9.wav,drum loop.wav");
+}
+
+static void text_search(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    struct query query;
+    query_init(&query);
+    query.text = "ete"; /* without the accents */
+    assert_string_equal(found(f, &query), "\xc3\xa9t\xc3\xa9.wav");
+    query.text = "lo dr";
+    assert_string_equal(found(f, &query), "drum loop.wav");
+    query.text = "line";
+    assert_string_equal(found(f, &query), "bass_line.wav");
+    query.text = "drums"; /* a label */
+    assert_string_equal(found(f, &query), "drum loop.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.text = "song wav rain"; /* the embedded title */
+    assert_string_equal(found(f, &query), "rain.wav");
+    const char *const odd[] = {"\"", "AND", "a\" OR \"b", "*", "^x", "NEAR(", "- :", "(((", "'", "%"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        query.text = odd[i];
+        (void)found(f, &query); /* never an error */
+    }
+}
+
+static void regions_and_missing(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    struct query query;
+    query_init(&query);
+    query.regions = true;
+    assert_string_equal(found(f, &query),
+                        "bass_line.wav,bass_line.wav,drum loop.wav,pad.flac,rain.wav,rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.labels[query.labels_count++] = "bass";
+    assert_string_equal(found(f, &query), "bass_line.wav,bass_line.wav");
+    struct error error;
+    query_init(&query);
+    assert_true(store_file_missing(f->catalogue, 1, &error));
+    assert_string_equal(found(f, &query), "bass_line.wav,pad.flac,rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.missing = true;
+    assert_string_equal(found(f, &query), "bass_line.wav,drum loop.wav,pad.flac,rain.wav,\xc3\xa9t\xc3\xa9.wav");
+}
+
+static void lookups(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    struct lookup found_file;
+    struct error error = {0};
+    assert_true(lookup_find(f->catalogue, "/s/pad.flac", &found_file, &error));
+    assert_int_equal(found_file.file, 3);
+    assert_true(lookup_find(f->catalogue, "pad.flac", &found_file, &error));
+    assert_true(lookup_find(f->catalogue, "/s/../s/./pad.flac#0", &found_file, &error));
+    assert_int_equal(found_file.position, 0);
+    assert_true(found_file.region > 0);
+    assert_false(lookup_find(f->catalogue, "/s/pad.flac#7", &found_file, &error));
+    assert_non_null(strstr(error.text, "it has 1"));
+    assert_false(lookup_find(f->catalogue, "nothing.wav", &found_file, &error));
+    (void)fixture_scan(f, "/u/pad.flac", "x", "x", 1);
+    assert_false(lookup_find(f->catalogue, "pad.flac", &found_file, &error));
+    assert_non_null(strstr(error.text, "/u/pad.flac"));
+    (void)fixture_scan(f, "/u/odd#1", "y", "y", 1);
+    assert_true(lookup_find(f->catalogue, "/u/odd#1", &found_file, &error));
+    assert_int_equal(found_file.position, -1);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys), cmocka_unit_test(ranges),  TEST(conditions),
+        TEST(text_search),      TEST(regions_and_missing), TEST(lookups),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
