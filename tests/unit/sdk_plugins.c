@@ -108,6 +108,8 @@ static int32_t process(sonde_plugin_t *self, const sonde_block_t *block) {
     if (i == 0) t->nonfinite += block->nonfinite;
     if (is(t, "environment")) spoil_environment();
     if (is(t, "broken")) return SONDE_BROKEN;
+    while (is(t, "until_cancelled"))
+        if (t->host->cancelled(t->host)) return SONDE_FAILED;
     return is(t, "nonsense") ? 4711 : is(t, "unsupported") ? SONDE_UNSUPPORTED : SONDE_OK;
 }
 

@@ -211,11 +211,81 @@ static void pcm_out_of_place_ends_the_worker(void **state) {
     rig_stop(&rig);
 }
 
+/* Arrays go out through the out area, and come in through sealed memory. */
+static void arrays_cross(void **state) {
+    (void)state;
+    static const float samples[4] = {0.5f, 1, 2, 3};
+    struct rig rig;
+    start(&rig, "analyse", library("SONDE_SDK_PLUGINS"));
+    to_ready(&rig);
+    send_descriptor(&rig, DESCRIPTOR_ARRAY, 1, 77, 0, 0, sealed(samples, sizeof samples));
+    send_job(&rig, 1, "\"audio\",\"reads_audio_early\"",
+             "{\"interface\":\"audio\",\"major\":1,\"provider\":\"x\",\"outcome\":\"ok\",\"json\":{\"y\":[1.5]},\"arrays\":["
+             "{\"name\":\"mid\",\"dtype\":\"f32\",\"shape\":[4],\"unit\":\"1\",\"hop\":0.1,\"start\":0,\"serial\":77},"
+             "{\"name\":\"none\",\"dtype\":\"f64\",\"shape\":[0,5],\"unit\":\"1\",\"hop\":0,\"start\":0}]}");
+    send_pcm(&rig, 1, 0, 4000, FRAMES, true);
+    take_consumed(&rig, 0);
+    cJSON *message = take_result(&rig, "audio", "ok");
+    const cJSON *array = cJSON_GetArrayItem(json_member(message, "arrays"), 0);
+    assert_string_equal(json_string(array, "name", ""), "mid");
+    assert_string_equal(json_string(array, "dtype", ""), "f32");
+    assert_int_equal(json_integer(array, "bytes", 0), FRAMES * 4);
+    int64_t offset = json_integer(array, "offset", -1);
+    assert_int_equal(offset % 64, 0);
+    struct error error;
+    const char *out = memfd_map(rig.out_fd, OUT_BYTES, false, &error);
+    assert_non_null(out);
+    const float *mid = (const float *)(out + offset);
+    for (int i = 0; i < FRAMES; i++) assert_true(fabs((double)mid[i] - 0.5 * sin(2 * M_PI * 440 * (4000 + i + 0.5) / RATE)) < 1e-4);
+    memfd_unmap((void *)(uintptr_t)out, OUT_BYTES);
+    cJSON_Delete(message);
+    message = take_result(&rig, "reads_audio_early", "ok");
+    const cJSON *json = json_member(message, "json");
+    assert_string_equal(json_string(json, "early", ""), "{\"y\":[1.5]}");
+    assert_int_equal(json_integer(json, "array_frames", 0), 4);
+    assert_true(json_number(json, "array_first", 0) == 0.5);
+    cJSON_Delete(message);
+    cJSON_Delete(expect(&rig, "analysed"));
+    rig_stop(&rig);
+}
+
+static void an_impossible_region_is_unsupported(void **state) {
+    (void)state;
+    struct rig rig;
+    start(&rig, "analyse", library("SONDE_MINIMAL"));
+    to_ready(&rig);
+    rig_send(&rig, "{\"type\":\"analyse\",\"job\":1,\"nonce\":7,\"region\":{\"rate\":8000,\"channels\":5000,\"start\":0,"
+                   "\"end\":5},\"run\":[\"org.example.minimal\"]}");
+    cJSON_Delete(take_result(&rig, "org.example.minimal", "unsupported"));
+    cJSON_Delete(expect(&rig, "analysed"));
+    rig_stop(&rig);
+}
+
+/* A plugin that works until it hears that nobody wants the result any more. */
+static void a_plugin_hears_of_a_cancel(void **state) {
+    (void)state;
+    struct rig rig;
+    rig_start(&rig, "analyse", "\"libraries\":[{\"path\":\"%s\",\"only\":[\"mode\"],\"params\":{\"mode\":{\"mode\":"
+              "\"until_cancelled\"}}}]", library("SONDE_SDK_PLUGINS"));
+    cJSON_Delete(rig_receive(&rig, "hello"));
+    to_ready(&rig);
+    for (int job = 1; job < 3; job++) {
+        send_job(&rig, job, "\"mode\"", "");
+        send_pcm(&rig, job, job, 4000, FRAMES, true);
+        rig_send(&rig, "{\"type\":\"cancel\",\"job\":%d,\"nonce\":7}", job);
+        take_consumed(&rig, job);
+        cJSON_Delete(expect(&rig, "analysed"));
+    }
+    rig_stop(&rig);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_probe_tells_what_is_declared), cmocka_unit_test(a_library_that_is_none_is_reported),
         cmocka_unit_test(a_region_goes_through),          cmocka_unit_test(a_cancelled_job_ends),
         cmocka_unit_test(broken_protocol_ends_the_worker), cmocka_unit_test(pcm_out_of_place_ends_the_worker),
+        cmocka_unit_test(arrays_cross),                    cmocka_unit_test(an_impossible_region_is_unsupported),
+        cmocka_unit_test(a_plugin_hears_of_a_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,10 +180,18 @@ static bool send_result(struct analyser *a, const struct host_result *result, st
     return error_memory(error);
 }
 
-static bool send_analysed(struct analyser *a, struct error *error) {
-    cJSON *message = message_new_job("analysed", a->job.number, a->job.nonce), *cpu = NULL;
+/* Ends the region first: plugins may hang while they drop it, and the engine must still be waiting then. */
+static bool end_job(struct analyser *a, struct error *error) {
     int64_t resample = 0, spectrum = 0, feed = 0;
-    if (a->busy) host_region_cost(a->host, &resample, &spectrum, &feed);
+    if (a->busy) {
+        host_region_cost(a->host, &resample, &spectrum, &feed);
+        host_region_end(a->host);
+    }
+    cJSON *message = message_new_job("analysed", a->job.number, a->job.nonce), *cpu = NULL;
+    a->busy = false;
+    a->cancelled = false;
+    job_close(&a->job);
+    worker_note_phase(a->worker, 0, NULL, NOTE_NONE);
     if (message && cJSON_AddNumberToObject(message, "peak_bytes", (double)peak_bytes()) &&
         (cpu = cJSON_AddObjectToObject(message, "cpu_us")) && cJSON_AddNumberToObject(cpu, "resample", (double)resample) &&
         cJSON_AddNumberToObject(cpu, "spectrum", (double)spectrum) && cJSON_AddNumberToObject(cpu, "feed", (double)feed))
@@ -194,14 +202,6 @@ static bool send_analysed(struct analyser *a, struct error *error) {
 
 /* ---------------------------------------------------------------------------------------------------------------- jobs */
 
-static void end_job(struct analyser *a) {
-    if (a->busy) host_region_end(a->host);
-    a->busy = false;
-    a->cancelled = false;
-    job_close(&a->job);
-    worker_note_phase(a->worker, 0, NULL, NOTE_NONE);
-}
-
 /* The region can't be analysed at all: every plugin hears so. */
 static bool refuse_region(struct analyser *a, const char *sentence, struct error *error) {
     for (size_t i = 0; i < a->job.run_count; i++) {
@@ -209,7 +209,7 @@ static bool refuse_region(struct analyser *a, const char *sentence, struct error
         snprintf(result.reason, sizeof result.reason, "%s", sentence);
         if (!send_result(a, &result, error)) return false;
     }
-    return send_analysed(a, error);
+    return end_job(a, error);
 }
 
 static bool begin_job(struct analyser *a, cJSON *message, struct error *error) {
@@ -227,9 +227,7 @@ static bool begin_job(struct analyser *a, cJSON *message, struct error *error) {
                           (uint32_t)a->worker->block_frames, &why))
         return true;
     a->busy = false;
-    bool sent = refuse_region(a, why.text, error);
-    end_job(a);
-    return sent;
+    return refuse_region(a, why.text, error);
 }
 
 static bool finish_job(struct analyser *a, struct error *error) {
@@ -237,9 +235,7 @@ static bool finish_job(struct analyser *a, struct error *error) {
     if (on_cancelled(a)) return true; /* the cancel itself ends the job */
     for (size_t i = 0; i < a->job.run_count; i++)
         if (!send_result(a, host_result(a->host, i), error)) return false;
-    bool sent = send_analysed(a, error);
-    end_job(a);
-    return sent;
+    return end_job(a, error);
 }
 
 /* Feeds the part of a mapped chunk that the message names. */
@@ -288,9 +284,7 @@ static bool take_pcm(struct analyser *a, const cJSON *message, struct error *err
 
 static bool cancel_job(struct analyser *a, const cJSON *message, struct error *error) {
     if (!a->busy || !job_is(&a->job, message)) return true; /* it was done before the cancel came */
-    bool sent = send_analysed(a, error);
-    end_job(a);
-    return sent;
+    return end_job(a, error);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- loop */

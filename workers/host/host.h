@@ -57,7 +57,8 @@ struct host_result {
     const struct host_array *arrays;
     size_t arrays_count;
     int64_t cpu_ns, wall_ns;
-    int64_t peak_bytes; /* most heap it held between its calls */
+    int64_t peak_bytes; /* most heap it held between its calls, or used in begin or finish as far as that raised the
+                           process's peak */
     uint64_t nonfinite;
 };
 

@@ -153,7 +153,7 @@ static bool describe(struct library *library, size_t index, struct error *error)
     struct error why = {0};
     library->schemas[index] =
         schema_compile(descriptor->schema, strnlen(descriptor->schema, SCHEMA_MAX_BYTES + 1), &why);
-    return library->schemas[index] ? true : error_set(error, "plugin %.100s: %.350s", descriptor->id, why.text);
+    return library->schemas[index] ? true : error_set(error, "plugin %.100s: its schema is refused: %.320s", descriptor->id, why.text);
 }
 
 struct library *library_load(const char *path, const char *resource_dir, const struct library_services *services,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static int64_t heap_in_use(void) {
     struct mallinfo2 info = mallinfo2();
@@ -28,24 +29,32 @@ static void leave(struct host *host) {
     host->current = "";
 }
 
-/* What a plugin holds is told by the heap before and after its calls that may allocate for a region. */
-static void call_begin(struct run *run, enum host_phase phase, bool heap) {
+static int64_t peak_resident(void) {
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+/* What a plugin holds is told by the heap before and after its calls; what it takes for a while, inside a long call, only
+ * by the process's peak, where that rises. */
+static void call_begin(struct run *run, enum host_phase phase) {
     struct host *host = run->host;
     memcpy(host->last_line, run->last_line, sizeof host->last_line);
-    if (heap) run->held_before = heap_in_use();
+    run->held_before = heap_in_use();
+    run->rss_before = phase == HOST_PROCESS ? 0 : peak_resident();
     enter(host, run->plugin->descriptor->id, phase);
     run->wall_from = clock_wall_ns();
     run->cpu_from = clock_cpu_ns();
 }
 
-static void call_end(struct run *run, bool heap) {
+static void call_end(struct run *run) {
     struct host *host = run->host;
     run->result.cpu_ns += clock_cpu_ns() - run->cpu_from;
     run->result.wall_ns += clock_wall_ns() - run->wall_from;
     leave(host);
     memcpy(run->last_line, host->last_line, sizeof run->last_line);
-    if (!heap) return;
+    int64_t used = run->held + (run->rss_before ? peak_resident() - run->rss_before : 0);
     run->held += heap_in_use() - run->held_before;
+    if (used > run->result.peak_bytes) run->result.peak_bytes = used;
     if (run->held > run->result.peak_bytes) run->result.peak_bytes = run->held;
 }
 
@@ -197,9 +206,9 @@ void run_begin(struct run *run) {
     run->inputs = (sonde_inputs_t){.struct_size = sizeof run->inputs, .context = run, .json = inputs_json,
                                    .array = inputs_array};
     run->early = true;
-    call_begin(run, HOST_BEGIN, true);
+    call_begin(run, HOST_BEGIN);
     int32_t code = instance->begin(instance, run->host->region, &run->inputs);
-    call_end(run, true);
+    call_end(run);
     run->early = false;
     run->running = true;
     if (code == SONDE_OK) return;
@@ -210,9 +219,9 @@ void run_begin(struct run *run) {
 bool run_process(struct run *run, const sonde_block_t *block) {
     if (!run->running) return false;
     sonde_plugin_t *instance = run->plugin->instance;
-    call_begin(run, HOST_PROCESS, true);
+    call_begin(run, HOST_PROCESS);
     int32_t code = instance->process(instance, block);
-    call_end(run, true);
+    call_end(run);
     if (code == SONDE_OK) return true;
     end_by_code(run, code, "process");
     run_abandon(run);
@@ -234,9 +243,9 @@ static bool check_result(struct run *run, struct error *error) {
 void run_finish(struct run *run) {
     sonde_plugin_t *instance = run->plugin->instance;
     writer_init(&run->writer, run->plugin->descriptor, &run->host->environment);
-    call_begin(run, HOST_FINISH, false);
+    call_begin(run, HOST_FINISH);
     int32_t code = instance->finish(instance, &run->inputs, &run->writer.api);
-    call_end(run, false);
+    call_end(run);
     run->running = false;
     if (code != SONDE_OK) {
         end_by_code(run, code, "finish");
@@ -259,9 +268,9 @@ void run_finish(struct run *run) {
 void run_abandon(struct run *run) {
     if (!run->running) return;
     run->running = false;
-    call_begin(run, HOST_ABANDON, false);
+    call_begin(run, HOST_ABANDON);
     run->plugin->instance->abandon(run->plugin->instance);
-    call_end(run, false);
+    call_end(run);
 }
 
 void plugin_create(struct host *host, struct host_plugin *plugin) {

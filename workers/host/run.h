@@ -35,7 +35,7 @@ struct run {
     struct writer writer;
     sonde_inputs_t inputs;
     char last_line[500];
-    int64_t held, held_before; /* heap, bytes */
+    int64_t held, held_before, rss_before; /* heap; the process's peak of resident memory; bytes */
     int64_t cpu_from, wall_from;
 };
 
