@@ -111,6 +111,7 @@ static void keep_result(struct session *s, size_t index, const struct host_resul
 static void publish(struct session *s, size_t index) {
     const struct host_result *r = &s->results[index];
     const sonde_descriptor_t *d = r->plugin->descriptor;
+    if (d->provides_count == 0) return;
     struct host_input_array *arrays = calloc(r->arrays_count + 1, sizeof *arrays);
     for (size_t i = 0; arrays && i < r->arrays_count; i++) {
         const struct host_array *a = &r->arrays[i];
@@ -127,6 +128,19 @@ static void publish(struct session *s, size_t index) {
             .interface = d->provides[i].id, .major = d->provides[i].major, .provider = d->id,
             .outcome = host_outcome_name(r->outcome), .reason = r->reason, .json = r->json,
             .json_length = r->json_length, .arrays = arrays, .arrays_count = r->arrays_count};
+    }
+}
+
+static void session_free(struct session *s) {
+    const struct host_input_array *freed = NULL; /* interfaces of one plugin share its list, and stand side by side */
+    for (size_t i = 0; i < s->inputs_count; i++) {
+        if (s->inputs[i].arrays != freed) free((struct host_input_array *)(uintptr_t)s->inputs[i].arrays);
+        freed = s->inputs[i].arrays;
+    }
+    free(s->inputs);
+    for (size_t i = 0; i < s->count; i++) {
+        free((char *)(uintptr_t)s->results[i].json);
+        host_arrays_free((struct host_array *)(uintptr_t)s->results[i].arrays, s->results[i].arrays_count);
     }
 }
 
@@ -333,9 +347,15 @@ int main(int argc, char **argv) {
         run_all(&session, &audio, &options);
         if (i == 0) first = session;
         else same = same_results(&first, &session);
+        if (i > 0) session_free(&session);
     }
     report(&first, &options, &audio);
     bool good = same;
     for (size_t i = 0; i < first.count; i++) good = good && first.results[i].outcome <= HOST_EMPTY;
+    session_free(&first);
+    for (int c = 0; c < audio.info.channels; c++) free(audio.planes[c]);
+    free(audio.planes);
+    cJSON_Delete(options.settings);
+    host_free(host);
     return good ? 0 : 1;
 }

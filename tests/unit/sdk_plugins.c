@@ -45,15 +45,29 @@ static int is(const struct tape *t, const char *mode) {
     return strcmp(t->mode, mode) == 0;
 }
 
+/* A locale that isn't the host's, between the first init and the last deinit (a test may load the library twice). */
+static locale_t foreign;
+static int users;
+
+static void take_foreign_locale(void) {
+    if (users++ == 0) foreign = newlocale(LC_ALL_MASK, "de_DE.UTF-8", (locale_t)0);
+    if (foreign == (locale_t)0) foreign = newlocale(LC_ALL_MASK, "C.UTF-8", (locale_t)0);
+}
+
+static void drop_foreign_locale(void) {
+    uselocale(LC_GLOBAL_LOCALE);
+    if (--users > 0 || foreign == (locale_t)0) return;
+    freelocale(foreign);
+    foreign = (locale_t)0;
+}
+
 /* What a fast-math library does on load, and a careless plugin in the middle of its work. */
 static void spoil_environment(void) {
 #if defined(__x86_64__)
     _mm_setcsr(_mm_getcsr() | 0x8040);
 #endif
     fesetround(FE_UPWARD);
-    locale_t german = newlocale(LC_ALL_MASK, "de_DE.UTF-8", (locale_t)0);
-    if (german == (locale_t)0) german = newlocale(LC_ALL_MASK, "C.UTF-8", (locale_t)0);
-    if (german != (locale_t)0) uselocale(german);
+    if (foreign != (locale_t)0) uselocale(foreign);
 }
 
 /* Whether arithmetic and locale are as the host promises: 1, else 0. */
@@ -286,6 +300,7 @@ static uint32_t plugin_count(void) {
 static int32_t init(const sonde_host_t *host, const char *plugin_dir) {
     const void *data = NULL;
     uint64_t size = 0;
+    take_foreign_locale();
     spoil_environment();
     /* Nothing leads out of the folder. */
     if (host->resource_open(host, "../secret", &data, &size) == SONDE_OK) return SONDE_FAILED;
@@ -300,6 +315,7 @@ static int32_t init(const sonde_host_t *host, const char *plugin_dir) {
 
 static void deinit(void) {
     spoil_environment();
+    drop_foreign_locale();
 }
 
 static int32_t create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,

@@ -337,7 +337,7 @@ static void stream_deliver_spectra(struct feed *feed, struct stream *stream) {
 static bool distribute(struct feed *feed) {
     for (uint32_t i = 0; i < feed->planes_count; i++) {
         struct plane *plane = &feed->planes[i];
-        if (!plane->whole || plane->count > plane->whole_length - plane->whole_filled) continue;
+        if (!plane->whole || plane->count == 0 || plane->count > plane->whole_length - plane->whole_filled) continue;
         memcpy(plane->whole + plane->whole_filled, plane->data, plane->count * sizeof(float));
         plane->whole_filled += plane->count;
     }
