@@ -21,12 +21,12 @@
 #include <unistd.h>
 
 #define DESCRIPTOR_SOCKET 3
-#define DESCRIPTOR_NOTE 4
-#define DESCRIPTOR_OUT 5
-#define SETTINGS_BYTES ((size_t)4 << 20)
-#define NNG_STACK ((size_t)128 << 10)   /* NNG has a dozen threads, and a stack counts as memory in full */
-#define PLUGIN_STACK ((size_t)1 << 20)  /* of threads that plugins start */
-#define ARENAS 2                        /* of malloc, which would make one for each thread */
+#define DESCRIPTOR_NOTE   4
+#define DESCRIPTOR_OUT    5
+#define SETTINGS_BYTES    ((size_t)4 << 20)
+#define NNG_STACK         ((size_t)128 << 10) /* NNG has a dozen threads, and a stack counts as memory in full */
+#define PLUGIN_STACK      ((size_t)1 << 20)   /* of threads that plugins start */
+#define ARENAS            2                   /* of malloc, which would make one for each thread */
 
 /* Without libraries there is nothing to probe but the sandbox itself. */
 static int probe_run(struct worker *worker) {
@@ -66,8 +66,8 @@ static size_t add_path(const char **paths, size_t n, const char *path) {
 /* What may be read while loading: read_paths, and each library with its resources. The caller frees the array. */
 static const char **collect_paths(const struct worker *worker, size_t *count) {
     const cJSON *extra = json_member(worker->settings, "read_paths");
-    const char **paths = calloc((size_t)(cJSON_GetArraySize(extra) + 2 * cJSON_GetArraySize(worker->libraries) + 1),
-                                sizeof *paths);
+    const char **paths =
+        calloc((size_t)(cJSON_GetArraySize(extra) + 2 * cJSON_GetArraySize(worker->libraries) + 1), sizeof *paths);
     size_t n = 0;
     const cJSON *item;
     if (!paths) return NULL;
@@ -110,16 +110,16 @@ static bool set_thread_stacks(size_t bytes, struct error *error) {
     return code == 0 || error_system(error, code, "cannot set the size of thread stacks");
 }
 
-/* Opens the line: after Landlock, so that NNG's threads are bound by it, and before seccomp, which NNG's start would not
- * survive. */
+/* Opens the line: after Landlock, so that NNG's threads are bound by it, and before seccomp, which NNG's start would
+ * not survive. */
 static bool open_line(struct worker *worker, const char *url, struct error *error) {
     if (!set_thread_stacks(NNG_STACK, error)) return false;
     worker->line = line_dial(url, error);
     return worker->line && set_thread_stacks(PLUGIN_STACK, error);
 }
 
-/* From birth to hello. Returns -1 when all is well, or the exit code: a new worker would fare the same unless it was the
- * engine that didn't answer. */
+/* From birth to hello. Returns -1 when all is well, or the exit code: a new worker would fare the same unless it was
+ * the engine that didn't answer. */
 static int start(struct worker *worker, const char *url, struct error *error) {
     worker->libraries = json_member(worker->settings, "libraries");
     worker->block_frames = json_integer(worker->settings, "block_frames", 0);
@@ -140,11 +140,13 @@ int main(int argc, char **argv) {
     cJSON *settings = run ? json_parse(argv[3], strlen(argv[3]), SETTINGS_BYTES, MESSAGE_DEPTH, &error) : NULL;
     worker.settings = settings;
     int code = WORKER_EXIT_NO_RESPAWN;
-    if (!run) error_set(&error, "sonde-worker is started by sonde, and is of no use by itself");
-    else if (settings) code = start(&worker, argv[2], &error);
+    if (!run)
+        error_set(&error, "sonde-worker is started by sonde, and is of no use by itself");
+    else if (settings)
+        code = start(&worker, argv[2], &error);
     if (code < 0) code = run(&worker);
     if (error.text[0] != '\0') fprintf(stderr, "sonde-worker: %s\n", error.text);
-    line_close(worker.line);
+    line_finish(worker.line);
     /* No exit handlers or destructors: those of plugins are none of ours, and NNG's threads are still there. */
     fflush(NULL);
     _exit(code);

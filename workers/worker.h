@@ -50,8 +50,8 @@ struct worker {
     struct sandbox *sandbox;
 };
 
-/* The next message, which the caller frees with cJSON_Delete; waits for ever. NULL: leave your loop and return 0, for the
- * engine said `quit` or is gone. */
+/* The next message, which the caller frees with cJSON_Delete; waits for ever. NULL: leave your loop and return 0, for
+ * the engine said `quit` or is gone. */
 cJSON *worker_receive(struct worker *worker);
 
 /* As worker_receive, but doesn't wait: NULL with `*leave` false when there is no message yet. For looking out for
@@ -59,7 +59,8 @@ cJSON *worker_receive(struct worker *worker);
 cJSON *worker_poll(struct worker *worker, bool *leave);
 
 /* Sends a message and frees it; NULL (out of memory) is fine. False: it could not be sent. The engine is gone, or the
- * message is longer than 2 MiB, or there is no memory; `error` says which (EPIPE, EMSGSIZE, ENOMEM), and may be NULL. */
+ * message is longer than 2 MiB, or there is no memory; `error` says which (EPIPE, EMSGSIZE, ENOMEM), and may be NULL.
+ */
 bool worker_send(struct worker *worker, cJSON *message, struct error *error);
 
 /* The descriptor that the engine sent before the message at hand: they come in order. Waits at most 10 seconds. The

@@ -12,18 +12,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define QUEUE 32       /* messages that may wait for the loop; the worker's next ones wait in the kernel */
+#define QUEUE       32 /* messages that may wait for the loop; the worker's next ones wait in the kernel */
 #define SEND_BUFFER 16 /* messages that may wait for the worker */
 
 struct channel {
     nng_socket socket;
-    nng_listener listener;
     nng_aio *receive;
     uv_async_t wake;
     char *url;
     channel_fn on_event;
     void *context;
-    bool open; /* the socket is */
+    bool open;              /* the socket is */
+    bool closing;           /* channel_close was called: nobody is told anything any more */
     bool broken, told_lost; /* loop thread: nothing more is delivered, the loss has been */
 
     _Atomic uint64_t expected; /* pid, 0: not known yet */
@@ -78,17 +78,21 @@ static void message_came(void *context) {
     uv_async_send(&channel->wake);
 }
 
-/* ------------------------------------------------------------------------------------------------ on the loop thread */
+/* ------------------------------------------------------------------------------------------------ on the loop thread
+ */
+
+static nng_msg *pop(struct channel *channel) {
+    if (channel->count == 0) return NULL;
+    nng_msg *message = channel->queue[channel->first];
+    channel->first = (channel->first + 1) % QUEUE;
+    channel->count--;
+    return message;
+}
 
 static nng_msg *take_message(struct channel *channel) {
-    nng_msg *message = NULL;
     bool start = false;
     pthread_mutex_lock(&channel->lock);
-    if (channel->count > 0) {
-        message = channel->queue[channel->first];
-        channel->first = (channel->first + 1) % QUEUE;
-        channel->count--;
-    }
+    nng_msg *message = pop(channel);
     if (!channel->receiving) start = channel->receiving = true;
     pthread_mutex_unlock(&channel->lock);
     if (start) nng_recv_aio(channel->socket, channel->receive);
@@ -111,24 +115,49 @@ static void deliver(struct channel *channel, nng_msg *raw) {
     channel->on_event(channel->context, message, &problem);
 }
 
-static void woken(uv_async_t *wake) {
-    struct channel *channel = wake->data;
-    if (!channel->open || atomic_load(&channel->expected) == 0) return;
-    /* Asked first: what is queued by now was sent before the connection went. */
-    bool lost = atomic_load(&channel->lost);
-    nng_msg *raw;
-    while (channel->open && !channel->broken && (raw = take_message(channel))) deliver(channel, raw);
-    if (!lost || !channel->open || channel->broken || channel->told_lost) return;
-    channel->told_lost = true;
-    struct error problem;
-    error_set(&problem, "the worker has closed its connection, or sent a message of more than %zu bytes", MESSAGE_FROM_WORKER);
-    problem.code = EPIPE;
-    channel->on_event(channel->context, NULL, &problem);
+static void closed(uv_handle_t *handle) {
+    struct channel *channel = handle->data;
+    pthread_mutex_destroy(&channel->lock);
+    free(channel->url);
+    free(channel);
 }
 
-static bool listen_here(struct channel *channel, struct error *error) {
-    int code = nng_listen(channel->socket, channel->url, &channel->listener, 0);
-    return code == 0 || error_set(error, "cannot listen at %s: %s", channel->url, nng_strerror(code));
+/* The last step, once nothing can be under way on the socket. */
+static void close_socket(struct channel *channel) {
+    if (channel->open) {
+        channel->open = false;
+        nng_close(channel->socket); /* after this no pipe callback runs */
+        if (channel->receive) {
+            nng_aio_stop(channel->receive);
+            nng_aio_free(channel->receive);
+        }
+    }
+    for (nng_msg *raw; (raw = pop(channel));) nng_msg_free(raw);
+    uv_close((uv_handle_t *)&channel->wake, closed);
+}
+
+static void woken(uv_async_t *wake) {
+    struct channel *channel = wake->data;
+    if (!channel->open || (atomic_load(&channel->expected) == 0 && !channel->closing)) return;
+    /* Asked first: what is queued by now was sent before the connection went. */
+    bool lost = atomic_load(&channel->lost);
+    for (nng_msg *raw; (raw = take_message(channel));) {
+        if (channel->closing || channel->broken)
+            nng_msg_free(raw);
+        else
+            deliver(channel, raw);
+    }
+    if (!lost) return;
+    if (channel->closing) {
+        close_socket(channel);
+    } else if (!channel->broken && !channel->told_lost) {
+        struct error problem;
+        channel->told_lost = true;
+        error_set(&problem, "the worker has closed its connection, or sent a message of more than %zu bytes",
+                  MESSAGE_FROM_WORKER);
+        problem.code = EPIPE;
+        channel->on_event(channel->context, NULL, &problem);
+    }
 }
 
 static bool open_socket(struct channel *channel, struct error *error) {
@@ -141,7 +170,8 @@ static bool open_socket(struct channel *channel, struct error *error) {
         code = nng_pipe_notify(channel->socket, event, pipe_changed, channel);
     if (code == 0) code = nng_aio_alloc(&channel->receive, message_came, channel);
     if (code != 0) return error_set(error, "cannot set up a socket: %s", nng_strerror(code));
-    if (!listen_here(channel, error)) return false;
+    code = nng_listen(channel->socket, channel->url, NULL, 0);
+    if (code != 0) return error_set(error, "cannot listen at %s: %s", channel->url, nng_strerror(code));
     channel->receiving = true;
     nng_recv_aio(channel->socket, channel->receive);
     return true;
@@ -207,32 +237,12 @@ bool channel_send(struct channel *channel, const cJSON *message, struct error *e
     return false;
 }
 
-bool channel_listen_again(struct channel *channel, struct error *error) {
-    nng_listener_close(channel->listener);
-    return listen_here(channel, error);
-}
-
-static void closed(uv_handle_t *handle) {
-    struct channel *channel = handle->data;
-    pthread_mutex_destroy(&channel->lock);
-    free(channel->url);
-    free(channel);
-}
-
 void channel_close(struct channel *channel) {
-    if (!channel) return;
-    if (channel->open) {
-        channel->open = false;
-        nng_close(channel->socket); /* after this no pipe callback runs */
-        if (channel->receive) {
-            nng_aio_stop(channel->receive);
-            nng_aio_free(channel->receive);
-        }
-    }
-    while (channel->count > 0) {
-        nng_msg_free(channel->queue[channel->first]);
-        channel->first = (channel->first + 1) % QUEUE;
-        channel->count--;
-    }
-    uv_close((uv_handle_t *)&channel->wake, closed);
+    if (!channel || channel->closing) return;
+    channel->closing = true;
+    bool connected = atomic_load(&channel->peer) != 0 && !atomic_load(&channel->lost);
+    if (!channel->open || !connected)
+        close_socket(channel);
+    else
+        uv_async_send(&channel->wake); /* see channel.h: first the connection has to go */
 }

@@ -18,10 +18,10 @@ struct channel;
 /* One of:
  * - `message` is set: a message has come, which now belongs to the receiver (cJSON_Delete).
  * - `message` is NULL, problem->code EPROTO: what came was no message. Nothing more will be delivered: kill the worker.
- * - `message` is NULL, problem->code EPIPE: the connection is gone. Everything sent before has been delivered. Mostly the
- *   worker is dead or dying and its exit callback follows; if it doesn't within a moment, kill it: it has closed its
+ * - `message` is NULL, problem->code EPIPE: the connection is gone. Everything sent before has been delivered. Mostly
+ * the worker is dead or dying and its exit callback follows; if it doesn't within a moment, kill it: it has closed its
  *   socket, or has sent more than a message may hold.
- * channel_close may be called from inside. */
+ * channel_close may be called from inside, after killing and reaping the worker. */
 typedef void (*channel_fn)(void *context, cJSON *message, const struct error *problem);
 
 /* Opens a channel listening at FOLDER/NAME (the folder is private to the engine: engine/ipc/run_folder.h). */
@@ -39,11 +39,13 @@ void channel_expect(struct channel *channel, pid_t pid);
  * `error->code` is EAGAIN when 16 messages wait already: the worker isn't listening, or too much was sent at once. */
 bool channel_send(struct channel *channel, const cJSON *message, struct error *error);
 
-/* Closes the listener and opens it again at the same place: cures a listener that has gone deaf, without losing the
- * worker that is connected. */
-bool channel_listen_again(struct channel *channel, struct error *error);
-
-/* Closes at once; memory goes when the loop has turned. No callback comes after this. NULL is fine. */
+/* No callback comes after this. Call it when the worker's process has ended (or was never started), and let the loop
+ * run: the memory goes when the connection is seen to be gone. NULL is fine.
+ *
+ * NNG 1.5.2 deadlocks for good when a socket or listener is closed while a peer connects or sends (nanomsg/nng#1543,
+ * #1813; 500 of 500 tries ended so within seconds). So the worker must be dead first; what it still had sent is read
+ * and thrown away until the connection is gone; and a listener is never closed and opened again: a worker that doesn't
+ * say hello in time is killed, and the next one gets a new channel. */
 void channel_close(struct channel *channel);
 
 #endif

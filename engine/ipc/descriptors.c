@@ -31,8 +31,8 @@ bool descriptors_send(int socket, const struct descriptor_packet *packet, int fd
     } control;
     memset(&control, 0, sizeof control);
     struct iovec part = {&payload, sizeof payload};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
@@ -52,13 +52,15 @@ static bool check_descriptor(struct descriptor *got, struct error *error) {
     int flags = fcntl(got->fd, F_GETFL);
     /* The system call itself: the C library's fstat is newfstatat, which is forbidden after lock-down. */
     if (flags < 0 || syscall(SYS_fstat, got->fd, &st) != 0) return error_system(error, EPROTO, "unusable descriptor");
-    if (!S_ISREG(st.st_mode) || st.st_size < 0) return error_system(error, EPROTO, "descriptor of something not a file");
+    if (!S_ISREG(st.st_mode) || st.st_size < 0)
+        return error_system(error, EPROTO, "descriptor of something not a file");
     got->bytes = (uint64_t)st.st_size;
     int access = flags & O_ACCMODE;
     const struct descriptor_packet *packet = &got->packet;
     switch (packet->kind) {
     case DESCRIPTOR_FILE:
-        if (access != O_RDONLY || (flags & O_PATH)) return error_system(error, EPROTO, "input file not opened for reading");
+        if (access != O_RDONLY || (flags & O_PATH))
+            return error_system(error, EPROTO, "input file not opened for reading");
         return true;
     case DESCRIPTOR_FILL: {
         int seals = fcntl(got->fd, F_GET_SEALS);
@@ -74,7 +76,8 @@ static bool check_descriptor(struct descriptor *got, struct error *error) {
     case DESCRIPTOR_ARRAY:
         if (!memfd_is_sealed(got->fd, &got->bytes)) return error_system(error, EPROTO, "array that is not sealed");
         return true;
-    default: return error_system(error, EPROTO, "descriptor of unknown kind %u", packet->kind);
+    default:
+        return error_system(error, EPROTO, "descriptor of unknown kind %u", packet->kind);
     }
 }
 
@@ -100,13 +103,16 @@ static bool wait_readable(int socket, int timeout_ms, struct error *error) {
 static int take_one(struct msghdr *message) {
     int found = -1, count = 0;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0)) continue;
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0))
+            continue;
         size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < n; i++) {
             int fd;
             memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-            if (count++ == 0) found = fd;
-            else close(fd);
+            if (count++ == 0)
+                found = fd;
+            else
+                close(fd);
         }
     }
     if (count == 1) return found;
@@ -124,8 +130,8 @@ bool descriptors_receive(int socket, int timeout_ms, struct descriptor *out, str
     } control;
     memset(&control, 0, sizeof control);
     struct iovec part = {&out->packet, sizeof out->packet};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
     ssize_t n;
     do {
         n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);

@@ -1,7 +1,7 @@
 /* Passing one descriptor at a time over the SOCK_SEQPACKET pair that a worker is born with (its descriptor 3).
  *
- * Only the engine sends. The receiver believes nothing: length, magic, number of descriptors, kind of file, access mode,
- * seals and size are checked, and whatever doesn't fit is closed. */
+ * Only the engine sends. The receiver believes nothing: length, magic, number of descriptors, kind of file, access
+ * mode, seals and size are checked, and whatever doesn't fit is closed. */
 #ifndef SONDE_IPC_DESCRIPTORS_H
 #define SONDE_IPC_DESCRIPTORS_H
 
@@ -39,8 +39,8 @@ struct descriptor {
  * spawning duplicates it). */
 bool descriptors_pair(int pair[2], struct error *error);
 
-/* Sends `fd`, which stays the caller's, never blocking. `error->code` is EAGAIN when the worker hasn't taken earlier ones
- * (try again when the socket is writable), EPIPE or ECONNRESET when it is gone. */
+/* Sends `fd`, which stays the caller's, never blocking. `error->code` is EAGAIN when the worker hasn't taken earlier
+ * ones (try again when the socket is writable), EPIPE or ECONNRESET when it is gone. */
 bool descriptors_send(int socket, const struct descriptor_packet *packet, int fd, struct error *error);
 
 /* Waits up to `timeout_ms` (-1: for ever) for one descriptor. `error->code` is ETIMEDOUT when none came, EPIPE when the

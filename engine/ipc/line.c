@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define SEND_BUFFER 16
+#define SEND_BUFFER     16
 #define SEND_TIMEOUT_MS 30000
-#define LOOK_MS 500 /* how often a waiting worker looks whether the engine has hung up */
+#define LOOK_MS         500 /* how often a waiting worker looks whether the engine has hung up */
 
 struct line {
     nng_socket socket;
@@ -45,9 +45,7 @@ struct line *line_dial(const char *url, struct error *error) {
     if (code == 0) code = nng_dial(line->socket, url, NULL, 0);
     if (code == 0) return line;
     error_set(error, "cannot reach the engine at %s: %s", url, nng_strerror(code));
-    nng_close(line->socket);
-    free(line);
-    return NULL;
+    return NULL; /* the socket stays open, and `line` with it: closing can hang, and the process is about to end */
 }
 
 static int64_t now_ms(void) {
@@ -110,10 +108,7 @@ bool line_send(struct line *line, const cJSON *message, struct error *error) {
     return false;
 }
 
-void line_close(struct line *line) {
-    if (!line) return;
-    /* NNG 1.5 drops what it hasn't written when a socket closes. */
-    nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
-    nng_close(line->socket);
-    free(line);
+void line_finish(struct line *line) {
+    /* NNG 1.5 says that a message is sent when it has taken it, not when it has written it. */
+    if (line) nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
 }

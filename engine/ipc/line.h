@@ -15,11 +15,12 @@ struct line *line_dial(const char *url, struct error *error);
  * `error->code` is ETIMEDOUT, EPIPE when the engine has closed the connection, EPROTO when what came was no message. */
 cJSON *line_receive(struct line *line, int timeout_ms, struct error *error);
 
-/* Sends a message, which stays the caller's. `error->code` is EPIPE when the engine is gone, EMSGSIZE when the message is
- * longer than a worker may send. */
+/* Sends a message, which stays the caller's. `error->code` is EPIPE when the engine is gone, EMSGSIZE when the message
+ * is longer than a worker may send. */
 bool line_send(struct line *line, const cJSON *message, struct error *error);
 
-/* Gives what was sent a moment to leave, then closes. NULL is fine. */
-void line_close(struct line *line);
+/* Gives what was sent a moment to leave. The process must then end by _exit: NNG 1.5.2 can deadlock when a socket is
+ * closed (see channel.h), and does no good in exit handlers. NULL is fine. */
+void line_finish(struct line *line);
 
 #endif

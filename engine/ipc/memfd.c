@@ -11,7 +11,7 @@
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
 #define SEALED_SIZE (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
-#define SEALED (SEALED_SIZE | F_SEAL_WRITE)
+#define SEALED      (SEALED_SIZE | F_SEAL_WRITE)
 
 /* fstat by its own system call: the C library's is newfstatat, which also looks at paths and is therefore forbidden to
  * workers after lock-down. */
@@ -51,9 +51,10 @@ bool memfd_seal(int fd, uint64_t bytes, struct error *error) {
     uint64_t size;
     if (!size_of(fd, &size)) return error_system(error, errno, "cannot look at shared memory");
     if (bytes == 0 || bytes > size)
-        return error_set(error, "%llu bytes of a shared memory of %llu were said to be filled", (unsigned long long)bytes,
-                         (unsigned long long)size);
-    if (bytes < size && ftruncate(fd, (off_t)bytes) != 0) return error_system(error, errno, "cannot shrink shared memory");
+        return error_set(error, "%llu bytes of a shared memory of %llu were said to be filled",
+                         (unsigned long long)bytes, (unsigned long long)size);
+    if (bytes < size && ftruncate(fd, (off_t)bytes) != 0)
+        return error_system(error, errno, "cannot shrink shared memory");
     if (fcntl(fd, F_ADD_SEALS, SEALED) != 0) {
         if (errno == EBUSY) {
             error_system(error, EBUSY, "shared memory is still mapped by the worker that says it has filled it");

@@ -37,8 +37,8 @@ char *message_print(const cJSON *message, size_t max_bytes, size_t *n, struct er
     }
     *n = strlen(text);
     if (*n <= max_bytes) return text;
-    error_set(error, "a %s message of %zu bytes is longer than the %zu allowed", json_string(message, "type", "nameless"),
-              *n, max_bytes);
+    error_set(error, "a %s message of %zu bytes is longer than the %zu allowed",
+              json_string(message, "type", "nameless"), *n, max_bytes);
     cJSON_free(text);
     return NULL;
 }

@@ -8,10 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_PROTOCOL 1
-#define MESSAGE_TO_WORKER ((size_t)4 << 20)   /* bytes, at most */
+#define MESSAGE_PROTOCOL    1
+#define MESSAGE_TO_WORKER   ((size_t)4 << 20) /* bytes, at most */
 #define MESSAGE_FROM_WORKER ((size_t)2 << 20) /* bytes, at most */
-#define MESSAGE_DEPTH 40
+#define MESSAGE_DEPTH       40
 
 /* A new message {"type": type}; NULL when out of memory. cJSON_Delete frees it. */
 cJSON *message_new(const char *type);
@@ -19,8 +19,8 @@ cJSON *message_new(const char *type);
 /* {"type": type, "job": job, "nonce": nonce}: a message about a job. */
 cJSON *message_new_job(const char *type, int64_t job, int64_t nonce);
 
-/* Reads a message of `n` bytes; NULL with a sentence when it is more than `max_bytes`, not JSON within the limits, not an
- * object, or has no text "type". */
+/* Reads a message of `n` bytes; NULL with a sentence when it is more than `max_bytes`, not JSON within the limits, not
+ * an object, or has no text "type". */
 cJSON *message_parse(const void *bytes, size_t n, size_t max_bytes, struct error *error);
 
 /* The message as text of `*n` bytes; NULL with a sentence when longer than `max_bytes`. Freed with cJSON_free. */

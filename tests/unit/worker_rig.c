@@ -43,8 +43,10 @@ static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 static void on_output(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer) {
     (void)buffer;
     struct rig *rig = stream->data;
-    if (n > 0) rig->text_length += (size_t)n;
-    else if (n < 0) uv_read_stop(stream);
+    if (n > 0)
+        rig->text_length += (size_t)n;
+    else if (n < 0)
+        uv_read_stop(stream);
     rig->text[rig->text_length] = '\0';
 }
 
@@ -86,7 +88,8 @@ void rig_start(struct rig *rig, const char *role, const char *settings, ...) {
         {.flags = UV_INHERIT_FD, .data.fd = rig->note.fd},
         {.flags = UV_INHERIT_FD, .data.fd = rig->out_fd},
     };
-    uv_process_options_t options = {.exit_cb = on_exit_of, .file = worker, .args = arguments, .stdio_count = 6, .stdio = stdio};
+    uv_process_options_t options = {
+        .exit_cb = on_exit_of, .file = worker, .args = arguments, .stdio_count = 6, .stdio = stdio};
     assert_int_equal(uv_spawn(&rig->loop, &rig->process, &options), 0);
     channel_expect(rig->channel, rig->process.pid);
     close(pair[1]);
@@ -110,8 +113,10 @@ static bool has_exited(const struct rig *rig) {
 
 cJSON *rig_receive(struct rig *rig, const char *type) {
     /* A worker that ends before it connects gives no word on the channel. */
-    if (rig->exited && rig->count == 0) uv_run(&rig->loop, UV_RUN_NOWAIT);
-    else turn_until(rig, has_message_or_end);
+    if (rig->exited && rig->count == 0)
+        uv_run(&rig->loop, UV_RUN_NOWAIT);
+    else
+        turn_until(rig, has_message_or_end);
     if (rig->count == 0) return NULL;
     cJSON *message = rig->messages[rig->first];
     rig->first = (rig->first + 1) % 64;

@@ -45,8 +45,10 @@ static uint64_t data_in_use(int fd) {
     uint64_t pages = 0;
     int field = 1;
     for (ssize_t i = 0; i < n && field <= 6; i++) {
-        if (text[i] == ' ') field++;
-        else if (field == 6 && text[i] >= '0' && text[i] <= '9') pages = pages * 10 + (uint64_t)(text[i] - '0');
+        if (text[i] == ' ')
+            field++;
+        else if (field == 6 && text[i] >= '0' && text[i] <= '9')
+            pages = pages * 10 + (uint64_t)(text[i] - '0');
     }
     return pages * 4096u;
 }

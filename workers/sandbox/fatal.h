@@ -10,12 +10,12 @@
 
 struct fatal {
     struct note *note;
-    int memory_fd;  /* /proc/self/statm, opened while files can be; -1: none */
-    void *stack;    /* the handlers' own, so that a stack overflow can be told */
+    int memory_fd; /* /proc/self/statm, opened while files can be; -1: none */
+    void *stack;   /* the handlers' own, so that a stack overflow can be told */
 };
 
-/* Prepares `fatal`, which must outlive the process's work, and installs the handlers for the calling (main) thread. Call
- * it before files are closed off. There is one per process: handlers know nothing else. */
+/* Prepares `fatal`, which must outlive the process's work, and installs the handlers for the calling (main) thread.
+ * Call it before files are closed off. There is one per process: handlers know nothing else. */
 bool fatal_watch(struct fatal *fatal, struct note *note, struct error *error);
 
 /* Installs the handlers again, as a library may have replaced them while it loaded. */

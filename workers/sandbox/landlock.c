@@ -20,12 +20,12 @@ struct path_beneath {
 } __attribute__((packed));
 
 #define CREATE_RULESET_VERSION 1u
-#define RULE_PATH_BENEATH 1
-#define READ_FILE (1u << 2)
-#define READ_DIR (1u << 3)
-#define NET_ALL 3u    /* bind and connect TCP */
-#define SCOPED_ALL 3u /* abstract unix sockets, signals */
-#define KNOWN_ABI 6
+#define RULE_PATH_BENEATH      1
+#define READ_FILE              (1u << 2)
+#define READ_DIR               (1u << 3)
+#define NET_ALL                3u /* bind and connect TCP */
+#define SCOPED_ALL             3u /* abstract unix sockets, signals */
+#define KNOWN_ABI              6
 
 /* Every right on files that an ABI knows: 13 in ABI 1, then REFER, TRUNCATE, (4: network), IOCTL_DEV. */
 static uint64_t all_rights(int abi) {

@@ -9,7 +9,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------------------------------------------- the language */
+/* ------------------------------------------------------------------------------------------------------- the language
+ */
 
 /* What is done about a call in a stage. What no row allows is a violation. */
 enum action {
@@ -37,17 +38,19 @@ struct rule {
 };
 
 #define CALL(name) .call = SCMP_SYS(name)
-#define ARGUMENT(n, bits, wanted) {(n), (bits), (wanted)}
+#define ARGUMENT(n, bits, wanted)                                                                                      \
+    { (n), (bits), (wanted) }
 /* The kernel looks at the low 32 bits only of an int: so does the filter, or a set upper half would evade it. */
 #define EQUALS(n, wanted) ARGUMENT(n, UINT32_MAX, wanted)
-#define IS_NULL(n) ARGUMENT(n, UINT64_MAX, 0)
-#define OWN_PROCESS UINT64_MAX /* stands for getpid() */
+#define IS_NULL(n)        ARGUMENT(n, UINT64_MAX, 0)
+#define OWN_PROCESS       UINT64_MAX /* stands for getpid() */
 
-#define NOT_READING (O_ACCMODE | O_CREAT | O_TRUNC)
-#define MAP_KIND (0x0f /* MAP_TYPE */ | MAP_GROWSDOWN) /* what grows down isn't counted by RLIMIT_DATA */
-#define MAP_KIND_OF (MAP_KIND | MAP_ANONYMOUS)
+#define NOT_READING       (O_ACCMODE | O_CREAT | O_TRUNC)
+#define MAP_KIND          (0x0f /* MAP_TYPE */ | MAP_GROWSDOWN) /* what grows down isn't counted by RLIMIT_DATA */
+#define MAP_KIND_OF       (MAP_KIND | MAP_ANONYMOUS)
 
-/* -------------------------------------------------------------------------------------------------------- the policy */
+/* -------------------------------------------------------------------------------------------------------- the policy
+ */
 
 static const struct rule rules[] = {
     /* What is open already: the input, the pipe to the engine, NNG's socket. */
@@ -87,8 +90,8 @@ static const struct rule rules[] = {
     {CALL(fcntl), NO_PERMIT, NO_PERMIT, EQUALS(1, F_GETLK)},
 
     /* Files by name. While loading, Landlock says which; after lock-down none. libsndfile looks for resource forks even
-     * of virtual files, strerror and localtime look for their tables: those get an error and go on. Opening to write is a
-     * violation at any time. */
+     * of virtual files, strerror and localtime look for their tables: those get an error and go on. Opening to write is
+     * a violation at any time. */
     {CALL(openat), ALLOW, NO_ACCESS, ARGUMENT(2, NOT_READING, O_RDONLY)},
     {CALL(open), ALLOW, NO_ACCESS, ARGUMENT(1, NOT_READING, O_RDONLY)},
     {CALL(openat2), NO_CALL, NO_CALL},
@@ -125,7 +128,8 @@ static const struct rule rules[] = {
     {CALL(mmap), ALLOW, VIOLATION, ARGUMENT(3, MAP_KIND, MAP_PRIVATE)},
     {CALL(mmap), VIOLATION, ALLOW, ARGUMENT(3, MAP_KIND, MAP_PRIVATE), ARGUMENT(2, PROT_EXEC, 0)},
     {CALL(mmap), ALLOW, ALLOW, ARGUMENT(3, MAP_KIND_OF, MAP_SHARED), ARGUMENT(2, PROT_WRITE | PROT_EXEC, 0)},
-    {CALL(mmap), ALLOW, ALLOW, ARGUMENT(3, MAP_KIND_OF, MAP_SHARED), ARGUMENT(2, PROT_WRITE | PROT_EXEC, PROT_WRITE), DECODER},
+    {CALL(mmap), ALLOW, ALLOW, ARGUMENT(3, MAP_KIND_OF, MAP_SHARED), ARGUMENT(2, PROT_WRITE | PROT_EXEC, PROT_WRITE),
+     DECODER},
     {CALL(mprotect), ALLOW, VIOLATION},
     {CALL(mprotect), VIOLATION, ALLOW, ARGUMENT(2, PROT_EXEC, 0)},
 
@@ -197,8 +201,8 @@ static bool allow_handlers(scmp_filter_ctx filter, enum policy_stage stage) {
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(rt_sigaction), 1, SCMP_A0_32(SCMP_CMP_NE, SIGSYS)) == 0;
 }
 
-/* What stays forbidden in a sanitizer build, whose run-time library maps shadow memory, reads /proc and starts threads as
- * it likes: here everything else is allowed. Files are left to Landlock. */
+/* What stays forbidden in a sanitizer build, whose run-time library maps shadow memory, reads /proc and starts threads
+ * as it likes: here everything else is allowed. Files are left to Landlock. */
 static const struct rule sanitizer_rules[] = {
     {CALL(execve), VIOLATION, VIOLATION},
     {CALL(execveat), VIOLATION, VIOLATION},
@@ -236,16 +240,23 @@ static const struct rule sanitizer_rules[] = {
     {CALL(memfd_create), VIOLATION, VIOLATION},
 };
 
-/* ------------------------------------------------------------------------------------------------- making the filters */
+/* ------------------------------------------------------------------------------------------------- making the filters
+ */
 
 static uint32_t action_code(enum action action) {
     switch (action) {
-    case ALLOW: return SCMP_ACT_ALLOW;
-    case NO_ACCESS: return SCMP_ACT_ERRNO(EACCES);
-    case NO_PERMIT: return SCMP_ACT_ERRNO(EPERM);
-    case NO_CALL: return SCMP_ACT_ERRNO(ENOSYS);
-    case NO_TERMINAL: return SCMP_ACT_ERRNO(ENOTTY);
-    case VIOLATION: break;
+    case ALLOW:
+        return SCMP_ACT_ALLOW;
+    case NO_ACCESS:
+        return SCMP_ACT_ERRNO(EACCES);
+    case NO_PERMIT:
+        return SCMP_ACT_ERRNO(EPERM);
+    case NO_CALL:
+        return SCMP_ACT_ERRNO(ENOSYS);
+    case NO_TERMINAL:
+        return SCMP_ACT_ERRNO(ENOTTY);
+    case VIOLATION:
+        break;
     }
     return SCMP_ACT_TRAP;
 }
@@ -253,7 +264,9 @@ static uint32_t action_code(enum action action) {
 static unsigned add_condition(struct scmp_arg_cmp *out, unsigned n, const struct condition *condition) {
     if (condition->mask == 0) return n;
     uint64_t value = condition->value == OWN_PROCESS ? (uint64_t)getpid() : condition->value;
-    out[n] = (struct scmp_arg_cmp){.arg = condition->argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = condition->mask,
+    out[n] = (struct scmp_arg_cmp){.arg = condition->argument,
+                                   .op = SCMP_CMP_MASKED_EQ,
+                                   .datum_a = condition->mask,
                                    .datum_b = value & condition->mask};
     return n + 1;
 }

@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define MAIN_STACK ((rlim_t)8 << 20)
+#define MAIN_STACK      ((rlim_t)8 << 20)
 #define MAX_DESCRIPTORS 256
 /* NNG's threads and their stacks, malloc's arenas, libraries' tables: below this NNG's start hangs without an error. */
 #define LEAST_MEMORY ((int64_t)64 << 20)
@@ -33,9 +33,11 @@ struct sandbox {
 };
 
 static bool die_with_parent(pid_t engine, struct error *error) {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return error_system(error, errno, "cannot tie this worker to the engine");
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
+        return error_system(error, errno, "cannot tie this worker to the engine");
     /* It may have died just before. */
-    return getppid() == engine || error_set(error, "the engine that started this worker (process %d) is gone", (int)engine);
+    return getppid() == engine ||
+           error_set(error, "the engine that started this worker (process %d) is gone", (int)engine);
 }
 
 /* Descriptors opened without close-on-exec by anything in the engine do reach a worker. */
@@ -67,7 +69,8 @@ static bool limit_resources(const struct sandbox_options *options, struct error 
     return ok;
 }
 
-/* Of the powers of root only reading stays, as plugins may lie in someone's private folder; Landlock says which files. */
+/* Of the powers of root only reading stays, as plugins may lie in someone's private folder; Landlock says which files.
+ */
 static bool drop_capabilities(struct error *error) {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
     struct __user_cap_data_struct data[2];
@@ -83,8 +86,8 @@ static bool drop_capabilities(struct error *error) {
 static bool enter_landlock(struct sandbox *sandbox, const struct sandbox_options *options, struct error *error) {
     int abi = landlock_abi(options->landlock_abi_max);
     if (abi == 0) return true; /* reported as missing */
-    static const char *const system_paths[] = {"/lib",           "/lib64",          "/usr/lib",
-                                               "/usr/lib64",     "/usr/local/lib",  "/etc/ld.so.cache"};
+    static const char *const system_paths[] = {"/lib",       "/lib64",         "/usr/lib",
+                                               "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache"};
     const size_t system_count = sizeof system_paths / sizeof *system_paths;
     const char **paths = calloc(system_count + options->read_path_count + 1, sizeof *paths);
     if (!paths) return error_memory(error);
@@ -98,7 +101,8 @@ static bool enter_landlock(struct sandbox *sandbox, const struct sandbox_options
     return ok;
 }
 
-static bool enter(struct sandbox *sandbox, const struct sandbox_options *options, struct note *note, struct error *error) {
+static bool enter(struct sandbox *sandbox, const struct sandbox_options *options, struct note *note,
+                  struct error *error) {
     if (!die_with_parent(options->engine, error)) return false;
     close_inherited(options->keep_descriptors + 1);
     if (!fatal_watch(&sandbox->fatal, note, error)) return false;
@@ -165,7 +169,8 @@ bool sandbox_stage_two(struct sandbox *sandbox, struct error *error) {
     if (!policy_load(sandbox->policy, POLICY_WORK, error)) return false;
     int after = count_filters(sandbox->status_fd);
     if (before >= 0 && after != before + 1)
-        return error_set(error, "the second filter of system calls is not there (%d filters before, %d after)", before, after);
+        return error_set(error, "the second filter of system calls is not there (%d filters before, %d after)", before,
+                         after);
     sandbox->seccomp_stage = 2;
     if (sandbox->status_fd >= 0) close(sandbox->status_fd);
     sandbox->status_fd = -1;
@@ -187,8 +192,7 @@ static bool describe_missing(const struct sandbox *sandbox, cJSON *list) {
     if (ok && sandbox->landlock_abi == 0)
         ok = say_missing(list, "Landlock: this kernel doesn't have it or has it switched off (it needs Linux 5.13 and "
                                "\"landlock\" in its list of security modules)");
-    if (ok && sandbox->seccomp_absent)
-        ok = say_missing(list, "seccomp: this kernel has no filters of system calls");
+    if (ok && sandbox->seccomp_absent) ok = say_missing(list, "seccomp: this kernel has no filters of system calls");
     return ok;
 }
 
@@ -208,10 +212,14 @@ cJSON *sandbox_describe(const struct sandbox *sandbox) {
 }
 
 bool sandbox_profile_named(const char *name, enum sandbox_profile *profile) {
-    if (strcmp(name, "full") == 0) *profile = SANDBOX_FULL;
-    else if (strcmp(name, "sanitizer") == 0) *profile = SANDBOX_SANITIZER;
-    else if (strcmp(name, "none") == 0) *profile = SANDBOX_NONE;
-    else return false;
+    if (strcmp(name, "full") == 0)
+        *profile = SANDBOX_FULL;
+    else if (strcmp(name, "sanitizer") == 0)
+        *profile = SANDBOX_SANITIZER;
+    else if (strcmp(name, "none") == 0)
+        *profile = SANDBOX_NONE;
+    else
+        return false;
     return true;
 }
 

@@ -1,14 +1,13 @@
 /* The way of a worker into its sandbox, one step after the other. The order matters:
  *
- *   sandbox_enter      die with the parent; nothing inherited but what was meant; resource limits; capabilities gone; last
- *                      words (fatal.h); Landlock (landlock.h), which binds only threads that start later
- *   (the caller opens its line to the engine, which starts NNG's threads: seccomp before that would kill it)
- *   sandbox_stage_one  seccomp on all threads: libraries can still be loaded (policy.h)
- *   (libraries are loaded and initialised)
- *   sandbox_stage_two  seccomp on all threads, and a check that both filters are really there
+ *   sandbox_enter      die with the parent; nothing inherited but what was meant; resource limits; capabilities gone;
+ * last words (fatal.h); Landlock (landlock.h), which binds only threads that start later (the caller opens its line to
+ * the engine, which starts NNG's threads: seccomp before that would kill it) sandbox_stage_one  seccomp on all threads:
+ * libraries can still be loaded (policy.h) (libraries are loaded and initialised) sandbox_stage_two  seccomp on all
+ * threads, and a check that both filters are really there
  *
- * A layer that this system lacks is reported in the description, and the engine decides what that means. A layer that is
- * there and fails is an error: the worker must end. Main thread only. */
+ * A layer that this system lacks is reported in the description, and the engine decides what that means. A layer that
+ * is there and fails is an error: the worker must end. Main thread only. */
 #ifndef SONDE_SANDBOX_SANDBOX_H
 #define SONDE_SANDBOX_SANDBOX_H
 
@@ -28,12 +27,12 @@ enum sandbox_profile {
 
 struct sandbox_options {
     enum sandbox_profile profile;
-    bool decoder;         /* may map the memory that it is to fill */
-    pid_t engine;         /* the parent it must have */
-    int landlock_abi_max; /* 0: the best there is */
-    int64_t memory_limit; /* bytes of private memory, 0: none */
-    int64_t cpu_limit;    /* seconds of CPU, 0: none */
-    int keep_descriptors; /* 0 up to this one stay open */
+    bool decoder;                  /* may map the memory that it is to fill */
+    pid_t engine;                  /* the parent it must have */
+    int landlock_abi_max;          /* 0: the best there is */
+    int64_t memory_limit;          /* bytes of private memory, 0: none */
+    int64_t cpu_limit;             /* seconds of CPU, 0: none */
+    int keep_descriptors;          /* 0 up to this one stay open */
     const char *const *read_paths; /* what can be read while loading, besides the system's libraries */
     size_t read_path_count;
 };

@@ -1,5 +1,5 @@
-/* Whether this is a build with AddressSanitizer or ThreadSanitizer, whose run-time library needs more of the system than
- * the sandbox allows. */
+/* Whether this is a build with AddressSanitizer or ThreadSanitizer, whose run-time library needs more of the system
+ * than the sandbox allows. */
 #ifndef SONDE_SANDBOX_SANITIZER_H
 #define SONDE_SANDBOX_SANITIZER_H
 

@@ -100,8 +100,8 @@ static int refused(int fd, long value) {
     return code == EACCES || code == EPERM ? code : 0;
 }
 
-static const struct sockaddr_in nobody = {.sin_family = AF_INET, .sin_port = 0x0900 /* 9, discard */,
-                                          .sin_addr = {0x0100007f}};
+static const struct sockaddr_in nobody = {
+    .sin_family = AF_INET, .sin_port = 0x0900 /* 9, discard */, .sin_addr = {0x0100007f}};
 
 static int try_connect(const struct worker *worker) {
     (void)worker;
@@ -214,7 +214,8 @@ static int try_growsdown(const struct worker *worker) {
 static int try_memory(const struct worker *worker) {
     if (worker->memory_limit <= 0) return 0;
     size_t bytes = (size_t)worker->memory_limit;
-    return mapping(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), bytes);
+    return mapping(mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+                   bytes);
 }
 
 static int try_handler(const struct worker *worker) {
@@ -287,15 +288,41 @@ static const struct {
     const char *name;
     int (*attempt)(const struct worker *worker);
 } attempts[] = {
-    {"open", try_open},           {"stat", try_stat},         {"list", try_list},         {"write", try_write},
-    {"unlink", try_unlink},       {"chmod", try_chmod},       {"truncate", try_truncate}, {"connect", try_connect},
-    {"send", try_send},           {"local", try_local},       {"exec", try_exec},         {"fork", try_fork},
-    {"thread", try_thread},       {"kill", try_kill},         {"killall", try_killall},   {"owner", try_owner},
-    {"ptrace", try_ptrace},       {"peek", try_peek},         {"execmem", try_execmem},   {"protect", try_protect},
-    {"shared", try_shared},       {"memfd", try_memfd},       {"growsdown", try_growsdown}, {"memory", try_memory},
-    {"handler", try_handler},     {"orphan", try_orphan},     {"filter", try_filter},     {"limits", try_limits},
-    {"priority", try_priority},   {"mount", try_mount},       {"keyring", try_keyring},   {"io_uring", try_io_uring},
-    {"bpf", try_bpf},             {"userfaultfd", try_userfaultfd}, {"foreign", try_foreign},
+    {"open", try_open},
+    {"stat", try_stat},
+    {"list", try_list},
+    {"write", try_write},
+    {"unlink", try_unlink},
+    {"chmod", try_chmod},
+    {"truncate", try_truncate},
+    {"connect", try_connect},
+    {"send", try_send},
+    {"local", try_local},
+    {"exec", try_exec},
+    {"fork", try_fork},
+    {"thread", try_thread},
+    {"kill", try_kill},
+    {"killall", try_killall},
+    {"owner", try_owner},
+    {"ptrace", try_ptrace},
+    {"peek", try_peek},
+    {"execmem", try_execmem},
+    {"protect", try_protect},
+    {"shared", try_shared},
+    {"memfd", try_memfd},
+    {"growsdown", try_growsdown},
+    {"memory", try_memory},
+    {"handler", try_handler},
+    {"orphan", try_orphan},
+    {"filter", try_filter},
+    {"limits", try_limits},
+    {"priority", try_priority},
+    {"mount", try_mount},
+    {"keyring", try_keyring},
+    {"io_uring", try_io_uring},
+    {"bpf", try_bpf},
+    {"userfaultfd", try_userfaultfd},
+    {"foreign", try_foreign},
 };
 
 static bool answer(struct worker *worker, const char *what) {
