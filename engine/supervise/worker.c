@@ -29,7 +29,7 @@ struct worker {
     cJSON *settings;
     uint64_t number;
     enum state state;
-    bool asked, exited, reported, said_hello, was_ready, listened_again;
+    bool asked, exited, reported, said_hello, was_ready;
     bool connection_lost, stderr_ended;
     enum worker_kill kill;
     char kill_reason[256];
@@ -245,10 +245,6 @@ static void check_handshake(struct worker *worker) {
         if (passed(worker->started, spec->hello_deadline + spec->load_deadline))
             kill_format(worker, WORKER_KILL_DEADLINE, "did not get ready within %.3g s", spec->load_deadline);
         return;
-    }
-    if (!worker->listened_again && passed(worker->started, spec->hello_deadline / 3)) {
-        worker->listened_again = true; /* the listener may have gone deaf (nanomsg/nng#1518) */
-        (void)channel_listen_again(worker->channel, NULL);
     }
     if (passed(worker->started, spec->hello_deadline))
         kill_format(worker, WORKER_KILL_SILENT, "did not say hello within %.3g s", spec->hello_deadline);
