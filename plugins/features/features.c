@@ -7,11 +7,13 @@
 #include "features_schema.h"
 #include "fingerprint.h"
 #include "level.h"
+#include "network.h"
 #include "spectral.h"
 
 #include "sonde/plugin.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +25,8 @@ struct features {
     struct level *level;
     struct spectral *spectral;
     struct chroma *chroma;
+    struct network *network; /* NULL: see refusal; everything else goes on without it */
+    char refusal[300];
     double duration;
     bool whole_file;
 };
@@ -44,7 +48,14 @@ static const sonde_array_info_t arrays[] = {
      .description = "Pitch, one value each 46 ms; 0 where there is none.", .dimensions = 1},
     {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "chroma", .unit = "ratio",
      .description = "Constant-Q chroma: time by pitch class C to B, each frame's largest 1.", .dimensions = 2},
+    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "embedding", .unit = "1",
+     .description = "Frame embeddings of the shared network named in `embedding`: time by 96 dimensions.", .dimensions = 2},
+    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "embedding_level", .unit = "dBFS",
+     .description = "Level of the loudest frame behind each embedding; a full-scale sine is 0.", .dimensions = 1},
 };
+
+_Static_assert(SPECTRAL_RATE == NETWORK_RATE && SPECTRAL_WINDOW == NETWORK_WINDOW && SPECTRAL_HOP == NETWORK_HOP,
+               "one spectrum serves both");
 
 static const sonde_interface_t provides[] = {{sizeof(sonde_interface_t), 1, "features"}};
 
@@ -163,6 +174,28 @@ static void write_series(const sonde_writer_t *w, const struct features *f) {
     if (count > 0) w->array(w, "chroma", frames, shape, (double)CHROMA_HOP / CHROMA_RATE, 0.0);
 }
 
+/* The network's embeddings, and which network they come from; or why there are none. */
+static bool write_embedding(const sonde_writer_t *w, const struct features *f) {
+    struct network_result result;
+    w->begin_object(w, "embedding");
+    if (!f->network) {
+        w->string(w, "reason", f->refusal);
+        w->end_object(w);
+        return true;
+    }
+    if (network_finish(f->network, &result) != 0) return false;
+    uint64_t shape[2] = {result.count, NETWORK_DIMENSIONS};
+    w->string(w, "model", network_model(f->network));
+    w->integer(w, "version", network_version(f->network));
+    w->string(w, "hash", network_hash(f->network));
+    w->numbers(w, "catalogue", result.catalogue, NETWORK_DIMENSIONS);
+    w->end_object(w);
+    if (result.count == 0) return true;
+    w->array(w, "embedding", result.embedding, shape, network_hop(), 0.0);
+    w->array(w, "embedding_level", result.level, shape, network_hop(), 0.0);
+    return true;
+}
+
 /* ----------------------------------------------------------------------------------------------------- the instance */
 
 static void features_clear(struct features *f) {
@@ -184,14 +217,18 @@ static int32_t features_begin(sonde_plugin_t *self, const sonde_region_t *region
     f->level = level_new(region->rate, region->channels, region->frames);
     f->spectral = spectral_new(samples / SPECTRAL_HOP + 1, f->fft);
     f->chroma = chroma_new(samples / CHROMA_HOP + 1);
+    if (f->network && network_begin(f->network, region->duration) != 0) return SONDE_NO_MEMORY;
     return f->level && f->spectral && f->chroma ? SONDE_OK : SONDE_NO_MEMORY;
 }
 
 static int32_t features_process(sonde_plugin_t *self, const sonde_block_t *block) {
     struct features *f = self->state;
     if (block->input == INPUT_NATIVE) level_add(f->level, block->planes, block->frames, block->nonfinite);
-    else if (block->input == INPUT_SHORT) spectral_add(f->spectral, block->spectra, block->stride, block->frames);
-    else chroma_add(f->chroma, block->spectra, block->stride, block->frames);
+    else if (block->input == INPUT_SHORT) {
+        spectral_add(f->spectral, block->spectra, block->stride, block->frames);
+        if (f->network && network_push(f->network, block->spectra, block->frames, block->stride) != 0)
+            return SONDE_NO_MEMORY;
+    } else chroma_add(f->chroma, block->spectra, block->stride, block->frames);
     return SONDE_OK;
 }
 
@@ -213,6 +250,7 @@ static int32_t features_write(struct features *f, const sonde_writer_t *w) {
     write_spectral(w, &spectral, cqt_chroma);
     put_all(w, "fingerprint", fingerprint, FINGERPRINT_SIZE);
     write_series(w, f);
+    if (!write_embedding(w, f)) return SONDE_NO_MEMORY;
     return write_rms(w, squares, count) ? w->status(w) : SONDE_NO_MEMORY;
 }
 
@@ -230,6 +268,7 @@ static void features_abandon(sonde_plugin_t *self) {
 
 static void features_destroy(sonde_plugin_t *self) {
     features_clear(self->state);
+    network_close(((struct features *)self->state)->network);
     free(self->state);
 }
 
@@ -253,6 +292,17 @@ static const sonde_descriptor_t *library_at(uint32_t index) {
     return index == 0 ? &descriptor : NULL;
 }
 
+static void open_network(struct features *f, const sonde_host_t *host) {
+    const void *weights;
+    uint64_t size;
+    char error[250] = "the file is missing or can't be read";
+    if (host->resource_open(host, NETWORK_FILE, &weights, &size) == SONDE_OK)
+        f->network = network_open(weights, size, error, sizeof error);
+    if (f->network) return;
+    snprintf(f->refusal, sizeof f->refusal, NETWORK_FILE ": %s", error);
+    host->log(host, SONDE_LOG_ERROR, f->refusal);
+}
+
 static int32_t library_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values,
                               uint32_t count, sonde_plugin_t **plugin) {
     (void)values;
@@ -261,6 +311,7 @@ static int32_t library_create(const sonde_host_t *host, const char *id, const so
     struct features *f = calloc(1, sizeof *f);
     if (!f) return SONDE_NO_MEMORY;
     f->fft = host->kernel(host, SONDE_KERNEL_FFT);
+    open_network(f, host);
     f->plugin = (sonde_plugin_t){
         .struct_size = sizeof(sonde_plugin_t),
         .state = f,

@@ -114,8 +114,8 @@ struct network *network_open(const void *weights, uint64_t size, char *error, si
         return NULL;
     }
     for (int i = 0; i < 2; i++) {
-        network->buffers[i] =
-            malloc(sizeof(float) * (TILE / 2) * 32 * 16); /* the first convolution's output is the largest */
+        network->buffers[i] = malloc(sizeof(float) * (TILE / 2) * 32 *
+                                     16); /* the first convolution's output is the largest */
         if (network->buffers[i] == NULL) {
             snprintf(error, n, "no memory for the network");
             network_close(network);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_PLUGINS 256
 
@@ -40,7 +41,7 @@ static const char usage[] =
     "  --start S, --end S         part of the file, in seconds (the whole file)\n"
     "  --block-frames N           native frames a block (the host's choice)\n"
     "  --repeat N                 run N times; results must be the same (1)\n"
-    "  --plugin-dir DIR           resource folder of every library (the library's own folder)\n"
+    "  --plugin-dir DIR           resource folder of every library (of DIR/NAME.so: DIR/NAME.resources, else DIR)\n"
     "  --set PLUGIN:PARAM=VALUE   a parameter\n"
     "  --only PLUGIN              print only this plugin's result\n"
     "  --array NAME               print this array of each result as text, one line an entry of the first axis\n"
@@ -312,8 +313,9 @@ static bool read_options(int argc, char **argv, struct options *options) {
 
 static bool load_libraries(struct host *host, char **paths, int count, const struct options *options) {
     for (int i = 0; i < count; i++) {
-        char *path = realpath(paths[i], NULL), *dir = path ? strdup(path) : NULL;
-        if (dir) *strrchr(dir, '/') = '\0';
+        char *path = realpath(paths[i], NULL), *dir = NULL;
+        if (path && asprintf(&dir, "%.*s.resources", (int)strlen(path) - 3, path) < 0) dir = NULL; /* without ".so" */
+        if (dir && access(dir, F_OK) != 0) *strrchr(dir, '/') = '\0';
         struct error error = {0};
         bool good = path && dir &&
                     host_load(host, path, options->plugin_dir ? options->plugin_dir : dir, NULL, options->settings, &error);

@@ -1,0 +1,284 @@
+/* The plugin `classifier`: labels for every segment of content_timeline/1 and for the region, from the embedding of
+ * features/1. Segments come from the timeline and from nowhere else. */
+#include "classifier_schema.h"
+#include "features/embedding.h"
+#include "ranking.h"
+#include "sonde/plugin.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RESOURCE      "classifier.weights"
+#define MOST_SEGMENTS 4000
+#define MOST_CLASSES  100
+#define SILENCE       "near-silence"
+
+struct classifier {
+    struct sonde_plugin plugin;
+    struct ranking ranking;
+    char refusal[300]; /* why the weights can't be used; "" if they can */
+};
+
+/* One segment of the timeline, as it was written. */
+struct span {
+    double start, end, confidence;
+    char content[48];
+};
+
+static int32_t on_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *inputs) {
+    (void)self, (void)region, (void)inputs;
+    return SONDE_OK;
+}
+
+static int32_t on_process(sonde_plugin_t *self, const sonde_block_t *block) {
+    (void)self, (void)block;
+    return SONDE_OK;
+}
+
+static void on_abandon(sonde_plugin_t *self) {
+    (void)self;
+}
+
+static int read_span(const cJSON *item, struct span *span) {
+    const cJSON *start = cJSON_GetObjectItemCaseSensitive(item, "start");
+    const cJSON *end = cJSON_GetObjectItemCaseSensitive(item, "end");
+    const cJSON *confidence = cJSON_GetObjectItemCaseSensitive(item, "confidence");
+    const char *label = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "label"));
+    if (!cJSON_IsNumber(start) || !cJSON_IsNumber(end) || !cJSON_IsNumber(confidence) || label == NULL) return -1;
+    *span = (struct span){start->valuedouble, end->valuedouble, fmin(fmax(confidence->valuedouble, 0), 1), ""};
+    if (!(span->start >= 0) || !(span->end >= span->start) || !(span->end < 1e6) ||
+        strlen(label) >= sizeof span->content)
+        return -1;
+    strcpy(span->content, label);
+    return 0;
+}
+
+/* The segments of content_timeline/1, in *spans (caller frees). Their number, or a negative return of the ABI, with a
+ * sentence that says what is wrong with the timeline. */
+static int64_t read_spans(const sonde_inputs_t *inputs, struct span **spans, const sonde_writer_t *out) {
+    uint64_t length = 0;
+    const char *json = inputs->json(inputs, "content_timeline", &length);
+    cJSON *root = json ? cJSON_ParseWithLength(json, length) : NULL;
+    const cJSON *segments = cJSON_GetObjectItemCaseSensitive(root, "segments");
+    const int count = cJSON_GetArraySize(segments);
+    int64_t n = -SONDE_FAILED;
+    if (json == NULL)
+        out->fail(out, "content_timeline/1 is missing");
+    else if (!cJSON_IsArray(segments))
+        out->fail(out, "content_timeline/1 has no list of segments");
+    else if (count == 0 || count > MOST_SEGMENTS)
+        out->fail(out, count == 0 ? "content_timeline/1 is empty" : "content_timeline/1 has more than 4000 segments");
+    else if ((*spans = calloc((size_t)count, sizeof **spans)) == NULL)
+        n = -SONDE_NO_MEMORY;
+    else {
+        const cJSON *item;
+        n = 0;
+        cJSON_ArrayForEach(item, segments) {
+            if (read_span(item, &(*spans)[n]) != 0) {
+                out->fail(out, "content_timeline/1 has a segment without start, end, label and confidence");
+                n = -SONDE_FAILED;
+                break;
+            }
+            n++;
+        }
+    }
+    cJSON_Delete(root);
+    return n;
+}
+
+/* The embeddings whose centres lie within the span; the nearest one if there is none. */
+static void find_steps(const struct span *span, const struct embedding *embedding, uint32_t *first, uint32_t *end) {
+    const double last = embedding->count - 1.0;
+    const double from = ceil(span->start / embedding->hop - 1e-6), to = ceil(span->end / embedding->hop - 1e-6);
+    *first = (uint32_t)fmin(from, last);
+    *end = to > from ? (uint32_t)fmin(to, last + 1) : 0;
+    if (*end > *first) return;
+    *first = (uint32_t)fmin(floor((span->start + span->end) / 2 / embedding->hop + 0.5), last);
+    *end = *first + 1;
+}
+
+static void write_labels(const struct ranked *best, uint32_t count, const sonde_writer_t *out) {
+    out->begin_array(out, "labels");
+    for (uint32_t i = 0; i < count; i++) {
+        out->begin_object(out, NULL);
+        out->string(out, "label", best[i].label);
+        out->string(out, "group", best[i].group);
+        out->number(out, "score", (double)fminf(best[i].score, 1));
+        out->end_object(out);
+    }
+    out->end_array(out);
+}
+
+/* Writes one segment and adds its probabilities to the region's. Returns its best label. */
+static const char *write_segment(const struct classifier *classifier, const struct span *span,
+                                 const struct embedding *embedding, double *total, double *weight,
+                                 const sonde_writer_t *out) {
+    const struct ranking *ranking = &classifier->ranking;
+    struct ranked best[RANKING_TOP];
+    uint32_t count = 1;
+    if (strcmp(span->content, SILENCE) == 0) {
+        best[0] = (struct ranked){SILENCE, "silence", (float)span->confidence};
+    } else {
+        float probabilities[RANKING_MOST];
+        uint32_t first, end;
+        find_steps(span, embedding, &first, &end);
+        ranking_measure(ranking, embedding->values, embedding->level, first, end, probabilities);
+        count = ranking_sort(ranking, probabilities, best);
+        const double length = fmax(span->end - span->start, 1e-3);
+        for (uint32_t c = 0; c < ranking->classes; c++) total[c] += length * (double)probabilities[c];
+        *weight += length;
+    }
+    out->begin_object(out, NULL);
+    out->number(out, "start", span->start);
+    out->number(out, "end", span->end);
+    out->string(out, "content", span->content);
+    out->string(out, "label", best[0].label);
+    out->string(out, "group", best[0].group);
+    out->number(out, "confidence", (double)fminf(best[0].score, 1));
+    write_labels(best, count < 3 ? count : 3, out);
+    out->end_object(out);
+    return best[0].label;
+}
+
+static void write_region(const struct ranking *ranking, const double *total, double weight, const sonde_writer_t *out) {
+    struct ranked best[RANKING_TOP] = {{SILENCE, "silence", 1}};
+    uint32_t count = 1;
+    if (weight > 0) {
+        float probabilities[RANKING_MOST];
+        for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] = (float)(total[c] / weight);
+        count = ranking_sort(ranking, probabilities, best);
+    }
+    out->string(out, "label", best[0].label);
+    out->number(out, "label_confidence", (double)fminf(best[0].score, 1));
+    out->string(out, "group", best[0].group);
+    write_labels(best, count, out);
+}
+
+static void write_result(const struct classifier *classifier, const struct span *spans, uint32_t n,
+                         const struct embedding *embedding, const sonde_writer_t *out) {
+    double total[RANKING_MOST] = {0}, weight = 0;
+    const char *classes[MOST_CLASSES];
+    uint32_t known = 0;
+    out->begin_array(out, "segments");
+    for (uint32_t i = 0; i < n; i++) {
+        const char *label = write_segment(classifier, &spans[i], embedding, total, &weight, out);
+        uint32_t at = 0;
+        while (at < known && strcmp(classes[at], label) != 0) at++;
+        if (at == known && known < MOST_CLASSES) classes[known++] = label;
+    }
+    out->end_array(out);
+    out->begin_array(out, "classes");
+    for (uint32_t i = 0; i < known; i++) out->string(out, NULL, classes[i]);
+    out->end_array(out);
+    write_region(&classifier->ranking, total, weight, out);
+    char vocabulary[64];
+    const struct weights_header *header = classifier->ranking.weights.header;
+    snprintf(vocabulary, sizeof vocabulary, "sonde-labels/%u %016llx", header->version,
+             (unsigned long long)header->hash);
+    out->string(out, "vocabulary", vocabulary);
+}
+
+static int32_t on_finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
+    const struct classifier *classifier = self->state;
+    struct embedding embedding;
+    struct span *spans = NULL;
+    char error[250];
+    if (classifier->refusal[0]) {
+        out->fail(out, classifier->refusal);
+        return SONDE_FAILED;
+    }
+    const int64_t n = read_spans(inputs, &spans, out);
+    int32_t result = n < 0 ? (int32_t)-n : SONDE_FAILED;
+    if (n > 0 &&
+        embedding_read(&embedding, inputs, classifier->ranking.weights.header->parent, error, sizeof error) != 0)
+        out->fail(out, error);
+    else if (n > 0 && embedding.count == 0)
+        out->fail(out, "features/1 has no embeddings for this region");
+    else if (n > 0) {
+        write_result(classifier, spans, (uint32_t)n, &embedding, out);
+        result = out->status(out) == SONDE_OK ? SONDE_OK : SONDE_FAILED;
+    }
+    free(spans);
+    return result;
+}
+
+static void on_destroy(sonde_plugin_t *self) {
+    struct classifier *classifier = self->state;
+    ranking_close(&classifier->ranking);
+    free(classifier);
+}
+
+static int32_t on_init(const sonde_host_t *host, const char *plugin_dir) {
+    (void)host, (void)plugin_dir;
+    return SONDE_OK;
+}
+
+static void on_deinit(void) {}
+
+static uint32_t on_count(void) {
+    return 1;
+}
+
+static const sonde_interface_t provides[] = {{sizeof(sonde_interface_t), 1, "classifier"}};
+static const sonde_need_t needs[] = {
+    {sizeof(sonde_need_t), 1, "content_timeline", SONDE_NEED_REQUIRED, SONDE_NEED_AT_FINISH},
+    {sizeof(sonde_need_t), 1, "features", SONDE_NEED_REQUIRED, SONDE_NEED_AT_FINISH},
+};
+static const sonde_descriptor_t descriptor = {
+    .struct_size = sizeof descriptor,
+    .flags = SONDE_FLAG_DETERMINISTIC,
+    .id = "classifier",
+    .name = "Classifier",
+    .vendor = "sonde",
+    .version = "0.1.0",
+    .licence = "MIT",
+    .description = "Ranked labels with calibrated scores for every segment of the content timeline and for the region.",
+    .schema = classifier_schema,
+    .provides = provides,
+    .provides_count = 1,
+    .needs = needs,
+    .needs_count = 2,
+};
+
+static const sonde_descriptor_t *on_at(uint32_t index) {
+    return index == 0 ? &descriptor : NULL;
+}
+
+static int32_t on_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
+                         sonde_plugin_t **plugin) {
+    (void)id, (void)values, (void)count;
+    struct classifier *classifier = calloc(1, sizeof *classifier);
+    if (classifier == NULL) return SONDE_NO_MEMORY;
+    const void *data;
+    uint64_t size;
+    char error[250] = "the file is missing or can't be read";
+    if (host->resource_open(host, RESOURCE, &data, &size) != SONDE_OK ||
+        ranking_open(&classifier->ranking, data, size, error, sizeof error) != 0) {
+        /* The instance still comes to be: so every result says why there is none. */
+        snprintf(classifier->refusal, sizeof classifier->refusal, RESOURCE ": %s", error);
+        host->log(host, SONDE_LOG_ERROR, classifier->refusal);
+    }
+    classifier->plugin = (sonde_plugin_t){.struct_size = sizeof classifier->plugin,
+                                          .state = classifier,
+                                          .begin = on_begin,
+                                          .process = on_process,
+                                          .finish = on_finish,
+                                          .abandon = on_abandon,
+                                          .destroy = on_destroy};
+    *plugin = &classifier->plugin;
+    return SONDE_OK;
+}
+
+SONDE_EXPORT const sonde_entry_t sonde_entry = {
+    .struct_size = sizeof sonde_entry,
+    .abi_major = SONDE_ABI_MAJOR,
+    .abi_minor = SONDE_ABI_MINOR,
+    .init = on_init,
+    .deinit = on_deinit,
+    .plugin_count = on_count,
+    .plugin_at = on_at,
+    .create = on_create,
+};

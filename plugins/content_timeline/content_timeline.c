@@ -1,0 +1,213 @@
+/* The plugin `content_timeline`: reads the embedding of features/1, writes the segments of content_timeline/1. */
+#include "timeline.h"
+
+#include "content_timeline_schema.h"
+#include "features/embedding.h"
+#include "features/weights.h"
+#include "sonde/plugin.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARCHITECTURE  1u
+#define DIMENSIONS    EMBEDDING_DIMENSIONS
+#define MOST_SEGMENTS 1200u
+#define RESOURCE      "content_timeline.weights"
+
+struct timeline {
+    struct sonde_plugin plugin;
+    struct weights weights;
+    const float *weight, *bias; /* [DIMENSIONS][TIMELINE_KINDS], [TIMELINE_KINDS] */
+    char refusal[300];          /* why the weights can't be used; "" if they can */
+    double duration;
+    struct timeline_segment segments[MOST_SEGMENTS];
+};
+
+static int32_t on_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *inputs) {
+    (void)inputs;
+    ((struct timeline *)self->state)->duration = region->duration;
+    return SONDE_OK;
+}
+
+static int32_t on_process(sonde_plugin_t *self, const sonde_block_t *block) {
+    (void)self, (void)block;
+    return SONDE_OK;
+}
+
+static void on_abandon(sonde_plugin_t *self) {
+    (void)self;
+}
+
+/* A linear layer and a logistic function. */
+static void measure_kinds(const struct timeline *timeline, const float *embedding, uint32_t count, float *kinds) {
+    for (uint32_t t = 0; t < count; t++, embedding += DIMENSIONS, kinds += TIMELINE_KINDS) {
+        float sum[TIMELINE_KINDS];
+        memcpy(sum, timeline->bias, sizeof sum);
+        for (uint32_t i = 0; i < DIMENSIONS; i++)
+            for (uint32_t k = 0; k < TIMELINE_KINDS; k++)
+                sum[k] += embedding[i] * timeline->weight[i * TIMELINE_KINDS + k];
+        for (uint32_t k = 0; k < TIMELINE_KINDS; k++) kinds[k] = 1 / (1 + expf(-sum[k]));
+    }
+}
+
+/* Segments change halfway between the centres of two steps. */
+static double boundary(const struct timeline *timeline, uint32_t step, uint32_t count, double hop) {
+    if (step == 0) return 0;
+    return step >= count ? timeline->duration : fmin(((double)step - 0.5) * hop, timeline->duration);
+}
+
+static void write_overall(const struct timeline *timeline, uint32_t n, const sonde_writer_t *out) {
+    double covered[TIMELINE_STATES] = {0}, sure[TIMELINE_STATES] = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        const struct timeline_segment *s = &timeline->segments[i];
+        covered[s->state] += s->end - s->first;
+        sure[s->state] += (s->end - s->first) * (double)s->confidence;
+    }
+    uint32_t best = TIMELINE_SILENCE;
+    double most = 0;
+    for (uint32_t s = 0; s < TIMELINE_SILENCE; s++)
+        if (covered[s] > most) most = covered[s], best = s;
+    out->string(out, "label", timeline_label(best));
+    out->number(out, "label_confidence", sure[best] / covered[best]);
+}
+
+static void write_segments(const struct timeline *timeline, uint32_t n, uint32_t count, double hop,
+                           const sonde_writer_t *out) {
+    static const char *const kinds[TIMELINE_KINDS] = {"speech", "music", "environment", "noise"};
+    out->begin_array(out, "segments");
+    for (uint32_t i = 0; i < n; i++) {
+        const struct timeline_segment *s = &timeline->segments[i];
+        out->begin_object(out, NULL);
+        out->number(out, "start", boundary(timeline, s->first, count, hop));
+        out->number(out, "end", boundary(timeline, s->end, count, hop));
+        out->string(out, "label", timeline_label(s->state));
+        out->number(out, "confidence", (double)s->confidence);
+        out->boolean(out, "event", (int32_t)s->event);
+        out->begin_object(out, "scores");
+        for (uint32_t k = 0; k < TIMELINE_KINDS; k++) out->number(out, kinds[k], (double)s->scores[k]);
+        out->end_object(out);
+        out->end_object(out);
+    }
+    out->end_array(out);
+    out->begin_array(out, "transitions");
+    for (uint32_t i = 1; i < n; i++) {
+        out->begin_object(out, NULL);
+        out->number(out, "time", boundary(timeline, timeline->segments[i].first, count, hop));
+        out->string(out, "from", timeline_label(timeline->segments[i - 1].state));
+        out->string(out, "to", timeline_label(timeline->segments[i].state));
+        out->end_object(out);
+    }
+    out->end_array(out);
+}
+
+static int32_t on_finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
+    struct timeline *timeline = self->state;
+    struct embedding embedding;
+    char error[250];
+    if (timeline->refusal[0]) {
+        out->fail(out, timeline->refusal);
+        return SONDE_FAILED;
+    }
+    if (embedding_read(&embedding, inputs, timeline->weights.header->parent, error, sizeof error) != 0) {
+        out->fail(out, error);
+        return SONDE_FAILED;
+    }
+    const uint32_t count = embedding.count;
+    if (count == 0) {
+        out->fail(out, "the region has no frames to listen to");
+        return SONDE_EMPTY;
+    }
+    float *kinds = malloc(sizeof(float) * TIMELINE_KINDS * count);
+    if (kinds == NULL) return SONDE_NO_MEMORY;
+    measure_kinds(timeline, embedding.values, count, kinds);
+    const int64_t n = timeline_decode(kinds, embedding.level, count, embedding.hop, timeline->segments, MOST_SEGMENTS);
+    free(kinds);
+    if (n < 1) return SONDE_NO_MEMORY;
+    write_overall(timeline, (uint32_t)n, out);
+    write_segments(timeline, (uint32_t)n, count, embedding.hop, out);
+    out->string(out, "network", embedding.model);
+    return out->status(out) == SONDE_OK ? SONDE_OK : SONDE_FAILED;
+}
+
+static void on_destroy(sonde_plugin_t *self) {
+    free(self->state);
+}
+
+static int32_t on_init(const sonde_host_t *host, const char *plugin_dir) {
+    (void)host, (void)plugin_dir;
+    return SONDE_OK;
+}
+
+static void on_deinit(void) {}
+
+static uint32_t on_count(void) {
+    return 1;
+}
+
+static const sonde_interface_t provides[] = {{sizeof(sonde_interface_t), 1, "content_timeline"}};
+static const sonde_need_t needs[] = {{sizeof(sonde_need_t), 1, "features", SONDE_NEED_REQUIRED, SONDE_NEED_AT_FINISH}};
+static const sonde_descriptor_t descriptor = {
+    .struct_size = sizeof descriptor,
+    .flags = SONDE_FLAG_DETERMINISTIC,
+    .id = "content_timeline",
+    .name = "Content timeline",
+    .vendor = "sonde",
+    .version = "0.1.0",
+    .licence = "MIT",
+    .description = "What happens when: segments of speech, music, environment, their mixtures, noise and near-silence.",
+    .schema = content_timeline_schema,
+    .provides = provides,
+    .provides_count = 1,
+    .needs = needs,
+    .needs_count = 1,
+};
+
+static const sonde_descriptor_t *on_at(uint32_t index) {
+    return index == 0 ? &descriptor : NULL;
+}
+
+/* Without good weights the instance still comes to be: so every result says why there is none. */
+static void open_weights(struct timeline *timeline, const sonde_host_t *host) {
+    const void *data;
+    uint64_t size;
+    char error[250] = "the file is missing or can't be read";
+    if (host->resource_open(host, RESOURCE, &data, &size) == SONDE_OK &&
+        weights_open(&timeline->weights, data, size, "timeline", ARCHITECTURE, error, sizeof error) == 0 &&
+        (timeline->weight = weights_floats(&timeline->weights, "kinds.weight", DIMENSIONS, TIMELINE_KINDS, 1, error,
+                                           sizeof error)) != NULL &&
+        (timeline->bias = weights_floats(&timeline->weights, "kinds.bias", TIMELINE_KINDS, 1, 1, error,
+                                         sizeof error)) != NULL)
+        return;
+    snprintf(timeline->refusal, sizeof timeline->refusal, RESOURCE ": %s", error);
+    host->log(host, SONDE_LOG_ERROR, timeline->refusal);
+}
+
+static int32_t on_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
+                         sonde_plugin_t **plugin) {
+    (void)id, (void)values, (void)count;
+    struct timeline *timeline = calloc(1, sizeof *timeline);
+    if (timeline == NULL) return SONDE_NO_MEMORY;
+    open_weights(timeline, host);
+    timeline->plugin = (sonde_plugin_t){.struct_size = sizeof timeline->plugin,
+                                        .state = timeline,
+                                        .begin = on_begin,
+                                        .process = on_process,
+                                        .finish = on_finish,
+                                        .abandon = on_abandon,
+                                        .destroy = on_destroy};
+    *plugin = &timeline->plugin;
+    return SONDE_OK;
+}
+
+SONDE_EXPORT const sonde_entry_t sonde_entry = {
+    .struct_size = sizeof sonde_entry,
+    .abi_major = SONDE_ABI_MAJOR,
+    .abi_minor = SONDE_ABI_MINOR,
+    .init = on_init,
+    .deinit = on_deinit,
+    .plugin_count = on_count,
+    .plugin_at = on_at,
+    .create = on_create,
+};

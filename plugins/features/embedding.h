@@ -1,0 +1,23 @@
+/* Reading the frame embeddings of features/1, for the plugins that stand on them. Call in finish only. */
+#ifndef SONDE_FEATURES_EMBEDDING_H
+#define SONDE_FEATURES_EMBEDDING_H
+
+#include "sonde/plugin.h"
+
+#include <stddef.h>
+
+#define EMBEDDING_DIMENSIONS 96u
+
+struct embedding {
+    uint32_t count;
+    double hop;          /* s between embeddings; number k is centred on k * hop */
+    const float *values; /* [count][EMBEDDING_DIMENSIONS] */
+    const float *level;  /* [count], dBFS */
+    char model[96];      /* "sonde-embedding/1 0123456789abcdef" */
+};
+
+/* `parent` is the hash of the network that the caller's weights were trained on: an embedding of any other is refused.
+ * Views stay valid until finish returns. 0, or -1 with a sentence in `error`. */
+int embedding_read(struct embedding *embedding, const sonde_inputs_t *inputs, uint64_t parent, char *error, size_t n);
+
+#endif

@@ -1,0 +1,329 @@
+/* plugins/classifier behind the host, with made-up embeddings and timelines: dimension k of an embedding stands for
+ * class k; class 3 is not shipped. */
+#include "embedding_rig.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { DOG, RAIN, PIANO, WANTED, CLASSES };
+
+static const char vocabulary[] = "animals/dog bark\nweather, water and fire/rain\ninstruments/piano\nunknown/other\n";
+static const char *const names[] = {"dog bark", "rain", "piano", "unknown"};
+static uint8_t *weights;
+static uint64_t weights_size;
+
+static uint8_t *make(const char *labels, float temperature, uint64_t *size) {
+    static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES];
+    static const float shipped[CLASSES] = {1, 1, 1, 0};
+    const float calibration[3] = {temperature, .5f, 0};
+    for (int k = 0; k < CLASSES; k++) weight[k * CLASSES + k] = 4, weight[((int)EMBEDDING_RIG_D + k) * CLASSES + k] = 2;
+    struct weights_rig rig = {.kind = "classifier", .architecture = 1, .version = 1, .parent = EMBEDDING_RIG_PARENT};
+    weights_rig_add_text(&rig, "labels", labels);
+    weights_rig_add(&rig, "classes.weight", weight, 2 * EMBEDDING_RIG_D, CLASSES);
+    weights_rig_add(&rig, "classes.bias", bias, CLASSES, 1);
+    weights_rig_add(&rig, "classes.shipped", shipped, CLASSES, 1);
+    weights_rig_add(&rig, "calibration", calibration, 3, 1);
+    return weights_rig_make(&rig, size);
+}
+
+static int make_weights(void **state) {
+    (void)state;
+    weights = make(vocabulary, 1, &weights_size);
+    return 0;
+}
+
+static int free_weights(void **state) {
+    (void)state;
+    free(weights);
+    return 0;
+}
+
+static int set_up(void **state) {
+    struct embedding_rig *rig = malloc(sizeof *rig);
+    embedding_rig_open(rig, "classifier", "classifier.weights", weights, weights_size);
+    *state = rig;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    embedding_rig_close(*state);
+    free(*state);
+    return 0;
+}
+
+/* From `from` to `to` seconds there is this class. */
+static void paint(struct embedding_rig *rig, double from, double to, int class) {
+    for (uint32_t t = (uint32_t)ceil(from / EMBEDDING_RIG_HOP - 1e-9); t * EMBEDDING_RIG_HOP < to - 1e-9; t++)
+        rig->values[(size_t)t * EMBEDDING_RIG_D + (size_t) class] = 1;
+}
+
+/* A timeline of `n` segments of `length` seconds; every `silent`-th is near-silence (0: none). */
+static char *timeline_of(int n, double length, int silent) {
+    char *json = malloc(200 * (size_t)n + 100), *end = json;
+    end += sprintf(end, "{\"segments\":[");
+    for (int i = 0; i < n; i++)
+        end += sprintf(end, "%s{\"start\":%g,\"end\":%g,\"label\":\"%s\",\"confidence\":0.75}", i ? "," : "",
+                       i * length, (i + 1) * length, silent && i % silent == 0 ? "near-silence" : "environment");
+    sprintf(end, "]}");
+    return json;
+}
+
+static struct host_input timeline_input(const char *json) {
+    return (struct host_input){.interface = "content_timeline",
+                               .major = 1,
+                               .provider = "content_timeline",
+                               .outcome = "ok",
+                               .json = json,
+                               .json_length = strlen(json)};
+}
+
+static const struct host_result *run(struct embedding_rig *rig, const char *json) {
+    const struct host_input inputs[] = {rig->features, timeline_input(json)};
+    return embedding_rig_run(rig, inputs, 2);
+}
+
+static void assert_ok(const struct host_result *result) {
+    if (result->outcome != HOST_OK) fail_msg("%s: %s", host_outcome_name(result->outcome), result->reason);
+}
+
+static const char *text(const cJSON *object, const char *key) {
+    const char *value = cJSON_GetStringValue(cJSON_GetObjectItem(object, key));
+    assert_non_null(value);
+    return value;
+}
+
+static double number(const cJSON *object, const char *key) {
+    const cJSON *item = cJSON_GetObjectItem(object, key);
+    assert_true(cJSON_IsNumber(item));
+    return item->valuedouble;
+}
+
+static void every_segment_gets_its_label(void **state) {
+    struct embedding_rig *rig = *state;
+    enum { SEGMENTS = 120 };
+    embedding_rig_fill(rig, SEGMENTS * 5);
+    for (int i = 0; i < SEGMENTS; i++) paint(rig, i, i + 1, i % 3);
+    char *json = timeline_of(SEGMENTS, 1, 0);
+    assert_ok(run(rig, json));
+    const cJSON *segments = cJSON_GetObjectItem(rig->json, "segments");
+    assert_int_equal(cJSON_GetArraySize(segments), SEGMENTS);
+    for (int i = 0; i < SEGMENTS; i++) {
+        const cJSON *segment = cJSON_GetArrayItem(segments, i);
+        assert_string_equal(text(segment, "label"), names[i % 3]);
+        assert_float_equal(number(segment, "start"), i, 1e-9);
+        assert_float_equal(number(segment, "end"), i + 1, 1e-9);
+        assert_true(number(segment, "confidence") > .9);
+    }
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(rig->json, "classes")), 3);
+    free(json);
+}
+
+static void every_region_of_a_file_gets_its_labels(void **state) {
+    struct embedding_rig *rig = *state;
+    char *json = timeline_of(2, 2, 0);
+    for (int region = 0; region < 12; region++) {
+        embedding_rig_fill(rig, 20);
+        rig->region.index = (uint32_t)region, rig->region.regions = 12;
+        paint(rig, 0, 2, region % 3);
+        paint(rig, 2, 4, (region + 1) % 3);
+        assert_ok(run(rig, json));
+        const cJSON *segments = cJSON_GetObjectItem(rig->json, "segments");
+        assert_string_equal(text(cJSON_GetArrayItem(segments, 0), "label"), names[region % 3]);
+        assert_string_equal(text(cJSON_GetArrayItem(segments, 1), "label"), names[(region + 1) % 3]);
+    }
+    free(json);
+}
+
+static void the_region_goes_by_duration(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 50);
+    paint(rig, 0, 3, DOG);
+    paint(rig, 3, 10, RAIN);
+    assert_ok(run(rig, "{\"segments\":[{\"start\":0,\"end\":3,\"label\":\"environment\",\"confidence\":1},"
+                       "{\"start\":3,\"end\":10,\"label\":\"environment\",\"confidence\":1}]}"));
+    assert_string_equal(text(rig->json, "label"), "rain");
+    assert_string_equal(text(rig->json, "group"), "weather, water and fire");
+    const cJSON *labels = cJSON_GetObjectItem(rig->json, "labels");
+    assert_string_equal(text(cJSON_GetArrayItem(labels, 1), "label"), "dog bark");
+    assert_float_equal(number(cJSON_GetArrayItem(labels, 0), "score"), .7, .05);
+    assert_float_equal(number(cJSON_GetArrayItem(labels, 1), "score"), .3, .05);
+}
+
+static void what_has_no_label_is_unknown(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 30); /* no evidence for anything from 0 to 2; a class that isn't shipped; a shipped one */
+    paint(rig, 2, 4, WANTED);
+    paint(rig, 4, 6, PIANO);
+    char *json = timeline_of(3, 2, 0);
+    assert_ok(run(rig, json));
+    const cJSON *segments = cJSON_GetObjectItem(rig->json, "segments");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 0), "label"), "unknown");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 1), "label"), "unknown");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 2), "label"), "piano");
+    for (int i = 0; i < 3; i++) { /* scores are ranked and add up to no more than one */
+        double sum = 0, last = 2;
+        const cJSON *label;
+        cJSON_ArrayForEach(label, cJSON_GetObjectItem(cJSON_GetArrayItem(segments, i), "labels")) {
+            assert_true(number(label, "score") <= last);
+            last = number(label, "score");
+            sum += last;
+        }
+        assert_true(sum <= 1 + 1e-6);
+    }
+    free(json);
+}
+
+static void near_silence_is_not_classified(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 40);
+    paint(rig, 0, 4, RAIN); /* what the network says of silence is nothing */
+    paint(rig, 4, 8, DOG);
+    char *json = timeline_of(2, 4, 2);
+    assert_ok(run(rig, json));
+    assert_string_equal(text(cJSON_GetArrayItem(cJSON_GetObjectItem(rig->json, "segments"), 0), "label"),
+                        "near-silence");
+    assert_string_equal(text(rig->json, "label"), "dog bark");
+    free(json);
+    json = timeline_of(1, 8, 1);
+    assert_ok(run(rig, json));
+    assert_string_equal(text(rig->json, "label"), "near-silence");
+    free(json);
+}
+
+/* Only what is within 40 dB of a segment's loudest step counts. */
+static void the_quiet_part_of_a_segment_does_not_count(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 50);
+    paint(rig, 0, 1, DOG);
+    paint(rig, 1, 10, RAIN);
+    for (uint32_t t = 5; t < 50; t++) rig->level[t] = -70;
+    char *json = timeline_of(1, 10, 0);
+    assert_ok(run(rig, json));
+    assert_string_equal(text(rig->json, "label"), "dog bark");
+    free(json);
+}
+
+static void segments_shorter_than_a_step_get_the_nearest(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 3);
+    paint(rig, 0, .6, PIANO);
+    assert_ok(run(rig, "{\"segments\":[{\"start\":0,\"end\":0.25,\"label\":\"music\",\"confidence\":1},"
+                       "{\"start\":0.25,\"end\":0.26,\"label\":\"music\",\"confidence\":1},"
+                       "{\"start\":0.59,\"end\":0.6,\"label\":\"music\",\"confidence\":1}]}"));
+    const cJSON *segment;
+    cJSON_ArrayForEach(segment, cJSON_GetObjectItem(rig->json, "segments"))
+        assert_string_equal(text(segment, "label"), "piano");
+}
+
+static void assert_outcome(struct embedding_rig *rig, const struct host_input *inputs, size_t count, int outcome,
+                           const char *reason) {
+    const struct host_result *result = embedding_rig_run(rig, inputs, count);
+    if (result->outcome != outcome || strstr(result->reason, reason) == NULL)
+        fail_msg("%s: \"%s\", expected %s: \"%s\"", host_outcome_name(result->outcome), result->reason,
+                 host_outcome_name(outcome), reason);
+    assert_null(result->json);
+}
+
+static void without_a_timeline_nothing_is_guessed(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 10);
+    paint(rig, 0, 2, DOG); /* there would be something to say */
+    struct host_input inputs[] = {rig->features, timeline_input("{}")};
+    assert_outcome(rig, inputs, 1, HOST_SKIPPED, "content_timeline"); /* missing */
+    inputs[1].json = NULL, inputs[1].json_length = 0;
+    inputs[1].outcome = "failed", inputs[1].reason = "the weights are gone";
+    assert_outcome(rig, inputs, 2, HOST_SKIPPED, "content_timeline"); /* failed */
+    inputs[1].outcome = "empty", inputs[1].reason = "";
+    assert_outcome(rig, inputs, 2, HOST_SKIPPED, "content_timeline"); /* empty */
+    char *json = timeline_of(1, 2, 0);
+    inputs[1] = timeline_input(json);
+    inputs[1].major = 2;
+    assert_outcome(rig, inputs, 2, HOST_SKIPPED, "content_timeline"); /* of another version */
+    free(json);
+}
+
+static void timelines_that_break_their_contract_are_refused(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 10);
+    struct host_input inputs[] = {rig->features, timeline_input("{\"segments\":[]}")};
+    assert_outcome(rig, inputs, 2, HOST_FAILED, "content_timeline/1 is empty");
+    static const char *const broken[] = {
+        "{\"segments\":[{}]}",
+        "{\"segments\":[{\"start\":1,\"end\":0,\"label\":\"music\",\"confidence\":1}]}",
+        "{\"segments\":[{\"start\":-1,\"end\":0,\"label\":\"music\",\"confidence\":1}]}",
+        "{\"segments\":[{\"start\":0,\"end\":1e300,\"label\":\"music\",\"confidence\":1}]}",
+        "{\"segments\":[{\"start\":0,\"end\":\"1\",\"label\":\"music\",\"confidence\":1}]}",
+        "{\"segments\":[{\"start\":0,\"end\":1,\"label\":7,\"confidence\":1}]}",
+        "{\"segments\":[{\"start\":0,\"end\":1,\"confidence\":1,\"label\":"
+        "\"a label that goes on and on and on and on and on and on and on\"}]}",
+    };
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        inputs[1] = timeline_input(broken[i]);
+        assert_outcome(rig, inputs, 2, HOST_FAILED, "content_timeline/1 has a segment without");
+    }
+    inputs[1] = timeline_input("{\"segments\":3}");
+    assert_outcome(rig, inputs, 2, HOST_FAILED, "no list of segments");
+}
+
+static void times_beyond_the_embedding_do_no_harm(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 10);
+    const struct host_input inputs[] = {
+        rig->features,
+        timeline_input("{\"segments\":[{\"start\":900000,\"end\":999999,\"label\":\"music\",\"confidence\":1}]}")};
+    struct error error = {0};
+    host_region_end(rig->host);
+    assert_true(host_region_begin(rig->host, &rig->region, &rig->plugin, 1, inputs, 2, 0, &error));
+    host_region_finish(rig->host);
+    assert_non_null(host_result(rig->host, 0)); /* the engine refuses the instants; the plugin only has to survive */
+}
+
+static void bad_weights_make_every_result_say_so(void **state) {
+    (void)state;
+    static const char *const labels[] = {
+        "a/b\nc/d\ne/f\n", "a/b\nc/d\ne/f\nnothing\n", "a/b\nc/d\ne/f\n/g\n", "a/b\nc/d\ne/f\ng/\n", vocabulary,
+        vocabulary};
+    for (int i = 0; i < 6; i++) {
+        struct embedding_rig rig;
+        uint64_t size;
+        uint8_t *bytes = make(labels[i], i == 4 ? 0 : 1, &size);
+        embedding_rig_open(&rig, "classifier", "classifier.weights", bytes, i == 5 ? size - 64 : size);
+        embedding_rig_fill(&rig, 10);
+        char *json = timeline_of(1, 2, 0);
+        const struct host_input inputs[] = {rig.features, timeline_input(json)};
+        assert_outcome(&rig, inputs, 2, HOST_FAILED,
+                       i == 5   ? "classifier.weights: the weights file is truncated"
+                       : i == 4 ? "temperature that is not positive"
+                                : "one line \"group/label\"");
+        free(json);
+        embedding_rig_close(&rig);
+        free(bytes);
+    }
+}
+
+#define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        RIGGED(every_segment_gets_its_label),
+        RIGGED(every_region_of_a_file_gets_its_labels),
+        RIGGED(the_region_goes_by_duration),
+        RIGGED(what_has_no_label_is_unknown),
+        RIGGED(near_silence_is_not_classified),
+        RIGGED(the_quiet_part_of_a_segment_does_not_count),
+        RIGGED(segments_shorter_than_a_step_get_the_nearest),
+        RIGGED(without_a_timeline_nothing_is_guessed),
+        RIGGED(timelines_that_break_their_contract_are_refused),
+        RIGGED(times_beyond_the_embedding_do_no_harm),
+        cmocka_unit_test(bad_weights_make_every_result_say_so),
+    };
+    return cmocka_run_group_tests(tests, make_weights, free_weights);
+}

@@ -1,0 +1,353 @@
+/* plugins/features: the weights file, and the network against a plain reading of its definition. */
+#include "features/network.h"
+#include "features/weights.h"
+#include "weights_rig.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { FRAMES = 1300, BINS = NETWORK_BINS, D = NETWORK_DIMENSIONS };
+
+static const uint32_t shape[5][4] = {{1, 16, 2, 2}, {16, 24, 1, 2}, {24, 48, 2, 2}, {48, 64, 2, 2}, {64, 96, 1, 2}};
+
+struct world {
+    struct weights_rig rig;
+    float *tensors[40];
+    uint8_t *file;
+    uint64_t size;
+    float *power; /* [FRAMES][BINS] */
+};
+
+static float *random_tensor(struct world *world, const char *name, uint32_t d0, uint32_t d1, float scale,
+                            uint32_t *seed) {
+    float *values = malloc(sizeof(float) * d0 * d1);
+    assert_non_null(values);
+    for (uint32_t i = 0; i < d0 * d1; i++) values[i] = scale * weights_rig_random(seed);
+    world->tensors[world->rig.count] = values;
+    weights_rig_add(&world->rig, name, values, d0, d1);
+    return values;
+}
+
+static int set_up(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    uint32_t seed = 7;
+    char name[32];
+    world->rig = (struct weights_rig){.kind = "network", .architecture = NETWORK_ARCHITECTURE, .version = 3};
+    float *mean = random_tensor(world, "input.mean", NETWORK_BANDS, 1, 1, &seed);
+    float *scale = random_tensor(world, "input.scale", NETWORK_BANDS, 1, .1f, &seed);
+    for (uint32_t b = 0; b < NETWORK_BANDS; b++) mean[b] -= 9, scale[b] += .35f;
+    for (uint32_t i = 0; i < 5; i++) {
+        snprintf(name, sizeof name, "convolution%u.kernel", i);
+        random_tensor(world, name, 9 * shape[i][0], shape[i][1], 2 / sqrtf(9 * (float)shape[i][0]), &seed);
+        snprintf(name, sizeof name, "convolution%u.bias", i);
+        random_tensor(world, name, shape[i][1], 1, .1f, &seed);
+    }
+    random_tensor(world, "dense.kernel", 192, D, .15f, &seed);
+    random_tensor(world, "dense.bias", D, 1, .1f, &seed);
+    for (uint32_t i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "context%u.depth", i);
+        random_tensor(world, name, 5, D, .5f, &seed);
+        snprintf(name, sizeof name, "context%u.depth_bias", i);
+        random_tensor(world, name, D, 1, .1f, &seed);
+        snprintf(name, sizeof name, "context%u.point", i);
+        random_tensor(world, name, D, D, .15f, &seed);
+        snprintf(name, sizeof name, "context%u.bias", i);
+        random_tensor(world, name, D, 1, .1f, &seed);
+    }
+    random_tensor(world, "catalogue.mean", D, 1, .1f, &seed);
+    random_tensor(world, "catalogue.scale", D, 1, 1, &seed);
+    world->file = weights_rig_make(&world->rig, &world->size);
+    world->power = malloc(sizeof(float) * FRAMES * BINS);
+    for (uint32_t i = 0; i < FRAMES * BINS; i++) {
+        const float v = weights_rig_random(&seed);
+        world->power[i] = i / BINS % 400 < 40 ? 0 : v * v * v * v * 1e-4f;
+    }
+    *state = world;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    struct world *world = *state;
+    for (uint32_t i = 0; i < world->rig.count; i++) free(world->tensors[i]);
+    free(world->file);
+    free(world->power);
+    free(world);
+    return 0;
+}
+
+static const float *tensor(const struct world *world, const char *name) {
+    for (uint32_t i = 0; i < world->rig.count; i++)
+        if (strcmp(world->rig.entries[i].name, name) == 0) return world->tensors[i];
+    fail_msg("no tensor %s", name);
+    return NULL;
+}
+
+static struct network *open_network(const struct world *world) {
+    char error[200] = "";
+    struct network *network = network_open(world->file, world->size, error, sizeof error);
+    if (network == NULL) fail_msg("refused: %s", error);
+    return network;
+}
+
+static void assert_refused(const uint8_t *file, uint64_t size, const char *expected) {
+    char error[200] = "";
+    struct network *network = network_open(file, size, error, sizeof error);
+    if (network != NULL) fail_msg("taken, instead of: %s", expected);
+    if (strstr(error, expected) == NULL) fail_msg("\"%s\" doesn't say \"%s\"", error, expected);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the file */
+
+static void bad_weights_are_refused_with_a_sentence(void **state) {
+    struct world *world = *state;
+    uint8_t *copy = aligned_alloc(64, world->size);
+    struct weights_header *header = (struct weights_header *)(void *)copy;
+#define WITH(change, expected)                                                                                         \
+    memcpy(copy, world->file, world->size);                                                                            \
+    change;                                                                                                            \
+    assert_refused(copy, world->size, expected)
+    WITH(copy[0] = 'X', "not a sonde weights file");
+    WITH(header->format = 9, "format 9");
+    WITH(header->kind[0] = 'x', "kind \"xetwork\"");
+    WITH(header->architecture = 77, "architecture 77");
+    WITH(header->size--, "longer than it says");
+    WITH(copy[world->size - 1] ^= 1, "damaged");
+    WITH(copy[sizeof *header] ^= 1, "damaged");
+    WITH((copy[sizeof *header] ^= 1, weights_rig_rehash(copy, world->size)), "no tensor \"input.mean\"");
+    WITH(header->tensors = 2000, "malformed header");
+    WITH(memset(header->model, 'm', sizeof header->model), "malformed header");
+    struct weights_entry *entry = (struct weights_entry *)(void *)(header + 1);
+    WITH((entry->offset = world->size + 64, weights_rig_rehash(copy, world->size)), "malformed table");
+    WITH((entry->offset += 4, weights_rig_rehash(copy, world->size)), "malformed table");
+    WITH((entry->bytes = UINT64_MAX, weights_rig_rehash(copy, world->size)), "malformed table");
+    WITH((entry->dims[1] = 0, weights_rig_rehash(copy, world->size)), "malformed table");
+    WITH((entry->dims[0] = 32, entry->dims[1] = 2, weights_rig_rehash(copy, world->size)),
+         "is 32 x 2 x 1, expected 64 x 1 x 1");
+    WITH((*(float *)(void *)(copy + world->size - 384) = NAN, weights_rig_rehash(copy, world->size)), "not finite");
+#undef WITH
+    free(copy);
+}
+
+static void truncated_weights_are_refused_at_every_length(void **state) {
+    struct world *world = *state;
+    for (uint64_t size = 0; size < world->size; size += size < 4000 ? 1 : 4099)
+        assert_refused(world->file, size, size < sizeof(struct weights_header) ? "too short" : "truncated");
+}
+
+/* ---------------------------------------------------------------------------------------------------- the network */
+
+/* The definition, written for reading: double sums, whole region at once. in [times][bands][channels]. */
+static double *convolve(const double *in, uint32_t times, uint32_t bands, const uint32_t *s, const float *kernel,
+                        const float *bias) {
+    const uint32_t t_out = (times + s[2] - 1) / s[2], b_out = (bands + s[3] - 1) / s[3];
+    double *out = calloc((size_t)t_out * b_out * s[1], sizeof *out);
+    assert_non_null(out);
+    for (uint32_t t = 0; t < t_out; t++)
+        for (uint32_t b = 0; b < b_out; b++)
+            for (uint32_t o = 0; o < s[1]; o++) {
+                double sum = (double)bias[o];
+                for (int tap = 0; tap < 9; tap++) {
+                    const int64_t y = (int64_t)t * s[2] + tap / 3 - 1, x = (int64_t)b * s[3] + tap % 3 - 1;
+                    if (y < 0 || x < 0 || y >= times || x >= bands) continue;
+                    for (uint32_t c = 0; c < s[0]; c++)
+                        sum += in[((size_t)y * bands + (size_t)x) * s[0] + c] *
+                               (double)kernel[((size_t)tap * s[0] + c) * s[1] + o];
+                }
+                out[((size_t)t * b_out + b) * s[1] + o] = fmax(sum, 0);
+            }
+    return out;
+}
+
+/* Natural logarithm of triangular mel bands, with 16 frames of silence on either side, normalised. */
+static double *reference_input(const struct world *world, uint32_t frames) {
+    const float *mean = tensor(world, "input.mean"), *scale = tensor(world, "input.scale");
+    const double low = 2595 * log10(1 + 40 / 700.0), high = 2595 * log10(1 + 10000 / 700.0);
+    double *x = calloc((size_t)(frames + 32) * NETWORK_BANDS, sizeof *x);
+    assert_non_null(x);
+    for (uint32_t b = 0; b < NETWORK_BANDS; b++) {
+        double edge[3];
+        for (uint32_t i = 0; i < 3; i++)
+            edge[i] = 700 * (pow(10, (low + (high - low) * (b + i) / (NETWORK_BANDS + 1)) / 2595) - 1);
+        for (uint32_t f = 0; f < frames + 32; f++) {
+            double sum = 1e-9;
+            for (uint32_t k = 0; k < BINS && f >= 16 && f < frames + 16; k++) {
+                const double hz = k * 22050.0 / 2048;
+                const double w = fmin((hz - edge[0]) / (edge[1] - edge[0]), (edge[2] - hz) / (edge[2] - edge[1]));
+                if (w > 0) sum += w * (double)world->power[(size_t)(f - 16) * BINS + k];
+            }
+            x[(size_t)f * NETWORK_BANDS + b] = (log(sum) - (double)mean[b]) * (double)scale[b];
+        }
+    }
+    return x;
+}
+
+static void matrix(const double *in, const float *kernel, const float *bias, uint32_t depth, double *out) {
+    for (uint32_t o = 0; o < D; o++) {
+        out[o] = (double)bias[o];
+        for (uint32_t k = 0; k < depth; k++) out[o] += in[k] * (double)kernel[(size_t)k * D + o];
+    }
+}
+
+/* Embeddings of `frames` frames, margins included. */
+static double *reference(const struct world *world, uint32_t frames, uint32_t *steps) {
+    uint32_t times = frames + 32, bands = NETWORK_BANDS;
+    char name[32];
+    double *x = reference_input(world, frames);
+    for (uint32_t i = 0; i < 5; i++) {
+        snprintf(name, sizeof name, "convolution%u.kernel", i);
+        const float *kernel = tensor(world, name);
+        snprintf(name, sizeof name, "convolution%u.bias", i);
+        double *y = convolve(x, times, bands, shape[i], kernel, tensor(world, name));
+        free(x);
+        x = y;
+        times = (times + shape[i][2] - 1) / shape[i][2], bands = (bands + 1) / 2;
+    }
+    double *e = calloc((size_t)times * D, sizeof *e);
+    for (uint32_t t = 0; t < times; t++) {
+        matrix(x + (size_t)t * 192, tensor(world, "dense.kernel"), tensor(world, "dense.bias"), 192, e + (size_t)t * D);
+        for (uint32_t i = 0; i < D; i++) e[(size_t)t * D + i] = fmax(e[(size_t)t * D + i], 0);
+    }
+    for (uint32_t c = 0; c < 2; c++) {
+        const int64_t dilation = c == 0 ? 1 : 4;
+        double *y = calloc((size_t)times * D, sizeof *y), depth[D], point[D];
+        snprintf(name, sizeof name, "context%u.depth", c);
+        const float *taps = tensor(world, name);
+        snprintf(name, sizeof name, "context%u.depth_bias", c);
+        const float *depth_bias = tensor(world, name);
+        snprintf(name, sizeof name, "context%u.point", c);
+        const float *kernel = tensor(world, name);
+        snprintf(name, sizeof name, "context%u.bias", c);
+        for (int64_t t = 0; t < times; t++) {
+            for (uint32_t i = 0; i < D; i++) {
+                depth[i] = (double)depth_bias[i];
+                for (int64_t tap = 0; tap < 5; tap++) {
+                    const int64_t from = t + (tap - 2) * dilation;
+                    if (from >= 0 && from < times) depth[i] += e[from * D + i] * (double)taps[tap * D + i];
+                }
+            }
+            matrix(depth, kernel, tensor(world, name), D, point);
+            for (uint32_t i = 0; i < D; i++) y[t * D + i] = fmax(e[t * D + i] + point[i], 0);
+        }
+        free(e);
+        e = y;
+    }
+    free(x);
+    *steps = times;
+    return e;
+}
+
+static void network_agrees_with_its_definition(void **state) {
+    struct world *world = *state;
+    struct network *network = open_network(world);
+    const uint32_t lengths[] = {1, 9, 61, 500}; /* the last one takes two tiles */
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct network_result result;
+        uint32_t steps;
+        double *expected = reference(world, lengths[i], &steps), worst = 0, largest = 0;
+        assert_int_equal(network_begin(network, 1), 0);
+        assert_int_equal(network_push(network, world->power, lengths[i], BINS), 0);
+        assert_int_equal(network_finish(network, &result), 0);
+        assert_int_equal(result.count, (lengths[i] + 7) / 8);
+        for (uint32_t k = 0; k < result.count * D; k++) {
+            worst = fmax(worst, fabs((double)result.embedding[k] - expected[2 * D + k]));
+            largest = fmax(largest, expected[2 * D + k]);
+        }
+        assert_true(largest > .1); /* the comparison is about something */
+        if (!(worst < 1e-4 * largest)) fail_msg("%u frames: off by %g of %g", lengths[i], worst, largest);
+        free(expected);
+    }
+    network_close(network);
+}
+
+static void blocks_and_regions_before_change_no_bit(void **state) {
+    struct world *world = *state;
+    struct network *network = open_network(world);
+    struct network_result result;
+    float *first = NULL;
+    uint32_t count = 0;
+    const uint32_t blocks[] = {FRAMES, 1, 7, 500};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
+        assert_int_equal(network_begin(network, i == 1 ? 0 : 30), 0);
+        for (uint32_t f = 0; f < FRAMES; f += blocks[i]) {
+            const uint32_t n = FRAMES - f < blocks[i] ? FRAMES - f : blocks[i];
+            assert_int_equal(network_push(network, world->power + (size_t)f * BINS, n, BINS), 0);
+        }
+        assert_int_equal(network_finish(network, &result), 0);
+        if (first == NULL) {
+            count = result.count;
+            first = malloc(sizeof(float) * count * D);
+            memcpy(first, result.embedding, sizeof(float) * count * D);
+        }
+        assert_int_equal(result.count, count);
+        assert_memory_equal(first, result.embedding, sizeof(float) * count * D);
+    }
+    free(first);
+    network_close(network);
+}
+
+static void regions_without_sound_or_frames_are_answered(void **state) {
+    struct world *world = *state;
+    struct network *network = open_network(world);
+    struct network_result result;
+    assert_int_equal(network_begin(network, 0), 0);
+    assert_int_equal(network_finish(network, &result), 0);
+    assert_int_equal(result.count, 0);
+    float *power = calloc((size_t)20 * BINS, sizeof *power);
+    assert_int_equal(network_begin(network, NAN), 0);
+    assert_int_equal(network_push(network, power, 20, BINS), 0);
+    assert_int_equal(network_finish(network, &result), 0);
+    assert_int_equal(result.count, 3);
+    assert_float_equal(result.level[0], -120, 1e-3);
+    for (uint32_t i = 0; i < 20 * BINS; i++) power[i] = 1e12f; /* far beyond full scale */
+    assert_int_equal(network_begin(network, 1), 0);
+    assert_int_equal(network_push(network, power, 20, BINS), 0);
+    assert_int_equal(network_finish(network, &result), 0);
+    for (uint32_t i = 0; i < result.count * D; i++)
+        assert_true(isfinite(result.embedding[i]) && result.embedding[i] >= 0);
+    free(power);
+    network_close(network);
+}
+
+static void levels_and_the_catalogue_vector_are_as_defined(void **state) {
+    struct world *world = *state;
+    struct network *network = open_network(world);
+    struct network_result result;
+    assert_string_equal(network_model(network), "sonde-embedding");
+    assert_int_equal(network_version(network), 3);
+    assert_int_equal(strlen(network_hash(network)), 16);
+    float *power = calloc((size_t)80 * BINS, sizeof *power);
+    for (uint32_t f = 40; f < 48; f++) { /* a full-scale sine on a bin: 1 at its peak, a quarter beside it */
+        power[(size_t)f * BINS + 100] = 1;
+        power[(size_t)f * BINS + 99] = power[(size_t)f * BINS + 101] = .25f;
+    }
+    assert_int_equal(network_begin(network, 2), 0);
+    assert_int_equal(network_push(network, power, 80, BINS), 0);
+    assert_int_equal(network_finish(network, &result), 0);
+    assert_float_equal(result.level[5], 0, 1e-3);
+    assert_float_equal(result.level[8], -120, 1e-3);
+    double length = 0;
+    for (uint32_t i = 0; i < D; i++) length += (double)result.catalogue[i] * (double)result.catalogue[i];
+    assert_float_equal(length, 1, 1e-5);
+    free(power);
+    network_close(network);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_weights_are_refused_with_a_sentence),
+        cmocka_unit_test(truncated_weights_are_refused_at_every_length),
+        cmocka_unit_test(network_agrees_with_its_definition),
+        cmocka_unit_test(blocks_and_regions_before_change_no_bit),
+        cmocka_unit_test(regions_without_sound_or_frames_are_answered),
+        cmocka_unit_test(levels_and_the_catalogue_vector_are_as_defined),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,200 @@
+"""Cross-validation by source, and the tables that it prints."""
+import numpy as np
+import torch
+from scipy.fft import dct
+from sklearn.ensemble import RandomForestClassifier
+
+from .dataset import CLASSES, FOLDS, KINDS
+from .fit import embeddings, fit, pool
+
+VARIANTS = ["plain", "low3400", "low8000"]
+TASKS = {"urbansound8k_part": lambda c: c.dataset == "urbansound8k_part", "esc10": lambda c: c.dataset == "esc10",
+         "sample_classes": lambda c: c.dataset == "sample_classes" and c.label != "other"}
+
+
+def outputs(network, clips, variant):
+    """Class logits [clips, classes] and mean kind logits over the active steps [clips, kinds]."""
+    logits, kinds = [], []
+    with torch.no_grad():
+        for embedding, active in embeddings(network, clips, variant):
+            logits.append(network.classes(torch.from_numpy(pool(embedding, active))[None])[0].numpy())
+            chosen = embedding[active] if active.any() else embedding
+            kinds.append(network.kinds(torch.from_numpy(chosen)).mean(0).numpy())
+    return np.stack(logits), np.stack(kinds)
+
+
+def validate_fold(clips, fold, steps, seed=1, left_out=()):
+    """Fits on the other folds (without the classes left out), and returns the outputs of this fold's clips."""
+    network = fit([c for c in clips if c.fold != fold and c.label not in left_out], steps, seed)
+    rows = [i for i, c in enumerate(clips) if c.fold == fold or c.label in left_out]
+    result = {"rows": np.array(rows)}
+    for variant in VARIANTS:
+        result["logits_" + variant], result["kinds_" + variant] = outputs(network, [clips[i] for i in rows], variant)
+    result["embedding"] = np.stack([pool(e, a) for e, a in embeddings(network, [clips[i] for i in rows])])
+    return network, result
+
+
+def mfcc_statistics(clip, variant):
+    """Mean and spread of 20 MFCC and of their differences."""
+    s = clip.spectra[variant][:1300].astype(np.float32)
+    c = dct(s, axis=1, norm="ortho")[:, :20]
+    d = np.diff(c, axis=0) if len(c) > 1 else np.zeros((1, 20), np.float32)
+    return np.concatenate([c.mean(0), c.std(0), d.mean(0), d.std(0)])
+
+
+def forest(clips, labels, variant, seed=1):
+    """Out-of-fold predictions of 500 trees; trained on the plain clips, as a user would."""
+    x = np.stack([mfcc_statistics(c, "plain") for c in clips])
+    tested = x if variant == "plain" else np.stack([mfcc_statistics(c, variant) for c in clips])
+    labels, folds = np.array(labels), np.array([c.fold for c in clips])
+    out = np.empty(len(clips), labels.dtype)
+    for fold in range(FOLDS):
+        test = folds == fold
+        if test.any():
+            model = RandomForestClassifier(500, random_state=seed, n_jobs=1).fit(x[~test], labels[~test])
+            out[test] = model.predict(tested[test])
+    return out
+
+
+def balanced(truth, guess):
+    truth, guess = np.array(truth), np.array(guess)
+    return float(np.mean([np.mean(guess[truth == k] == k) for k in sorted(set(truth))]))
+
+
+def softmax(logits, temperature=1.0):
+    e = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
+    return e / e.sum(1, keepdims=True)
+
+
+def calibration_error(confidence, correct, bins=15):
+    """Expected calibration error (Guo et al., 2017)."""
+    edges = np.linspace(0, 1, bins + 1)
+    total = 0.0
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            total += abs(confidence[inside].mean() - correct[inside].mean()) * inside.mean()
+    return total
+
+
+def fit_temperature(logits, labels):
+    def loss(t):
+        return -np.log(softmax(logits, t)[np.arange(len(labels)), labels] + 1e-12).mean()
+    return min(np.exp(np.linspace(np.log(.3), np.log(4), 60)), key=loss)
+
+
+def precision_at(clips, vectors, k=5):
+    """Mean share of the k nearest (cosine) that carry the clip's class, sources of the clip itself left out."""
+    v = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    labels, sources = np.array([c.label for c in clips]), np.array([c.source for c in clips])
+    hits = []
+    for i in range(len(v)):
+        score = v @ v[i]
+        score[sources == sources[i]] = -2
+        hits.append(np.mean(labels[np.argpartition(-score, k)[:k]] == labels[i]))
+    return float(np.mean(hits))
+
+
+def merge(clips, results):
+    """One row a clip from the folds' outputs."""
+    out = {}
+    for key in results[0]:
+        if key == "rows":
+            continue
+        array = np.zeros((len(clips), results[0][key].shape[1]), np.float32)
+        for r in results:
+            array[r["rows"]] = r[key]
+        out[key] = array
+    return out
+
+
+def report(clips, out, log=print):
+    """Prints the tables; returns what the final weights need: temperature and the labels that may ship."""
+    truth = np.array([CLASSES.index(c.label) for c in clips])
+    figures = {}
+    spoken = [i for i, c in enumerate(clips) if c.dataset != "made" and c.kind in KINDS[:3]
+              and c.dataset in ("debian_speech", "emodb", "fsdd", "pyaudioanalysis", "inaspeech", "classical_quiz", "debian_music",
+                                "esc10", "urbansound8k_part", "scikit_maad") and c.label != "street music"]
+    kinds = [clips[i].kind for i in spoken]
+    log("\nspeech / music / environment, share of clips right (balanced over the three in brackets)")
+    log(f"{'bandwidth':<12}{'network':>18}{'forest on MFCC':>20}")
+    for variant in VARIANTS:
+        guess = np.array(KINDS)[out["kinds_" + variant][spoken][:, :3].argmax(1)]
+        other = forest([clips[i] for i in spoken], kinds, variant)
+        log(f"{variant:<12}{np.mean(guess == np.array(kinds)):>9.3f} ({balanced(kinds, guess):.3f})"
+            f"{np.mean(other == np.array(kinds)):>11.3f} ({balanced(kinds, other):.3f})")
+        figures["kinds_" + variant] = float(np.mean(guess == np.array(kinds)))
+    log("\nclasses, share of clips right (balanced in brackets)")
+    log(f"{'set':<20}{'clips':>6}{'classes':>8}{'network':>18}{'8 kHz':>8}{'3.4 kHz':>8}{'forest on MFCC':>20}")
+    for name, chosen in TASKS.items():
+        rows = [i for i, c in enumerate(clips) if chosen(c)]
+        if name == "sample_classes":  # classes with at least 8 sources
+            sources = {}
+            for i in rows:
+                sources.setdefault(clips[i].label, set()).add(clips[i].name)
+            rows = [i for i in rows if len(sources[clips[i].label]) >= 8]
+        columns = sorted(set(truth[rows]))
+        guesses = {v: np.array(columns)[out["logits_" + v][rows][:, columns].argmax(1)] for v in VARIANTS}
+        other = forest([clips[i] for i in rows], truth[rows], "plain")
+        right = {v: np.mean(g == truth[rows]) for v, g in guesses.items()}
+        figures[name] = float(right["plain"])
+        figures[name + "_balanced"] = balanced(truth[rows], guesses["plain"])
+        log(f"{name:<20}{len(rows):>6}{len(columns):>8}{right['plain']:>9.3f} ({balanced(truth[rows], guesses['plain']):.3f})"
+            f"{right['low8000']:>8.3f}{right['low3400']:>8.3f}"
+            f"{np.mean(other == truth[rows]):>11.3f} ({balanced(truth[rows], other):.3f})")
+    logits = out["logits_plain"]
+    temperature = fit_temperature(logits[1::2], truth[1::2])
+    probability = softmax(logits, temperature)
+    guess = probability.argmax(1)
+    real = np.array([c.dataset != "made" for c in clips])
+    error = calibration_error(probability.max(1)[::2], (guess == truth)[::2])
+    log(f"\ntemperature {temperature:.2f} (fitted on one half); calibration error on the other half {error:.3f}")
+    figures["calibration_error"], figures["temperature"] = float(error), float(temperature)
+    log("\nlabel                sources  clips  recall  precision")
+    shipped = []
+    for k, name in enumerate(CLASSES):
+        sources = len({c.source for c in clips if c.label == name})
+        precision = np.mean(truth[guess == k] == k) if (guess == k).any() else 0.0
+        recall = np.mean(guess[truth == k] == k) if (truth == k).any() else 0.0
+        ships = sources >= 20 and precision >= .6 and name != "other"
+        shipped.append(ships)
+        log(f"{name:<20}{sources:>8}{int((truth == k).sum()):>7}{recall:>8.2f}{precision:>10.2f}  {'ships' if ships else 'wanted'}")
+    figures["shipped"] = [bool(s) for s in shipped]
+    rows = [i for i, c in enumerate(clips) if real[i] and c.dataset in ("urbansound8k_part", "esc10", "sample_classes")
+            and c.label != "other"]
+    group = [clips[i] for i in rows]
+    embedding = out["embedding"][rows][:, :96]
+    mean, scale = embedding.mean(0), 1 / (embedding.std(0) + .05)
+    statistics = np.stack([mfcc_statistics(c, "plain") for c in group])
+    statistics = (statistics - statistics.mean(0)) / statistics.std(0)
+    figures["precision_at_5"] = precision_at(group, (embedding - mean) * scale)
+    log(f"\nneighbours of the same class among 5: catalogue embedding {figures['precision_at_5']:.3f}, "
+        f"MFCC statistics {precision_at(group, statistics):.3f}")
+    return figures
+
+
+def report_unknown(clips, result, left_out, figures, log=print):
+    """The threshold on the best label's probability that sends at least .6 of what was never trained on to unknown, or
+    costs no more than 5 points of what was."""
+    rows = result["rows"]
+    truth = np.array([CLASSES.index(clips[i].label) for i in rows])
+    strange = np.array([clips[i].label in left_out for i in rows])
+    real = np.array([clips[i].label != "other" for i in rows])
+    probability = softmax(result["logits_plain"], figures["temperature"])
+    probability[:, [CLASSES.index(n) for n in left_out]] = 0
+    other = CLASSES.index("other")
+    named = probability.copy()
+    named[:, other] = 0
+    best, guess = named.max(1), named.argmax(1)
+    right = guess == truth
+    log("\nthreshold   left-out to unknown   known right (of all known)   loss")
+    base = np.mean((right & (probability[:, other] <= best))[~strange & real])
+    chosen = 0.0
+    for threshold in np.arange(0, .95, .05):
+        unknown = (best < threshold) | (probability[:, other] > best)
+        found, kept = np.mean(unknown[strange]), np.mean((right & ~unknown)[~strange & real])
+        log(f"{threshold:>9.2f}{found:>18.3f}{kept:>22.3f}{base - kept:>18.3f}")
+        if base - kept <= .05:
+            chosen = float(threshold)
+    log(f"threshold {chosen:.2f}")
+    return {"threshold": chosen}

@@ -1,0 +1,56 @@
+"""Writes weights files in the layout of plugins/features/weights.h."""
+import struct
+
+import numpy as np
+import torch
+import xxhash
+
+from .model import ARCHITECTURE
+
+FORMAT = 1
+
+
+def write(path, kind, version, tensors, parent=0, model="sonde-embedding"):
+    """tensors: name -> float32 array of up to 3 dimensions, or bytes. Returns the file's hash."""
+    table, data = b"", b""
+    base = 128 + 64 * len(tensors)
+    base += -base % 64
+    for name, value in tensors.items():
+        raw = value if isinstance(value, bytes) else np.ascontiguousarray(value, "<f4").tobytes()
+        shape = [len(raw)] if isinstance(value, bytes) else list(value.shape)
+        shape += [1] * (3 - len(shape))
+        table += struct.pack("<32sI3IQQ", name.encode(), isinstance(value, bytes), *shape, base + len(data), len(raw))
+        data += raw + b"\0" * (-len(raw) % 64)
+    rest = table + b"\0" * (base - 128 - len(table)) + data
+    digest = xxhash.xxh64_intdigest(rest, 0)
+    header = struct.pack("<8sII16s32sIIQQQ32x", b"SONDEWTS", FORMAT, ARCHITECTURE, kind.encode(), model.encode(), version,
+                         len(tensors), 128 + len(rest), digest, parent)
+    with open(path, "wb") as f:
+        f.write(header + rest)
+    return digest
+
+
+def folded(weight, norm):
+    """Batch normalisation folded into the layer before it: (weight [out, ...], bias [out])."""
+    scale = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).detach().numpy()
+    bias = norm.bias.detach().numpy() - norm.running_mean.numpy() * scale
+    return weight.detach().numpy() * scale.reshape(-1, *[1] * (weight.dim() - 1)), bias
+
+
+def network_tensors(network, catalogue_mean, catalogue_scale):
+    backbone, tensors = network.backbone, {}
+    tensors["input.mean"], tensors["input.scale"] = network.mean.numpy(), network.scale.numpy()
+    for i, (convolution, norm) in enumerate(zip(backbone.convolutions, backbone.norms)):
+        weight, bias = folded(convolution.weight, norm)
+        out, channels = weight.shape[:2]  # [out, in, time, band] becomes [time * band * in, out]
+        tensors[f"convolution{i}.kernel"] = weight.transpose(2, 3, 1, 0).reshape(9 * channels, out)
+        tensors[f"convolution{i}.bias"] = bias
+    weight, bias = folded(backbone.flatten.weight, backbone.flatten_norm)
+    tensors["dense.kernel"], tensors["dense.bias"] = weight[:, :, 0].T, bias
+    for i, context in enumerate(backbone.contexts):
+        tensors[f"context{i}.depth"] = context.depth.weight.detach().numpy()[:, 0].T
+        tensors[f"context{i}.depth_bias"] = context.depth.bias.detach().numpy()
+        weight, bias = folded(context.point.weight, context.norm)
+        tensors[f"context{i}.point"], tensors[f"context{i}.bias"] = weight[:, :, 0].T, bias
+    tensors["catalogue.mean"], tensors["catalogue.scale"] = catalogue_mean, catalogue_scale
+    return {k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}

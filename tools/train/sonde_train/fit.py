@@ -1,0 +1,112 @@
+"""Fits the network and its heads."""
+import time
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .batches import STRIDE, Sampler, SILENCE, activity
+from .dataset import CLASSES, KINDS
+from .model import BANDS, DIMENSIONS, Backbone
+
+MARGIN = 16  # frames of silence beyond a clip's edges, as in network.c
+
+
+class Network(nn.Module):
+    """Backbone with the two heads: kinds per step (sigmoids), class per segment (softmax of mean and maximum)."""
+
+    def __init__(self, mean, scale):
+        super().__init__()
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
+        self.backbone = Backbone()
+        self.kinds = nn.Linear(DIMENSIONS, len(KINDS))
+        self.classes = nn.Linear(2 * DIMENSIONS, len(CLASSES))
+        self.drop = nn.Dropout(.25)
+
+    def embed(self, x):
+        """Log-mel [batch, frames, BANDS] to embeddings [batch, steps, DIMENSIONS]."""
+        return self.backbone((x - self.mean) * self.scale).transpose(1, 2)
+
+    def pooled(self, embedding, masks):
+        """Mean and maximum over the masked steps."""
+        m = masks.unsqueeze(2).float()
+        mean = (embedding * m).sum(1) / m.sum(1).clamp(min=1)
+        return torch.cat([mean, (embedding * m).amax(1)], 1)
+
+
+def normalisation(clips):
+    frames = np.concatenate([c.spectra["plain"][::17].astype(np.float32) for c in clips])
+    frames = frames[frames.max(1) > -16]
+    return frames.mean(0), 1 / np.maximum(frames.std(0), 1)
+
+
+def loss_of(network, batch, rng, mix):
+    x, kinds, known, rows, masks, labels = batch
+    weight = torch.ones(len(rows))
+    if mix:  # mixup (Zhang et al., 2018): of inputs, of frame targets, and of the segments' classes
+        part = torch.from_numpy(rng.beta(.4, .4, len(x)).astype(np.float32))
+        part = torch.maximum(part, 1 - part)
+        other = torch.from_numpy(rng.permutation(len(x)))
+        x = part[:, None, None] * x + (1 - part)[:, None, None] * x[other]
+        kinds = part[:, None, None] * kinds + (1 - part)[:, None, None] * kinds[other]
+        known = torch.minimum(known, known[other])
+        back = torch.argsort(other)  # row r sounds, faintly, in row back[r]
+        rows, masks, labels = torch.cat([rows, back[rows]]), torch.cat([masks, masks]), torch.cat([labels, labels])
+        weight = torch.cat([part[rows[:len(weight)]], 1 - part[rows[len(weight):]]])
+    embedding = network.embed(x)
+    frame = F.binary_cross_entropy_with_logits(network.kinds(embedding), kinds, reduction="none").mean(2)
+    frame = (frame * known).sum() / known.sum().clamp(min=1)
+    logits = network.classes(network.drop(network.pooled(embedding[rows], masks)))
+    segment = F.cross_entropy(logits, labels, reduction="none", label_smoothing=.05)
+    return 3 * frame + (segment * weight).sum() / weight.sum()
+
+
+def fit(clips, steps, seed=1, size=64, rate=4e-3, log=print):
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = Network(*normalisation(clips))
+    sampler = Sampler(clips, seed)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=2e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=.15)
+    started, recent = time.time(), []
+    for step in range(steps):
+        network.train()
+        loss = loss_of(network, sampler.batch(size), rng, rng.random() < .4)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5)
+        optimiser.step()
+        schedule.step()
+        recent.append(float(loss))
+        if step % 100 == 99:
+            log(f"step {step + 1} of {steps}: loss {np.mean(recent[-100:]):.3f}, {time.time() - started:.0f} s", flush=True)
+    return network.eval()
+
+
+def embeddings(network, clips, variant="plain", limit=1300):
+    """Per clip: (embeddings [steps, DIMENSIONS], active [steps]); at most `limit` frames of a clip are used."""
+    network.eval()
+    out = [None] * len(clips)
+    spectra = [c.spectra[variant][:limit].astype(np.float32) for c in clips]
+    order = sorted(range(len(clips)), key=lambda i: len(spectra[i]))
+    with torch.no_grad():
+        first = 0
+        while first < len(order):
+            length = len(spectra[order[first]])
+            group = [i for i in order[first:first + 64] if len(spectra[i]) == length]
+            steps = -(-length // STRIDE)
+            x = np.full((len(group), 2 * MARGIN + length, BANDS), SILENCE, np.float32)
+            for row, i in enumerate(group):
+                x[row, MARGIN:MARGIN + length] = spectra[i]
+            e = network.embed(torch.from_numpy(x)).numpy()[:, MARGIN // STRIDE:MARGIN // STRIDE + steps]
+            for row, i in enumerate(group):
+                out[i] = (e[row], activity(spectra[i]))
+            first += len(group)
+    return out
+
+
+def pool(embedding, active):
+    chosen = embedding[active] if active.any() else embedding
+    return np.concatenate([chosen.mean(0), chosen.max(0)])

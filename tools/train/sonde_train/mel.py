@@ -1,0 +1,72 @@
+"""Log-mel spectra exactly as plugins/features/network.c makes them from the host's power spectrum.
+
+The host's spectrum (plugins/sdk/sonde/plugin.h): mid channel at 22,050 Hz, periodic Hann window of 2,048 samples, hop 512,
+frame k centred on sample 512 k, zeros outside, scaled so that a full-scale sine peaks at 1.
+"""
+import numpy as np
+from scipy.signal import resample_poly
+
+RATE = 22050
+WINDOW = 2048
+HOP = 512
+BANDS = 64
+LOWEST, HIGHEST = 40.0, 10000.0
+FLOOR = 1e-9  # power, -90 dB re a full-scale sine
+
+
+def hz_to_mel(hz):
+    """O'Shaughnessy 1987: 2595 log10(1 + f/700)."""
+    return 2595.0 * np.log10(1.0 + np.asarray(hz, dtype=np.float64) / 700.0)
+
+
+def mel_to_hz(mel):
+    return 700.0 * (10.0 ** (np.asarray(mel, dtype=np.float64) / 2595.0) - 1.0)
+
+
+def edges():
+    """Band b is a triangle from edge b over edge b+1 (peak 1) to edge b+2, in Hz."""
+    return mel_to_hz(np.linspace(hz_to_mel(LOWEST), hz_to_mel(HIGHEST), BANDS + 2))
+
+
+def filters():
+    """[BANDS, WINDOW/2 + 1] weights."""
+    hz = np.arange(WINDOW // 2 + 1) * (RATE / WINDOW)
+    e = edges()
+    up = (hz[None, :] - e[:-2, None]) / (e[1:-1] - e[:-2])[:, None]
+    down = (e[2:, None] - hz[None, :]) / (e[2:] - e[1:-1])[:, None]
+    return np.maximum(0.0, np.minimum(up, down)).astype(np.float32)
+
+
+FILTERS = filters()
+
+
+def to_rate(samples, rate):
+    """Mono float32 at RATE."""
+    if samples.ndim == 2:
+        samples = samples.mean(axis=1)
+    if rate != RATE:
+        common = np.gcd(int(rate), RATE)
+        samples = resample_poly(samples, RATE // common, int(rate) // common)
+    return samples.astype(np.float32)
+
+
+def power(samples):
+    """Power spectrum [frames, WINDOW/2 + 1] by the host's definition."""
+    if len(samples) == 0:
+        return np.zeros((0, WINDOW // 2 + 1), np.float32)
+    frames = (len(samples) - 1) // HOP + 1
+    padded = np.concatenate([np.zeros(WINDOW // 2, np.float32), samples, np.zeros(WINDOW, np.float32)])
+    window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
+    view = np.lib.stride_tricks.as_strided(padded, (frames, WINDOW), (HOP * padded.strides[0], padded.strides[0]))
+    out = np.empty((frames, WINDOW // 2 + 1), np.float32)
+    scale = 2.0 / window.sum()
+    for i in range(0, frames, 512):
+        spectrum = np.fft.rfft(view[i:i + 512] * window, axis=1) * scale
+        out[i:i + 512] = spectrum.real ** 2 + spectrum.imag ** 2
+    return out
+
+
+def log_mel(samples):
+    """Natural logarithm of band power, [frames, BANDS]."""
+    p = power(samples)
+    return np.log(p @ FILTERS.T + FLOOR).astype(np.float32)

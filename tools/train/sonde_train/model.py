@@ -1,0 +1,52 @@
+"""The shared network: log-mel frames in, one embedding every 8 frames (0.186 s) out, and its two heads.
+
+The shapes here and the constants in plugins/features/network.c are one definition: a change in one is a change in both,
+and in ARCHITECTURE, which the weights file carries.
+"""
+import torch
+from torch import nn
+
+ARCHITECTURE = 1
+BANDS = 64
+STRIDE = 8  # log-mel frames per embedding frame
+DIMENSIONS = 96
+
+# (input channels, output channels, stride in time, stride in frequency), kernels are 3 x 3
+CONVOLUTIONS = [(1, 16, 2, 2), (16, 24, 1, 2), (24, 48, 2, 2), (48, 64, 2, 2), (64, 96, 1, 2)]
+CONTEXTS = [1, 4]  # dilations of the temporal blocks, kernel 5
+
+
+class Context(nn.Module):
+    """Residual depthwise convolution over time (kernel 5) followed by a pointwise one."""
+
+    def __init__(self, dilation):
+        super().__init__()
+        self.depth = nn.Conv1d(DIMENSIONS, DIMENSIONS, 5, padding=2 * dilation, dilation=dilation, groups=DIMENSIONS)
+        self.point = nn.Conv1d(DIMENSIONS, DIMENSIONS, 1, bias=False)
+        self.norm = nn.BatchNorm1d(DIMENSIONS)
+
+    def forward(self, x):
+        return torch.relu(x + self.norm(self.point(self.depth(x))))
+
+
+class Backbone(nn.Module):
+    def __init__(self, dropout=0.2):
+        super().__init__()
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(i, o, 3, stride=(st, sf), padding=1, bias=False) for i, o, st, sf in CONVOLUTIONS)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for _, o, _, _ in CONVOLUTIONS)
+        self.flatten = nn.Conv1d(CONVOLUTIONS[-1][1] * 2, DIMENSIONS, 1, bias=False)
+        self.flatten_norm = nn.BatchNorm1d(DIMENSIONS)
+        self.contexts = nn.ModuleList(Context(d) for d in CONTEXTS)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x):
+        """x: [batch, frames, BANDS], normalised log-mel, frames a multiple of STRIDE. Returns [batch, DIMENSIONS, frames/STRIDE]."""
+        x = x.unsqueeze(1)
+        for convolution, norm in zip(self.convolutions, self.norms):
+            x = torch.relu(norm(convolution(x)))
+        x = x.permute(0, 3, 1, 2).flatten(1, 2)  # [batch, 2 bands * channels, time]: band-major
+        x = self.drop(torch.relu(self.flatten_norm(self.flatten(x))))
+        for context in self.contexts:
+            x = context(x)
+        return x

@@ -1,0 +1,122 @@
+"""Mixed recordings, built from the clips of one fold by joining and mixing them, with the truth of every second; and their
+score through the plugins themselves."""
+import json
+import os
+import subprocess
+
+import numpy as np
+import soundfile
+
+from . import mel
+
+MIXED = {"speech over music": ("speech", "music"), "speech over environment": ("speech", "environment"),
+         "music over environment": ("music", "environment")}
+SETS = {"speech": ("debian_speech", "emodb", "fsdd"), "music": ("debian_music", "classical_quiz", "fnf", "pop909_synth", "asap_synth"),
+        "environment": ("urbansound8k_part", "esc10", "scikit_maad")}
+
+
+def sounding(samples, depth=35):
+    """Without what is more than `depth` dB below the loudest 50 ms at either end."""
+    n = mel.RATE // 20
+    level = np.array([np.sqrt(np.mean(samples[i:i + n] ** 2)) for i in range(0, max(len(samples) - n, 1), n)])
+    loud = np.nonzero(level > level.max() * 10 ** (-depth / 20))[0]
+    return samples[loud[0] * n:(loud[-1] + 1) * n]
+
+
+class Stock:
+    """Sound of one kind at -23 dBFS, as long as asked for: clips of the kind one after the other."""
+
+    def __init__(self, folder, clips, rng):
+        self.folder, self.rng = folder, rng
+        self.clips = {k: [c for c in clips if c.dataset in SETS[k] and c.kind == k] for k in SETS}
+
+    def clip(self, kind):
+        clip = self.clips[kind][self.rng.integers(len(self.clips[kind]))]
+        return mel.to_rate(*soundfile.read(os.path.join(self.folder, clip.path), dtype="float32"))
+
+    def sound(self, kind, seconds):
+        need, parts = int(seconds * mel.RATE), []
+        while sum(map(len, parts)) < need:
+            samples = self.clip(kind)
+            if kind == "music" and len(samples) > need:
+                start = self.rng.integers(0, len(samples) - need)
+                samples = samples[start:start + need]
+            samples = sounding(samples)
+            parts.append(samples * (10 ** (-23 / 20) / max(np.sqrt(np.mean(samples ** 2)), 1e-4)))
+        return np.concatenate(parts)[:need]
+
+
+def build(stock, rng, seconds=60):
+    """One recording: segments of 4 to 15 s. Returns samples and truth [(start, end, label)]."""
+    samples, truth, now, last = [], [], 0.0, None
+    while now < seconds:
+        label = rng.choice([x for x in ["speech", "music", "environment", "speech", "music", "environment", *MIXED, "near-silence"]
+                            if x != last and not (last in MIXED and x in MIXED)])
+        length = float(rng.uniform(4, 15))
+        if label in MIXED:
+            above, below = MIXED[label]
+            part = stock.sound(above, length) + stock.sound(below, length) * 10 ** (-rng.uniform(4, 12) / 20)
+        elif label == "near-silence":
+            length = float(rng.uniform(1.5, 4))
+            part = rng.normal(0, 1e-4, int(length * mel.RATE))
+        else:
+            part = stock.sound(label, length)
+        samples.append(part * 10 ** (rng.uniform(-8, 3) / 20) if label != "near-silence" else part)
+        truth.append((now, now + len(part) / mel.RATE, str(label)))
+        now, last = now + len(part) / mel.RATE, label
+    return np.clip(np.concatenate(samples), -1, 1).astype(np.float32), truth
+
+
+def label_at(segments, t):
+    return next((label for start, end, label in segments if start <= t < end), "near-silence")
+
+
+def kinds_of(label):
+    return frozenset(MIXED.get(label, (label,)))
+
+
+def boundaries(truth, found, within=.5):
+    """Hits, number of true boundaries, number found; each matches once."""
+    a, b = [s for s, _, _ in truth[1:]], [s for s, _, _ in found[1:]]
+    hits, used = 0, set()
+    for t in a:
+        near = [i for i, s in enumerate(b) if abs(s - t) <= within and i not in used]
+        if near:
+            used.add(min(near, key=lambda i: abs(b[i] - t)))
+            hits += 1
+    return hits, len(a), len(b)
+
+
+def measure(folder, clips, weights, build_root, work, count=30, seed=5, log=print):
+    """Scores the plugins with the weights in `weights` on recordings of `clips`."""
+    rng = np.random.default_rng(seed)
+    stock = Stock(folder, clips, rng)
+    libraries = [os.path.join(build_root, "plugins", n, n + ".so") for n in ("features", "content_timeline")]
+    exact = main = seconds = hits = true = found = 0
+    confusion = {}
+    for i in range(count):
+        samples, truth = build(stock, rng)
+        path = os.path.join(work, "recording.wav")
+        soundfile.write(path, samples, mel.RATE)
+        out = subprocess.run([os.path.join(build_root, "tests/bench/run_plugins"), "--json", "--plugin-dir", weights, path,
+                              *libraries], capture_output=True, check=True).stdout
+        result = json.loads(out)["content_timeline"]
+        segments = [(s["start"], s["end"], s["label"]) for s in result["result"]["segments"]]
+        merged = [s for i, s in enumerate(segments) if i == 0 or s[2] != segments[i - 1][2]]
+        for t in np.arange(.5, truth[-1][1], 1.0):
+            want, got = label_at(truth, t), label_at(segments, t)
+            exact += want == got
+            main += bool(kinds_of(want) & kinds_of(got))
+            seconds += 1
+            confusion[(want, got)] = confusion.get((want, got), 0) + 1
+        h, a, b = boundaries(truth, merged)
+        hits, true, found = hits + h, true + a, found + b
+    precision, recall = hits / max(found, 1), hits / max(true, 1)
+    f = 2 * precision * recall / max(precision + recall, 1e-9)
+    log(f"\n{count} mixed recordings, {seconds} s: {exact / seconds:.3f} of seconds with exactly the right label, "
+        f"{main / seconds:.3f} with at least one right kind; boundaries within 0.5 s: precision {precision:.3f}, "
+        f"recall {recall:.3f}, F {f:.3f}")
+    for (want, got), n in sorted(confusion.items(), key=lambda x: -x[1]):
+        if want != got and n > seconds * .01:
+            log(f"    {want} taken for {got}: {n} s")
+    return {"seconds": exact / seconds, "seconds_one_kind": main / seconds, "boundary_f": f}
