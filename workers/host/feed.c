@@ -2,7 +2,6 @@
 
 #include "kernels/kernels.h"
 #include "workers/host/clock.h"
-#include "workers/host/spectrum.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +40,7 @@ struct stream {
     struct subscription *subscriptions;
     uint32_t subscriptions_count;
     /* Of a spectrum: */
-    struct spectrum_plan *plan;
+    const struct spectrum_plan *plan;
     struct spectrum_track *tracks; /* one a plane */
     float *complex_values, *powers; /* `batch` frames of all channels */
     uint32_t batch, complex_stride, power_stride;
@@ -50,6 +49,7 @@ struct stream {
 struct feed {
     uint32_t rate, channels, block_frames;
     int64_t frames;
+    struct spectrum_plans *plans;
     feed_deliver deliver;
     void *context;
     float **native; /* channels + 1 buffers of one block: sanitised channels, and their mean */
@@ -69,8 +69,8 @@ static float *floats_new(size_t count) {
 
 /* ------------------------------------------------------------------------------------------------------------ set-up */
 
-struct feed *feed_new(uint32_t rate, uint32_t channels, int64_t frames, uint32_t block_frames, feed_deliver deliver,
-                      void *context, struct error *error) {
+struct feed *feed_new(uint32_t rate, uint32_t channels, int64_t frames, uint32_t block_frames,
+                      struct spectrum_plans *plans, feed_deliver deliver, void *context, struct error *error) {
     if (rate < 1 || channels < 1 || channels > MAX_CHANNELS || frames < 1) {
         error_set(error, "%u Hz, %u channels, %lld frames: not a region that can be analysed", rate, channels,
                   (long long)frames);
@@ -85,7 +85,7 @@ struct feed *feed_new(uint32_t rate, uint32_t channels, int64_t frames, uint32_t
     if (block_frames > MAX_BLOCK) block_frames = MAX_BLOCK;
     if (block_frames > frames) block_frames = (uint32_t)frames;
     *feed = (struct feed){.rate = rate, .channels = channels, .block_frames = block_frames, .frames = frames,
-                          .deliver = deliver, .context = context};
+                          .plans = plans, .deliver = deliver, .context = context};
     feed->native = calloc(channels + 1, sizeof *feed->native);
     feed->cursor = calloc(channels, sizeof *feed->cursor);
     bool good = feed->native && feed->cursor;
@@ -100,7 +100,6 @@ static void stream_close(struct stream *stream) {
     if (stream->tracks)
         for (uint32_t p = 0; p < stream->planes_count; p++) spectrum_track_close(&stream->tracks[p]);
     free(stream->tracks);
-    spectrum_plan_free(stream->plan);
     free(stream->complex_values);
     free(stream->powers);
     free(stream->planes);
@@ -166,14 +165,14 @@ static bool stream_init_planes(struct feed *feed, struct stream *stream) {
     return true;
 }
 
-static bool stream_init_spectrum(struct stream *stream) {
+static bool stream_init_spectrum(struct feed *feed, struct stream *stream) {
     uint32_t bins = stream->input.window / 2 + 1;
     stream->complex_stride = (2 * bins + 15) / 16 * 16;
     stream->power_stride = (bins + 15) / 16 * 16;
     stream->batch = SPECTRA_BYTES / (stream->complex_stride * (uint32_t)sizeof(float) * stream->planes_count);
     if (stream->batch < 1) stream->batch = 1;
     if (stream->batch > MAX_SPECTRA) stream->batch = MAX_SPECTRA;
-    stream->plan = spectrum_plan_new(stream->input.window);
+    stream->plan = spectrum_plans_get(feed->plans, stream->input.window);
     stream->tracks = calloc(stream->planes_count, sizeof *stream->tracks);
     if (!stream->plan || !stream->tracks) return false;
     for (uint32_t p = 0; p < stream->planes_count; p++)
@@ -206,7 +205,7 @@ static struct stream *stream_get(struct feed *feed, const sonde_input_t *input) 
     feed->streams = list;
     struct stream *stream = &list[feed->streams_count++];
     *stream = (struct stream){.input = key};
-    bool good = stream_init_planes(feed, stream) && (key.kind == SONDE_INPUT_AUDIO || stream_init_spectrum(stream));
+    bool good = stream_init_planes(feed, stream) && (key.kind == SONDE_INPUT_AUDIO || stream_init_spectrum(feed, stream));
     if (good) return stream;
     stream_close(stream);
     feed->streams_count--;

@@ -10,6 +10,7 @@
 
 #include "engine/base/error.h"
 #include "sonde/plugin.h"
+#include "workers/host/spectrum.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,9 +24,10 @@ struct feed;
 typedef bool (*feed_deliver)(void *context, uint32_t subscriber, const sonde_block_t *block);
 
 /* For a region of `frames` native frames at `rate` Hz with `channels` channels. `block_frames` native frames are taken at a
- * time; 0: the host's choice. NULL: out of memory, or a rate or number of channels beyond all reason. */
-struct feed *feed_new(uint32_t rate, uint32_t channels, int64_t frames, uint32_t block_frames, feed_deliver deliver,
-                      void *context, struct error *error);
+ * time; 0: the host's choice. `plans` belong to the caller and outlive the feed. NULL: out of memory, or a rate or number
+ * of channels beyond all reason. */
+struct feed *feed_new(uint32_t rate, uint32_t channels, int64_t frames, uint32_t block_frames,
+                      struct spectrum_plans *plans, feed_deliver deliver, void *context, struct error *error);
 void feed_free(struct feed *feed); /* NULL is fine */
 
 /* Before the first push: `subscriber` wants `input` under the number `index`; `whole`: audio in one block. */

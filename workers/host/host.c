@@ -57,6 +57,7 @@ void host_free(struct host *host) {
     free(host->plugins);
     for (size_t i = 0; i < host->libraries_count; i++) library_close(host->libraries[i]);
     free(host->libraries);
+    spectrum_plans_close(&host->plans);
     environment_close(&host->environment);
     free(host);
 }
@@ -192,7 +193,7 @@ bool host_region_begin(struct host *host, const sonde_region_t *region, const st
     host->region = region;
     host->inputs = inputs;
     host->inputs_count = inputs_count;
-    host->feed = feed_new(region->rate, region->channels, region->frames, block_frames, deliver, host, error);
+    host->feed = feed_new(region->rate, region->channels, region->frames, block_frames, &host->plans, deliver, host, error);
     if (!host->feed) return false;
     host->runs = calloc(count + 1, sizeof *host->runs);
     host->sorted = calloc(count + 1, sizeof *host->sorted);

@@ -3,6 +3,7 @@
 #define SONDE_HOST_RUN_H
 
 #include "workers/host/host.h"
+#include "workers/host/spectrum.h"
 
 /* The host as its parts see it. */
 struct host {
@@ -12,6 +13,7 @@ struct host {
     size_t libraries_count;
     struct host_plugin **plugins;
     size_t plugins_count;
+    struct spectrum_plans plans;
     const char *current;   /* id of the plugin that is being called, or "" */
     char last_line[500];   /* the last line it logged during this call or the ones before, on this region */
     /* The region: */

@@ -7,13 +7,22 @@
 #include <string.h>
 
 struct spectrum_plan {
+    struct spectrum_plan *next;
     uint32_t window;
     sonde_fft_t *fft;
     float *weights; /* the window, with the scale in it */
     float *scratch;
 };
 
-struct spectrum_plan *spectrum_plan_new(uint32_t window) {
+static void plan_free(struct spectrum_plan *plan) {
+    if (!plan) return;
+    kernel_fft.destroy(plan->fft);
+    free(plan->weights);
+    free(plan->scratch);
+    free(plan);
+}
+
+static struct spectrum_plan *plan_new(uint32_t window) {
     struct spectrum_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return NULL;
     plan->window = window;
@@ -21,7 +30,7 @@ struct spectrum_plan *spectrum_plan_new(uint32_t window) {
     plan->weights = malloc(window * sizeof *plan->weights);
     plan->scratch = malloc(window * sizeof *plan->scratch);
     if (!plan->fft || !plan->weights || !plan->scratch) {
-        spectrum_plan_free(plan);
+        plan_free(plan);
         return NULL;
     }
     /* A sine of amplitude 1 on a bin has a magnitude of half the window's sum, and a Hann window's sum is window/2. */
@@ -30,12 +39,22 @@ struct spectrum_plan *spectrum_plan_new(uint32_t window) {
     return plan;
 }
 
-void spectrum_plan_free(struct spectrum_plan *plan) {
-    if (!plan) return;
-    kernel_fft.destroy(plan->fft);
-    free(plan->weights);
-    free(plan->scratch);
-    free(plan);
+const struct spectrum_plan *spectrum_plans_get(struct spectrum_plans *plans, uint32_t window) {
+    for (struct spectrum_plan *plan = plans->first; plan; plan = plan->next)
+        if (plan->window == window) return plan;
+    struct spectrum_plan *plan = plan_new(window);
+    if (!plan) return NULL;
+    plan->next = plans->first;
+    plans->first = plan;
+    return plan;
+}
+
+void spectrum_plans_close(struct spectrum_plans *plans) {
+    while (plans->first) {
+        struct spectrum_plan *plan = plans->first;
+        plans->first = plan->next;
+        plan_free(plan);
+    }
 }
 
 bool spectrum_track_init(struct spectrum_track *track, const struct spectrum_plan *plan, uint32_t hop) {

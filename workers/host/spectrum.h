@@ -7,10 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The transform of one window length; may serve many tracks in turn. */
+/* The transform of one window length; serves many tracks in turn. */
 struct spectrum_plan;
-struct spectrum_plan *spectrum_plan_new(uint32_t window); /* NULL: out of memory */
-void spectrum_plan_free(struct spectrum_plan *plan);
+
+/* Plans, kept from region to region: for a short sound, making them would cost more than all the rest. */
+struct spectrum_plans {
+    struct spectrum_plan *first;
+};
+const struct spectrum_plan *spectrum_plans_get(struct spectrum_plans *plans, uint32_t window); /* NULL: out of memory */
+void spectrum_plans_close(struct spectrum_plans *plans);
 
 /* One channel's samples on their way into frames. */
 struct spectrum_track {
