@@ -24,15 +24,16 @@ enum type {
 static const struct {
     const char *name;
     unsigned type;
-} type_names[] = {{"object", TYPE_OBJECT},   {"array", TYPE_ARRAY},     {"string", TYPE_STRING}, {"number", TYPE_NUMBER},
-                  {"integer", TYPE_INTEGER}, {"boolean", TYPE_BOOLEAN}, {"null", TYPE_NULL}};
+} type_names[] = {{"object", TYPE_OBJECT}, {"array", TYPE_ARRAY},     {"string", TYPE_STRING},
+                  {"number", TYPE_NUMBER}, {"integer", TYPE_INTEGER}, {"boolean", TYPE_BOOLEAN},
+                  {"null", TYPE_NULL}};
 
 /* One compiled schema. Strings and JSON values point into schema.source. */
 struct node {
-    unsigned types;      /* of enum type; several are alternatives */
-    bool instant;        /* its numbers are instants */
-    bool holds_instants; /* it, or something inside it, is */
-    bool additional;     /* members that properties doesn't name are allowed */
+    unsigned types;        /* of enum type; several are alternatives */
+    bool instant;          /* its numbers are instants */
+    bool holds_instants;   /* it, or something inside it, is */
+    bool additional;       /* members that properties doesn't name are allowed */
     const cJSON *choices;  /* the array of `enum`, or NULL */
     const cJSON *constant; /* NULL when there is none */
     double minimum, maximum;
@@ -67,8 +68,10 @@ static void path_write(const struct path *path, bool schema, char *out, size_t s
     if (!path) return;
     path_write(path->parent, schema, out, size);
     size_t used = strlen(out);
-    if (!path->name) snprintf(out + used, size - used, "[%zu]", path->index);
-    else snprintf(out + used, size - used, "%s%.60s", schema ? "/" : used ? "." : "", path->name);
+    if (!path->name)
+        snprintf(out + used, size - used, "[%zu]", path->index);
+    else
+        snprintf(out + used, size - used, "%s%.60s", schema ? "/" : used ? "." : "", path->name);
 }
 
 #define PATH_TEXT 300
@@ -102,7 +105,8 @@ static unsigned type_by_name(const char *name) {
 }
 
 static bool read_types(struct node *node, const cJSON *item, const struct path *path, struct error *error) {
-    if (cJSON_IsString(item)) node->types = type_by_name(item->valuestring);
+    if (cJSON_IsString(item))
+        node->types = type_by_name(item->valuestring);
     else if (cJSON_IsArray(item))
         for (const cJSON *one = item->child; one; one = one->next) {
             unsigned type = cJSON_IsString(one) ? type_by_name(one->valuestring) : 0;
@@ -127,7 +131,8 @@ static bool is_scalar(const cJSON *item) {
 }
 
 /* A keyword that needs no other to be understood. `known` is left false for those that need a second look. */
-static bool read_keyword(struct node *node, const cJSON *item, bool *known, const struct path *path, struct error *error) {
+static bool read_keyword(struct node *node, const cJSON *item, bool *known, const struct path *path,
+                         struct error *error) {
     const char *key = item->string;
     *known = true;
     if (strcmp(key, "type") == 0) return read_types(node, item, path, error);
@@ -137,7 +142,8 @@ static bool read_keyword(struct node *node, const cJSON *item, bool *known, cons
     if (strcmp(key, "maxItems") == 0) return read_limit(&node->max_items, item, true, path, error);
     if (strcmp(key, "const") == 0) {
         node->constant = item;
-        return is_scalar(item) ? true : refuse_schema(error, path, "const must be text, a number, a boolean or null", "");
+        return is_scalar(item) ? true
+                               : refuse_schema(error, path, "const must be text, a number, a boolean or null", "");
     }
     if (strcmp(key, "enum") == 0) {
         node->choices = item;
@@ -159,7 +165,8 @@ static bool read_keyword(struct node *node, const cJSON *item, bool *known, cons
     return true;
 }
 
-static struct node *compile(const cJSON *source, const char *unit, int depth, const struct path *path, struct error *error);
+static struct node *compile(const cJSON *source, const char *unit, int depth, const struct path *path,
+                            struct error *error);
 
 static int compare_members(const void *a, const void *b) {
     return strcmp(((const struct member *)a)->name, ((const struct member *)b)->name);
@@ -323,8 +330,8 @@ static bool check_summary(const struct schema *schema, const struct schema_summa
 static bool read_summary(const struct schema *schema, struct schema_summary *summary, const cJSON *rule,
                          const char *property, struct error *error) {
     struct path top = {NULL, "properties", 0}, mid = {&top, property, 0}, path = {&mid, "x-summary", 0};
-    static const char *const known[] = {"as", "rule", "weight", "candidates", "value", "strength", "confidence_as",
-                                        "tolerance"};
+    static const char *const known[] = {"as",    "rule",     "weight",        "candidates",
+                                        "value", "strength", "confidence_as", "tolerance"};
     const char *texts[7] = {NULL};
     if (!cJSON_IsObject(rule)) return refuse_schema(error, &path, "must be an object", "");
     for (const cJSON *item = rule->child; item; item = item->next) {
@@ -341,8 +348,12 @@ static bool read_summary(const struct schema *schema, struct schema_summary *sum
         .rule = texts[1] ? texts[1] : "",
         .weight = texts[2],
         .candidates = texts[3],
-        .value = texts[4] ? texts[4] : texts[3] ? "value" : NULL,
-        .strength = texts[5] ? texts[5] : texts[3] ? "strength" : NULL,
+        .value = texts[4]   ? texts[4]
+                 : texts[3] ? "value"
+                            : NULL,
+        .strength = texts[5]   ? texts[5]
+                    : texts[3] ? "strength"
+                               : NULL,
         .confidence_as = texts[6],
         .tolerance = json_number(rule, "tolerance", 0),
     };
@@ -451,14 +462,17 @@ static bool check_array(const struct node *node, const cJSON *value, const struc
 
 static bool check(const struct node *node, const cJSON *value, const struct path *path, struct error *error) {
     unsigned types = types_of(value);
-    if (types & TYPE_NUMBER && !isfinite(value->valuedouble)) return refuse_value(error, path, "is not a finite number");
+    if (types & TYPE_NUMBER && !isfinite(value->valuedouble))
+        return refuse_value(error, path, "is not a finite number");
     if (!(types & node->types)) return refuse_value(error, path, "has the wrong type");
     if (node->constant && !cJSON_Compare(node->constant, value, true))
         return refuse_value(error, path, "is not the constant that the schema gives");
     if (node->choices && !is_choice(node->choices, value))
         return refuse_value(error, path, "is not one of the schema's values");
-    if (types & TYPE_NUMBER && value->valuedouble < node->minimum) return refuse_value(error, path, "is below the minimum");
-    if (types & TYPE_NUMBER && value->valuedouble > node->maximum) return refuse_value(error, path, "is above the maximum");
+    if (types & TYPE_NUMBER && value->valuedouble < node->minimum)
+        return refuse_value(error, path, "is below the minimum");
+    if (types & TYPE_NUMBER && value->valuedouble > node->maximum)
+        return refuse_value(error, path, "is above the maximum");
     if (types == TYPE_OBJECT && node->types != TYPE_ANY) return check_object(node, value, path, error);
     if (types == TYPE_ARRAY) return check_array(node, value, path, error);
     return true;
@@ -481,7 +495,8 @@ static bool visit_instants(const struct node *node, cJSON *value, const struct i
     if (!node->holds_instants) return true;
     if (cJSON_IsNumber(value) && node->instant) {
         double t = value->valuedouble;
-        if (how->change) cJSON_SetNumberHelper(value, fmin(fmax(t, 0), how->duration) + how->offset);
+        if (how->change)
+            cJSON_SetNumberHelper(value, fmin(fmax(t, 0), how->duration) + how->offset);
         else if (!(t >= -INSTANT_TOLERANCE && t <= how->duration + INSTANT_TOLERANCE))
             return refuse_value(error, path, "is an instant outside the region");
         return true;

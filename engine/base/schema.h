@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 #define SCHEMA_MAX_BYTES 65536
-#define SCHEMA_MAX_DEPTH 16    /* schemas within schemas */
+#define SCHEMA_MAX_DEPTH 16 /* schemas within schemas */
 #define RESULT_MAX_BYTES 1048576
 #define RESULT_MAX_DEPTH 32
 
@@ -30,7 +30,7 @@ struct schema_summary {
     const char *value;      /* mode with candidates: the member that holds a candidate's value ("value" unless said) */
     const char *strength;   /* mode with candidates: the member that holds its strength ("strength" unless said) */
     const char *confidence_as; /* the name of the winner's confidence in the file's summary */
-    double tolerance;       /* mode: numbers this close (a ratio, 0 to 1) agree */
+    double tolerance;          /* mode: numbers this close (a ratio, 0 to 1) agree */
 };
 
 /* Compiles `n` bytes of JSON. NULL with a sentence when it isn't a schema of the subset for an object. */

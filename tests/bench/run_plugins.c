@@ -73,13 +73,20 @@ static bool load_audio(const char *path, const struct options *options, struct a
     }
     free(interleaved);
     double rate = audio->info.samplerate, duration = (double)frames / rate;
-    audio->region = (sonde_region_t){
-        .struct_size = sizeof audio->region, .regions = 1, .parts = 1, .rate = (uint32_t)rate,
-        .flags = (first == 0 ? SONDE_REGION_AT_FILE_START : 0) |
-                 (first + frames >= audio->info.frames ? SONDE_REGION_AT_FILE_END : 0),
-        .channels = (uint32_t)channels, .start_frame = first, .frames = frames, .duration = duration,
-        .sound_end = duration, .file_frames = audio->info.frames, .file_duration = (double)audio->info.frames / rate,
-        .seed = 0x50f7a9d3c1e2b486u};
+    audio->region = (sonde_region_t){.struct_size = sizeof audio->region,
+                                     .regions = 1,
+                                     .parts = 1,
+                                     .rate = (uint32_t)rate,
+                                     .flags = (first == 0 ? SONDE_REGION_AT_FILE_START : 0) |
+                                              (first + frames >= audio->info.frames ? SONDE_REGION_AT_FILE_END : 0),
+                                     .channels = (uint32_t)channels,
+                                     .start_frame = first,
+                                     .frames = frames,
+                                     .duration = duration,
+                                     .sound_end = duration,
+                                     .file_frames = audio->info.frames,
+                                     .file_duration = (double)audio->info.frames / rate,
+                                     .seed = 0x50f7a9d3c1e2b486u};
     return frames > 0;
 }
 
@@ -116,8 +123,12 @@ static void publish(struct session *s, size_t index) {
     struct host_input_array *arrays = calloc(r->arrays_count + 1, sizeof *arrays);
     for (size_t i = 0; arrays && i < r->arrays_count; i++) {
         const struct host_array *a = &r->arrays[i];
-        arrays[i] = (struct host_input_array){.name = a->info->name, .unit = a->info->unit, .dtype = a->info->dtype,
-                                              .dimensions = a->info->dimensions, .hop = a->hop, .start = a->start,
+        arrays[i] = (struct host_input_array){.name = a->info->name,
+                                              .unit = a->info->unit,
+                                              .dtype = a->info->dtype,
+                                              .dimensions = a->info->dimensions,
+                                              .hop = a->hop,
+                                              .start = a->start,
                                               .data = a->data};
         memcpy(arrays[i].shape, a->shape, sizeof arrays[i].shape);
     }
@@ -125,10 +136,15 @@ static void publish(struct session *s, size_t index) {
         struct host_input *list = realloc(s->inputs, (s->inputs_count + 1) * sizeof *list);
         if (!list) exit(3);
         s->inputs = list;
-        list[s->inputs_count++] = (struct host_input){
-            .interface = d->provides[i].id, .major = d->provides[i].major, .provider = d->id,
-            .outcome = host_outcome_name(r->outcome), .reason = r->reason, .json = r->json,
-            .json_length = r->json_length, .arrays = arrays, .arrays_count = r->arrays_count};
+        list[s->inputs_count++] = (struct host_input){.interface = d->provides[i].id,
+                                                      .major = d->provides[i].major,
+                                                      .provider = d->id,
+                                                      .outcome = host_outcome_name(r->outcome),
+                                                      .reason = r->reason,
+                                                      .json = r->json,
+                                                      .json_length = r->json_length,
+                                                      .arrays = arrays,
+                                                      .arrays_count = r->arrays_count};
     }
 }
 
@@ -156,7 +172,8 @@ static bool run_pass(struct session *s, const struct audio *audio, const struct 
         }
     if (count == 0) return false;
     struct error error = {0};
-    if (!host_region_begin(s->host, &audio->region, run, count, s->inputs, s->inputs_count, options->block_frames, &error)) {
+    if (!host_region_begin(s->host, &audio->region, run, count, s->inputs, s->inputs_count, options->block_frames,
+                           &error)) {
         fprintf(stderr, "%s\n", error.text);
         exit(1);
     }
@@ -202,10 +219,14 @@ static bool same_results(const struct session *a, const struct session *b) {
 }
 
 static void print_value(uint32_t dtype, const void *data, uint64_t i) {
-    if (dtype == SONDE_F32) printf("%.9g", (double)((const float *)data)[i]);
-    else if (dtype == SONDE_F64) printf("%.9g", ((const double *)data)[i]);
-    else if (dtype == SONDE_I32) printf("%d", ((const int32_t *)data)[i]);
-    else printf("%d", ((const uint8_t *)data)[i]);
+    if (dtype == SONDE_F32)
+        printf("%.9g", (double)((const float *)data)[i]);
+    else if (dtype == SONDE_F64)
+        printf("%.9g", ((const double *)data)[i]);
+    else if (dtype == SONDE_I32)
+        printf("%d", ((const int32_t *)data)[i]);
+    else
+        printf("%d", ((const uint8_t *)data)[i]);
 }
 
 static void print_array(const struct host_array *a) {
@@ -224,14 +245,15 @@ static void print_array(const struct host_array *a) {
 static void print_result(const struct host_result *r, const struct options *options, double duration) {
     double total = (double)r->cpu_ns / 1e6;
     printf("%-20s %-12s %8.3f ms CPU per audio s, %9.1f ms in all, %6.2f MB%s%s\n", r->plugin->descriptor->id,
-           host_outcome_name(r->outcome), total / duration, total, (double)r->peak_bytes / 1e6, r->reason[0] ? "  " : "",
-           r->reason);
+           host_outcome_name(r->outcome), total / duration, total, (double)r->peak_bytes / 1e6,
+           r->reason[0] ? "  " : "", r->reason);
     if (options->quiet) return;
     if (r->json) printf("%s\n", r->json);
     for (size_t i = 0; i < r->arrays_count; i++) {
         const struct host_array *a = &r->arrays[i];
         printf("  array %s %s [", a->info->name, dtype_name(a->info->dtype));
-        for (uint32_t d = 0; d < a->info->dimensions; d++) printf("%s%llu", d ? ", " : "", (unsigned long long)a->shape[d]);
+        for (uint32_t d = 0; d < a->info->dimensions; d++)
+            printf("%s%llu", d ? ", " : "", (unsigned long long)a->shape[d]);
         printf("] %s, hop %.6g s\n", a->info->unit, a->hop);
         if (options->array && strcmp(options->array, a->info->name) == 0) print_array(a);
     }
@@ -291,22 +313,39 @@ static bool add_setting(cJSON *settings, const char *text) {
 }
 
 static bool read_options(int argc, char **argv, struct options *options) {
-    static const struct option names[] = {{"start", 1, NULL, 's'}, {"end", 1, NULL, 'e'}, {"block-frames", 1, NULL, 'b'},
-                                          {"repeat", 1, NULL, 'r'}, {"plugin-dir", 1, NULL, 'd'}, {"array", 1, NULL, 'a'},
-                                          {"set", 1, NULL, 'p'}, {"only", 1, NULL, 'o'}, {"json", 0, NULL, 'j'},
-                                          {"quiet", 0, NULL, 'q'}, {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"start", 1, NULL, 's'},
+                                          {"end", 1, NULL, 'e'},
+                                          {"block-frames", 1, NULL, 'b'},
+                                          {"repeat", 1, NULL, 'r'},
+                                          {"plugin-dir", 1, NULL, 'd'},
+                                          {"array", 1, NULL, 'a'},
+                                          {"set", 1, NULL, 'p'},
+                                          {"only", 1, NULL, 'o'},
+                                          {"json", 0, NULL, 'j'},
+                                          {"quiet", 0, NULL, 'q'},
+                                          {NULL, 0, NULL, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        if (c == 's') options->start = strtod(optarg, NULL);
-        else if (c == 'e') options->end = strtod(optarg, NULL);
-        else if (c == 'b') options->block_frames = (uint32_t)strtoul(optarg, NULL, 10);
-        else if (c == 'r') options->repeat = atoi(optarg);
-        else if (c == 'd') options->plugin_dir = optarg;
-        else if (c == 'a') options->array = optarg;
-        else if (c == 'o') options->only = optarg;
-        else if (c == 'j') options->json = true;
-        else if (c == 'q') options->quiet = true;
-        else if (c != 'p' || !add_setting(options->settings, optarg)) return false;
+        if (c == 's')
+            options->start = strtod(optarg, NULL);
+        else if (c == 'e')
+            options->end = strtod(optarg, NULL);
+        else if (c == 'b')
+            options->block_frames = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (c == 'r')
+            options->repeat = atoi(optarg);
+        else if (c == 'd')
+            options->plugin_dir = optarg;
+        else if (c == 'a')
+            options->array = optarg;
+        else if (c == 'o')
+            options->only = optarg;
+        else if (c == 'j')
+            options->json = true;
+        else if (c == 'q')
+            options->quiet = true;
+        else if (c != 'p' || !add_setting(options->settings, optarg))
+            return false;
     }
     return argc - optind >= 2;
 }
@@ -318,7 +357,8 @@ static bool load_libraries(struct host *host, char **paths, int count, const str
         if (dir && access(dir, F_OK) != 0) *strrchr(dir, '/') = '\0';
         struct error error = {0};
         bool good = path && dir &&
-                    host_load(host, path, options->plugin_dir ? options->plugin_dir : dir, NULL, options->settings, &error);
+                    host_load(host, path, options->plugin_dir ? options->plugin_dir : dir, NULL, options->settings,
+                              &error);
         if (!good) fprintf(stderr, "%s: %s\n", paths[i], path ? error.text : "no such file");
         free(path);
         free(dir);
@@ -347,8 +387,10 @@ int main(int argc, char **argv) {
         if (session.count > MAX_PLUGINS) session.count = MAX_PLUGINS;
         for (size_t p = 0; p < session.count; p++) session.plugins[p] = host_plugin_at(host, p);
         run_all(&session, &audio, &options);
-        if (i == 0) first = session;
-        else same = same_results(&first, &session);
+        if (i == 0)
+            first = session;
+        else
+            same = same_results(&first, &session);
         if (i > 0) session_free(&session);
     }
     report(&first, &options, &audio);

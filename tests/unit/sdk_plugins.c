@@ -12,7 +12,7 @@
 #endif
 
 #define STREAMS 4
-#define ANY "{\"type\":\"object\",\"additionalProperties\":true}"
+#define ANY     "{\"type\":\"object\",\"additionalProperties\":true}"
 
 /* Everything that one instance has seen of each of its inputs. */
 struct tape {
@@ -147,7 +147,8 @@ static int32_t misbehave(struct tape *t, const sonde_writer_t *out) {
         spoil_environment();
         out->number(out, "tenth", 0.1);
         out->number(out, "clean", t->tiny);
-    } else if (is(t, "nan")) out->number(out, "x", NAN);
+    } else if (is(t, "nan"))
+        out->number(out, "x", NAN);
     else if (is(t, "number")) {
         out->number(out, "a", 1.0 / 3);
         out->number(out, "b", -0.0);
@@ -159,11 +160,16 @@ static int32_t misbehave(struct tape *t, const sonde_writer_t *out) {
         out->boolean(out, "h", 7);
         out->null(out, "i");
         out->raw_json(out, "j", " [1, {\"k\": 2}] ", 15);
-    } else if (is(t, "big_integer")) out->integer(out, "x", 9007199254740993);
-    else if (is(t, "bad_utf8")) out->string(out, "x", "\xff");
-    else if (is(t, "null_key")) out->number(out, NULL, 1);
-    else if (is(t, "no_end")) out->begin_object(out, "x");
-    else if (is(t, "extra_end")) out->end_object(out);
+    } else if (is(t, "big_integer"))
+        out->integer(out, "x", 9007199254740993);
+    else if (is(t, "bad_utf8"))
+        out->string(out, "x", "\xff");
+    else if (is(t, "null_key"))
+        out->number(out, NULL, 1);
+    else if (is(t, "no_end"))
+        out->begin_object(out, "x");
+    else if (is(t, "extra_end"))
+        out->end_object(out);
     else if (is(t, "wrong_end")) {
         out->begin_array(out, "x");
         out->end_object(out);
@@ -177,28 +183,38 @@ static int32_t misbehave(struct tape *t, const sonde_writer_t *out) {
         for (int i = 0; i < 40; i++) out->begin_object(out, "x");
     else if (is(t, "long"))
         for (int i = 0; i < 200000; i++) out->number(out, "some key", i);
-    else if (is(t, "raw_broken")) out->raw_json(out, "x", "[1,", 3);
-    else if (is(t, "array_undeclared")) out->array(out, "nobody", bad, shape, 0, 0);
-    else if (is(t, "array_nan")) out->array(out, "notes", bad, (uint64_t[]){2, 1}, 0, 0);
-    else if (is(t, "array_huge")) out->array(out, "notes", bad, shape, 0, 0);
+    else if (is(t, "raw_broken"))
+        out->raw_json(out, "x", "[1,", 3);
+    else if (is(t, "array_undeclared"))
+        out->array(out, "nobody", bad, shape, 0, 0);
+    else if (is(t, "array_nan"))
+        out->array(out, "notes", bad, (uint64_t[]){2, 1}, 0, 0);
+    else if (is(t, "array_huge"))
+        out->array(out, "notes", bad, shape, 0, 0);
     else if (is(t, "array_twice")) {
         out->array(out, "notes", bad, (uint64_t[]){1, 1}, 0, 0);
         out->array(out, "notes", bad, (uint64_t[]){1, 1}, 0, 0);
-    } else if (is(t, "array_hop")) out->array(out, "notes", bad, (uint64_t[]){1, 1}, NAN, 0);
-    else if (is(t, "array_empty")) out->array(out, "notes", NULL, (uint64_t[]){0, 1ull << 20}, 0.1, 0);
+    } else if (is(t, "array_hop"))
+        out->array(out, "notes", bad, (uint64_t[]){1, 1}, NAN, 0);
+    else if (is(t, "array_empty"))
+        out->array(out, "notes", NULL, (uint64_t[]){0, 1ull << 20}, 0.1, 0);
     else if (is(t, "fail")) {
         out->fail(out, "no sense\nin \xff it");
         return SONDE_FAILED;
-    } else if (is(t, "memory")) return SONDE_NO_MEMORY;
-    else if (is(t, "empty")) return SONDE_EMPTY;
+    } else if (is(t, "memory"))
+        return SONDE_NO_MEMORY;
+    else if (is(t, "empty"))
+        return SONDE_EMPTY;
     return SONDE_OK;
 }
 
 static int32_t finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
     struct tape *t = self->state;
     int32_t code = SONDE_OK;
-    if (t->mode[0]) code = misbehave(t, out);
-    else write_tape(t, out);
+    if (t->mode[0])
+        code = misbehave(t, out);
+    else
+        write_tape(t, out);
     if (t->descriptor->needs_count) {
         uint64_t length = 0;
         const char *json = inputs->json(inputs, t->descriptor->needs[0].id, &length);
@@ -227,47 +243,74 @@ static void destroy(sonde_plugin_t *self) {
 
 /* --------------------------------------------------------------------------------------------------------- descriptors */
 
-#define INPUT(k, c, r, w, h, f)                                                                                                  \
-    {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_##k, .channels = SONDE_CHANNELS_##c, .rate = (r), .window = (w),  \
-     .hop = (h), .form = SONDE_SPECTRUM_##f}
-#define ARRAY(n)                                                                                                                 \
-    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = (n), .unit = "1", .description = "What came.",       \
-     .dimensions = 2}
-#define INTERFACE(n) {.struct_size = sizeof(sonde_interface_t), .major = 1, .id = (n)}
-#define NEED(n, necessity_, when_)                                                                                               \
-    {.struct_size = sizeof(sonde_need_t), .major = 1, .id = (n), .necessity = SONDE_NEED_##necessity_, .when = SONDE_NEED_##when_}
+#define INPUT(k, c, r, w, h, f)                                                                                        \
+    {                                                                                                                  \
+        .struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_##k, .channels = SONDE_CHANNELS_##c, .rate = (r),    \
+        .window = (w), .hop = (h), .form = SONDE_SPECTRUM_##f                                                          \
+    }
+#define ARRAY(n)                                                                                                       \
+    {                                                                                                                  \
+        .struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = (n), .unit = "1",                       \
+        .description = "What came.", .dimensions = 2                                                                   \
+    }
+#define INTERFACE(n)                                                                                                   \
+    { .struct_size = sizeof(sonde_interface_t), .major = 1, .id = (n) }
+#define NEED(n, necessity_, when_)                                                                                     \
+    {                                                                                                                  \
+        .struct_size = sizeof(sonde_need_t), .major = 1, .id = (n), .necessity = SONDE_NEED_##necessity_,              \
+        .when = SONDE_NEED_##when_                                                                                     \
+    }
 #define PLUGIN(id_) WITH_FLAGS(id_, 0)
-#define WITH_FLAGS(id_, more)                                                                                                    \
-    .struct_size = sizeof(sonde_descriptor_t), .flags = SONDE_FLAG_DETERMINISTIC | (more), .id = (id_), .name = (id_), .vendor = "tests", \
-    .version = "1", .licence = "MIT", .description = "For tests.", .schema = ANY
+#define WITH_FLAGS(id_, more)                                                                                          \
+    .struct_size = sizeof(sonde_descriptor_t), .flags = SONDE_FLAG_DETERMINISTIC | (more), .id = (id_), .name = (id_), \
+    .vendor = "tests", .version = "1", .licence = "MIT", .description = "For tests.", .schema = ANY
 #define LIST(field, list) .field = (list), .field##_count = sizeof(list) / sizeof *(list)
 
-static const sonde_input_t audio_inputs[] = {INPUT(AUDIO, MID, 0, 0, 0, POWER), INPUT(AUDIO, STEREO, 16000, 0, 0, POWER),
+static const sonde_input_t audio_inputs[] = {INPUT(AUDIO, MID, 0, 0, 0, POWER),
+                                             INPUT(AUDIO, STEREO, 16000, 0, 0, POWER),
                                              INPUT(AUDIO, NATIVE, 12000, 0, 0, POWER)};
 static const sonde_array_info_t audio_arrays[] = {ARRAY("mid"), ARRAY("stereo"), ARRAY("native")};
 static const sonde_interface_t audio_provides[] = {INTERFACE("audio")};
 
-static const sonde_input_t spectrum_inputs[] = {INPUT(SPECTRUM, MID, 0, 64, 16, POWER), INPUT(SPECTRUM, NATIVE, 0, 100, 100, COMPLEX),
-                                                INPUT(SPECTRUM, MID, 6000, 512, 100, POWER), INPUT(SPECTRUM, MID, 0, 64, 16, COMPLEX)};
-static const sonde_array_info_t spectrum_arrays[] = {ARRAY("power"), ARRAY("complex"), ARRAY("resampled"), ARRAY("same")};
+static const sonde_input_t spectrum_inputs[] = {
+    INPUT(SPECTRUM, MID, 0, 64, 16, POWER), INPUT(SPECTRUM, NATIVE, 0, 100, 100, COMPLEX),
+    INPUT(SPECTRUM, MID, 6000, 512, 100, POWER), INPUT(SPECTRUM, MID, 0, 64, 16, COMPLEX)};
+static const sonde_array_info_t spectrum_arrays[] = {ARRAY("power"), ARRAY("complex"), ARRAY("resampled"),
+                                                     ARRAY("same")};
 
-static const sonde_input_t whole_inputs[] = {INPUT(AUDIO, MID, 6000, 0, 0, POWER), INPUT(AUDIO, NATIVE, 0, 0, 0, POWER)};
+static const sonde_input_t whole_inputs[] = {INPUT(AUDIO, MID, 6000, 0, 0, POWER),
+                                             INPUT(AUDIO, NATIVE, 0, 0, 0, POWER)};
 static const sonde_array_info_t whole_arrays[] = {ARRAY("mid"), ARRAY("native")};
 
 static const sonde_input_t plain_inputs[] = {INPUT(AUDIO, MID, 0, 0, 0, POWER)};
 static const sonde_array_info_t notes[] = {ARRAY("notes")};
 static const sonde_interface_t mode_provides[] = {INTERFACE("mode")};
 static const sonde_param_t mode_params[] = {
-    {.struct_size = sizeof(sonde_param_t), .kind = SONDE_PARAM_TEXT, .id = "mode", .name = "Mode", .description = "What to do.",
-     .unit = "", .default_text = "number"},
-    {.struct_size = sizeof(sonde_param_t), .kind = SONDE_PARAM_INTEGER, .id = "count", .name = "Count", .description = "Of things.",
-     .unit = "", .min = 1, .max = 9, .default_number = 3},
+    {.struct_size = sizeof(sonde_param_t),
+     .kind = SONDE_PARAM_TEXT,
+     .id = "mode",
+     .name = "Mode",
+     .description = "What to do.",
+     .unit = "",
+     .default_text = "number"},
+    {.struct_size = sizeof(sonde_param_t),
+     .kind = SONDE_PARAM_INTEGER,
+     .id = "count",
+     .name = "Count",
+     .description = "Of things.",
+     .unit = "",
+     .min = 1,
+     .max = 9,
+     .default_number = 3},
 };
 
 static const sonde_interface_t hen[] = {INTERFACE("hen")}, egg[] = {INTERFACE("egg")};
-static const sonde_need_t needs_egg[] = {NEED("egg", REQUIRED, AT_FINISH)}, needs_hen[] = {NEED("hen", REQUIRED, AT_FINISH)};
-static const sonde_need_t needs_audio[] = {NEED("audio", REQUIRED, AT_FINISH)}, audio_early[] = {NEED("audio", REQUIRED, EARLY)};
-static const sonde_need_t needs_mode[] = {NEED("mode", REQUIRED, AT_FINISH)}, maybe_mode[] = {NEED("mode", OPTIONAL, AT_FINISH)};
+static const sonde_need_t needs_egg[] = {NEED("egg", REQUIRED, AT_FINISH)},
+                          needs_hen[] = {NEED("hen", REQUIRED, AT_FINISH)};
+static const sonde_need_t needs_audio[] = {NEED("audio", REQUIRED, AT_FINISH)},
+                          audio_early[] = {NEED("audio", REQUIRED, EARLY)};
+static const sonde_need_t needs_mode[] = {NEED("mode", REQUIRED, AT_FINISH)},
+                          maybe_mode[] = {NEED("mode", OPTIONAL, AT_FINISH)};
 static const sonde_need_t needs_nobody[] = {NEED("nobody", REQUIRED, AT_FINISH)};
 
 static const sonde_descriptor_t descriptors[] = {
@@ -279,7 +322,8 @@ static const sonde_descriptor_t descriptors[] = {
      .whole_region_seconds = 2},
     {WITH_FLAGS("whole_short", SONDE_FLAG_WHOLE_REGION), LIST(inputs, whole_inputs), LIST(arrays, whole_arrays),
      .whole_region_seconds = 1},
-    {PLUGIN("mode"), LIST(inputs, plain_inputs), LIST(arrays, notes), LIST(provides, mode_provides), LIST(params, mode_params)},
+    {PLUGIN("mode"), LIST(inputs, plain_inputs), LIST(arrays, notes), LIST(provides, mode_provides),
+     LIST(params, mode_params)},
     {PLUGIN("hen"), LIST(provides, hen), LIST(needs, needs_egg)},
     {PLUGIN("egg"), LIST(provides, egg), LIST(needs, needs_hen)},
     {PLUGIN("reads_hen"), LIST(needs, needs_hen)},
@@ -322,8 +366,13 @@ static int32_t create(const sonde_host_t *host, const char *id, const sonde_para
                       sonde_plugin_t **plugin) {
     struct tape *t = calloc(1, sizeof *t);
     if (!t) return SONDE_NO_MEMORY;
-    t->plugin = (sonde_plugin_t){.struct_size = sizeof t->plugin, .state = t, .begin = begin, .process = process,
-                                 .finish = finish, .abandon = abandon, .destroy = destroy};
+    t->plugin = (sonde_plugin_t){.struct_size = sizeof t->plugin,
+                                 .state = t,
+                                 .begin = begin,
+                                 .process = process,
+                                 .finish = finish,
+                                 .abandon = abandon,
+                                 .destroy = destroy};
     t->host = host;
     for (uint32_t i = 0; i < COUNT; i++)
         if (strcmp(descriptors[i].id, id) == 0) t->descriptor = &descriptors[i];
@@ -333,5 +382,5 @@ static int32_t create(const sonde_host_t *host, const char *id, const sonde_para
 }
 
 SONDE_EXPORT extern const sonde_entry_t sonde_entry;
-const sonde_entry_t sonde_entry = {sizeof sonde_entry, SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit, plugin_count,
-                                   plugin_at, create};
+const sonde_entry_t sonde_entry = {sizeof sonde_entry, SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit,
+                                   plugin_count,       plugin_at,       create};

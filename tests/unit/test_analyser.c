@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#define RATE 8000
+#define RATE   8000
 #define FRAMES 20000
 
 static const char *library(const char *name) {
@@ -26,7 +26,8 @@ static const char *library(const char *name) {
 }
 
 static void start(struct rig *rig, const char *role, const char *path) {
-    rig_start(rig, role, "\"libraries\":[{\"path\":\"%s\",\"resources\":\"\",\"params\":{}}],\"block_frames\":1000", path);
+    rig_start(rig, role, "\"libraries\":[{\"path\":\"%s\",\"resources\":\"\",\"params\":{}}],\"block_frames\":1000",
+              path);
     cJSON_Delete(rig_receive(rig, "hello"));
 }
 
@@ -55,7 +56,8 @@ static int sealed(const void *data, size_t bytes) {
     return fd;
 }
 
-static void send_descriptor(struct rig *rig, uint32_t kind, uint64_t job, uint64_t serial, int64_t start, uint64_t frames, int fd) {
+static void send_descriptor(struct rig *rig, uint32_t kind, uint64_t job, uint64_t serial, int64_t start,
+                            uint64_t frames, int fd) {
     struct descriptor_packet packet = {.kind = kind, .job = job, .serial = serial, .start = start, .frames = frames};
     struct error error;
     if (!descriptors_send(rig->descriptors, &packet, fd, &error)) fail_msg("%s", error.text);
@@ -71,14 +73,16 @@ static void send_pcm(struct rig *rig, int job, int serial, int start_frame, int 
     send_descriptor(rig, DESCRIPTOR_PCM, (uint64_t)job, (uint64_t)serial, start_frame, (uint64_t)frames,
                     sealed(samples, (size_t)frames * 2 * sizeof *samples));
     free(samples);
-    rig_send(rig, "{\"type\":\"pcm\",\"job\":%d,\"nonce\":7,\"serial\":%d,\"start\":%d,\"frames\":%d,\"last\":%s}", job, serial,
-             start_frame, frames, last ? "true" : "false");
+    rig_send(rig, "{\"type\":\"pcm\",\"job\":%d,\"nonce\":7,\"serial\":%d,\"start\":%d,\"frames\":%d,\"last\":%s}", job,
+             serial, start_frame, frames, last ? "true" : "false");
 }
 
 static void send_job(struct rig *rig, int job, const char *run, const char *inputs) {
-    rig_send(rig, "{\"type\":\"analyse\",\"job\":%d,\"nonce\":7,\"region\":{\"rate\":%d,\"channels\":2,\"start\":4000,\"end\":%d,"
-             "\"file_frames\":100000,\"seed\":\"00000000deadbeef\"},\"run\":[%s],\"inputs\":[%s]}", job, RATE, 4000 + FRAMES,
-             run, inputs);
+    rig_send(
+        rig,
+        "{\"type\":\"analyse\",\"job\":%d,\"nonce\":7,\"region\":{\"rate\":%d,\"channels\":2,\"start\":4000,\"end\":%d,"
+        "\"file_frames\":100000,\"seed\":\"00000000deadbeef\"},\"run\":[%s],\"inputs\":[%s]}",
+        job, RATE, 4000 + FRAMES, run, inputs);
 }
 
 static void take_consumed(struct rig *rig, int serial) {
@@ -165,7 +169,7 @@ static void a_cancelled_job_ends(void **state) {
     take_consumed(&rig, 0);
     cJSON_Delete(expect(&rig, "analysed"));
     rig_send(&rig, "{\"type\":\"cancel\",\"job\":1,\"nonce\":7}"); /* too late: ignored */
-    send_pcm(&rig, 1, 1, 5000, 1000, false);                   /* was under way: handed back */
+    send_pcm(&rig, 1, 1, 5000, 1000, false);                       /* was under way: handed back */
     take_consumed(&rig, 1);
     send_job(&rig, 2, "\"org.example.minimal\"", "");
     send_pcm(&rig, 2, 2, 4000, FRAMES, true);
@@ -219,10 +223,11 @@ static void arrays_cross(void **state) {
     start(&rig, "analyse", library("SONDE_SDK_PLUGINS"));
     to_ready(&rig);
     send_descriptor(&rig, DESCRIPTOR_ARRAY, 1, 77, 0, 0, sealed(samples, sizeof samples));
-    send_job(&rig, 1, "\"audio\",\"reads_audio_early\"",
-             "{\"interface\":\"audio\",\"major\":1,\"provider\":\"x\",\"outcome\":\"ok\",\"json\":{\"y\":[1.5]},\"arrays\":["
-             "{\"name\":\"mid\",\"dtype\":\"f32\",\"shape\":[4],\"unit\":\"1\",\"hop\":0.1,\"start\":0,\"serial\":77},"
-             "{\"name\":\"none\",\"dtype\":\"f64\",\"shape\":[0,5],\"unit\":\"1\",\"hop\":0,\"start\":0}]}");
+    send_job(
+        &rig, 1, "\"audio\",\"reads_audio_early\"",
+        "{\"interface\":\"audio\",\"major\":1,\"provider\":\"x\",\"outcome\":\"ok\",\"json\":{\"y\":[1.5]},\"arrays\":["
+        "{\"name\":\"mid\",\"dtype\":\"f32\",\"shape\":[4],\"unit\":\"1\",\"hop\":0.1,\"start\":0,\"serial\":77},"
+        "{\"name\":\"none\",\"dtype\":\"f64\",\"shape\":[0,5],\"unit\":\"1\",\"hop\":0,\"start\":0}]}");
     send_pcm(&rig, 1, 0, 4000, FRAMES, true);
     take_consumed(&rig, 0);
     cJSON *message = take_result(&rig, "audio", "ok");
@@ -236,7 +241,8 @@ static void arrays_cross(void **state) {
     const char *out = memfd_map(rig.out_fd, OUT_BYTES, false, &error);
     assert_non_null(out);
     const float *mid = (const float *)(out + offset);
-    for (int i = 0; i < FRAMES; i++) assert_true(fabs((double)mid[i] - 0.5 * sin(2 * M_PI * 440 * (4000 + i + 0.5) / RATE)) < 1e-4);
+    for (int i = 0; i < FRAMES; i++)
+        assert_true(fabs((double)mid[i] - 0.5 * sin(2 * M_PI * 440 * (4000 + i + 0.5) / RATE)) < 1e-4);
     memfd_unmap((void *)(uintptr_t)out, OUT_BYTES);
     cJSON_Delete(message);
     message = take_result(&rig, "reads_audio_early", "ok");
@@ -254,8 +260,9 @@ static void an_impossible_region_is_unsupported(void **state) {
     struct rig rig;
     start(&rig, "analyse", library("SONDE_MINIMAL"));
     to_ready(&rig);
-    rig_send(&rig, "{\"type\":\"analyse\",\"job\":1,\"nonce\":7,\"region\":{\"rate\":8000,\"channels\":5000,\"start\":0,"
-                   "\"end\":5},\"run\":[\"org.example.minimal\"]}");
+    rig_send(&rig,
+             "{\"type\":\"analyse\",\"job\":1,\"nonce\":7,\"region\":{\"rate\":8000,\"channels\":5000,\"start\":0,"
+             "\"end\":5},\"run\":[\"org.example.minimal\"]}");
     cJSON_Delete(take_result(&rig, "org.example.minimal", "unsupported"));
     cJSON_Delete(expect(&rig, "analysed"));
     rig_stop(&rig);
@@ -265,8 +272,10 @@ static void an_impossible_region_is_unsupported(void **state) {
 static void a_plugin_hears_of_a_cancel(void **state) {
     (void)state;
     struct rig rig;
-    rig_start(&rig, "analyse", "\"libraries\":[{\"path\":\"%s\",\"only\":[\"mode\"],\"params\":{\"mode\":{\"mode\":"
-              "\"until_cancelled\"}}}]", library("SONDE_SDK_PLUGINS"));
+    rig_start(&rig, "analyse",
+              "\"libraries\":[{\"path\":\"%s\",\"only\":[\"mode\"],\"params\":{\"mode\":{\"mode\":"
+              "\"until_cancelled\"}}}]",
+              library("SONDE_SDK_PLUGINS"));
     cJSON_Delete(rig_receive(&rig, "hello"));
     to_ready(&rig);
     for (int job = 1; job < 3; job++) {
@@ -281,10 +290,14 @@ static void a_plugin_hears_of_a_cancel(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_probe_tells_what_is_declared), cmocka_unit_test(a_library_that_is_none_is_reported),
-        cmocka_unit_test(a_region_goes_through),          cmocka_unit_test(a_cancelled_job_ends),
-        cmocka_unit_test(broken_protocol_ends_the_worker), cmocka_unit_test(pcm_out_of_place_ends_the_worker),
-        cmocka_unit_test(arrays_cross),                    cmocka_unit_test(an_impossible_region_is_unsupported),
+        cmocka_unit_test(a_probe_tells_what_is_declared),
+        cmocka_unit_test(a_library_that_is_none_is_reported),
+        cmocka_unit_test(a_region_goes_through),
+        cmocka_unit_test(a_cancelled_job_ends),
+        cmocka_unit_test(broken_protocol_ends_the_worker),
+        cmocka_unit_test(pcm_out_of_place_ends_the_worker),
+        cmocka_unit_test(arrays_cross),
+        cmocka_unit_test(an_impossible_region_is_unsupported),
         cmocka_unit_test(a_plugin_hears_of_a_cancel),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

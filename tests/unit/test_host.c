@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#define RATE 8000
-#define FRAMES 10007
+#define RATE     8000
+#define FRAMES   10007
 #define CHANNELS 3
 
 /* ------------------------------------------------------------------------------------------------------------- tools */
@@ -44,8 +44,13 @@ static struct host *new_host(const char *mode) {
 /* Runs the plugins (a list of ids separated by spaces) over the signal, given in pieces of `piece` frames. */
 static void run(struct host *host, const char *ids, const struct host_input *inputs, size_t inputs_count, int piece,
                 uint32_t block_frames) {
-    static const sonde_region_t region = {.struct_size = sizeof region, .regions = 1, .parts = 1, .rate = RATE,
-                                          .channels = CHANNELS, .frames = FRAMES, .duration = (double)FRAMES / RATE};
+    static const sonde_region_t region = {.struct_size = sizeof region,
+                                          .regions = 1,
+                                          .parts = 1,
+                                          .rate = RATE,
+                                          .channels = CHANNELS,
+                                          .frames = FRAMES,
+                                          .duration = (double)FRAMES / RATE};
     const struct host_plugin *list[16];
     size_t count = 0;
     char copy[200], *rest = NULL;
@@ -62,7 +67,8 @@ static void run(struct host *host, const char *ids, const struct host_input *inp
     planes[0][9000] = 3e38f;
     planes[0][9001] = 1e-40f;
     struct error error = {0};
-    if (!host_region_begin(host, &region, list, count, inputs, inputs_count, block_frames, &error)) fail_msg("%s", error.text);
+    if (!host_region_begin(host, &region, list, count, inputs, inputs_count, block_frames, &error))
+        fail_msg("%s", error.text);
     for (int from = 0; from < FRAMES; from += piece) {
         const float *at[CHANNELS] = {planes[0] + from, planes[1] + from, planes[2] + from};
         host_region_feed(host, at, (size_t)(FRAMES - from < piece ? FRAMES - from : piece));
@@ -148,7 +154,8 @@ static void spectra_are_as_defined(void **state) {
     struct host *host = new_host(NULL);
     run(host, "spectrum", NULL, 0, FRAMES, 0);
     const struct host_result *r = result_of(host, 0, "ok");
-    const struct host_array *power = array_of(r, "power"), *values = array_of(r, "complex"), *same = array_of(r, "same");
+    const struct host_array *power = array_of(r, "power"), *values = array_of(r, "complex"),
+                            *same = array_of(r, "same");
     assert_int_equal(power->shape[0], (FRAMES - 1) / 16 + 1);
     assert_int_equal(power->shape[1], 33);
     assert_int_equal(values->shape[0], (FRAMES - 1) / 100 + 1);
@@ -270,10 +277,11 @@ static void values_are_written_exactly(void **state) {
     (void)state;
     struct host *host = new_host("number");
     run(host, "mode", NULL, 0, FRAMES, 0);
-    assert_string_equal(result_of(host, 0, "ok")->json,
-                        "{\"a\":0.333333333,\"b\":0,\"c\":1e-300,\"d\":1.23456789e+11,\"e\":[0.100000001,1e+10],"
-                        "\"f\":-9007199254740992,\"g\":\"\\\"\\\\\\u000a\\u007f gr\xc3\xbc\xc3\x9f\",\"h\":true,\"i\":null,"
-                        "\"j\": [1, {\"k\": 2}] }");
+    assert_string_equal(
+        result_of(host, 0, "ok")->json,
+        "{\"a\":0.333333333,\"b\":0,\"c\":1e-300,\"d\":1.23456789e+11,\"e\":[0.100000001,1e+10],"
+        "\"f\":-9007199254740992,\"g\":\"\\\"\\\\\\u000a\\u007f gr\xc3\xbc\xc3\x9f\",\"h\":true,\"i\":null,"
+        "\"j\": [1, {\"k\": 2}] }");
     host_region_end(host);
     host_free(host);
 }
@@ -286,7 +294,8 @@ static void the_environment_is_repaired(void **state) {
     run(host, "mode audio", NULL, 0, FRAMES, 100);
     assert_int_equal(fegetround(), FE_TONEAREST);
     assert_string_equal(result_of(host, 0, "ok")->json, "{\"tenth\":0.1,\"clean\":1}");
-    const struct host_array *x = array_of(result_of(host, 1, "ok"), "stereo"), *y = array_of(result_of(innocent, 0, "ok"), "stereo");
+    const struct host_array *x = array_of(result_of(host, 1, "ok"), "stereo"),
+                            *y = array_of(result_of(innocent, 0, "ok"), "stereo");
     assert_memory_equal(x->data, y->data, y->bytes);
     host_region_end(host);
     host_region_end(innocent);
@@ -345,10 +354,22 @@ static void unmet_needs_are_named(void **state) {
 static void earlier_results_are_handed_over(void **state) {
     (void)state;
     static const float samples[3] = {0.5f, 1, 2};
-    static const struct host_input_array arrays[] = {{.name = "mid", .unit = "1", .dtype = SONDE_F32, .dimensions = 1,
-                                                      .shape = {3}, .start = 0.75, .data = samples}};
-    struct host_input inputs[] = {{.interface = "audio", .major = 1, .provider = "someone", .outcome = "ok", .reason = "",
-                                   .json = "{\"x\":1}", .json_length = 7, .arrays = arrays, .arrays_count = 1}};
+    static const struct host_input_array arrays[] = {{.name = "mid",
+                                                      .unit = "1",
+                                                      .dtype = SONDE_F32,
+                                                      .dimensions = 1,
+                                                      .shape = {3},
+                                                      .start = 0.75,
+                                                      .data = samples}};
+    struct host_input inputs[] = {{.interface = "audio",
+                                   .major = 1,
+                                   .provider = "someone",
+                                   .outcome = "ok",
+                                   .reason = "",
+                                   .json = "{\"x\":1}",
+                                   .json_length = 7,
+                                   .arrays = arrays,
+                                   .arrays_count = 1}};
     struct host *host = new_host(NULL);
     run(host, "reads_audio_early reads_audio", inputs, 1, FRAMES, 0);
     for (size_t i = 0; i < 2; i++) {
@@ -371,11 +392,10 @@ static void earlier_results_are_handed_over(void **state) {
 static void levels_follow_early_needs(void **state) {
     (void)state;
     struct host *host = new_host(NULL);
-    const sonde_descriptor_t *list[] = {host_plugin_find(host, "reads_audio_early")->descriptor,
-                                        host_plugin_find(host, "audio")->descriptor,
-                                        host_plugin_find(host, "reads_audio")->descriptor,
-                                        host_plugin_find(host, "hen")->descriptor,
-                                        host_plugin_find(host, "egg")->descriptor};
+    const sonde_descriptor_t *list[] = {
+        host_plugin_find(host, "reads_audio_early")->descriptor, host_plugin_find(host, "audio")->descriptor,
+        host_plugin_find(host, "reads_audio")->descriptor, host_plugin_find(host, "hen")->descriptor,
+        host_plugin_find(host, "egg")->descriptor};
     size_t levels[5];
     order_levels(list, 5, levels);
     assert_int_equal(levels[0], 1);
@@ -455,8 +475,11 @@ static void what_is_no_library_is_refused(void **state) {
     struct host *host = host_new(NULL, &error);
     static const struct {
         const char *path, *reason;
-    } bad[] = {{"libm.so.6", "needs a slash"}, {"/nowhere/x.so", "No such file"}, {"/tmp", "not a plain file"},
-               {"/dev/null", "not a plain file"}, {"/etc/passwd", "can't be loaded"}};
+    } bad[] = {{"libm.so.6", "needs a slash"},
+               {"/nowhere/x.so", "No such file"},
+               {"/tmp", "not a plain file"},
+               {"/dev/null", "not a plain file"},
+               {"/etc/passwd", "can't be loaded"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         assert_false(host_load(host, bad[i].path, NULL, NULL, NULL, &error));
         if (!strstr(error.text, bad[i].reason)) fail_msg("%s: %s", bad[i].path, error.text);
@@ -467,13 +490,20 @@ static void what_is_no_library_is_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(audio_is_as_defined), cmocka_unit_test(spectra_are_as_defined),
-        cmocka_unit_test(results_do_not_depend_on_blocks), cmocka_unit_test(whole_regions_come_in_one_block),
-        cmocka_unit_test(outcomes_are_what_plugins_say), cmocka_unit_test(the_writer_refuses_what_is_wrong),
-        cmocka_unit_test(values_are_written_exactly), cmocka_unit_test(the_environment_is_repaired),
-        cmocka_unit_test(needs_are_met_in_order), cmocka_unit_test(unmet_needs_are_named),
-        cmocka_unit_test(earlier_results_are_handed_over), cmocka_unit_test(levels_follow_early_needs),
-        cmocka_unit_test(parameters_are_checked), cmocka_unit_test(resources_stay_in_their_folder),
+        cmocka_unit_test(audio_is_as_defined),
+        cmocka_unit_test(spectra_are_as_defined),
+        cmocka_unit_test(results_do_not_depend_on_blocks),
+        cmocka_unit_test(whole_regions_come_in_one_block),
+        cmocka_unit_test(outcomes_are_what_plugins_say),
+        cmocka_unit_test(the_writer_refuses_what_is_wrong),
+        cmocka_unit_test(values_are_written_exactly),
+        cmocka_unit_test(the_environment_is_repaired),
+        cmocka_unit_test(needs_are_met_in_order),
+        cmocka_unit_test(unmet_needs_are_named),
+        cmocka_unit_test(earlier_results_are_handed_over),
+        cmocka_unit_test(levels_follow_early_needs),
+        cmocka_unit_test(parameters_are_checked),
+        cmocka_unit_test(resources_stay_in_their_folder),
         cmocka_unit_test(what_is_no_library_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

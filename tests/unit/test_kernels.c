@@ -59,7 +59,8 @@ static void real_transforms_are_as_defined(void **state) {
         for (uint32_t k = 0; k <= n / 2; k++) {
             double expected[2];
             transform_at(pairs, n, k, -1, expected);
-            assert_true(fabs((double)out[2 * k] - expected[0]) < limit && fabs((double)out[2 * k + 1] - expected[1]) < limit);
+            assert_true(fabs((double)out[2 * k] - expected[0]) < limit &&
+                        fabs((double)out[2 * k + 1] - expected[1]) < limit);
         }
         kernel_fft.inverse(fft, out, back);
         for (uint32_t i = 0; i < n; i++) assert_true(fabs((double)back[i] / n - (double)in[i]) < 1e-6);
@@ -79,13 +80,16 @@ static void complex_transforms_are_as_defined(void **state) {
         sonde_fft_t *fft = kernel_fft.create_complex(n);
         assert_non_null(fft);
         for (int inverse = 0; inverse < 2; inverse++) {
-            if (inverse) kernel_fft.inverse(fft, in, out);
-            else kernel_fft.forward(fft, in, out);
+            if (inverse)
+                kernel_fft.inverse(fft, in, out);
+            else
+                kernel_fft.forward(fft, in, out);
             double limit = 1e-6 * largest(out, 2 * n);
             for (uint32_t k = 0; k < n; k++) {
                 double expected[2];
                 transform_at(in, n, k, inverse ? 1 : -1, expected);
-                assert_true(fabs((double)out[2 * k] - expected[0]) < limit && fabs((double)out[2 * k + 1] - expected[1]) < limit);
+                assert_true(fabs((double)out[2 * k] - expected[0]) < limit &&
+                            fabs((double)out[2 * k + 1] - expected[1]) < limit);
             }
         }
         kernel_fft.destroy(fft);
@@ -128,8 +132,9 @@ static void lengths_are_exact(void **state) {
     (void)state;
     static const struct {
         uint32_t from, to, frames;
-    } cases[] = {{44100, 22050, 0},   {44100, 22050, 1},   {44100, 22050, 3},   {48000, 22050, 50000}, {8000, 48000, 777},
-                 {768000, 1000, 999}, {1000, 768000, 100}, {44100, 48000, 44101}, {11025, 22050, 17}, {96000, 22050, 12345}};
+    } cases[] = {{44100, 22050, 0},  {44100, 22050, 1},    {44100, 22050, 3},   {48000, 22050, 50000},
+                 {8000, 48000, 777}, {768000, 1000, 999},  {1000, 768000, 100}, {44100, 48000, 44101},
+                 {11025, 22050, 17}, {96000, 22050, 12345}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t expected = kernel_resample.length(cases[i].from, cases[i].to, cases[i].frames);
         assert_int_equal(expected, (uint64_t)floor((double)cases[i].frames * cases[i].to / cases[i].from + 0.5));
@@ -147,7 +152,8 @@ static void sines_stay_in_place(void **state) {
     enum { FROM = 44100, TO = 22050, N = 44100 };
     float *in = malloc(N * sizeof *in), *out = malloc(N * sizeof *out);
     assert_true(in && out);
-    for (int i = 0; i < N; i++) in[i] = (float)(0.3 + 0.5 * sin(2 * M_PI * 3000 * i / FROM) + 0.2 * sin(2 * M_PI * 15000 * i / FROM));
+    for (int i = 0; i < N; i++)
+        in[i] = (float)(0.3 + 0.5 * sin(2 * M_PI * 3000 * i / FROM) + 0.2 * sin(2 * M_PI * 15000 * i / FROM));
     assert_int_equal(resample(FROM, TO, in, N, 4096, out), TO);
     for (int k = 500; k < TO - 500; k++) /* 15 kHz is gone, all else is where it was */
         assert_true(fabs((double)out[k] - 0.3 - 0.5 * sin(2 * M_PI * 3000 * k / TO)) < 2e-6);
@@ -156,7 +162,8 @@ static void sines_stay_in_place(void **state) {
 
 static void pieces_do_not_matter(void **state) {
     (void)state;
-    static const uint32_t rates[][2] = {{44100, 22050}, {48000, 22050}, {8000, 22050}, {192000, 22050}}, pieces[] = {1, 13, 4096, 30000};
+    static const uint32_t rates[][2] = {{44100, 22050}, {48000, 22050}, {8000, 22050}, {192000, 22050}},
+                          pieces[] = {1, 13, 4096, 30000};
     enum { N = 30000 };
     float *in = malloc(N * sizeof *in), *one = malloc(4 * N * sizeof *one), *other = malloc(4 * N * sizeof *other);
     assert_true(in && one && other);
@@ -173,9 +180,12 @@ static void pieces_do_not_matter(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unknown_tables_are_null),           cmocka_unit_test(real_transforms_are_as_defined),
-        cmocka_unit_test(complex_transforms_are_as_defined), cmocka_unit_test(impossible_plans_are_null),
-        cmocka_unit_test(lengths_are_exact),                 cmocka_unit_test(sines_stay_in_place),
+        cmocka_unit_test(unknown_tables_are_null),
+        cmocka_unit_test(real_transforms_are_as_defined),
+        cmocka_unit_test(complex_transforms_are_as_defined),
+        cmocka_unit_test(impossible_plans_are_null),
+        cmocka_unit_test(lengths_are_exact),
+        cmocka_unit_test(sines_stay_in_place),
         cmocka_unit_test(pieces_do_not_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

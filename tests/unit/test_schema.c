@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#define NUMBER "{\"type\":\"number\",\"x-unit\":\"1\"}"
+#define NUMBER             "{\"type\":\"number\",\"x-unit\":\"1\"}"
 #define OBJECT(properties) "{\"type\":\"object\",\"properties\":{" properties "}}"
 
 static struct schema *compile(const char *text, struct error *error) {
@@ -32,7 +32,8 @@ static void schemas_outside_the_subset_are_refused(void **state) {
     assert_refused("{}", "type is missing");
     assert_refused("{\"type\":\"array\"}", "must be of type object");
     assert_refused("{\"type\":\"object\",\"$ref\":\"#\"}", "$ref");
-    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"pattern\":\"x\"}"), "/properties/a: not in the subset: pattern");
+    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"pattern\":\"x\"}"),
+                   "/properties/a: not in the subset: pattern");
     assert_refused(OBJECT("\"a\":{\"type\":\"float\"}"), "/properties/a: type must be one of the seven");
     assert_refused(OBJECT("\"a\":{\"type\":\"number\"}"), "/properties/a: a number needs an x-unit");
     assert_refused(OBJECT("\"a\":{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}"), "/properties/a/items");
@@ -41,7 +42,8 @@ static void schemas_outside_the_subset_are_refused(void **state) {
     assert_refused(OBJECT("\"a\":{\"enum\":[{}]}"), "enum must be a list");
     assert_refused(OBJECT("\"a\":{\"const\":[1]}"), "const must be text");
     assert_refused(OBJECT("\"a\":{\"type\":\"number\",\"x-unit\":\"\"}"), "x-unit");
-    assert_refused(OBJECT("\"a\":{\"type\":\"number\",\"x-unit\":\"s\",\"minimum\":2,\"maximum\":1}"), "minimum is above");
+    assert_refused(OBJECT("\"a\":{\"type\":\"number\",\"x-unit\":\"s\",\"minimum\":2,\"maximum\":1}"),
+                   "minimum is above");
     assert_refused(OBJECT("\"a\":{\"type\":\"array\",\"minItems\":-1}"), "whole number");
     assert_refused(OBJECT("\"a\":{\"type\":\"array\",\"minItems\":3,\"maxItems\":2}"), "minItems is above");
     assert_refused("{\"type\":\"object\",\"required\":[\"a\"]}", "required names what properties doesn't: a");
@@ -55,25 +57,32 @@ static void schemas_outside_the_subset_are_refused(void **state) {
 static void summary_rules_are_checked(void **state) {
     (void)state;
     assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"mean\"}}"), "no mean");
-    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"vote\"}}"), "unknown rule vote");
+    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"vote\"}}"),
+                   "unknown rule vote");
     assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"rule\":\"mode\"}}"), "\"as\" must be");
-    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"A b\",\"rule\":\"mode\"}}"), "\"as\" must be");
+    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"A b\",\"rule\":\"mode\"}}"),
+                   "\"as\" must be");
     assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"mode\",\"by\":1}}"), "by");
-    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"mode\",\"weight\":\"c\"}}"),
-                   "weight must name a number: c");
+    assert_refused(
+        OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"mode\",\"weight\":\"c\"}}"),
+        "weight must name a number: c");
     assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"mode\",\"tolerance\":2}}"),
                    "tolerance");
-    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"mode\",\"candidates\":\"a\"}}"),
-                   "candidates must name an array");
-    assert_refused(OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"x\",\"rule\":\"mode\"}},"
-                          "\"b\":{\"type\":\"string\",\"x-summary\":{\"as\":\"y\",\"rule\":\"mode\",\"confidence_as\":\"x\"}}"),
-                   "a second value is called x");
+    assert_refused(
+        OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"a\",\"rule\":\"mode\",\"candidates\":\"a\"}}"),
+        "candidates must name an array");
+    assert_refused(
+        OBJECT("\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"x\",\"rule\":\"mode\"}},"
+               "\"b\":{\"type\":\"string\",\"x-summary\":{\"as\":\"y\",\"rule\":\"mode\",\"confidence_as\":\"x\"}}"),
+        "a second value is called x");
     struct error error = {0};
     struct schema *schema = compile(
-        OBJECT("\"bpm\":{\"type\":[\"number\",\"null\"],\"x-unit\":\"bpm\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"mode\","
-               "\"weight\":\"sure\",\"candidates\":\"others\",\"value\":\"bpm\",\"confidence_as\":\"bpm_confidence\","
-               "\"tolerance\":0.04}},\"sure\":{\"type\":\"number\",\"x-unit\":\"probability\"},\"others\":{\"type\":\"array\","
-               "\"items\":" OBJECT("\"bpm\":" NUMBER ",\"strength\":" NUMBER) "}"), &error);
+        OBJECT(
+            "\"bpm\":{\"type\":[\"number\",\"null\"],\"x-unit\":\"bpm\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"mode\","
+            "\"weight\":\"sure\",\"candidates\":\"others\",\"value\":\"bpm\",\"confidence_as\":\"bpm_confidence\","
+            "\"tolerance\":0.04}},\"sure\":{\"type\":\"number\",\"x-unit\":\"probability\"},\"others\":{\"type\":\"array\","
+            "\"items\":" OBJECT("\"bpm\":" NUMBER ",\"strength\":" NUMBER) "}"),
+        &error);
     if (!schema) fail_msg("%s", error.text);
     assert_int_equal(schema_summary_count(schema), 1);
     const struct schema_summary *s = schema_summary_at(schema, 0);
@@ -104,7 +113,8 @@ static void results_are_checked(void **state) {
     } cases[] = {
         {"{\"segments\":[{\"start\":0}]}", NULL},
         {"{\"segments\":[{\"start\":0.5,\"length\":1,\"label\":null,\"count\":3}],\"beats\":[],\"version\":2,"
-         "\"free\":{\"x\":[{}]},\"peak\":null}", NULL},
+         "\"free\":{\"x\":[{}]},\"peak\":null}",
+         NULL},
         {"{}", "segments is missing"},
         {"[]", "the result has the wrong type"},
         {"{\"segments\":[]}", "segments has too few"},
@@ -139,7 +149,8 @@ static void only_instants_are_shifted(void **state) {
     struct error error = {0};
     struct schema *schema = compile(segments, &error);
     assert_non_null(schema);
-    const char *text = "{\"segments\":[{\"start\":1,\"length\":2,\"count\":3}],\"beats\":[-0.0005,4.0009],\"peak\":null}";
+    const char *text =
+        "{\"segments\":[{\"start\":1,\"length\":2,\"count\":3}],\"beats\":[-0.0005,4.0009],\"peak\":null}";
     cJSON *value = json_parse(text, strlen(text), RESULT_MAX_BYTES, RESULT_MAX_DEPTH, &error);
     assert_true(schema_check(schema, value, &error));
     assert_true(schema_check_instants(schema, value, 4, &error));
@@ -147,7 +158,8 @@ static void only_instants_are_shifted(void **state) {
     assert_string_equal(error.text, "beats[1] is an instant outside the region");
     schema_shift_instants(schema, value, 4, 100);
     char *shifted = cJSON_PrintUnformatted(value);
-    assert_string_equal(shifted, "{\"segments\":[{\"start\":101,\"length\":2,\"count\":3}],\"beats\":[100,104],\"peak\":null}");
+    assert_string_equal(shifted,
+                        "{\"segments\":[{\"start\":101,\"length\":2,\"count\":3}],\"beats\":[100,104],\"peak\":null}");
     free(shifted);
     cJSON_Delete(value);
     schema_free(schema);
@@ -167,9 +179,11 @@ static void hostile_schemas_are_bounded(void **state) {
     assert_null(schema_compile("{\"type\":\"object\",\"type\":\"object\"}", 33, NULL));
 
     /* Thousands of properties, and a result that asks for them as often as 1 MiB allows. */
-    n = (size_t)sprintf(deep, "{\"type\":\"object\",\"properties\":{\"list\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
-                              "\"additionalProperties\":true,\"properties\":{");
-    for (int i = 0; n < SCHEMA_MAX_BYTES - 60; i++) n += (size_t)sprintf(deep + n, "%s\"%d\":{\"const\":0}", i ? "," : "", i);
+    n = (size_t)sprintf(
+        deep, "{\"type\":\"object\",\"properties\":{\"list\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
+              "\"additionalProperties\":true,\"properties\":{");
+    for (int i = 0; n < SCHEMA_MAX_BYTES - 60; i++)
+        n += (size_t)sprintf(deep + n, "%s\"%d\":{\"const\":0}", i ? "," : "", i);
     n += (size_t)sprintf(deep + n, "}}}}}");
     struct error error = {0};
     struct schema *schema = schema_compile(deep, n, &error);
@@ -190,8 +204,10 @@ static void hostile_schemas_are_bounded(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(schemas_outside_the_subset_are_refused), cmocka_unit_test(summary_rules_are_checked),
-        cmocka_unit_test(results_are_checked), cmocka_unit_test(only_instants_are_shifted),
+        cmocka_unit_test(schemas_outside_the_subset_are_refused),
+        cmocka_unit_test(summary_rules_are_checked),
+        cmocka_unit_test(results_are_checked),
+        cmocka_unit_test(only_instants_are_shifted),
         cmocka_unit_test(hostile_schemas_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

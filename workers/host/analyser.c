@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define MAX_LINES 200 /* of a plugin's log, for each job and for loading */
-#define STASH 8       /* messages that came while a plugin asked whether it is cancelled; two chunks and a cancel may */
+#define STASH     8   /* messages that came while a plugin asked whether it is cancelled; two chunks and a cancel may */
 
 struct analyser {
     struct worker *worker;
@@ -55,8 +55,10 @@ static void on_log(void *context, const char *plugin, int level, const char *tex
     static const char *const levels[] = {"debug", "info", "warning", "error"};
     struct analyser *a = context;
     if (level == SONDE_LOG_DEBUG || a->lines > MAX_LINES) return;
-    if (a->lines++ == MAX_LINES) fprintf(stderr, "%s: further lines are dropped\n", plugin);
-    else fprintf(stderr, "%s: %s: %s\n", plugin, levels[level], text);
+    if (a->lines++ == MAX_LINES)
+        fprintf(stderr, "%s: further lines are dropped\n", plugin);
+    else
+        fprintf(stderr, "%s: %s: %s\n", plugin, levels[level], text);
 }
 
 /* Messages that come meanwhile are kept for the loop. */
@@ -100,27 +102,33 @@ static const char *text_or_null(const char *text) {
     return text && text[0] ? text : NULL;
 }
 
+/* What became of one entry of the settings' libraries. */
+struct loading {
+    const char *path;
+    const struct library *library; /* NULL: refused */
+    struct error refusal;
+};
+
+static void load_one(struct analyser *a, const cJSON *setting, struct loading *loading) {
+    loading->path = json_string(setting, "path", "");
+    const char *resources = text_or_null(json_string(setting, "resources", NULL));
+    if (host_load(a->host, loading->path, resources, json_member(setting, "only"), json_member(setting, "params"),
+                  &loading->refusal))
+        loading->library = host_library_at(a->host, host_libraries_count(a->host) - 1);
+}
+
+/* Every library first, then every instance, then the reports: a `library` message tells of both. */
 static bool load_all(struct analyser *a, struct error *error) {
-    size_t count = (size_t)cJSON_GetArraySize(a->worker->libraries), i = 0;
-    struct error *refusals = calloc(count + 1, sizeof *refusals);
-    const struct library **loaded = calloc(count + 1, sizeof *loaded);
-    bool good = refusals && loaded ? true : error_memory(error);
-    const cJSON *item;
-    if (good) cJSON_ArrayForEach(item, a->worker->libraries) {
-        const char *resources = text_or_null(json_string(item, "resources", NULL));
-        if (host_load(a->host, json_string(item, "path", ""), resources, json_member(item, "only"),
-                      json_member(item, "params"), &refusals[i]))
-            loaded[i] = host_library_at(a->host, host_libraries_count(a->host) - 1);
-        i++;
-    }
-    if (good) host_create(a->host);
-    i = 0;
-    if (good) cJSON_ArrayForEach(item, a->worker->libraries) {
-        good = good && report_library(a, json_string(item, "path", ""), loaded[i], loaded[i] ? NULL : refusals[i].text, error);
-        i++;
-    }
-    free(refusals);
-    free(loaded);
+    size_t count = 0;
+    struct loading *list = calloc((size_t)cJSON_GetArraySize(a->worker->libraries) + 1, sizeof *list);
+    if (!list) return error_memory(error);
+    const cJSON *setting;
+    cJSON_ArrayForEach(setting, a->worker->libraries) load_one(a, setting, &list[count++]);
+    host_create(a->host);
+    bool good = true;
+    for (size_t i = 0; good && i < count; i++)
+        good = report_library(a, list[i].path, list[i].library, list[i].library ? NULL : list[i].refusal.text, error);
+    free(list);
     return good;
 }
 
@@ -142,7 +150,8 @@ static bool export_arrays(struct analyser *a, const struct host_result *result, 
                     cJSON_AddStringToObject(one, "name", array->info->name) &&
                     cJSON_AddStringToObject(one, "dtype", dtype_name(array->info->dtype)) &&
                     cJSON_AddStringToObject(one, "unit", array->info->unit) &&
-                    cJSON_AddNumberToObject(one, "hop", array->hop) && cJSON_AddNumberToObject(one, "start", array->start) &&
+                    cJSON_AddNumberToObject(one, "hop", array->hop) &&
+                    cJSON_AddNumberToObject(one, "start", array->start) &&
                     cJSON_AddNumberToObject(one, "offset", (double)offset) &&
                     cJSON_AddNumberToObject(one, "bytes", (double)array->bytes) &&
                     (shape = cJSON_AddArrayToObject(one, "shape")) != NULL;
@@ -167,7 +176,8 @@ static bool send_result(struct analyser *a, const struct host_result *result, st
         arrays = cJSON_CreateArray();
     }
     bool good = message && arrays && cJSON_AddStringToObject(message, "plugin", result->plugin->descriptor->id) &&
-                cJSON_AddStringToObject(message, "outcome", outcome) && cJSON_AddStringToObject(message, "reason", reason) &&
+                cJSON_AddStringToObject(message, "outcome", outcome) &&
+                cJSON_AddStringToObject(message, "reason", reason) &&
                 (ok ? cJSON_AddRawToObject(message, "json", result->json) : cJSON_AddNullToObject(message, "json")) &&
                 cJSON_AddNumberToObject(message, "cpu_us", (double)(result->cpu_ns / 1000)) &&
                 cJSON_AddNumberToObject(message, "wall_us", (double)(result->wall_ns / 1000)) &&
@@ -193,8 +203,10 @@ static bool end_job(struct analyser *a, struct error *error) {
     job_close(&a->job);
     worker_note_phase(a->worker, 0, NULL, NOTE_NONE);
     if (message && cJSON_AddNumberToObject(message, "peak_bytes", (double)peak_bytes()) &&
-        (cpu = cJSON_AddObjectToObject(message, "cpu_us")) && cJSON_AddNumberToObject(cpu, "resample", (double)resample) &&
-        cJSON_AddNumberToObject(cpu, "spectrum", (double)spectrum) && cJSON_AddNumberToObject(cpu, "feed", (double)feed))
+        (cpu = cJSON_AddObjectToObject(message, "cpu_us")) &&
+        cJSON_AddNumberToObject(cpu, "resample", (double)resample) &&
+        cJSON_AddNumberToObject(cpu, "spectrum", (double)spectrum) &&
+        cJSON_AddNumberToObject(cpu, "feed", (double)feed))
         return worker_send(a->worker, message, error);
     cJSON_Delete(message);
     return error_memory(error);
@@ -220,7 +232,8 @@ static bool begin_job(struct analyser *a, cJSON *message, struct error *error) {
     a->lines = 0;
     a->out_used = 0;
     struct error why = {0};
-    if (!job_open(&a->job, a->worker, a->host, message, &why)) return error_set(error, "broken protocol: %.400s", why.text);
+    if (!job_open(&a->job, a->worker, a->host, message, &why))
+        return error_set(error, "broken protocol: %.400s", why.text);
     a->busy = true;
     worker_note_phase(a->worker, job_number(a), NULL, NOTE_FEED);
     if (host_region_begin(a->host, &a->job.region, a->job.run, a->job.run_count, a->job.inputs, a->job.inputs_count,
@@ -301,9 +314,12 @@ static bool serve(struct analyser *a, cJSON *message, struct error *error) {
     const char *type = json_string(message, "type", "");
     if (a->worker->role == WORKER_ANALYSE && strcmp(type, "analyse") == 0) return begin_job(a, message, error);
     bool good;
-    if (a->worker->role == WORKER_ANALYSE && strcmp(type, "pcm") == 0) good = take_pcm(a, message, error);
-    else if (a->worker->role == WORKER_ANALYSE && strcmp(type, "cancel") == 0) good = cancel_job(a, message, error);
-    else good = error_set(error, "broken protocol: a message \"%.50s\" for this role", type);
+    if (a->worker->role == WORKER_ANALYSE && strcmp(type, "pcm") == 0)
+        good = take_pcm(a, message, error);
+    else if (a->worker->role == WORKER_ANALYSE && strcmp(type, "cancel") == 0)
+        good = cancel_job(a, message, error);
+    else
+        good = error_set(error, "broken protocol: a message \"%.50s\" for this role", type);
     cJSON_Delete(message);
     return good;
 }
@@ -320,7 +336,8 @@ static int end(struct analyser *a, int code, const struct error *error) {
 int analyser_run(struct worker *worker) {
     struct analyser a = {.worker = worker, .job.number = -1};
     struct error error = {0};
-    struct host_hooks hooks = {.context = &a, .enter = on_enter, .leave = on_leave, .log = on_log, .cancelled = on_cancelled};
+    struct host_hooks hooks = {
+        .context = &a, .enter = on_enter, .leave = on_leave, .log = on_log, .cancelled = on_cancelled};
     a.host = host_new(&hooks, &error);
     if (!a.host || !load_all(&a, &error)) return end(&a, 1, &error);
     if (!worker_lock_down(worker, &error)) return end(&a, WORKER_EXIT_NO_RESPAWN, &error);

@@ -15,7 +15,8 @@ static cJSON *add_object(cJSON *array) {
 
 static bool add_texts(cJSON *object, const sonde_descriptor_t *d) {
     return cJSON_AddStringToObject(object, "id", d->id) && cJSON_AddStringToObject(object, "name", d->name) &&
-           cJSON_AddStringToObject(object, "vendor", d->vendor) && cJSON_AddStringToObject(object, "version", d->version) &&
+           cJSON_AddStringToObject(object, "vendor", d->vendor) &&
+           cJSON_AddStringToObject(object, "version", d->version) &&
            cJSON_AddStringToObject(object, "licence", d->licence) &&
            cJSON_AddStringToObject(object, "description", d->description);
 }
@@ -23,7 +24,8 @@ static bool add_texts(cJSON *object, const sonde_descriptor_t *d) {
 static bool add_flags(cJSON *object, const sonde_descriptor_t *d) {
     cJSON *flags = cJSON_AddArrayToObject(object, "flags");
     if (!flags) return false;
-    if ((d->flags & SONDE_FLAG_DETERMINISTIC) && !cJSON_AddItemToArray(flags, cJSON_CreateString("deterministic"))) return false;
+    if ((d->flags & SONDE_FLAG_DETERMINISTIC) && !cJSON_AddItemToArray(flags, cJSON_CreateString("deterministic")))
+        return false;
     if (!(d->flags & SONDE_FLAG_WHOLE_REGION)) return true;
     return cJSON_AddItemToArray(flags, cJSON_CreateString("whole_region")) &&
            cJSON_AddNumberToObject(object, "whole_region_seconds", d->whole_region_seconds);
@@ -60,7 +62,7 @@ static bool add_interfaces(cJSON *object, const sonde_descriptor_t *d) {
 
 static bool add_inputs(cJSON *object, const sonde_descriptor_t *d) {
     static const char *const kinds[] = {"audio", "spectrum"}, *const channels[] = {"mid", "stereo", "native"},
-                                         *const forms[] = {"power", "complex"};
+                             *const forms[] = {"power", "complex"};
     cJSON *inputs = cJSON_AddArrayToObject(object, "inputs");
     for (uint32_t i = 0; inputs && i < d->inputs_count; i++) {
         const sonde_input_t *in = &d->inputs[i];
@@ -138,15 +140,17 @@ static bool add_plugin(cJSON *plugins, const struct host_plugin *plugin) {
     cJSON *object = add_object(plugins);
     const sonde_descriptor_t *d = plugin->descriptor;
     bool good = object && add_texts(object, d) && add_schema(object, d) && add_flags(object, d) &&
-                add_interfaces(object, d) && add_inputs(object, d) && add_params(object, plugin) && add_arrays(object, d) &&
-                add_resources(object, plugin->library) &&
+                add_interfaces(object, d) && add_inputs(object, d) && add_params(object, plugin) &&
+                add_arrays(object, d) && add_resources(object, plugin->library) &&
                 cJSON_AddStringToObject(object, "outcome", plugin->instance ? "ok" : "failed");
     if (!good || plugin->instance) return good;
     return cJSON_AddStringToObject(object, "reason", plugin->failure.text);
 }
 
 bool describe_library(cJSON *message, const struct host *host, const struct library *library) {
-    cJSON *plugins = cJSON_AddStringToObject(message, "hash", library->hash) ? cJSON_AddArrayToObject(message, "plugins") : NULL;
+    cJSON *plugins = cJSON_AddStringToObject(message, "hash", library->hash)
+                         ? cJSON_AddArrayToObject(message, "plugins")
+                         : NULL;
     for (size_t i = 0; plugins && i < host_plugins_count(host); i++) {
         const struct host_plugin *plugin = host_plugin_at(host, i);
         if (plugin->library == library && !add_plugin(plugins, plugin)) return false;

@@ -7,9 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_ID 100
+#define MAX_ID   100
 #define MAX_TEXT 4000
-#define LOWER "abcdefghijklmnopqrstuvwxyz0123456789"
+#define LOWER    "abcdefghijklmnopqrstuvwxyz0123456789"
 
 /* What is being checked, for the sentence. */
 struct checked {
@@ -44,7 +44,8 @@ static bool check_interfaces(const struct checked *c, const sonde_descriptor_t *
         if (!check_size(c, d->provides[i].struct_size, sizeof *d->provides, "provides")) return false;
         if (!is_id(d->provides[i].id, LOWER "._-")) return refuse(c, "an interface's id must be of [a-z0-9._-]", "");
         for (uint32_t k = 0; k < i; k++)
-            if (strcmp(d->provides[k].id, d->provides[i].id) == 0) return refuse(c, "provides twice ", d->provides[i].id);
+            if (strcmp(d->provides[k].id, d->provides[i].id) == 0)
+                return refuse(c, "provides twice ", d->provides[i].id);
     }
     for (uint32_t i = 0; i < d->needs_count; i++) {
         const sonde_need_t *need = &d->needs[i];
@@ -90,7 +91,8 @@ static bool check_choices(const struct checked *c, const sonde_param_t *p) {
     if (!p->choices) return refuse(c, "no choices for parameter ", p->id);
     bool found = false;
     for (uint32_t k = 0; p->choices[k]; k++) {
-        if (k >= LIBRARY_MAX_LIST || !is_text(p->choices[k], MAX_ID)) return refuse(c, "bad choices of parameter ", p->id);
+        if (k >= LIBRARY_MAX_LIST || !is_text(p->choices[k], MAX_ID))
+            return refuse(c, "bad choices of parameter ", p->id);
         found |= strcmp(p->choices[k], p->default_text) == 0;
     }
     return found ? true : refuse(c, "the default isn't a choice of parameter ", p->id);
@@ -104,7 +106,8 @@ static bool check_param(const struct checked *c, const sonde_param_t *p) {
     if (!p->unit || (p->unit[0] && !is_text(p->unit, MAX_ID))) return refuse(c, "no unit of parameter ", p->id);
     if (p->kind > SONDE_PARAM_FILE) return refuse(c, "an unknown kind of parameter ", p->id);
     if (p->kind == SONDE_PARAM_BOOLEAN)
-        return p->default_number == 0 || p->default_number == 1 ? true : refuse(c, "default not 0 or 1: parameter ", p->id);
+        return p->default_number == 0 || p->default_number == 1 ? true
+                                                                : refuse(c, "default not 0 or 1: parameter ", p->id);
     if (p->kind <= SONDE_PARAM_INTEGER) {
         bool good = isfinite(p->min) && isfinite(p->max) && p->min <= p->default_number && p->default_number <= p->max;
         if (good && p->kind == SONDE_PARAM_INTEGER)
@@ -132,9 +135,9 @@ static bool check_arrays(const struct checked *c, const sonde_descriptor_t *d) {
 }
 
 static bool check_lists(const struct checked *c, const sonde_descriptor_t *d) {
-    return check_list(c, d->provides, d->provides_count, "provides") && check_list(c, d->needs, d->needs_count, "needs") &&
-           check_list(c, d->inputs, d->inputs_count, "inputs") && check_list(c, d->params, d->params_count, "params") &&
-           check_list(c, d->arrays, d->arrays_count, "arrays");
+    return check_list(c, d->provides, d->provides_count, "provides") &&
+           check_list(c, d->needs, d->needs_count, "needs") && check_list(c, d->inputs, d->inputs_count, "inputs") &&
+           check_list(c, d->params, d->params_count, "params") && check_list(c, d->arrays, d->arrays_count, "arrays");
 }
 
 bool library_check_descriptor(const sonde_descriptor_t *d, struct error *error) {
@@ -145,7 +148,8 @@ bool library_check_descriptor(const sonde_descriptor_t *d, struct error *error) 
     c.plugin = d->id;
     if (!is_text(d->name, MAX_ID) || !is_text(d->vendor, MAX_ID) || !is_text(d->version, MAX_ID) ||
         !is_text(d->licence, MAX_ID) || !is_text(d->description, MAX_TEXT))
-        return refuse(&c, "name, vendor, version, licence and description must be there, in UTF-8, and not too long", "");
+        return refuse(&c, "name, vendor, version, licence and description must be there, in UTF-8, and not too long",
+                      "");
     if (d->flags & ~(SONDE_FLAG_DETERMINISTIC | SONDE_FLAG_WHOLE_REGION)) return refuse(&c, "unknown flags", "");
     if ((d->flags & SONDE_FLAG_WHOLE_REGION) && !(d->whole_region_seconds > 0 && isfinite(d->whole_region_seconds)))
         return refuse(&c, "WHOLE_REGION needs whole_region_seconds", "");
@@ -153,7 +157,8 @@ bool library_check_descriptor(const sonde_descriptor_t *d, struct error *error) 
     for (uint32_t i = 0; i < d->params_count; i++) {
         if (!check_param(&c, &d->params[i])) return false;
         for (uint32_t k = 0; k < i; k++)
-            if (strcmp(d->params[k].id, d->params[i].id) == 0) return refuse(&c, "two parameters are called ", d->params[i].id);
+            if (strcmp(d->params[k].id, d->params[i].id) == 0)
+                return refuse(&c, "two parameters are called ", d->params[i].id);
     }
     return true;
 }

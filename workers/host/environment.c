@@ -7,8 +7,8 @@
 
 /* Exceptions masked, to nearest, neither flush-to-zero nor denormals-are-zero; the low six bits are only flags. */
 #define MXCSR_DEFAULT 0x1f80u
-#define MXCSR_FLAGS 0x3fu
-#define X87_DEFAULT 0x37fu /* extended precision, to nearest, exceptions masked */
+#define MXCSR_FLAGS   0x3fu
+#define X87_DEFAULT   0x37fu /* extended precision, to nearest, exceptions masked */
 
 static bool arithmetic_is_default(void) {
     unsigned short x87;

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_CHANNELS 1024u
-#define MAX_BLOCK 1048576u
+#define MAX_CHANNELS  1024u
+#define MAX_BLOCK     1048576u
 #define SPECTRA_BYTES 262144u /* of one block of spectra: stays in the cache */
-#define MAX_SPECTRA 256u
+#define MAX_SPECTRA   256u
 
 /* One channel, or the mean of all, at one rate. */
 struct plane {
@@ -18,7 +18,7 @@ struct plane {
     sonde_resampler_t *resampler; /* NULL at the native rate */
     float *buffer;                /* what the resampler gave */
     uint32_t capacity;
-    bool wanted; /* someone still listens */
+    bool wanted;       /* someone still listens */
     int64_t start;     /* index of data[0] */
     const float *data; /* of the step under way */
     uint32_t count;
@@ -35,13 +35,13 @@ struct subscription {
 struct stream {
     sonde_input_t input; /* its form doesn't count: one transform serves both */
     uint32_t planes_count;
-    uint32_t *planes;      /* indices into feed.planes, which may move while subscriptions come in */
+    uint32_t *planes;       /* indices into feed.planes, which may move while subscriptions come in */
     const float **pointers; /* for the block */
     struct subscription *subscriptions;
     uint32_t subscriptions_count;
     /* Of a spectrum: */
     const struct spectrum_plan *plan;
-    struct spectrum_track *tracks; /* one a plane */
+    struct spectrum_track *tracks;  /* one a plane */
     float *complex_values, *powers; /* `batch` frames of all channels */
     uint32_t batch, complex_stride, power_stride;
 };
@@ -52,7 +52,7 @@ struct feed {
     struct spectrum_plans *plans;
     feed_deliver deliver;
     void *context;
-    float **native; /* channels + 1 buffers of one block: sanitised channels, and their mean */
+    float **native;       /* channels + 1 buffers of one block: sanitised channels, and their mean */
     const float **cursor; /* where the next block of the caller's planes begins */
     struct plane *planes;
     uint32_t planes_count;
@@ -84,8 +84,13 @@ struct feed *feed_new(uint32_t rate, uint32_t channels, int64_t frames, uint32_t
     if (block_frames == 0) block_frames = FEED_BLOCK_FRAMES;
     if (block_frames > MAX_BLOCK) block_frames = MAX_BLOCK;
     if (block_frames > frames) block_frames = (uint32_t)frames;
-    *feed = (struct feed){.rate = rate, .channels = channels, .block_frames = block_frames, .frames = frames,
-                          .plans = plans, .deliver = deliver, .context = context};
+    *feed = (struct feed){.rate = rate,
+                          .channels = channels,
+                          .block_frames = block_frames,
+                          .frames = frames,
+                          .plans = plans,
+                          .deliver = deliver,
+                          .context = context};
     feed->native = calloc(channels + 1, sizeof *feed->native);
     feed->cursor = calloc(channels, sizeof *feed->cursor);
     bool good = feed->native && feed->cursor;
@@ -205,7 +210,8 @@ static struct stream *stream_get(struct feed *feed, const sonde_input_t *input) 
     feed->streams = list;
     struct stream *stream = &list[feed->streams_count++];
     *stream = (struct stream){.input = key};
-    bool good = stream_init_planes(feed, stream) && (key.kind == SONDE_INPUT_AUDIO || stream_init_spectrum(feed, stream));
+    bool good = stream_init_planes(feed, stream) &&
+                (key.kind == SONDE_INPUT_AUDIO || stream_init_spectrum(feed, stream));
     if (good) return stream;
     stream_close(stream);
     feed->streams_count--;
@@ -233,19 +239,19 @@ bool feed_subscribe(struct feed *feed, const sonde_input_t *input, bool whole, u
 
 /* -------------------------------------------------------------------------------------------------------------- steps */
 
-/* Bit patterns, so that one unsigned comparison finds everything too large, infinities and NaN included. */
-typedef uint32_t __attribute__((may_alias)) word;
-#define WORD_HUGE 0x501502f9u /* 1e10f */
-#define WORD_TINY 0x0da24260u /* 1e-30f */
+/* As bit patterns, one unsigned comparison finds everything too large, infinities and NaN included. */
+#define BITS_HUGE 0x501502f9u /* 1e10f */
+#define BITS_TINY 0x0da24260u /* 1e-30f */
 
 static uint32_t sanitise(const float *in, float *out, uint32_t n) {
-    const word *from = (const word *)in;
-    word *to = (word *)out;
     uint32_t bad = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t bits = from[i], size = bits & 0x7fffffffu;
-        bad += size > WORD_HUGE;
-        to[i] = size > WORD_HUGE || size < WORD_TINY ? 0 : bits;
+        uint32_t bits;
+        memcpy(&bits, &in[i], sizeof bits);
+        uint32_t size = bits & 0x7fffffffu;
+        bad += size > BITS_HUGE;
+        bits = size > BITS_HUGE || size < BITS_TINY ? 0 : bits;
+        memcpy(&out[i], &bits, sizeof bits);
     }
     return bad;
 }
@@ -289,8 +295,12 @@ static void stream_deliver_audio(struct feed *feed, struct stream *stream, bool 
         const struct plane *plane = &feed->planes[stream->planes[p]];
         stream->pointers[p] = whole ? plane->whole : plane->data;
     }
-    sonde_block_t block = {.struct_size = sizeof block, .start = whole ? 0 : first->start, .frames = (uint32_t)count,
-                           .channels = stream->planes_count, .planes = stream->pointers, .rate = first->rate,
+    sonde_block_t block = {.struct_size = sizeof block,
+                           .start = whole ? 0 : first->start,
+                           .frames = (uint32_t)count,
+                           .channels = stream->planes_count,
+                           .planes = stream->pointers,
+                           .rate = first->rate,
                            .nonfinite = whole ? (uint32_t)feed->nonfinite : feed->step_nonfinite};
     for (uint32_t s = 0; s < stream->subscriptions_count; s++)
         if (stream->subscriptions[s].active && stream->subscriptions[s].whole == whole)
@@ -318,8 +328,11 @@ static void stream_deliver_spectra(struct feed *feed, struct stream *stream) {
         for (uint32_t s = 0; s < stream->subscriptions_count; s++)
             power |= stream->subscriptions[s].active && stream->subscriptions[s].form == SONDE_SPECTRUM_POWER;
         uint32_t frames = ready < stream->batch ? (uint32_t)ready : stream->batch;
-        sonde_block_t block = {.struct_size = sizeof block, .start = stream->tracks[0].next, .frames = frames,
-                               .channels = stream->planes_count, .bins = stream->input.window / 2 + 1,
+        sonde_block_t block = {.struct_size = sizeof block,
+                               .start = stream->tracks[0].next,
+                               .frames = frames,
+                               .channels = stream->planes_count,
+                               .bins = stream->input.window / 2 + 1,
                                .rate = stream->input.rate};
         stream_compute_spectra(feed, stream, frames, power);
         for (uint32_t s = 0; s < stream->subscriptions_count; s++) {
@@ -343,7 +356,8 @@ static bool distribute(struct feed *feed) {
     for (uint32_t i = 0; i < feed->streams_count; i++) {
         struct stream *stream = &feed->streams[i];
         if (!stream_is_active(stream)) continue;
-        if (stream->input.kind == SONDE_INPUT_AUDIO) stream_deliver_audio(feed, stream, false);
+        if (stream->input.kind == SONDE_INPUT_AUDIO)
+            stream_deliver_audio(feed, stream, false);
         else {
             for (uint32_t p = 0; p < stream->planes_count; p++) {
                 const struct plane *plane = &feed->planes[stream->planes[p]];
@@ -375,8 +389,7 @@ static bool resample_planes(struct feed *feed, uint32_t n) {
 
 static bool step(struct feed *feed, uint32_t n) {
     feed->step_nonfinite = 0;
-    for (uint32_t c = 0; c < feed->channels; c++)
-        feed->step_nonfinite += sanitise(feed->cursor[c], feed->native[c], n);
+    for (uint32_t c = 0; c < feed->channels; c++) feed->step_nonfinite += sanitise(feed->cursor[c], feed->native[c], n);
     feed->nonfinite += feed->step_nonfinite;
     mark_wanted(feed);
     bool mid = false;

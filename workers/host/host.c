@@ -89,8 +89,11 @@ bool host_load(struct host *host, const char *path, const char *resource_dir, co
     struct library **list = realloc(host->libraries, (host->libraries_count + 1) * sizeof *list);
     if (!list) return error_memory(error);
     host->libraries = list;
-    struct library_services services = {.environment = &host->environment, .context = host, .enter = service_enter,
-                                        .leave = service_leave, .log = service_log,
+    struct library_services services = {.environment = &host->environment,
+                                        .context = host,
+                                        .enter = service_enter,
+                                        .leave = service_leave,
+                                        .log = service_log,
                                         .cancelled = service_cancelled};
     host->last_line[0] = '\0';
     struct library *library = library_load(path, resource_dir, &services, error);
@@ -103,7 +106,8 @@ bool host_load(struct host *host, const char *path, const char *resource_dir, co
     }
     list[host->libraries_count++] = library;
     for (size_t i = 0; i < library->plugins_count; i++)
-        if (is_wanted(only, library->descriptors[i]->id) && !add_plugin(host, library, i, settings, error)) return false;
+        if (is_wanted(only, library->descriptors[i]->id) && !add_plugin(host, library, i, settings, error))
+            return false;
     return true;
 }
 
@@ -186,14 +190,16 @@ static bool begin_runs(struct host *host, struct error *error) {
     return true;
 }
 
-bool host_region_begin(struct host *host, const sonde_region_t *region, const struct host_plugin *const *run, size_t count,
-                       const struct host_input *inputs, size_t inputs_count, uint32_t block_frames, struct error *error) {
+bool host_region_begin(struct host *host, const sonde_region_t *region, const struct host_plugin *const *run,
+                       size_t count, const struct host_input *inputs, size_t inputs_count, uint32_t block_frames,
+                       struct error *error) {
     int64_t from = clock_cpu_ns();
     host->region_cpu_ns = 0;
     host->region = region;
     host->inputs = inputs;
     host->inputs_count = inputs_count;
-    host->feed = feed_new(region->rate, region->channels, region->frames, block_frames, &host->plans, deliver, host, error);
+    host->feed = feed_new(region->rate, region->channels, region->frames, block_frames, &host->plans, deliver, host,
+                          error);
     if (!host->feed) return false;
     host->runs = calloc(count + 1, sizeof *host->runs);
     host->sorted = calloc(count + 1, sizeof *host->sorted);
@@ -237,8 +243,10 @@ void host_region_finish(struct host *host) {
         if (service_cancelled(host)) {
             run_end(run, HOST_FAILED, "cancelled");
             run_abandon(run);
-        } else if (run_skip(run, true)) run_abandon(run);
-        else run_finish(run);
+        } else if (run_skip(run, true))
+            run_abandon(run);
+        else
+            run_finish(run);
     }
     host->region_cpu_ns += clock_cpu_ns() - from;
 }

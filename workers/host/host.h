@@ -37,12 +37,12 @@ struct host_plugin {
     struct error failure;        /* why, when there is no instance */
 };
 
-#define HOST_OK 0
-#define HOST_EMPTY 1
-#define HOST_FAILED 2
+#define HOST_OK          0
+#define HOST_EMPTY       1
+#define HOST_FAILED      2
 #define HOST_UNSUPPORTED 3
-#define HOST_MEMORY 4
-#define HOST_SKIPPED 5
+#define HOST_MEMORY      4
+#define HOST_SKIPPED     5
 
 /* "ok", "empty", "failed", "unsupported", "memory", "skipped" (schema/outcomes.md). */
 const char *host_outcome_name(int outcome);
@@ -113,8 +113,9 @@ const struct library *host_library_at(const struct host *host, size_t index);
 /* A region begins, for the plugins `run` (distinct, of this host; in order of preference where several provide the same).
  * `region` must stay valid until host_region_end. `block_frames` as in feed_new. False with a sentence when the region
  * itself is impossible; what goes wrong in a plugin is in its result. */
-bool host_region_begin(struct host *host, const sonde_region_t *region, const struct host_plugin *const *run, size_t count,
-                       const struct host_input *inputs, size_t inputs_count, uint32_t block_frames, struct error *error);
+bool host_region_begin(struct host *host, const sonde_region_t *region, const struct host_plugin *const *run,
+                       size_t count, const struct host_input *inputs, size_t inputs_count, uint32_t block_frames,
+                       struct error *error);
 
 /* The next `frames` native frames, one pointer a channel (4-byte aligned; valid during the call). */
 void host_region_feed(struct host *host, const float *const *planes, size_t frames);

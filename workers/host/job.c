@@ -27,7 +27,8 @@ static bool read_loops(struct job *job, const cJSON *loops, struct error *error)
     if (!job->loops) return error_memory(error);
     uint32_t n = 0;
     for (const cJSON *item = loops->child; item && n < (uint32_t)count; item = item->next)
-        job->loops[n++] = (sonde_loop_t){.struct_size = sizeof *job->loops, .start_frame = json_integer(item, "start", 0),
+        job->loops[n++] = (sonde_loop_t){.struct_size = sizeof *job->loops,
+                                         .start_frame = json_integer(item, "start", 0),
                                          .end_frame = json_integer(item, "end", 0)};
     job->region.loops = job->loops;
     job->region.loops_count = n;
@@ -127,8 +128,10 @@ static bool read_shape(const cJSON *shape, struct host_input_array *array, uint6
 static bool read_array(const struct job *job, const cJSON *from, struct host_input_array *array, struct error *error) {
     static const char nothing[64] __attribute__((aligned(64))) = "";
     uint64_t bytes = 0;
-    *array = (struct host_input_array){.name = json_string(from, "name", ""), .unit = json_string(from, "unit", ""),
-                                       .hop = json_number(from, "hop", 0), .start = json_number(from, "start", 0)};
+    *array = (struct host_input_array){.name = json_string(from, "name", ""),
+                                       .unit = json_string(from, "unit", ""),
+                                       .hop = json_number(from, "hop", 0),
+                                       .start = json_number(from, "start", 0)};
     if (!dtype_by_name(json_string(from, "dtype", ""), &array->dtype) ||
         !read_shape(json_member(from, "shape"), array, &bytes))
         return error_set(error, "array %.100s has an impossible type or shape", array->name);
@@ -190,8 +193,8 @@ static bool read_inputs(struct job *job, const cJSON *inputs, struct error *erro
 }
 
 bool job_open(struct job *job, struct worker *worker, const struct host *host, cJSON *message, struct error *error) {
-    *job = (struct job){.message = message, .number = json_integer(message, "job", -1),
-                        .nonce = json_integer(message, "nonce", -1)};
+    *job = (struct job){
+        .message = message, .number = json_integer(message, "job", -1), .nonce = json_integer(message, "nonce", -1)};
     const cJSON *inputs = json_member(message, "inputs");
     if (job->number < 0) return error_set(error, "a job without a number");
     return receive_arrays(job, worker, inputs, error) && read_region(job, json_member(message, "region"), error) &&

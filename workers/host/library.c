@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_LOG 1000
+#define MAX_LOG       1000
 #define MAX_RESOURCES 256
 
 /* ---------------------------------------------------------------------------------------------- what a library is given */
@@ -113,7 +113,8 @@ static bool open_library(struct library *library, struct error *error) {
         return error_set(error, "can't be loaded: %.300s", why ? why : "no reason given");
     }
     library->entry = dlsym(library->handle, "sonde_entry");
-    if (!library->entry) return error_set(error, "%.200s exports no sonde_entry: it isn't a sonde plugin", library->path);
+    if (!library->entry)
+        return error_set(error, "%.200s exports no sonde_entry: it isn't a sonde plugin", library->path);
     const sonde_entry_t *entry = library->entry;
     if (entry->abi_major != SONDE_ABI_MAJOR || entry->abi_minor != SONDE_ABI_MINOR)
         return error_set(error, "%.200s is built for plugin ABI %u.%u, this host has %u.%u: rebuild it", library->path,
@@ -135,7 +136,8 @@ static bool initialise(struct library *library, struct error *error) {
     enter(library, HOST_INIT);
     uint32_t count = library->entry->plugin_count();
     leave(library);
-    if (count < 1 || count > LIBRARY_MAX_PLUGINS) return error_set(error, "a library has 1 to 64 plugins, not %u", count);
+    if (count < 1 || count > LIBRARY_MAX_PLUGINS)
+        return error_set(error, "a library has 1 to 64 plugins, not %u", count);
     library->plugins_count = count;
     return true;
 }
@@ -151,9 +153,11 @@ static bool describe(struct library *library, size_t index, struct error *error)
     library->descriptors[index] = descriptor;
     if (!descriptor->schema) return true;
     struct error why = {0};
-    library->schemas[index] =
-        schema_compile(descriptor->schema, strnlen(descriptor->schema, SCHEMA_MAX_BYTES + 1), &why);
-    return library->schemas[index] ? true : error_set(error, "plugin %.100s: its schema is refused: %.320s", descriptor->id, why.text);
+    library->schemas[index] = schema_compile(descriptor->schema, strnlen(descriptor->schema, SCHEMA_MAX_BYTES + 1),
+                                             &why);
+    return library->schemas[index]
+               ? true
+               : error_set(error, "plugin %.100s: its schema is refused: %.320s", descriptor->id, why.text);
 }
 
 struct library *library_load(const char *path, const char *resource_dir, const struct library_services *services,
@@ -167,10 +171,16 @@ struct library *library_load(const char *path, const char *resource_dir, const s
         return NULL;
     }
     library->services = *services;
-    library->api = (sonde_host_t){.struct_size = sizeof library->api, .abi_major = SONDE_ABI_MAJOR,
-                                  .abi_minor = SONDE_ABI_MINOR, .context = library, .name = "sonde",
-                                  .version = SONDE_VERSION, .log = host_log, .cancelled = host_cancelled,
-                                  .resource_open = host_resource_open, .kernel = host_kernel};
+    library->api = (sonde_host_t){.struct_size = sizeof library->api,
+                                  .abi_major = SONDE_ABI_MAJOR,
+                                  .abi_minor = SONDE_ABI_MINOR,
+                                  .context = library,
+                                  .name = "sonde",
+                                  .version = SONDE_VERSION,
+                                  .log = host_log,
+                                  .cancelled = host_cancelled,
+                                  .resource_open = host_resource_open,
+                                  .kernel = host_kernel};
     bool good = strchr(path, '/') ? true : error_set(error, "the path of a library needs a slash: %.200s", path);
     good = good && hash_file(path, library->hash, error) && open_library(library, error) && initialise(library, error);
     for (size_t i = 0; good && i < library->plugins_count; i++) good = describe(library, i, error);
@@ -202,19 +212,24 @@ void library_close(struct library *library) {
     free(library);
 }
 
-sonde_plugin_t *library_create(struct library *library, const char *id, const sonde_param_value_t *values, uint32_t count,
-                               struct error *error) {
+sonde_plugin_t *library_create(struct library *library, const char *id, const sonde_param_value_t *values,
+                               uint32_t count, struct error *error) {
     sonde_plugin_t *plugin = NULL;
     library->may_open = true;
     int32_t code = library->entry->create(&library->api, id, values, count, &plugin);
     library->may_open = false;
     environment_repair(library->services.environment);
-    if (code == SONDE_NO_MEMORY) error_memory(error);
-    else if (code != SONDE_OK) error_set(error, "create of plugin %.100s returned %d", id, code);
-    else if (!plugin) error_set(error, "create of plugin %.100s made nothing", id);
-    else if (plugin->struct_size != sizeof *plugin) error_set(error, "struct_size is wrong in what create of %.100s made", id);
+    if (code == SONDE_NO_MEMORY)
+        error_memory(error);
+    else if (code != SONDE_OK)
+        error_set(error, "create of plugin %.100s returned %d", id, code);
+    else if (!plugin)
+        error_set(error, "create of plugin %.100s made nothing", id);
+    else if (plugin->struct_size != sizeof *plugin)
+        error_set(error, "struct_size is wrong in what create of %.100s made", id);
     else if (!plugin->begin || !plugin->process || !plugin->finish || !plugin->abandon || !plugin->destroy)
         error_set(error, "a function of what create of plugin %.100s made is NULL", id);
-    else return plugin;
+    else
+        return plugin;
     return NULL;
 }

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define LIBRARY_MAX_PLUGINS 64
-#define LIBRARY_MAX_LIST 64 /* inputs, needs, provides, params or arrays of one plugin */
+#define LIBRARY_MAX_LIST    64 /* inputs, needs, provides, params or arrays of one plugin */
 
 /* What is being called. */
 enum host_phase {
@@ -37,8 +37,9 @@ enum host_phase {
 struct library_services {
     const struct environment *environment;
     void *context;
-    void (*enter)(void *context, const char *library, enum host_phase phase); /* before a call; library: its file name */
-    void (*leave)(void *context);                                             /* after it */
+    void (*enter)(void *context, const char *library,
+                  enum host_phase phase);                    /* before a call; library: its file name */
+    void (*leave)(void *context);                            /* after it */
     void (*log)(void *context, int level, const char *text); /* clean UTF-8 on one line */
     bool (*cancelled)(void *context);
 };
@@ -53,7 +54,7 @@ struct resource {
 
 struct library {
     char *path;
-    char *resource_dir; /* NULL: it has none */
+    char *resource_dir;   /* NULL: it has none */
     char hash[HASH_TEXT]; /* of the file */
     void *handle;
     const sonde_entry_t *entry;
@@ -76,8 +77,8 @@ struct library *library_load(const char *path, const char *resource_dir, const s
 void library_close(struct library *library);
 
 /* Calls create. NULL with a sentence when the plugin refuses or what it returns isn't complete. */
-sonde_plugin_t *library_create(struct library *library, const char *id, const sonde_param_value_t *values, uint32_t count,
-                               struct error *error);
+sonde_plugin_t *library_create(struct library *library, const char *id, const sonde_param_value_t *values,
+                               uint32_t count, struct error *error);
 
 /* Whether a descriptor keeps the rules (library_load calls it). */
 bool library_check_descriptor(const sonde_descriptor_t *descriptor, struct error *error);

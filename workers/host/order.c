@@ -23,7 +23,8 @@ static size_t waits_for(const struct order_item *items, size_t count, const size
         if (d->needs[n].when != SONDE_NEED_AT_FINISH) continue;
         if (!optional_too && d->needs[n].necessity == SONDE_NEED_OPTIONAL) continue;
         for (size_t p = 0; p < count; p++)
-            if (p != item && order_provides(items[p].descriptor, &d->needs[n]) && !is_placed(sorted, placed, p)) return p;
+            if (p != item && order_provides(items[p].descriptor, &d->needs[n]) && !is_placed(sorted, placed, p))
+                return p;
     }
     return count;
 }

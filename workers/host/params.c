@@ -15,11 +15,16 @@ static bool is_text_kind(uint32_t kind) {
 
 /* A number from JSON: a number, true or false, or text that is exactly one of these. */
 static bool read_number(const cJSON *item, double *value) {
-    if (cJSON_IsNumber(item)) *value = item->valuedouble;
-    else if (cJSON_IsBool(item)) *value = cJSON_IsTrue(item) ? 1 : 0;
-    else if (!cJSON_IsString(item)) return false;
-    else if (strcmp(item->valuestring, "true") == 0) *value = 1;
-    else if (strcmp(item->valuestring, "false") == 0) *value = 0;
+    if (cJSON_IsNumber(item))
+        *value = item->valuedouble;
+    else if (cJSON_IsBool(item))
+        *value = cJSON_IsTrue(item) ? 1 : 0;
+    else if (!cJSON_IsString(item))
+        return false;
+    else if (strcmp(item->valuestring, "true") == 0)
+        *value = 1;
+    else if (strcmp(item->valuestring, "false") == 0)
+        *value = 0;
     else {
         char *end = NULL;
         *value = strtod(item->valuestring, &end);
@@ -67,7 +72,8 @@ static bool check_known(const sonde_descriptor_t *descriptor, const cJSON *setti
     return true;
 }
 
-bool params_make(const sonde_descriptor_t *descriptor, const cJSON *settings, struct params *params, struct error *error) {
+bool params_make(const sonde_descriptor_t *descriptor, const cJSON *settings, struct params *params,
+                 struct error *error) {
     *params = (struct params){0};
     if (settings && !cJSON_IsObject(settings)) return error_set(error, "the parameters must be an object");
     if (!check_known(descriptor, settings, error)) return false;
@@ -92,7 +98,7 @@ cJSON *params_to_json(const sonde_descriptor_t *descriptor, const struct params 
     cJSON *object = cJSON_CreateObject();
     for (uint32_t i = 0; object && i < params->count; i++) {
         const sonde_param_value_t *value = &params->values[i];
-        cJSON *item = is_text_kind(descriptor->params[i].kind) ? cJSON_CreateString(value->text)
+        cJSON *item = is_text_kind(descriptor->params[i].kind)            ? cJSON_CreateString(value->text)
                       : descriptor->params[i].kind == SONDE_PARAM_BOOLEAN ? cJSON_CreateBool(value->number != 0)
                                                                           : cJSON_CreateNumber(value->number);
         if (item && cJSON_AddItemToObject(object, value->id, item)) continue;

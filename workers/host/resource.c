@@ -23,8 +23,9 @@ static int open_below(const char *dir, const char *name) {
         memcpy(part, name, n);
         part[n] = '\0';
         bool last = name[n] == '\0';
-        int next = openat(at, part, last ? O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
-                                         : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int next = openat(at, part,
+                          last ? O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+                               : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         int code = errno;
         close(at);
         errno = code;

@@ -90,8 +90,10 @@ static void end_by_code(struct run *run, int32_t code, const char *phase) {
     default: break;
     }
     run->broken = true;
-    if (code == SONDE_BROKEN) snprintf(text, sizeof text, "the plugin declared itself broken in %s", phase);
-    else snprintf(text, sizeof text, "%s returned %d, which no plugin may", phase, code);
+    if (code == SONDE_BROKEN)
+        snprintf(text, sizeof text, "the plugin declared itself broken in %s", phase);
+    else
+        snprintf(text, sizeof text, "%s returned %d, which no plugin may", phase, code);
     run_end(run, HOST_FAILED, code == SONDE_BROKEN ? sentence_of(run, text) : text);
 }
 
@@ -106,15 +108,19 @@ struct source run_source(const struct run *run, const sonde_need_t *need) {
         if (other == run || !order_provides(other->plugin->descriptor, need)) continue;
         bool ok = other->result.outcome == HOST_OK && other->result.json;
         if (source.provider && !ok) continue;
-        source = (struct source){.provider = other->plugin->descriptor->id, .reason = other->result.reason,
-                                 .outcome = host_outcome_name(other->result.outcome), .run = ok ? other : NULL};
+        source = (struct source){.provider = other->plugin->descriptor->id,
+                                 .reason = other->result.reason,
+                                 .outcome = host_outcome_name(other->result.outcome),
+                                 .run = ok ? other : NULL};
         if (ok) return source;
     }
     for (size_t i = 0; i < host->inputs_count; i++) {
         const struct host_input *input = &host->inputs[i];
         if (input->major != need->major || strcmp(input->interface, need->id) != 0) continue;
         if (source.provider && !input->json) continue;
-        source = (struct source){.provider = input->provider, .outcome = input->outcome, .reason = input->reason,
+        source = (struct source){.provider = input->provider,
+                                 .outcome = input->outcome,
+                                 .reason = input->reason,
                                  .input = input->json ? input : NULL};
         if (input->json) return source;
     }
@@ -148,7 +154,8 @@ bool run_skip(struct run *run, bool at_finish) {
         if (need->when == SONDE_NEED_EARLY && is_in_this_pass(run, need))
             snprintf(text, sizeof text, "%s is needed before the pass that makes it has ended", need->id);
         else if (!source.provider)
-            snprintf(text, sizeof text, "%s is missing: no plugin here provides %s/%u", need->id, need->id, need->major);
+            snprintf(text, sizeof text, "%s is missing: no plugin here provides %s/%u", need->id, need->id,
+                     need->major);
         else
             snprintf(text, sizeof text, "%s %s%s%s", need->id, source.outcome ? source.outcome : "failed",
                      source.reason && source.reason[0] ? ": " : "", source.reason ? source.reason : "");
@@ -182,17 +189,26 @@ static int32_t inputs_array(const sonde_inputs_t *inputs, const char *interface_
     for (size_t i = 0; source.run && i < source.run->result.arrays_count; i++) {
         const struct host_array *a = &source.run->result.arrays[i];
         if (strcmp(a->info->name, name) != 0) continue;
-        *view = (sonde_array_view_t){.struct_size = sizeof *view, .dtype = a->info->dtype,
-                                     .dimensions = a->info->dimensions, .hop = a->hop, .start = a->start,
-                                     .unit = a->info->unit, .data = a->data};
+        *view = (sonde_array_view_t){.struct_size = sizeof *view,
+                                     .dtype = a->info->dtype,
+                                     .dimensions = a->info->dimensions,
+                                     .hop = a->hop,
+                                     .start = a->start,
+                                     .unit = a->info->unit,
+                                     .data = a->data};
         memcpy(view->shape, a->shape, sizeof view->shape);
         return SONDE_OK;
     }
     for (size_t i = 0; source.input && i < source.input->arrays_count; i++) {
         const struct host_input_array *a = &source.input->arrays[i];
         if (strcmp(a->name, name) != 0) continue;
-        *view = (sonde_array_view_t){.struct_size = sizeof *view, .dtype = a->dtype, .dimensions = a->dimensions,
-                                     .hop = a->hop, .start = a->start, .unit = a->unit, .data = a->data};
+        *view = (sonde_array_view_t){.struct_size = sizeof *view,
+                                     .dtype = a->dtype,
+                                     .dimensions = a->dimensions,
+                                     .hop = a->hop,
+                                     .start = a->start,
+                                     .unit = a->unit,
+                                     .data = a->data};
         memcpy(view->shape, a->shape, sizeof view->shape);
         return SONDE_OK;
     }
@@ -203,8 +219,8 @@ static int32_t inputs_array(const sonde_inputs_t *inputs, const char *interface_
 
 void run_begin(struct run *run) {
     sonde_plugin_t *instance = run->plugin->instance;
-    run->inputs = (sonde_inputs_t){.struct_size = sizeof run->inputs, .context = run, .json = inputs_json,
-                                   .array = inputs_array};
+    run->inputs = (sonde_inputs_t){
+        .struct_size = sizeof run->inputs, .context = run, .json = inputs_json, .array = inputs_array};
     run->early = true;
     call_begin(run, HOST_BEGIN);
     int32_t code = instance->begin(instance, run->host->region, &run->inputs);
@@ -278,7 +294,8 @@ void plugin_create(struct host *host, struct host_plugin *plugin) {
     if (plugin->instance || !plugin->params.values) return; /* no values: its settings were refused */
     host->last_line[0] = '\0';
     enter(host, id, HOST_CREATE);
-    plugin->instance = library_create(plugin->library, id, plugin->params.values, plugin->params.count, &plugin->failure);
+    plugin->instance = library_create(plugin->library, id, plugin->params.values, plugin->params.count,
+                                      &plugin->failure);
     leave(host);
     if (plugin->instance || !host->last_line[0]) return;
     size_t used = strlen(plugin->failure.text);

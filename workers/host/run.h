@@ -14,8 +14,8 @@ struct host {
     struct host_plugin **plugins;
     size_t plugins_count;
     struct spectrum_plans plans;
-    const char *current;   /* id of the plugin that is being called, or "" */
-    char last_line[500];   /* the last line it logged during this call or the ones before, on this region */
+    const char *current; /* id of the plugin that is being called, or "" */
+    char last_line[500]; /* the last line it logged during this call or the ones before, on this region */
     /* The region: */
     const sonde_region_t *region;
     struct run *runs;

@@ -127,5 +127,6 @@ void spectrum_track_take(struct spectrum_track *track, float *out) {
 
 void spectrum_power(const float *complex_values, float *power, uint32_t bins) {
     for (uint32_t i = 0; i < bins; i++)
-        power[i] = complex_values[2 * i] * complex_values[2 * i] + complex_values[2 * i + 1] * complex_values[2 * i + 1];
+        power[i] = complex_values[2 * i] * complex_values[2 * i] +
+                   complex_values[2 * i + 1] * complex_values[2 * i + 1];
 }

@@ -21,11 +21,11 @@ void spectrum_plans_close(struct spectrum_plans *plans);
 struct spectrum_track {
     const struct spectrum_plan *plan;
     uint32_t hop;
-    float *samples;         /* those that later frames still need */
+    float *samples; /* those that later frames still need */
     size_t count, capacity;
-    int64_t first;          /* sample index of samples[0]; the first window begins at -window/2 */
-    int64_t next;           /* the next frame's index */
-    int64_t received;       /* samples pushed so far */
+    int64_t first;    /* sample index of samples[0]; the first window begins at -window/2 */
+    int64_t next;     /* the next frame's index */
+    int64_t received; /* samples pushed so far */
     bool ended;
 };
 

@@ -77,8 +77,10 @@ static bool check_text(struct writer *w, const char *text, size_t max, const cha
         return false;
     }
     size_t n = strnlen(text, max + 1);
-    if (n > max) fail(w, what, " is too long");
-    else if (!text_is_utf8(text, n)) fail(w, what, " is not valid UTF-8");
+    if (n > max)
+        fail(w, what, " is too long");
+    else if (!text_is_utf8(text, n))
+        fail(w, what, " is not valid UTF-8");
     return !w->failed;
 }
 
@@ -87,7 +89,8 @@ static bool open_value(struct writer *w, const char *key) {
     if (w->failed) return false;
     bool object = w->open[w->depth - 1] == '{';
     if (!object && key) {
-        fail(w, "inside an array a value has no key, but one was given: ", text_is_utf8(key, strnlen(key, 60)) ? key : "");
+        fail(w,
+             "inside an array a value has no key, but one was given: ", text_is_utf8(key, strnlen(key, 60)) ? key : "");
         return false;
     }
     if (object && !check_text(w, key, WRITER_MAX_KEY, "a key")) return false;
@@ -239,8 +242,10 @@ static bool check_array(struct writer *w, const sonde_array_info_t *info, const 
         if (w->arrays[i].info == info) fail(w, "an array is written twice: ", info->name);
     if (!shape || !array_bytes(info, shape, bytes) || *bytes > WRITER_MAX_ARRAY_BYTES - w->arrays_bytes)
         fail(w, "more than 32 MiB of arrays, with ", info->name);
-    else if (*bytes && !data) fail(w, "an array without data: ", info->name);
-    else if (!array_is_finite(info->dtype, data, *bytes)) fail(w, "an array holds a number that isn't finite: ", info->name);
+    else if (*bytes && !data)
+        fail(w, "an array without data: ", info->name);
+    else if (!array_is_finite(info->dtype, data, *bytes))
+        fail(w, "an array holds a number that isn't finite: ", info->name);
     return !w->failed;
 }
 
@@ -250,8 +255,10 @@ static void array(const sonde_writer_t *api, const char *name, const void *data,
     if (w->failed) return;
     const sonde_array_info_t *info = find_array(w, name);
     size_t bytes = 0;
-    if (!info) fail(w, "an array that the descriptor doesn't declare", NULL);
-    else if (!isfinite(hop) || hop < 0 || !isfinite(start)) fail(w, "a bad hop or start of the array ", name);
+    if (!info)
+        fail(w, "an array that the descriptor doesn't declare", NULL);
+    else if (!isfinite(hop) || hop < 0 || !isfinite(start))
+        fail(w, "a bad hop or start of the array ", name);
     if (w->failed || !check_array(w, info, data, shape, &bytes)) return;
     struct host_array *list = realloc(w->arrays, (w->arrays_count + 1) * sizeof *list);
     if (list) w->arrays = list;
@@ -285,10 +292,22 @@ static int32_t status(const sonde_writer_t *api) {
 
 void writer_init(struct writer *writer, const sonde_descriptor_t *descriptor, const struct environment *environment) {
     *writer = (struct writer){
-        .api = {.struct_size = sizeof(sonde_writer_t), .context = writer, .begin_object = begin_object,
-                .end_object = end_object, .begin_array = begin_array, .end_array = end_array, .number = number,
-                .integer = integer, .boolean = boolean, .string = string, .null = null, .numbers = numbers,
-                .raw_json = raw_json, .array = array, .fail = set_sentence, .status = status},
+        .api = {.struct_size = sizeof(sonde_writer_t),
+                .context = writer,
+                .begin_object = begin_object,
+                .end_object = end_object,
+                .begin_array = begin_array,
+                .end_array = end_array,
+                .number = number,
+                .integer = integer,
+                .boolean = boolean,
+                .string = string,
+                .null = null,
+                .numbers = numbers,
+                .raw_json = raw_json,
+                .array = array,
+                .fail = set_sentence,
+                .status = status},
         .environment = environment,
         .descriptor = descriptor,
         .depth = 1,
@@ -299,7 +318,8 @@ void writer_init(struct writer *writer, const sonde_descriptor_t *descriptor, co
 
 bool writer_finish(struct writer *writer, struct error *error) {
     if (!writer->failed && writer->depth > 1)
-        fail(writer, writer->open[writer->depth - 1] == '{' ? "an object is still open" : "an array is still open", NULL);
+        fail(writer, writer->open[writer->depth - 1] == '{' ? "an object is still open" : "an array is still open",
+             NULL);
     put(writer, "}", 1);
     if (writer->failed) return error_set(error, "%s", writer->error.text);
     struct error why = {0};

@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 #define WRITER_MAX_ARRAY_BYTES (32u << 20) /* all arrays of one result together */
-#define WRITER_MAX_KEY 200
+#define WRITER_MAX_KEY         200
 
 /* One array of a result, a copy owned by the writer. `info` is the plugin's declaration. */
 struct host_array {
@@ -34,8 +34,8 @@ struct writer {
     char open[RESULT_MAX_DEPTH + 1]; /* '{' or '[' of each open level */
     bool comma;                      /* a value came before, at this level */
     bool failed;
-    struct error error;    /* of the first failed call */
-    char sentence[500];    /* of fail() */
+    struct error error;        /* of the first failed call */
+    char sentence[500];        /* of fail() */
     struct host_array *arrays; /* as many as were written, in that order */
     size_t arrays_count, arrays_bytes;
 };

@@ -74,8 +74,7 @@ static int32_t init(const sonde_host_t *host, const char *plugin_dir) {
     return SONDE_OK;
 }
 
-static void deinit(void) {
-}
+static void deinit(void) {}
 
 static uint32_t plugin_count(void) {
     return 1;
@@ -90,12 +89,17 @@ static int32_t create(const sonde_host_t *host, const char *id, const sonde_para
     (void)host, (void)id, (void)values, (void)count; /* one plugin, no parameters */
     struct minimal *m = calloc(1, sizeof *m);
     if (!m) return SONDE_NO_MEMORY;
-    m->plugin = (sonde_plugin_t){.struct_size = sizeof m->plugin, .state = m, .begin = begin, .process = process,
-                                 .finish = finish, .abandon = abandon, .destroy = destroy};
+    m->plugin = (sonde_plugin_t){.struct_size = sizeof m->plugin,
+                                 .state = m,
+                                 .begin = begin,
+                                 .process = process,
+                                 .finish = finish,
+                                 .abandon = abandon,
+                                 .destroy = destroy};
     *plugin = &m->plugin;
     return SONDE_OK;
 }
 
 SONDE_EXPORT extern const sonde_entry_t sonde_entry;
-const sonde_entry_t sonde_entry = {sizeof sonde_entry, SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit, plugin_count,
-                                   plugin_at, create};
+const sonde_entry_t sonde_entry = {sizeof sonde_entry, SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit,
+                                   plugin_count,       plugin_at,       create};

@@ -46,13 +46,17 @@ static sonde_fft_t *fft_create_complex(uint32_t length) {
 
 /* kiss_fft_cpx is a pair of floats, so an array of them and one of pairs are the same memory. */
 static void fft_forward(sonde_fft_t *fft, const float *in, float *out) {
-    if (fft->real_forward) kiss_fftr(fft->real_forward, in, (kiss_fft_cpx *)out);
-    else kiss_fft(fft->forward, (const kiss_fft_cpx *)in, (kiss_fft_cpx *)out);
+    if (fft->real_forward)
+        kiss_fftr(fft->real_forward, in, (kiss_fft_cpx *)out);
+    else
+        kiss_fft(fft->forward, (const kiss_fft_cpx *)in, (kiss_fft_cpx *)out);
 }
 
 static void fft_inverse(sonde_fft_t *fft, const float *in, float *out) {
-    if (fft->real_inverse) kiss_fftri(fft->real_inverse, (const kiss_fft_cpx *)in, out);
-    else kiss_fft(fft->inverse, (const kiss_fft_cpx *)in, (kiss_fft_cpx *)out);
+    if (fft->real_inverse)
+        kiss_fftri(fft->real_inverse, (const kiss_fft_cpx *)in, out);
+    else
+        kiss_fft(fft->inverse, (const kiss_fft_cpx *)in, (kiss_fft_cpx *)out);
 }
 
 const sonde_kernel_fft_t kernel_fft = {

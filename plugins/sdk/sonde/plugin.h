@@ -54,19 +54,19 @@ extern "C" {
 /* ------------------------------------------------------------------------------------------------ what calls return */
 
 /* Any other value is taken as SONDE_BROKEN. */
-#define SONDE_OK 0           /* go on; from finish: the result written is stored */
-#define SONDE_EMPTY 1        /* nothing to say about this region; from begin or process: stop feeding me, no finish */
-#define SONDE_FAILED 2       /* this region cannot be analysed; the sentence given to writer->fail or host->log is stored */
-#define SONDE_UNSUPPORTED 3  /* this kind of region is not for this plugin (too short, too many channels ...) */
-#define SONDE_NO_MEMORY 4    /* an allocation failed: the outcome is "memory" */
-#define SONDE_BROKEN 5       /* the instance cannot go on: it is destroyed, and a new one is made for the next region */
+#define SONDE_OK          0 /* go on; from finish: the result written is stored */
+#define SONDE_EMPTY       1 /* nothing to say about this region; from begin or process: stop feeding me, no finish */
+#define SONDE_FAILED      2 /* this region cannot be analysed; the sentence given to writer->fail or host->log is stored */
+#define SONDE_UNSUPPORTED 3 /* this kind of region is not for this plugin (too short, too many channels ...) */
+#define SONDE_NO_MEMORY   4 /* an allocation failed: the outcome is "memory" */
+#define SONDE_BROKEN      5 /* the instance cannot go on: it is destroyed, and a new one is made for the next region */
 
 /* --------------------------------------------------------------------------------------------------------- the host */
 
-#define SONDE_LOG_DEBUG 0
-#define SONDE_LOG_INFO 1
+#define SONDE_LOG_DEBUG   0
+#define SONDE_LOG_INFO    1
 #define SONDE_LOG_WARNING 2
-#define SONDE_LOG_ERROR 3
+#define SONDE_LOG_ERROR   3
 
 /* Owned by the host; valid from init to the return of deinit. Its functions may be called from the thread that is inside
  * a call of the plugin, never from a thread of the plugin's own. */
@@ -97,25 +97,25 @@ typedef struct sonde_host {
 
 /* ----------------------------------------------------------------------------------------------------- parameters */
 
-#define SONDE_PARAM_NUMBER 0 /* a double within min..max */
+#define SONDE_PARAM_NUMBER  0 /* a double within min..max */
 #define SONDE_PARAM_INTEGER 1
 #define SONDE_PARAM_BOOLEAN 2 /* 0 or 1 */
-#define SONDE_PARAM_CHOICE 3  /* text, one of choices */
-#define SONDE_PARAM_TEXT 4
-#define SONDE_PARAM_FILE 5 /* text: the name of a resource */
+#define SONDE_PARAM_CHOICE  3 /* text, one of choices */
+#define SONDE_PARAM_TEXT    4
+#define SONDE_PARAM_FILE    5 /* text: the name of a resource */
 
 /* A parameter that users can set (configuration file, `--set plugin:id=value`). Part of every result's identity. */
 typedef struct sonde_param {
     uint32_t struct_size;
-    uint32_t kind;           /* SONDE_PARAM_... */
-    const char *id;          /* [a-z0-9_]+ */
-    const char *name;        /* for people */
-    const char *description; /* one sentence */
-    const char *unit;        /* "Hz", "dBFS", "s", "" ... */
-    double min, max;         /* NUMBER and INTEGER: the inclusive range */
-    double default_number;   /* NUMBER, INTEGER, BOOLEAN */
-    const char *default_text;    /* CHOICE, TEXT, FILE */
-    const char *const *choices;  /* CHOICE: NULL-terminated */
+    uint32_t kind;              /* SONDE_PARAM_... */
+    const char *id;             /* [a-z0-9_]+ */
+    const char *name;           /* for people */
+    const char *description;    /* one sentence */
+    const char *unit;           /* "Hz", "dBFS", "s", "" ... */
+    double min, max;            /* NUMBER and INTEGER: the inclusive range */
+    double default_number;      /* NUMBER, INTEGER, BOOLEAN */
+    const char *default_text;   /* CHOICE, TEXT, FILE */
+    const char *const *choices; /* CHOICE: NULL-terminated */
 } sonde_param_t;
 
 /* The effective value of one parameter, checked against its declaration by the host. */
@@ -129,14 +129,15 @@ typedef struct sonde_param_value {
 
 /* -------------------------------------------------------------------------------------------------------- inputs */
 
-#define SONDE_INPUT_AUDIO 0
-#define SONDE_INPUT_SPECTRUM 1
+#define SONDE_INPUT_AUDIO     0
+#define SONDE_INPUT_SPECTRUM  1
 
-#define SONDE_CHANNELS_MID 0    /* one plane: the mean of all channels, taken before resampling */
+#define SONDE_CHANNELS_MID    0 /* one plane: the mean of all channels, taken before resampling */
 #define SONDE_CHANNELS_STEREO 1 /* two planes: channels 1 and 2; a mono file gives the same plane twice */
-#define SONDE_CHANNELS_NATIVE 2 /* one plane a channel (AUDIO), or one spectrum a channel, interleaved by frame (SPECTRUM) */
+#define SONDE_CHANNELS_NATIVE                                                                                          \
+    2 /* one plane a channel (AUDIO), or one spectrum a channel, interleaved by frame (SPECTRUM) */
 
-#define SONDE_SPECTRUM_POWER 0   /* bins = window/2 + 1 floats a frame: squared magnitude */
+#define SONDE_SPECTRUM_POWER   0 /* bins = window/2 + 1 floats a frame: squared magnitude */
 #define SONDE_SPECTRUM_COMPLEX 1 /* 2 * bins floats a frame: re, im, re, im ... */
 
 /* One stream that the plugin wants. The host resamples once for all plugins that want the same rate, and computes each
@@ -167,10 +168,10 @@ typedef struct sonde_interface {
     const char *id;
 } sonde_interface_t;
 
-#define SONDE_NEED_REQUIRED 0 /* without it the outcome is "skipped", naming the interface and what became of it */
-#define SONDE_NEED_OPTIONAL 1
+#define SONDE_NEED_REQUIRED  0 /* without it the outcome is "skipped", naming the interface and what became of it */
+#define SONDE_NEED_OPTIONAL  1
 #define SONDE_NEED_AT_FINISH 0 /* readable in finish */
-#define SONDE_NEED_EARLY 1     /* readable from begin on: costs a pass of its own over the region */
+#define SONDE_NEED_EARLY     1 /* readable from begin on: costs a pass of its own over the region */
 
 typedef struct sonde_need {
     uint32_t struct_size;
@@ -183,7 +184,7 @@ typedef struct sonde_need {
 #define SONDE_F32 0
 #define SONDE_F64 1
 #define SONDE_I32 2
-#define SONDE_U8 3
+#define SONDE_U8  3
 
 /* An array that the plugin may write beside its JSON: a long series, stored as binary. */
 typedef struct sonde_array_info {
@@ -198,14 +199,15 @@ typedef struct sonde_array_info {
 
 /* ------------------------------------------------------------------------------------------------------ descriptor */
 
-#define SONDE_FLAG_DETERMINISTIC 1u /* same input, same bytes. Expected of every plugin; without it results aren't cached */
-#define SONDE_FLAG_WHOLE_REGION 2u  /* audio inputs arrive in one block each, for regions up to whole_region_seconds */
+#define SONDE_FLAG_DETERMINISTIC                                                                                       \
+    1u /* same input, same bytes. Expected of every plugin; without it results aren't cached */
+#define SONDE_FLAG_WHOLE_REGION 2u /* audio inputs arrive in one block each, for regions up to whole_region_seconds */
 
 typedef struct sonde_descriptor {
     uint32_t struct_size;
-    uint32_t flags;          /* SONDE_FLAG_... */
-    const char *id;          /* reverse domain, [a-z0-9._-]+: "org.example.loudness". Bundled plugins have plain names. */
-    const char *name;        /* for people */
+    uint32_t flags;   /* SONDE_FLAG_... */
+    const char *id;   /* reverse domain, [a-z0-9._-]+: "org.example.loudness". Bundled plugins have plain names. */
+    const char *name; /* for people */
     const char *vendor;
     const char *version;     /* "1.2.3": must change whenever results do */
     const char *licence;     /* SPDX expression */
@@ -229,7 +231,7 @@ typedef struct sonde_descriptor {
 /* ---------------------------------------------------------------------------------------------------------- region */
 
 #define SONDE_REGION_AT_FILE_START 1u /* the region begins with the file's first frame */
-#define SONDE_REGION_AT_FILE_END 2u   /* the region ends with the file's last frame */
+#define SONDE_REGION_AT_FILE_END   2u /* the region ends with the file's last frame */
 
 typedef struct sonde_loop {
     uint32_t struct_size;
@@ -240,23 +242,23 @@ typedef struct sonde_loop {
 /* What is known about the region that begins. Valid from begin until finish or abandon returns. */
 typedef struct sonde_region {
     uint32_t struct_size;
-    uint32_t flags;   /* SONDE_REGION_... */
-    uint32_t index;   /* of the region in its file, from 0 */
-    uint32_t regions; /* in the file */
-    uint32_t part;    /* long stretches are cut into parts: 0-based ... */
-    uint32_t parts;   /* ... of so many; 1 when it wasn't cut */
-    uint32_t rate;    /* native, Hz */
-    uint32_t channels;     /* native */
-    int64_t start_frame;   /* native frames from the start of the file */
-    int64_t frames;        /* native, at least 1 */
-    double duration;       /* s */
-    double sound_start;    /* s from the start of the region: where the sound itself begins, without padding */
-    double sound_end;      /* s from the start of the region */
-    double lead;           /* s of silence trimmed before the region (to the file's start or the region before) */
-    double tail;           /* s of silence trimmed after it */
-    int64_t file_frames;   /* native */
-    double file_duration;  /* s */
-    double embedded_bpm;   /* from the file's tags or loop chunk; 0 when there is none */
+    uint32_t flags;           /* SONDE_REGION_... */
+    uint32_t index;           /* of the region in its file, from 0 */
+    uint32_t regions;         /* in the file */
+    uint32_t part;            /* long stretches are cut into parts: 0-based ... */
+    uint32_t parts;           /* ... of so many; 1 when it wasn't cut */
+    uint32_t rate;            /* native, Hz */
+    uint32_t channels;        /* native */
+    int64_t start_frame;      /* native frames from the start of the file */
+    int64_t frames;           /* native, at least 1 */
+    double duration;          /* s */
+    double sound_start;       /* s from the start of the region: where the sound itself begins, without padding */
+    double sound_end;         /* s from the start of the region */
+    double lead;              /* s of silence trimmed before the region (to the file's start or the region before) */
+    double tail;              /* s of silence trimmed after it */
+    int64_t file_frames;      /* native */
+    double file_duration;     /* s */
+    double embedded_bpm;      /* from the file's tags or loop chunk; 0 when there is none */
     const char *embedded_key; /* as written in the file, or NULL */
     const sonde_loop_t *loops;
     uint32_t loops_count;
@@ -280,7 +282,7 @@ typedef struct sonde_block {
     uint32_t stride;      /* SPECTRUM: floats from one spectrum to the next */
     uint32_t bins;        /* SPECTRUM: window/2 + 1 */
     uint32_t rate;        /* Hz, of this input */
-    uint32_t nonfinite;   /* AUDIO: samples in this block (all native channels) that were NaN, infinite or beyond 1e10 */
+    uint32_t nonfinite; /* AUDIO: samples in this block (all native channels) that were NaN, infinite or beyond 1e10 */
 } sonde_block_t;
 
 /* ------------------------------------------------------------------------------------------------ results of others */
@@ -291,8 +293,8 @@ typedef struct sonde_array_view {
     uint32_t dimensions;
     uint32_t reserved;
     uint64_t shape[4];
-    double hop;       /* s between entries of the first axis; 0 when it isn't time */
-    double start;     /* s from the start of the region of entry 0 */
+    double hop;   /* s between entries of the first axis; 0 when it isn't time */
+    double start; /* s from the start of the region of entry 0 */
     const char *unit;
     const void *data; /* row-major, 64-byte aligned */
 } sonde_array_view_t;
