@@ -14,9 +14,9 @@ static const struct config_key keys[] = {
      "How long opening a file may take. A share that hangs longer fails the file, not the run."},
     {"engine.load_deadline", CONFIG_NUMBER, "60", 1, 3600, "s",
      "How long loading a plugin and creating its instances may take."},
-    {"engine.decode_deadline", CONFIG_NUMBER, "60", 5, 86400, "s",
+    {"engine.decode_deadline", CONFIG_NUMBER, "60", 1, 86400, "s",
      "How long a decoder may go without a word before it is ended. It reports all the while it gets on."},
-    {"engine.analyse_deadline", CONFIG_NUMBER, "60", 5, 86400, "s",
+    {"engine.analyse_deadline", CONFIG_NUMBER, "60", 1, 86400, "s",
      "How long the plugins of one group may take over a region, to which twice the region's length is added."},
 
     {"segment.min_silence", CONFIG_NUMBER, "1", 0.05, 60, "s",
