@@ -54,7 +54,7 @@ static void judge_exit(const struct worker_death *death, struct blame *blame) {
     blame->asked = death->asked && death->exit_code == 0;
     blame->outcome = "crashed";
     blame->counts = death->was_ready;
-    if (!death->spawned || death->exit_code == WORKER_DO_NOT_RESPAWN) {
+    if (!death->spawned || (!death->was_ready && death->exit_code == WORKER_DO_NOT_RESPAWN)) {
         const char *line = strrchr(death->last_words, '\n');
         line = line ? line + 1 : death->last_words;
         blame->outcome = "failed";

@@ -1,5 +1,5 @@
 /* Catches its own crash, again and again.
- * expect: timeout|crashed */
+ * expect: violation|timeout|crashed */
 static void nothing(int number);
 #define PROCESS signal(SIGSEGV, nothing); *hostile_null = 1;
 static void nothing(int number) {

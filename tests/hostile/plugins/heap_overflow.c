@@ -1,4 +1,4 @@
 /* Writes past a block of memory; the next one who frees trips over it.
  * expect: crashed */
-#define PROCESS char *volatile p = malloc(100); char *volatile q = malloc(100); memset(p, 255, 100000); free(q); free(p);
+#define PROCESS char *volatile p = malloc(100); char *volatile q = malloc(100); for (int i = 0; i < 100000; i++) ((volatile char *)p)[i] = -1; free(q); free(p);
 #include "../hostile.h"
