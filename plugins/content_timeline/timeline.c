@@ -19,14 +19,15 @@ static const char *const names[TIMELINE_STATES] = {"speech",
 
 /* Natural logarithms. A change of state costs as much as about a second of weak evidence; a mixture has to be better
  * than a single kind, not just as good. */
-#define CHANGE       4.0f
-#define MIXTURE      0.7f
-#define SILENCE_COST 6.0f
+#define CHANGE     4.0f
+#define MIXTURE    0.7f
+#define IMPOSSIBLE 1000.0f
 
-/* Near-silence: below -66 dBFS, or below -50 and 45 dB under the loudest of the region. */
-#define SILENCE_LEVEL (-66.0f)
-#define QUIET_LEVEL   (-50.0f)
-#define QUIET_DEPTH   45.0f
+/* Near-silence: a second or more below -66 dBFS, or below -50 and 45 dB under the loudest of the region. */
+#define SILENCE_SHORTEST 1.0 /* s: shorter ones are pauses within a sound */
+#define SILENCE_LEVEL    (-66.0f)
+#define QUIET_LEVEL      (-50.0f)
+#define QUIET_DEPTH      45.0f
 
 /* An event rises this far above the median level around it (over EVENT_WINDOW seconds) and ends where it has fallen to
  * EVENT_FALL above it. */
@@ -42,22 +43,33 @@ const char *timeline_label(uint32_t state) {
     return state < TIMELINE_STATES ? names[state] : "unknown";
 }
 
-static void measure_emissions(const float *kinds, const float *level, uint32_t count, float *emission) {
+static void mark_silence(const float *level, uint32_t count, double step, uint8_t *silent) {
+    const uint32_t shortest = (uint32_t)ceil(SILENCE_SHORTEST / step);
     float loudest = -200;
     for (uint32_t t = 0; t < count; t++) loudest = fmaxf(loudest, level[t]);
+    uint32_t run = 0; /* silent steps up to t */
+    for (uint32_t t = 0; t <= count; t++) {
+        if (t < count && (level[t] < SILENCE_LEVEL || (level[t] < QUIET_LEVEL && level[t] < loudest - QUIET_DEPTH))) {
+            silent[t] = 1;
+            run++;
+            continue;
+        }
+        if (t < count) silent[t] = 0;
+        if (run < shortest && run < count) memset(silent + t - run, 0, run);
+        run = 0;
+    }
+}
+
+static void measure_emissions(const float *kinds, const uint8_t *silent, uint32_t count, float *emission) {
     for (uint32_t t = 0; t < count; t++, emission += TIMELINE_STATES) {
-        const int silent = level[t] < SILENCE_LEVEL || (level[t] < QUIET_LEVEL && level[t] < loudest - QUIET_DEPTH);
         float on[TIMELINE_KINDS], off[TIMELINE_KINDS];
         for (uint32_t k = 0; k < TIMELINE_KINDS; k++) {
             const float p = fminf(fmaxf(kinds[(size_t)t * TIMELINE_KINDS + k], 0.01f), 0.99f);
             on[k] = logf(p), off[k] = logf(1 - p);
         }
         for (uint32_t s = 0; s < TIMELINE_STATES; s++) {
-            if (s == TIMELINE_SILENCE) {
-                emission[s] = silent ? 0 : -2 * SILENCE_COST;
-                continue;
-            }
-            emission[s] = silent ? -SILENCE_COST : 0;
+            emission[s] = silent[t] == (s == TIMELINE_SILENCE) ? 0 : -IMPOSSIBLE;
+            if (s == TIMELINE_SILENCE) continue;
             for (uint32_t k = 0; k < TIMELINE_KINDS; k++) emission[s] += present[s][k] ? on[k] : off[k];
             if (s >= TIMELINE_SPEECH_OVER_MUSIC) emission[s] -= MIXTURE;
         }
@@ -122,6 +134,8 @@ static void mark_events(const float *level, uint32_t first, uint32_t end, double
         inside = inside && level[t] > around + EVENT_FALL;
         if (inside) event[t] = 1, marked++, last = t + 1;
     }
+    marked = 0;
+    for (uint32_t t = first; t < end; t++) marked += event[t];
     if (marked > EVENT_SHARE * (end - first)) memset(event + first, 0, end - first);
 }
 
@@ -178,6 +192,19 @@ static uint32_t find_shortest(const struct timeline_segment *segments, uint32_t 
     return shortest;
 }
 
+/* A short sound with near-silence on both sides is an event: it must not be merged away. What is short and lies between
+ * silence and another sound is part of that sound. */
+static void keep_lone_sounds(struct timeline_segment *segments, uint32_t n, uint32_t limit, uint8_t *event) {
+    for (uint32_t i = 0; i < n; i++) {
+        struct timeline_segment *s = &segments[i];
+        const int before = i == 0 || segments[i - 1].state == TIMELINE_SILENCE;
+        const int after = i + 1 == n || segments[i + 1].state == TIMELINE_SILENCE;
+        if (n == 1 || s->state == TIMELINE_SILENCE || s->end - s->first >= limit || !before || !after) continue;
+        s->event = 1;
+        memset(event + s->first, 1, s->end - s->first);
+    }
+}
+
 struct work {
     float *emission, *scratch;
     uint8_t *back, *path, *event;
@@ -186,16 +213,19 @@ struct work {
 
 static uint32_t decode(struct work *work, const float *kinds, const float *level, uint32_t count, double step,
                        uint32_t room) {
-    measure_emissions(kinds, level, count, work->emission);
+    mark_silence(level, count, step, work->event);
+    measure_emissions(kinds, work->event, count, work->emission);
+    memset(work->event, 0, count);
     find_path(work->emission, count, work->back, work->path);
     uint32_t n = cut_path(work->path, work->event, count, work->segments);
     const uint32_t limit = (uint32_t)ceil(SHORTEST / step);
+    keep_lone_sounds(work->segments, n, limit, work->event);
     for (uint32_t i; n > 1 && (i = find_shortest(work->segments, n, limit, 0)) < n;)
         n = remove_segment(work->segments, n, i);
     for (uint32_t i = 0; i < n; i++) {
         const struct timeline_segment *s = &work->segments[i];
         memset(work->path + s->first, (int)s->state, s->end - s->first);
-        if (s->state != TIMELINE_SPEECH && s->state != TIMELINE_MUSIC)
+        if (s->state != TIMELINE_SPEECH && s->state != TIMELINE_MUSIC && s->state != TIMELINE_SILENCE && !s->event)
             mark_events(level, s->first, s->end, step, work->scratch, work->event);
     }
     n = cut_path(work->path, work->event, count, work->segments);

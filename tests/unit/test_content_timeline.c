@@ -163,10 +163,10 @@ static void one_thunderclap_in_ten_minutes_is_found(void **state) {
     /* and over near-silence, however short */
     embedding_rig_fill(rig, 3000);
     loudness(rig, 0, 600, -85);
-    loudness(rig, 300, 300.8, -14);
-    paint(rig, 300, 300.8, ENVIRONMENT);
+    loudness(rig, 300, 300.4, -14);
+    paint(rig, 300, 300.4, ENVIRONMENT);
     segments = run(rig);
-    assert_segments(rig, segments, "near-silence, environment, near-silence");
+    assert_segments(rig, segments, "near-silence, environment!, near-silence");
     assert_float_equal(start_of(segments, 1), 300, .5);
 }
 
@@ -176,6 +176,19 @@ static void steady_ups_and_downs_are_no_events(void **state) {
     paint(rig, 0, 120, ENVIRONMENT);
     for (uint32_t t = 0; t < 600; t++) rig->level[t] = t % 20 < 10 ? -50 : -20; /* a hammer at work */
     assert_segments(rig, run(rig), "environment");
+}
+
+static void pauses_between_hits_are_no_silence(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 100);
+    for (uint32_t t = 0; t < 100; t++) {
+        rig->level[t] = t % 5 == 0 ? -25 : -90;
+        rig->values[(size_t)t * EMBEDDING_RIG_D + ENVIRONMENT] = t % 5 == 0;
+    }
+    const cJSON *segments = run(rig);
+    assert_int_equal(cJSON_GetArraySize(segments), 1);
+    assert_string_not_equal(cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetArrayItem(segments, 0), "label")),
+                            "near-silence");
 }
 
 static void one_shots_get_one_segment(void **state) {
@@ -282,6 +295,7 @@ int main(void) {
         RIGGED(silence_goes_by_level),
         RIGGED(one_thunderclap_in_ten_minutes_is_found),
         RIGGED(steady_ups_and_downs_are_no_events),
+        RIGGED(pauses_between_hits_are_no_silence),
         RIGGED(one_shots_get_one_segment),
         RIGGED(restless_sounds_stay_within_the_limits),
         cmocka_unit_test(room_is_kept_by_joining_the_shortest),

@@ -8,7 +8,7 @@ from . import mel
 from .dataset import CLASSES, KINDS
 from .model import BANDS, STRIDE
 
-FRAMES = 256  # 5.9 s
+FRAMES = 192  # 4.5 s
 STEPS = FRAMES // STRIDE
 SILENCE = float(np.log(mel.FLOOR))
 CENTRES = mel.edges()[1:-1]
@@ -81,7 +81,7 @@ class Sampler:
         if mode < .55:
             spans = [(0, FRAMES, self.clip(), 0.0)]
         elif mode < .8:
-            cut = int(self.rng.integers(40, FRAMES - 40))
+            cut = int(self.rng.integers(32, FRAMES - 32))
             spans = [(0, cut, self.clip(), 0.0), (cut, FRAMES, self.clip(), float(self.rng.normal(0, 1.2)))]
         else:
             below, above = [("music", "speech"), ("environment", "speech"), ("environment", "music"),

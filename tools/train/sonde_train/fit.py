@@ -63,10 +63,13 @@ def loss_of(network, batch, rng, mix):
     return 3 * frame + (segment * weight).sum() / weight.sum()
 
 
-def fit(clips, steps, seed=1, size=64, rate=4e-3, log=print):
+def fit(clips, steps, seed=1, size=64, rate=4e-3, resume=None, log=print):
+    """`resume`: a state of torch to start from, with its normalisation."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = Network(*normalisation(clips))
+    if resume is not None:
+        network.load_state_dict(torch.load(resume))
     sampler = Sampler(clips, seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=2e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=.15)
