@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOTES 72
-#define LOWEST_HZ 65.40639132514966
-#define BIN_HZ ((double)CHROMA_RATE / CHROMA_WINDOW)
+#define NOTES         72
+#define LOWEST_HZ     65.40639132514966
+#define BIN_HZ        ((double)CHROMA_RATE / CHROMA_WINDOW)
 #define HIGHEST_POWER 1e9f
 
 struct note {

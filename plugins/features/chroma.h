@@ -9,9 +9,9 @@
 
 #include <stddef.h>
 
-#define CHROMA_RATE 22050
+#define CHROMA_RATE   22050
 #define CHROMA_WINDOW 8192
-#define CHROMA_HOP 4096
+#define CHROMA_HOP    4096
 
 struct chroma;
 

@@ -25,17 +25,17 @@ struct envelope {
 bool envelope_measure(const float *squares, size_t count, struct envelope *e);
 
 #define ENVELOPE_ONE_SHOT "one-shot" /* one event that dies away, up to 8 s */
-#define ENVELOPE_LOOP "loop"         /* a whole file of 0.8 to 40 s, several onsets, cut while sounding */
-#define ENVELOPE_MELODY "melody"     /* one voice with a clear pitch that moves between steady notes */
-#define ENVELOPE_TEXTURE "texture"   /* steady, no clear onsets */
-#define ENVELOPE_MIXED "mixed"       /* none of these: speech, songs, scenes */
+#define ENVELOPE_LOOP     "loop"     /* a whole file of 0.8 to 40 s, several onsets, cut while sounding */
+#define ENVELOPE_MELODY   "melody"   /* one voice with a clear pitch that moves between steady notes */
+#define ENVELOPE_TEXTURE  "texture"  /* steady, no clear onsets */
+#define ENVELOPE_MIXED    "mixed"    /* none of these: speech, songs, scenes */
 
 struct envelope_context {
-    double duration;   /* s */
-    bool whole_file;   /* the region touches both ends of its file */
+    double duration; /* s */
+    bool whole_file; /* the region touches both ends of its file */
     uint32_t onsets;
-    double onset_rate; /* 1/s */
-    double voiced;     /* 0 to 1 */
+    double onset_rate;             /* 1/s */
+    double voiced;                 /* 0 to 1 */
     double f0_stability, f0_jumps; /* as in spectral.h */
 };
 

@@ -6,15 +6,15 @@
 #include <string.h>
 
 /* Oversampling filter: 12 taps a phase, Kaiser window (beta 6), as long as the one printed in BS.1770-5 annex 2. */
-#define TAPS 12
-#define PHASES 4
-#define CONTEXT (TAPS - 1) /* samples kept from the hop before */
-#define SEGMENT 32         /* samples that are oversampled or left alone together */
+#define TAPS           12
+#define PHASES         4
+#define CONTEXT        (TAPS - 1) /* samples kept from the hop before */
+#define SEGMENT        32         /* samples that are oversampled or left alone together */
 #define TRUE_PEAK_FROM 0.708f
-#define NEAR_HIGHEST 0.85f
-#define FULL_SCALE 0.9999f
-#define CLIP_RUN 3
-#define SILENT_FRAME 1e-6f /* -60 dBFS */
+#define NEAR_HIGHEST   0.85f
+#define FULL_SCALE     0.9999f
+#define CLIP_RUN       3
+#define SILENT_FRAME   1e-6f /* -60 dBFS */
 
 typedef double pair __attribute__((vector_size(16)));
 
@@ -208,7 +208,8 @@ static void over_measure(struct level *l, struct channel *c, const float *x, uin
 }
 
 /* Energy of two K-weighted channels. */
-static pair weighting_run(struct weighting *w, const struct coefficients *k, const float *x, const float *y, uint32_t n) {
+static pair weighting_run(struct weighting *w, const struct coefficients *k, const float *x, const float *y,
+                          uint32_t n) {
     pair s1 = w->shelf1, s2 = w->shelf2, p1 = w->pass1, p2 = w->pass2, energy = {0.0, 0.0};
     for (uint32_t i = 0; i < n; i++) {
         pair in = {(double)x[i], (double)y[i]};
@@ -243,8 +244,10 @@ static void hop_measure(struct level *l) {
         ch->square += (double)square;
         ch->peak = peak > ch->peak ? peak : ch->peak;
         total += (double)square;
-        if (peak >= FULL_SCALE) l->clipped += clipped_count(ch, x, n);
-        else ch->run = 0;
+        if (peak >= FULL_SCALE)
+            l->clipped += clipped_count(ch, x, n);
+        else
+            ch->run = 0;
         if (peak >= TRUE_PEAK_FROM && l->phases > 1) over_measure(l, ch, x, n);
     }
     for (uint32_t c = 0; c < l->channels; c += 2) {

@@ -30,10 +30,10 @@ struct level_result {
     double dc;             /* the mean sample of the channel where it is largest, -1 to 1 (may exceed in float files) */
     double clipped;        /* part of all samples that lie in runs of 3 or more at full scale, 0 to 1 */
     double silence;        /* part of the region's 10 ms frames below -60 dBFS RMS, 0 to 1 */
-    double width;          /* side / (mid + side) energy of the first two channels, 0 mono to 1 no common part; NAN: mono */
-    double correlation;    /* of the first two channels, -1 to 1; NAN: mono, or a silent channel */
-    double balance;        /* energy of channel 2 over channel 1, dB, limited to +-60; NAN: mono or silence */
-    int64_t nonfinite;     /* samples that were NaN or infinite, in all channels */
+    double width; /* side / (mid + side) energy of the first two channels, 0 mono to 1 no common part; NAN: mono */
+    double correlation; /* of the first two channels, -1 to 1; NAN: mono, or a silent channel */
+    double balance;     /* energy of channel 2 over channel 1, dB, limited to +-60; NAN: mono or silence */
+    int64_t nonfinite;  /* samples that were NaN or infinite, in all channels */
 };
 
 /* For at most `frames` samples of `channels` planes at `rate` Hz. NULL: no memory. */

@@ -5,20 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BIN_HZ ((double)SPECTRAL_RATE / SPECTRAL_WINDOW)
-#define FIRST_BIN 2 /* below lie DC and its side lobes */
-#define FLAT_FROM 9 /* 100 Hz */
-#define FLAT_TO 929 /* 10 kHz */
-#define DETAIL_EVERY 4
+#define BIN_HZ        ((double)SPECTRAL_RATE / SPECTRAL_WINDOW)
+#define FIRST_BIN     2   /* below lie DC and its side lobes */
+#define FLAT_FROM     9   /* 100 Hz */
+#define FLAT_TO       929 /* 10 kHz */
+#define DETAIL_EVERY  4
 #define HIGHEST_POWER 1e9f /* float files may hold anything */
-#define FLOOR_DB (-100.0f)
-#define ACTIVE_RANGE 50.0f
-#define ACTIVE_FROM (-80.0f)
-#define LAG_MIN 11  /* 2 kHz */
-#define LAG_MAX 441 /* 50 Hz */
-#define VOICED_FROM 0.5f
-#define MEDIAN_TIME 17
-#define MEDIAN_BANDS 7
+#define FLOOR_DB      (-100.0f)
+#define ACTIVE_RANGE  50.0f
+#define ACTIVE_FROM   (-80.0f)
+#define LAG_MIN       11  /* 2 kHz */
+#define LAG_MAX       441 /* 50 Hz */
+#define VOICED_FROM   0.5f
+#define MEDIAN_TIME   17
+#define MEDIAN_BANDS  7
 
 struct band {
     uint32_t first, count, weights; /* bins, and where their weights begin */
@@ -188,9 +188,12 @@ static void select_smallest(float *v, int n, int want) {
             v[j--] = t;
         }
         /* Up to j nothing is above the pivot, from i on nothing below it, and between them lies the pivot itself. */
-        if (want - 1 <= j) high = j;
-        else if (want - 1 >= i) low = i;
-        else return;
+        if (want - 1 <= j)
+            high = j;
+        else if (want - 1 >= i)
+            low = i;
+        else
+            return;
     }
 }
 
@@ -346,8 +349,8 @@ static float flux_at(const struct spectral *s, size_t k, float floor) {
     return sum / SPECTRAL_MEL;
 }
 
-#define ONSET_NEAR 3   /* 70 ms: an onset is the highest so far around */
-#define ONSET_MEAN 20  /* 0.46 s: and above the mean around */
+#define ONSET_NEAR 3    /* 70 ms: an onset is the highest so far around */
+#define ONSET_MEAN 20   /* 0.46 s: and above the mean around */
 #define ONSET_RISE 1.2f /* dB */
 
 static bool onsets_finish(const struct spectral *s, float floor, struct spectral_result *r) {
@@ -361,7 +364,8 @@ static bool onsets_finish(const struct spectral *s, float floor, struct spectral
     r->flux = r->active ? total / (double)r->active : 0.0;
     for (size_t k = 0; k < s->count && k < ONSET_MEAN; k++) sum += (double)flux[k];
     for (size_t k = 0; k < s->count; k++) {
-        size_t from = k > ONSET_MEAN ? k - ONSET_MEAN : 0, to = k + ONSET_MEAN < s->count ? k + ONSET_MEAN : s->count - 1;
+        size_t from = k > ONSET_MEAN ? k - ONSET_MEAN : 0,
+               to = k + ONSET_MEAN < s->count ? k + ONSET_MEAN : s->count - 1;
         if (k + ONSET_MEAN < s->count) sum += (double)flux[k + ONSET_MEAN];
         if (k > ONSET_MEAN) sum -= (double)flux[k - ONSET_MEAN - 1];
         float around = (float)(sum / (double)(to - from + 1));
@@ -422,8 +426,10 @@ static bool balance_finish(const struct spectral *s, float floor, struct spectra
             float wide = median_small(now + from, to - from + 1), long_ = steady[b * s->count + k];
             double energy = (double)exp2f(now[b] * 0.33219281f);
             total += energy;
-            if (long_ > wide + 3.0f) harmonic += energy;
-            else if (wide > long_ + 3.0f) percussive += energy;
+            if (long_ > wide + 3.0f)
+                harmonic += energy;
+            else if (wide > long_ + 3.0f)
+                percussive += energy;
         }
     }
     free(steady);
@@ -445,8 +451,10 @@ static bool pitch_finish(struct spectral *s, float floor, struct spectral_result
     uint32_t jumps = 0;
     for (size_t i = 0; i < count; i++) {
         float f = s->f0[i];
-        if (s->level[i * SPECTRAL_PITCH_EVERY] <= floor) f = s->f0[i] = 0.0f;
-        else active++;
+        if (s->level[i * SPECTRAL_PITCH_EVERY] <= floor)
+            f = s->f0[i] = 0.0f;
+        else
+            active++;
         if (f <= 0.0f) continue;
         sorted[voiced++] = f;
         if (i == 0 || s->f0[i - 1] <= 0.0f) continue;

@@ -23,19 +23,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SPECTRAL_RATE 22050
-#define SPECTRAL_WINDOW 2048
-#define SPECTRAL_HOP 512
-#define SPECTRAL_BINS (SPECTRAL_WINDOW / 2 + 1)
-#define SPECTRAL_MEL 40
-#define SPECTRAL_MFCC 20
-#define SPECTRAL_CONTRAST 6
+#define SPECTRAL_RATE        22050
+#define SPECTRAL_WINDOW      2048
+#define SPECTRAL_HOP         512
+#define SPECTRAL_BINS        (SPECTRAL_WINDOW / 2 + 1)
+#define SPECTRAL_MEL         40
+#define SPECTRAL_MFCC        20
+#define SPECTRAL_CONTRAST    6
 #define SPECTRAL_PITCH_EVERY 2
 
 struct spectral;
 
 struct spectral_result {
-    size_t active;                      /* frames that the means are over; 0: nothing below is meaningful */
+    size_t active;                       /* frames that the means are over; 0: nothing below is meaningful */
     double centroid, bandwidth, rolloff; /* Hz */
     double centroid_spread;              /* Hz, standard deviation over frames */
     double flatness;                     /* 0 tonal to 1 white */
@@ -45,11 +45,11 @@ struct spectral_result {
     double chroma[12]; /* C to B, largest 1 */
     double onset_rate; /* 1/s */
     uint32_t onsets;
-    double harmonic, percussive;    /* parts of the energy, 0 to 1; the rest is neither */
+    double harmonic, percussive;       /* parts of the energy, 0 to 1; the rest is neither */
     double f0_median, f0_low, f0_high; /* Hz: median, 5th and 95th percentile; 0: nothing voiced */
-    double voiced;      /* part of active frames with a pitch, 0 to 1 */
-    double f0_stability; /* 1: a steady tone; 0: pitch moves a semitone or more from frame to frame */
-    double f0_jumps;    /* changes of 0.7 semitones or more between steady stretches, 1/s */
+    double voiced;                     /* part of active frames with a pitch, 0 to 1 */
+    double f0_stability;               /* 1: a steady tone; 0: pitch moves a semitone or more from frame to frame */
+    double f0_jumps;                   /* changes of 0.7 semitones or more between steady stretches, 1/s */
 };
 
 /* For at most `frames` frames; `fft` must outlive it. NULL: no memory. */

@@ -4,13 +4,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define STATES (12 * CHORD_QUALITIES + 1)
-#define NOTHING (STATES - 1)
-#define SHARPNESS 14.0f  /* how much a better fit counts */
-#define BASS_SHARE 0.3f
-#define NOTHING_FIT 0.62f /* "no chord" fits everything so well */
-#define CHANGE 3.5f       /* cost of a change, in nats */
-#define QUIET 0.003f      /* -50 dB under the strongest frame */
+#define STATES      (12 * CHORD_QUALITIES + 1)
+#define NOTHING     (STATES - 1)
+#define SHARPNESS   14.0f /* how much a better fit counts */
+#define BASS_SHARE  0.3f
+#define NOTHING_FIT 0.62f  /* "no chord" fits everything so well */
+#define CHANGE      3.5f   /* cost of a change, in nats */
+#define QUIET       0.003f /* -50 dB under the strongest frame */
 
 struct quality {
     const char *name;
@@ -19,9 +19,9 @@ struct quality {
 };
 
 static const struct quality qualities[CHORD_QUALITIES] = {
-    {"maj", {0, 4, 7}, 3, 0.0f},      {"min", {0, 3, 7}, 3, 0.0f},       {"7", {0, 4, 7, 10}, 4, 0.06f},
+    {"maj", {0, 4, 7}, 3, 0.0f},       {"min", {0, 3, 7}, 3, 0.0f},       {"7", {0, 4, 7, 10}, 4, 0.06f},
     {"maj7", {0, 4, 7, 11}, 4, 0.06f}, {"min7", {0, 3, 7, 10}, 4, 0.05f}, {"dim", {0, 3, 6}, 3, 0.06f},
-    {"aug", {0, 4, 8}, 3, 0.08f},     {"sus4", {0, 5, 7}, 3, 0.05f},     {"sus2", {0, 2, 7}, 3, 0.06f},
+    {"aug", {0, 4, 8}, 3, 0.08f},      {"sus4", {0, 5, 7}, 3, 0.05f},     {"sus2", {0, 2, 7}, 3, 0.06f},
 };
 
 const char *chords_quality(int quality) {
@@ -106,7 +106,8 @@ bool chords_find(const float *treble, const float *bass, const float *strength, 
     bool ok = fits && from && path;
     for (size_t k = 0; k < frames; k++) loudest = strength[k] > loudest ? strength[k] : loudest;
     for (size_t k = 0; ok && k < frames; k++)
-        frame_fit(treble + k * 12, bass + k * 12, strength[k] > QUIET * loudest ? strength[k] : 0.0f, fits + k * STATES);
+        frame_fit(treble + k * 12, bass + k * 12, strength[k] > QUIET * loudest ? strength[k] : 0.0f,
+                  fits + k * STATES);
     if (ok) {
         path_find(fits, frames, from, path);
         *count = path_collect(path, fits, frames, chords);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define CHORD_QUALITIES 9
-#define CHORD_NONE (-1)
+#define CHORD_NONE      (-1)
 
 struct chord {
     size_t from, to; /* frames, end exclusive */

@@ -17,8 +17,8 @@
 #include <string.h>
 
 #define FRAME_SECONDS ((double)TONES_HOP / TONES_RATE)
-#define SPANS 300       /* most key changes that are told */
-#define TUNED_FROM 0.06 /* clarity from which a tuning means something */
+#define SPANS         300  /* most key changes that are told */
+#define TUNED_FROM    0.06 /* clarity from which a tuning means something */
 
 struct key {
     sonde_plugin_t plugin;
@@ -34,16 +34,28 @@ struct sheet {
 };
 
 static const sonde_input_t inputs[] = {
-    {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_SPECTRUM, .channels = SONDE_CHANNELS_MID,
-     .rate = TONES_RATE, .window = TONES_WINDOW, .hop = TONES_HOP, .form = SONDE_SPECTRUM_POWER},
+    {.struct_size = sizeof(sonde_input_t),
+     .kind = SONDE_INPUT_SPECTRUM,
+     .channels = SONDE_CHANNELS_MID,
+     .rate = TONES_RATE,
+     .window = TONES_WINDOW,
+     .hop = TONES_HOP,
+     .form = SONDE_SPECTRUM_POWER},
 };
 
 static const sonde_array_info_t arrays[] = {
-    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "chroma", .unit = "ratio",
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "chroma",
+     .unit = "ratio",
      .description = "Time by pitch class C to B: share of the notes above E2, harmonics and tuning accounted for.",
      .dimensions = 2},
-    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "bass_chroma", .unit = "ratio",
-     .description = "Time by pitch class C to B: the same of the notes below C4.", .dimensions = 2},
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "bass_chroma",
+     .unit = "ratio",
+     .description = "Time by pitch class C to B: the same of the notes below C4.",
+     .dimensions = 2},
 };
 
 static const sonde_interface_t provides[] = {{sizeof(sonde_interface_t), 1, "key"}};
@@ -102,8 +114,10 @@ static bool sheet_make(const struct tones *tones, struct sheet *s) {
 /* ---------------------------------------------------------------------------------------------------------- writing */
 
 static void write_text(const sonde_writer_t *w, const char *key, const char *text) {
-    if (text) w->string(w, key, text);
-    else w->null(w, key);
+    if (text)
+        w->string(w, key, text);
+    else
+        w->null(w, key);
 }
 
 static void write_candidates(const sonde_writer_t *w, const struct tonality *t, bool tonal) {
@@ -182,8 +196,10 @@ static bool write_keys(const sonde_writer_t *w, const struct sheet *s, double du
 }
 
 static void chord_name(const struct chord *c, char *name, size_t size) {
-    if (c->root == CHORD_NONE) snprintf(name, size, "N");
-    else snprintf(name, size, "%s:%s", names_root(c->root), chords_quality(c->quality));
+    if (c->root == CHORD_NONE)
+        snprintf(name, size, "N");
+    else
+        snprintf(name, size, "%s:%s", names_root(c->root), chords_quality(c->quality));
 }
 
 static void write_chords(const sonde_writer_t *w, const struct sheet *s, double duration, bool tonal) {
@@ -280,8 +296,7 @@ static int32_t library_init(const sonde_host_t *host, const char *plugin_dir) {
     return SONDE_OK;
 }
 
-static void library_deinit(void) {
-}
+static void library_deinit(void) {}
 
 static uint32_t library_count(void) {
     return 1;

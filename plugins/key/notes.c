@@ -3,11 +3,11 @@
 
 #include <math.h>
 
-#define HARMONICS 10
+#define HARMONICS     10
 #define HARMONIC_FALL 0.6
-#define WIDTH 0.2f /* semitones: how sharply tones are counted to their semitone */
-#define ROUNDS 20
-#define TINY 1e-9f
+#define WIDTH         0.2f /* semitones: how sharply tones are counted to their semitone */
+#define ROUNDS        20
+#define TINY          1e-9f
 
 static const int harmonic_step[HARMONICS] = {0, 12, 19, 24, 28, 31, 34, 36, 38, 40};
 
@@ -41,7 +41,8 @@ static bool is_held(const struct tone *t, const struct tones_frame *before, uint
         ++*at;
     if (*at >= before->count) return false;
     const struct tone *b = &before->tone[*at];
-    return fabsf(b->pitch - t->pitch) < 0.15f && b->magnitude > 0.25f * t->magnitude && b->magnitude < 4.0f * t->magnitude;
+    return fabsf(b->pitch - t->pitch) < 0.15f && b->magnitude > 0.25f * t->magnitude &&
+           b->magnitude < 4.0f * t->magnitude;
 }
 
 struct notes_tuning notes_tuning_find(const struct tones_frame *frames, size_t count) {

@@ -10,7 +10,7 @@
 
 #include "tones.h"
 
-#define NOTES 84
+#define NOTES        84
 #define NOTES_LOWEST 28 /* MIDI, E1 */
 
 /* Clarity is the length of the mean vector of all tones from A2 to C7 (as directions: a turn is a semitone), weighted by

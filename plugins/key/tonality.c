@@ -6,15 +6,15 @@
 #include <math.h>
 #include <string.h>
 
-#define OPENING_FRAMES 12
-#define OPENING_SUM 3.0
+#define OPENING_FRAMES      12
+#define OPENING_SUM         3.0
 #define FIRST_CHORD_SECONDS 0.3
-#define VIEW_SECONDS 16.0
-#define STEP_SECONDS 2.0
-#define STEPS 512      /* more than the longest region holds */
-#define CHANGE 6.0     /* nats a change of key costs */
-#define GLOBAL_SAY 0.3 /* share of the whole region's score in each view's */
-#define LEAST 1e-6
+#define VIEW_SECONDS        16.0
+#define STEP_SECONDS        2.0
+#define STEPS               512 /* more than the longest region holds */
+#define CHANGE              6.0 /* nats a change of key costs */
+#define GLOBAL_SAY          0.3 /* share of the whole region's score in each view's */
+#define LEAST               1e-6
 
 enum { TREBLE, BASS, OPENING, FIRST_MAJOR, FIRST_MINOR };
 
@@ -133,7 +133,8 @@ void tonality_judge(const struct music *m, const struct tonality_view *view, con
 }
 
 /* Adds one view to the chain: the best way into a key is from itself or from the best of all. */
-static void chain_step(double total[KEYS], const double score[KEYS], const double global[KEYS], unsigned char from[KEYS]) {
+static void chain_step(double total[KEYS], const double score[KEYS], const double global[KEYS],
+                       unsigned char from[KEYS]) {
     int best = best_of(total);
     double top = total[best];
     for (int key = 0; key < KEYS; key++) {

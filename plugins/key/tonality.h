@@ -62,7 +62,7 @@ struct key_span {
 
 /* The key over time: views of 16 s every 2 s, and a Markov chain that rather stays. `global`, the probabilities for the
  * whole region, has a word in it, so that a short stray doesn't count as a change. At most `room` spans; returns how many. */
-size_t tonality_follow(const struct music *music, double frame_seconds, const double global[KEYS], struct key_span *spans,
-                       size_t room);
+size_t tonality_follow(const struct music *music, double frame_seconds, const double global[KEYS],
+                       struct key_span *spans, size_t room);
 
 #endif

@@ -4,13 +4,13 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define BIN_HZ ((double)TONES_RATE / TONES_WINDOW)
-#define FIRST 18   /* 48 Hz */
-#define LAST 1857  /* 5 kHz */
-#define SPAN 2600  /* bins whose magnitudes are needed: the surroundings of the last peak */
-#define CANDIDATES (LAST / 2 + 1)
+#define BIN_HZ        ((double)TONES_RATE / TONES_WINDOW)
+#define FIRST         18   /* 48 Hz */
+#define LAST          1857 /* 5 kHz */
+#define SPAN          2600 /* bins whose magnitudes are needed: the surroundings of the last peak */
+#define CANDIDATES    (LAST / 2 + 1)
 #define HIGHEST_POWER 1e9f
-#define LOWEST 1e-3f /* of the highest magnitude of the frame: 60 dB */
+#define LOWEST        1e-3f /* of the highest magnitude of the frame: 60 dB */
 
 struct tones {
     size_t room, count;

@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TONES_RATE 22050
+#define TONES_RATE   22050
 #define TONES_WINDOW 8192
-#define TONES_HOP 4096
-#define TONES_PEAKS 48
+#define TONES_HOP    4096
+#define TONES_PEAKS  48
 
 struct tone {
     float pitch;     /* MIDI note number, fractional: 69.0 is 440 Hz */
@@ -26,7 +26,7 @@ struct tone {
 
 struct tones_frame {
     uint32_t count;
-    float power; /* of the whole frame */
+    float power;                   /* of the whole frame */
     struct tone tone[TONES_PEAKS]; /* rising in pitch */
 };
 
