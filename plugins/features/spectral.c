@@ -14,8 +14,11 @@
 #define FLOOR_DB      (-100.0f)
 #define ACTIVE_RANGE  50.0f
 #define ACTIVE_FROM   (-80.0f)
-#define LAG_MIN       11  /* 2 kHz */
-#define LAG_MAX       441 /* 50 Hz */
+#define LAG_MIN       11   /* 2 kHz */
+#define LAG_MAX       441  /* 50 Hz */
+#define BAND_RANGE    1e-8 /* bands are at most 80 dB below their frame, so that level alone changes no feature */
+#define PITCH_BINS    326  /* 3.5 kHz */
+#define OCTAVE_COST   1.03f
 #define VOICED_FROM   0.5f
 #define MEDIAN_TIME   17
 #define MEDIAN_BANDS  7
@@ -158,12 +161,12 @@ static float rolloff_find(const float *p, double total) {
 }
 
 /* Geometric over arithmetic mean; eight bins share one logarithm. */
-static float flatness_of(const float *p) {
-    double sum = 0.0, logs = 0.0;
+static float flatness_of(const float *p, double total) {
+    double sum = 0.0, logs = 0.0, least = total / SPECTRAL_BINS * 1e-10;
     for (uint32_t i = FLAT_FROM; i < FLAT_TO; i += 8) {
         double product = 1.0, part = 0.0;
         for (uint32_t j = 0; j < 8; j++) {
-            double v = (double)p[i + j] + 1e-16;
+            double v = (double)p[i + j] + least;
             product *= v;
             part += v;
         }
@@ -203,7 +206,7 @@ static float mean(const float *v, uint32_t n) {
     return sum / (float)n;
 }
 
-static void detail_add(struct spectral *s, const float *p) {
+static void detail_add(struct spectral *s, const float *p, float least) {
     for (uint32_t b = 0; b < SPECTRAL_CONTRAST; b++) {
         uint32_t n = contrast_edges[b + 1] - contrast_edges[b], tenth = (n + 9) / 10;
         memcpy(s->scratch, p + contrast_edges[b], n * sizeof(float));
@@ -211,31 +214,38 @@ static void detail_add(struct spectral *s, const float *p) {
         float low = mean(s->scratch, tenth);
         select_smallest(s->scratch, (int)n, (int)(n - tenth));
         float high = mean(s->scratch + n - tenth, tenth);
-        s->contrast[b] += 10.0f * log10f((high + 1e-12f) / (low + 1e-12f));
+        s->contrast[b] += 10.0f * log10f((high + least) / (low + least));
     }
     for (uint32_t k = 10; k < 470; k++) s->chroma[s->chroma_class[k]] += sqrt((double)p[k]);
     s->detailed += 1.0;
 }
 
-/* Boersma's pitch of one frame in Hz, or 0. */
+/* A peak of the autocorrelation, through a parabola. */
+struct peak {
+    float lag, height;
+};
+
+static struct peak peak_at(const float *r, int lag) {
+    float a = r[lag - 1], b = r[lag], c = r[lag + 1], bend = a - 2.0f * b + c;
+    float shift = bend < 0.0f ? 0.5f * (a - c) / bend : 0.0f;
+    return (struct peak){(float)lag + shift, b - 0.25f * (a - c) * shift};
+}
+
+/* Boersma's pitch of one frame in Hz, or 0. What is above PITCH_BINS would only make the peaks too narrow to see. */
 static float pitch_of(struct spectral *s, const float *p) {
-    for (uint32_t k = 0; k < SPECTRAL_BINS; k++) s->complex_in[2 * k] = k < FIRST_BIN ? 0.0f : p[k];
+    memset(s->complex_in, 0, sizeof s->complex_in);
+    for (uint32_t k = FIRST_BIN; k < PITCH_BINS; k++) s->complex_in[2 * k] = p[k];
     s->kernel->inverse(s->fft, s->complex_in, s->lags);
-    float *r = s->lags, scale = r[0] > 0.0f ? 1.0f / r[0] : 0.0f, best = VOICED_FROM;
-    int found = 0;
+    float *r = s->lags, scale = r[0] > 0.0f ? 1.0f / r[0] : 0.0f;
+    struct peak best = {0.0f, VOICED_FROM};
     for (int lag = LAG_MIN - 1; lag <= LAG_MAX + 1; lag++) r[lag] *= scale * s->lag_gain[lag];
     for (int lag = LAG_MIN; lag <= LAG_MAX; lag++) {
         if (r[lag] < r[lag - 1] || r[lag] <= r[lag + 1]) continue;
+        struct peak peak = peak_at(r, lag);
         /* A slightly lower peak at a shorter lag is the fundamental; the longer ones are its multiples. */
-        if (r[lag] > best * (found ? 1.02f : 1.0f)) {
-            best = r[lag];
-            found = lag;
-        }
+        if (peak.height > best.height * (best.lag > 0.0f ? OCTAVE_COST : 1.0f)) best = peak;
     }
-    if (!found) return 0.0f;
-    float a = r[found - 1], b = r[found], c = r[found + 1], bend = a - 2.0f * b + c;
-    float shift = bend < 0.0f ? 0.5f * (a - c) / bend : 0.0f;
-    return SPECTRAL_RATE / ((float)found + shift);
+    return best.lag > 0.0f ? SPECTRAL_RATE / best.lag : 0.0f;
 }
 
 static void frame_add(struct spectral *s, const float *power) {
@@ -246,17 +256,18 @@ static void frame_add(struct spectral *s, const float *power) {
     double m[3];
     moments(p, m);
     s->level[k] = m[0] > 1e-10 ? (float)(10.0 * log10(m[0])) : FLOOR_DB;
+    float least = m[0] * BAND_RANGE > 1e-10 ? (float)(m[0] * BAND_RANGE) : 1e-10f;
     for (uint32_t b = 0; b < SPECTRAL_MEL; b++) {
         float e = dot(p + s->mel[b].first, s->weights + s->mel[b].weights, s->mel[b].count);
-        s->bands[k * SPECTRAL_MEL + b] = e > 1e-10f ? 10.0f * log10f(e) : FLOOR_DB;
+        s->bands[k * SPECTRAL_MEL + b] = 10.0f * log10f(e > least ? e : least);
     }
     if (m[0] > 1e-10) {
         double c = m[1] / m[0];
         s->centroid[k] = (float)(c * BIN_HZ);
         s->bandwidth[k] = (float)(sqrt(fmax(0.0, m[2] / m[0] - c * c)) * BIN_HZ);
         s->rolloff[k] = (float)((double)rolloff_find(p, m[0]) * BIN_HZ);
-        s->flatness[k] = flatness_of(p);
-        if (k % DETAIL_EVERY == 0) detail_add(s, p);
+        s->flatness[k] = flatness_of(p, m[0]);
+        if (k % DETAIL_EVERY == 0) detail_add(s, p, least * 1e-2f);
         if (k % SPECTRAL_PITCH_EVERY == 0 && s->flatness[k] < 0.3f && s->level[k] > ACTIVE_FROM)
             s->f0[k / SPECTRAL_PITCH_EVERY] = pitch_of(s, p);
     }

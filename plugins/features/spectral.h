@@ -9,7 +9,8 @@
  *   contrast: Jiang and others 2002, six bands from 200 Hz to 10 kHz, mean of the top and bottom 10 % of bins; every 4th frame.
  *   flux: mean rise of the mel bands in dB from one frame to the next (Boeck and Widmer 2013, "SuperFlux", maximum over
  *     three bands).
- *   MFCC: 40 Slaney mel bands 30 Hz to 10 kHz (where the resampler ends), dB, orthonormal DCT-II.
+ *   MFCC: 40 Slaney mel bands 30 Hz to 10 kHz (where the resampler ends), dB (at most 80 below
+ *     the frame), orthonormal DCT-II.
  *   onsets: peaks of the flux above a moving mean.
  *   harmonic and percussive part: medians over time and over bands with soft masks (Fitzgerald 2010) on the mel bands.
  *   pitch: maximum of the normalised autocorrelation (Boersma 1993), every 2nd frame, 50 Hz to 2 kHz.
