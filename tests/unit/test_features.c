@@ -105,7 +105,8 @@ static void loudness_agrees_with_libebur128(void **state) {
         ebur128_destroy(&e);
         level_free(level);
         assert_true(fabs(got.lufs - lufs) < (rate >= 22050 ? 0.02 : 0.1));
-        fail_msg("range %g, not %g", got.lufs_range, range); /* EBU allows 1 LU; it looks once a second, we ten times */
+        /* EBU Tech 3342 allows 1 LU: it looks once a second, we ten times. */
+        if (rate <= 48000 && fabs(got.lufs_range - range) > 1) fail_msg("range %g, not %g", got.lufs_range, range);
     }
 }
 
