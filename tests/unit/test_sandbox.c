@@ -2,15 +2,31 @@
 #include "engine/base/json.h"
 #include "engine/ipc/trials.h"
 #include "tests/unit/worker_rig.h"
+#include "workers/sandbox/fatal.h"
 #include "workers/sandbox/landlock.h"
+#include "workers/sandbox/policy.h"
+#include "workers/sandbox/sandbox.h"
 #include "workers/sandbox/sanitizer.h"
+#include "workers/worker.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <seccomp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -129,12 +145,409 @@ static void quit_ends_a_worker_with_exit_code_0(void **state) {
     rig_stop(&rig);
 }
 
-int main(void) {
+/* ------------------------------------------------------------------------------------------------- what is reported */
+
+static void check_description(cJSON *message, int abi, int stage) {
+    const cJSON *sandbox = json_member(message, "sandbox");
+    assert_string_equal(json_string(sandbox, "profile", ""), SANITIZED ? "sanitizer" : "full");
+    assert_int_equal(json_integer(sandbox, "landlock_abi", -1), abi);
+    assert_int_equal(json_integer(sandbox, "seccomp", -1), stage);
+    assert_true(json_bool(sandbox, "no_new_privs", false));
+    assert_true(json_bool(sandbox, "rlimits", false));
+    if (!SANITIZED) assert_int_equal(cJSON_GetArraySize(json_member(sandbox, "missing")), abi == 0);
+    cJSON_Delete(message);
+}
+
+static void hello_and_ready_describe_the_layers(void **state) {
+    (void)state;
+    int best = landlock_abi(0);
+    for (int max = 0; max <= 2; max++) {
+        int abi = max > 0 && max < best ? max : best;
+        struct rig rig;
+        rig_start(&rig, "probe", "\"landlock_abi_max\":%d", max);
+        cJSON *hello = rig_receive(&rig, "hello");
+        assert_non_null(hello);
+        assert_int_equal(json_integer(hello, "pid", 0), rig.process.pid);
+        assert_string_equal(json_string(hello, "role", ""), "probe");
+        check_description(hello, abi, 1);
+        check_description(rig_receive(&rig, "ready"), abi, 2);
+        rig_stop(&rig);
+    }
+}
+
+static void check_refusal(const char *role, const char *settings, const char *sentence) {
+    struct rig rig;
+    rig_start(&rig, role, "%s", settings);
+    rig_wait_exit(&rig);
+    for (int i = 0; i < 100 && !strchr(rig.text, '\n'); i++) uv_run(&rig.loop, UV_RUN_NOWAIT);
+    if (rig.exit_code != WORKER_EXIT_NO_RESPAWN || !strstr(rig.text, sentence))
+        fail_msg("exit %d, signal %d, printed: %s", (int)rig.exit_code, rig.signal, rig.text);
+    rig_stop(&rig);
+}
+
+static void hopeless_settings_end_with_the_reason_and_code_64(void **state) {
+    (void)state;
+    check_refusal("probe", "\"profile\":\"weak\"", "without a sandbox profile");
+    check_refusal("probe", "\"memory_limit\":1000000", "less than");
+    check_refusal("probe", "\"x\":{", "JSON");
+    check_refusal("dance", "\"x\":1", "started by sonde");
+    check_refusal("probe", "\"engine_pid\":1", "twice"); /* the rig has said its own before */
+}
+
+/* Each attempt is one that nothing stops without a sandbox: so what stops it elsewhere is the sandbox. */
+static void without_a_sandbox_nothing_is_stopped(void **state) {
+    (void)state;
+    static const char *const free_ones[] = {"open",     "stat",   "list",    "write",     "unlink", "chmod",
+                                            "truncate", "fork",   "thread",  "kill",      "owner",  "execmem",
+                                            "protect",  "shared", "memfd",   "growsdown", "memory", "handler",
+                                            "filter",   "limits", "connect", "orphan"};
+    struct rig rig;
+    rig_start(&rig, "probe", "\"profile\":\"none\"");
+    cJSON *hello = rig_receive(&rig, "hello");
+    if (!hello) fail_msg("%s", rig.text);
+    assert_int_equal(cJSON_GetArraySize(json_member(json_member(hello, "sandbox"), "missing")), 1);
+    cJSON_Delete(hello);
+    cJSON_Delete(rig_receive(&rig, "ready"));
+    for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++) {
+        assert_non_null(trial_find(free_ones[i]));
+        rig_send(&rig, "{\"type\":\"try\",\"what\":\"%s\"}", free_ones[i]);
+        cJSON *tried = rig_receive(&rig, "tried");
+        if (!tried || strcmp(json_string(tried, "by", ""), "nothing") != 0)
+            fail_msg("%s: %s", free_ones[i], tried ? json_string(tried, "by", "?") : "the worker died");
+        cJSON_Delete(tried);
+    }
+    rig_send(&rig, "{\"type\":\"try\",\"what\":\"dance\"}");
+    cJSON *tried = rig_receive(&rig, "tried");
+    assert_string_equal(json_string(tried, "by", ""), "unknown");
+    cJSON_Delete(tried);
+    rig_send(&rig, "{\"type\":\"try\",\"what\":\"exec\"}"); /* becomes another program, and ends without an answer */
+    assert_null(rig_receive(&rig, "tried"));
+    rig_wait_exit(&rig);
+    assert_int_equal(rig.signal, 0);
+    rig_stop(&rig);
+}
+
+static void the_sanitizer_profile_stops_the_worst(void **state) {
+    (void)state;
+    static const char *const stopped[][2] = {
+        {"open", "EACCES"}, {"write", "EACCES"}, {"connect", "EPERM"}, {"local", "EPERM"},
+        {"exec", ""},       {"fork", ""},        {"ptrace", ""},       {"unlink", ""},
+        {"memfd", ""},      {"mount", ""},       {"io_uring", ""},
+    };
+    if (landlock_abi(0) == 0) skip();
+    struct rig rig;
+    bool running = false;
+    for (size_t i = 0; i < sizeof stopped / sizeof *stopped; i++) {
+        if (!running) {
+            rig_start(&rig, "probe", "\"profile\":\"sanitizer\"");
+            cJSON *hello = rig_receive(&rig, "hello");
+            if (!hello) fail_msg("%s", rig.text);
+            assert_true(cJSON_GetArraySize(json_member(json_member(hello, "sandbox"), "missing")) > 0);
+            cJSON_Delete(hello);
+            cJSON_Delete(rig_receive(&rig, "ready"));
+        }
+        running = true;
+        rig_send(&rig, "{\"type\":\"try\",\"what\":\"%s\"}", stopped[i][0]);
+        cJSON *tried = rig_receive(&rig, "tried");
+        if (stopped[i][1][0] != '\0') {
+            if (!tried || strcmp(json_string(tried, "by", ""), stopped[i][1]) != 0)
+                fail_msg("%s: %s", stopped[i][0], tried ? json_string(tried, "by", "?") : "the worker died");
+            cJSON_Delete(tried);
+            continue;
+        }
+        if (tried) fail_msg("%s was answered", stopped[i][0]);
+        check_violation(&rig, trial_find(stopped[i][0]));
+        rig_stop(&rig);
+        running = false;
+    }
+    if (running) rig_stop(&rig);
+}
+
+static void descriptors_of_the_engine_do_not_reach_a_worker(void **state) {
+    (void)state;
+    int leaky = open("/proc/self/exe", O_RDONLY); /* not close-on-exec, on purpose */
+    assert_true(leaky >= 0);
+    int high = fcntl(leaky, F_DUPFD, 200);
+    struct rig rig;
+    char path[64];
+    start_probe(&rig, 0);
+    for (int fd = 0; fd < 256; fd++) {
+        char target[256] = "";
+        snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)rig.process.pid, fd);
+        if (readlink(path, target, sizeof target - 1) > 0 && strstr(target, "test_sandbox"))
+            fail_msg("descriptor %d is %s", fd, target);
+    }
+    rig_stop(&rig);
+    close(leaky), close(high);
+}
+
+static void a_worker_starts_within_the_least_memory(void **state) {
+    (void)state;
+    if (SANITIZED) skip();
+    struct rig rig;
+    rig_start(&rig, "analyse", "\"memory_limit\":%d", 64 << 20);
+    cJSON *hello = rig_receive(&rig, "hello");
+    if (!hello) fail_msg("%s", rig.text);
+    cJSON_Delete(hello);
+    cJSON_Delete(rig_receive(&rig, "ready"));
+    rig_stop(&rig);
+}
+
+static bool is_alive(pid_t pid) {
+    char path[64], state = 'X';
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file) return false;
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 'X';
+    fclose(file);
+    return state != 'Z' && state != 'X';
+}
+
+/* An engine in a process of its own, which is then killed the hard way. */
+static void a_worker_dies_with_its_engine(void **state) {
+    (void)state;
+    int pipes[2];
+    pid_t worker = 0;
+    assert_int_equal(pipe(pipes), 0);
+    pid_t engine = vfork();
+    assert_true(engine >= 0);
+    if (engine == 0) {
+        char number[16];
+        snprintf(number, sizeof number, "%d", pipes[1]);
+        execl("/proc/self/exe", "test_sandbox", number, (char *)NULL);
+        _exit(127);
+    }
+    assert_int_equal(read(pipes[0], &worker, sizeof worker), sizeof worker);
+    assert_true(worker > 0 && is_alive(worker));
+    kill(engine, SIGKILL);
+    waitpid(engine, NULL, 0);
+    for (int i = 0; i < 200 && is_alive(worker); i++) usleep(10000);
+    assert_false(is_alive(worker));
+    close(pipes[0]), close(pipes[1]);
+}
+
+static int be_engine(int pipe) {
+    struct rig rig;
+    start_probe(&rig, 0);
+    pid_t pid = rig.process.pid;
+    if (write(pipe, &pid, sizeof pid) != sizeof pid) return 1;
+    pause();
+    return 0;
+}
+
+/* ---------------------------------------------------------------------------------- its parts, in children of this test */
+
+/* Runs `task` in a child that watches itself; its status, and what it noted. */
+static int in_child(void (*task)(void), struct note_copy *copy) {
+    struct note_reader reader;
+    struct error error;
+    int status;
+    if (!note_open(&reader, &error)) fail_msg("%s", error.text);
+    pid_t child = fork();
+    if (child == 0) {
+        static struct fatal fatal;
+        struct note *note = note_map(reader.fd, &error);
+        if (!note || !fatal_watch(&fatal, note, &error)) _exit(99);
+        note_set(note, 5, "org.example.test", NOTE_PROCESS);
+        task();
+        _exit(0);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    note_read(&reader, copy);
+    note_close(&reader);
+    return status;
+}
+
+static void write_to_nowhere(void) {
+    *(volatile int *)(uintptr_t)0x1230 = 1;
+}
+
+static volatile int depth_wanted = -1;
+static int overflow(int depth) {
+    volatile char block[4096];
+    block[depth % 4096] = (char)depth;
+    if (depth == depth_wanted) return depth;
+    return overflow(depth + 1) + block[0]; /* not a tail call */
+}
+
+static void overflow_the_stack(void) {
+    overflow(0);
+}
+
+static void divide_by_nothing(void) {
+    raise(SIGFPE);
+}
+
+static void abort_now(void) {
+    abort();
+}
+
+static void crashes_leave_last_words(void **state) {
+    (void)state;
+    if (SANITIZED) skip(); /* the sanitizer reports them itself */
+    static const struct {
+        void (*task)(void);
+        int signal;
+    } cases[] = {
+        {write_to_nowhere, SIGSEGV}, {overflow_the_stack, SIGSEGV}, {divide_by_nothing, SIGFPE}, {abort_now, SIGABRT}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct note_copy copy;
+        int status = in_child(cases[i].task, &copy);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), cases[i].signal);
+        assert_int_equal(copy.died, cases[i].signal);
+        assert_true(copy.frame_count > 0 && copy.data_bytes > 0);
+        assert_int_equal(copy.job, 5);
+        bool named = false;
+        for (uint32_t k = 0; k < copy.frame_count; k++) named |= copy.frames[k].offset != 0;
+        assert_true(named);
+        if (i == 0) assert_int_equal(copy.fault_address, 0x1230);
+    }
+}
+
+static void enter_stage(enum policy_kind kind, enum policy_stage stage) {
+    struct error error;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !policy_load(kind, stage, &error)) _exit(98);
+}
+
+static void *answer_back(void *context) {
+    return context;
+}
+
+static void what_loading_needs(void) {
+    enter_stage(POLICY_ANALYSER, POLICY_LOAD);
+    pthread_t thread;
+    int fd = open("/proc/self/exe", O_RDONLY);
+    void *code = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    bool ok = fd >= 0 && code != MAP_FAILED && pthread_create(&thread, NULL, answer_back, NULL) == 0 &&
+              pthread_join(thread, NULL) == 0 && sigaction(SIGUSR1, &action, NULL) == 0 &&
+              prctl(PR_SET_NAME, "loading", 0, 0, 0) == 0;
+    _exit(ok ? 0 : 1);
+}
+
+static void write_while_loading(void) {
+    enter_stage(POLICY_ANALYSER, POLICY_LOAD);
+    _exit(open("/tmp/sonde-test-never", O_WRONLY | O_CREAT, 0600) >= 0);
+}
+
+static void catch_while_loading(void) {
+    enter_stage(POLICY_ANALYSER, POLICY_LOAD);
+    signal(SIGSYS, SIG_IGN);
+}
+
+static void truncate_by_reading(void) {
+    enter_stage(POLICY_ANALYSER, POLICY_LOAD);
+    _exit(open("/tmp/sonde-test-never", O_RDONLY | O_TRUNC) >= 0);
+}
+
+static void loading_is_possible_and_bounded(void **state) {
+    (void)state;
+    if (SANITIZED) skip();
+    struct note_copy copy;
+    int status = in_child(what_loading_needs, &copy);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail_msg("status %d, call %d", status, (int)copy.forbidden);
+    static void (*const tasks[])(void) = {write_while_loading, catch_while_loading, truncate_by_reading};
+    static const char *const calls[] = {"openat", "rt_sigaction", "openat"};
+    for (size_t i = 0; i < 3; i++) {
+        char call[64];
+        status = in_child(tasks[i], &copy);
+        note_system_call_name(&copy, call, sizeof call);
+        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS || strcmp(call, calls[i]) != 0)
+            fail_msg("%zu: status %d, call %s", i, status, call);
+    }
+}
+
+/* The upper half of an int argument is no way around: the kernel ignores it, and so does the filter. */
+static void kill_with_high_bits(void) {
+    enter_stage(POLICY_ANALYSER, POLICY_WORK);
+    syscall(SYS_kill, (long)getppid() | (long)0x500000000, 0);
+}
+
+static void limits_by_aligned_pointer(void) {
+    void *page = mmap((void *)0x500000000, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+                      0);
+    if (page == MAP_FAILED) _exit(97);
+    enter_stage(POLICY_ANALYSER, POLICY_WORK);
+    syscall(SYS_prlimit64, 0, RLIMIT_CORE, page, NULL); /* the low half of this address is zero */
+}
+
+static void filters_see_arguments_as_the_kernel_does(void **state) {
+    (void)state;
+    if (SANITIZED) skip();
+    struct note_copy copy;
+    int status = in_child(kill_with_high_bits, &copy);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    status = in_child(limits_by_aligned_pointer, &copy);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+}
+
+/* What a hostile constructor could do: a filter of its own that answers "done" to the one who loads the second stage. */
+static bool load_lying_filter(void) {
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    return filter && seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0) == 0 &&
+           seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(seccomp), 0) == 0 && seccomp_load(filter) == 0;
+}
+
+static void be_lied_to(void) {
+    struct note_reader reader;
+    struct error error = {0};
+    if (!note_open(&reader, &error)) _exit(95);
+    struct note *note = note_map(reader.fd, &error);
+    const struct sandbox_options options = {
+        .profile = SANDBOX_FULL, .engine = getppid(), .keep_descriptors = reader.fd};
+    struct sandbox *sandbox = note ? sandbox_enter(&options, note, &error) : NULL;
+    if (!sandbox || !sandbox_stage_one(sandbox, &error)) _exit(96);
+    if (!load_lying_filter()) _exit(94);
+    _exit(sandbox_stage_two(sandbox, &error) ? 1 : 0);
+}
+
+static atomic_int filter_loaded;
+static void *stay_with_own_filter(void *context) {
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    if (filter && seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0) == 0 &&
+        seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(mlock), 0) == 0 && seccomp_load(filter) == 0)
+        atomic_store(&filter_loaded, 1);
+    for (;;) usleep(1000);
+    return context;
+}
+
+static void meet_a_thread_with_its_own_filter(void) {
+    pthread_t thread;
+    struct error error;
+    enter_stage(POLICY_ANALYSER, POLICY_LOAD);
+    if (pthread_create(&thread, NULL, stay_with_own_filter, NULL) != 0) _exit(93);
+    while (atomic_load(&filter_loaded) == 0) usleep(1000);
+    _exit(policy_load(POLICY_ANALYSER, POLICY_WORK, &error) ? 1 : 0);
+}
+
+static void a_second_stage_that_is_not_there_is_noticed(void **state) {
+    (void)state;
+    if (SANITIZED) skip();
+    struct note_copy copy;
+    assert_int_equal(in_child(be_lied_to, &copy), 0);
+    assert_int_equal(in_child(meet_a_thread_with_its_own_filter, &copy), 0);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2) return be_engine(atoi(argv[1]));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quit_ends_a_worker_with_exit_code_0),
         cmocka_unit_test(everything_is_stopped_with_the_best_landlock),
         cmocka_unit_test(everything_is_stopped_with_landlock_abi_1),
         cmocka_unit_test(everything_is_stopped_with_landlock_abi_2),
+        cmocka_unit_test(hello_and_ready_describe_the_layers),
+        cmocka_unit_test(hopeless_settings_end_with_the_reason_and_code_64),
+        cmocka_unit_test(without_a_sandbox_nothing_is_stopped),
+        cmocka_unit_test(the_sanitizer_profile_stops_the_worst),
+        cmocka_unit_test(descriptors_of_the_engine_do_not_reach_a_worker),
+        cmocka_unit_test(a_worker_starts_within_the_least_memory),
+        cmocka_unit_test(a_worker_dies_with_its_engine),
+        cmocka_unit_test(crashes_leave_last_words),
+        cmocka_unit_test(loading_is_possible_and_bounded),
+        cmocka_unit_test(filters_see_arguments_as_the_kernel_does),
+        cmocka_unit_test(a_second_stage_that_is_not_there_is_noticed),
     };
     return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);
 }
