@@ -181,7 +181,8 @@ struct library *library_load(const char *path, const char *resource_dir, const s
                                   .cancelled = host_cancelled,
                                   .resource_open = host_resource_open,
                                   .kernel = host_kernel};
-    bool good = strchr(path, '/') ? true : error_set(error, "the path of a library needs a slash: %.200s", path);
+    bool good = path && strchr(path, '/');
+    if (!good) error_set(error, "the path of a library needs a slash: %.200s", path ? path : "none");
     good = good && hash_file(path, library->hash, error) && open_library(library, error) && initialise(library, error);
     for (size_t i = 0; good && i < library->plugins_count; i++) good = describe(library, i, error);
     if (good) return library;
