@@ -84,8 +84,8 @@ bool groove_find(const struct onsets *onsets, const double *time, int beats, str
     if (ok) {
         const int n = place_onsets(onsets, time, beats, placed);
         const double third = fmin(weight_near(placed, n, 1.0 / 3), weight_near(placed, n, 2.0 / 3));
-        const double half =
-            weight_near(placed, n, .5) + .5 * (weight_near(placed, n, .25) + weight_near(placed, n, .75));
+        const double half = weight_near(placed, n, .5) +
+                            .5 * (weight_near(placed, n, .25) + weight_near(placed, n, .75));
         groove->triple = third + half > 0 ? third / (third + half) : 0;
         if (groove->triple < .5) swing_find(placed, n, scratch, groove);
         grid_find(placed, n, scratch, groove);

@@ -2,6 +2,9 @@
 #include "rhythm.h"
 
 #include "bands.h"
+#include "judge.h"
+#include "loop.h"
+#include "pulse.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,18 +14,10 @@
 #define SHORTEST_S      1.0  /* no tempo below: not even two beats at 120 bpm */
 #define LOOP_FRAMES     1300 /* a loop is repeated to half a minute, what the network needs to be sure */
 #define LOOP_SHORTEST_S 1.0
-#define LOOP_LONGEST_S  40.0   /* in longer files any tempo is near some whole number of bars */
-#define LOOP_AGREES     .012   /* relative distance of the tracked tempo, or a relative of it, from the loop's */
-#define LOOP_CONFIRMED  (-6.0) /* score that a loop needs when the tracked tempo agrees with it ... */
-#define LOOP_ALONE      (-2.8) /* ... and when it doesn't */
-
-#define JUDGED          9
-#define TEMPO_PROBABLE  .5
-static const double TEMPO_WEIGHT[JUDGED] = {-7.169, 0.357, -0.334, 5.361, -0.15, 0.27, 1.562, 1.672, 1.173};
-static const double RIGHT_WEIGHT[JUDGED] = {-4.956, 0.453, 0.065, 3.045, -0.118, 0.014, 2.799, 0.977, 0.352};
-
-static const struct beats_params TRACKING = {
-    .lambda = 60, .slowest_bpm = 36, .fastest_bpm = 230, .prior_weight = 1.5, .beat_bias = -1};
+#define LOOP_LONGEST_S  40.0 /* in longer files any tempo is near some whole number of bars */
+#define LOOP_AGREES     .012 /* relative distance of the tracked tempo, or a relative of it, from the loop's */
+#define STEADY          .8   /* stability from which on the tempo is that of a line through the beats */
+#define PROBABLE        .5   /* of a loop, and of a tempo */
 
 /* A tempo written in the file is as likely as all that the network heard. */
 static void believe(struct network_output *heard, double embedded_bpm) {
@@ -66,40 +61,8 @@ static float *loop_repeat(const float *frames, int64_t count, double start, doub
     return out;
 }
 
-static double logistic(double x) {
-    return 1 / (1 + exp(-x));
-}
-
-static double contrast(const float *envelope, int64_t count) {
-    double sum = 0, squares = 0;
-    for (int64_t t = 0; t < count; t++) {
-        sum += envelope[t];
-        squares += (double)envelope[t] * (double)envelope[t];
-    }
-    return sum > 0 ? sqrt(fmax(0, squares * (double)count / (sum * sum) - 1)) : 0;
-}
-
-/* Gathers what speaks for `rhythm->bpm`. */
-static void evidence_gather(const struct network_output *heard, int64_t count, struct rhythm *rhythm) {
-    rhythm->evidence = (struct rhythm_evidence){
-        .heard = network_tempo_at(heard->tempo, rhythm->bpm),
-        .none = heard->tempo[TEMPO_BINS],
-        .beat_score = rhythm->beats.score,
-        .periodicity = tempo_periodicity(rhythm->onsets.envelope, count, BANDS_FPS, rhythm->bpm),
-        .contrast = contrast(rhythm->onsets.envelope, count)};
-}
-
-static void tempo_forget(struct rhythm *rhythm, const char *why) {
-    beats_free(&rhythm->beats);
-    bars_free(&rhythm->bars);
-    rhythm->bpm = rhythm->bpm_confidence = rhythm->stability = 0;
-    rhythm->basis = NULL;
-    rhythm->candidate_count = 0;
-    rhythm->none = why;
-}
-
 /* Beats on the loop's own grid, bars from its start. */
-static bool loop_beats(const struct rhythm_facts *facts, const struct tempo_loop *loop, struct rhythm *rhythm) {
+static bool loop_beats(const struct rhythm_facts *facts, const struct loop *loop, struct rhythm *rhythm) {
     const double period = 60 / loop->bpm;
     const size_t most = (size_t)(facts->duration / period) + 2;
     rhythm->beats.time = malloc(most * sizeof *rhythm->beats.time);
@@ -134,26 +97,42 @@ static double median_bpm(const double *time, int beats) {
     return 60 / high;
 }
 
+/* The beats of the most probable pulse, its bars, and what else it could have been. */
+static bool pulse_take(struct pulse pulse[PULSES], int count, const struct network_output *heard, int64_t frames,
+                       struct rhythm *rhythm) {
+    struct tempo_candidate known[PULSES];
+    rhythm->beats = pulse[0].beats;
+    pulse[0].beats = (struct beats){0};
+    rhythm->bpm = pulse[0].bpm;
+    rhythm->stability = tempo_stability(rhythm->beats.time, rhythm->beats.count, rhythm->bpm);
+    if (rhythm->stability < STEADY) rhythm->bpm = median_bpm(rhythm->beats.time, rhythm->beats.count);
+    rhythm->basis = RHYTHM_FROM_BEATS;
+    for (int i = 0; i < count; i++) known[i] = (struct tempo_candidate){pulse[i].bpm, pulse[i].probability};
+    known[0].bpm = rhythm->bpm;
+    rhythm->candidate_count = tempo_candidates(known, count, rhythm->bpm, rhythm->candidates);
+    return bars_find(heard->downbeat, frames, BANDS_FPS, rhythm->beats.time, rhythm->beats.count, &rhythm->bars);
+}
+
+/* Follows the beats, wherever they lead. *tracked_bpm: the tempo found, even where it isn't probable enough to be one. */
 static bool track(const struct network *network, const float *frames, int64_t count, const struct rhythm_facts *facts,
-                  struct rhythm *rhythm) {
+                  struct rhythm *rhythm, double *tracked_bpm) {
     struct network_output heard = {0};
+    struct pulse pulse[PULSES];
+    int pulses = 0;
     bool ok = hear(network, frames, count, facts->embedded_bpm, &heard);
-    if (ok) {
-        float prior[TEMPO_BINS];
-        for (int i = 0; i < TEMPO_BINS; i++) prior[i] = logf(heard.tempo[i] + .003f);
-        struct beats_params params = TRACKING;
-        params.prior = prior;
-        ok = beats_track(heard.beat, count, BANDS_FPS, &params, &rhythm->beats) &&
-             bars_find(heard.downbeat, count, BANDS_FPS, rhythm->beats.time, rhythm->beats.count, &rhythm->bars);
-        rhythm->bpm = tempo_from_beats(rhythm->beats.time, rhythm->beats.count);
-        if (rhythm->bpm > 0) {
-            rhythm->stability = tempo_stability(rhythm->beats.time, rhythm->beats.count, rhythm->bpm);
-            if (rhythm->stability < .8) rhythm->bpm = median_bpm(rhythm->beats.time, rhythm->beats.count);
-            rhythm->basis = RHYTHM_FROM_BEATS;
-            rhythm->candidate_count = tempo_candidates(&heard, count, BANDS_FPS, rhythm->bpm, rhythm->candidates);
-            evidence_gather(&heard, count, rhythm);
+    const struct pulse_view view = {.heard = &heard, .onsets = &rhythm->onsets, .count = count};
+    ok = ok && pulses_find(&view, pulse, &pulses);
+    *tracked_bpm = 0;
+    if (ok && pulses > 0) {
+        const struct judge_facts known = {
+            .none = (double)heard.tempo[TEMPO_BINS], .onsets = rhythm->onsets.count, .seconds = facts->duration};
+        *tracked_bpm = pulse[0].bpm;
+        if (judge_tempo(&pulse[0], &known) > PROBABLE) {
+            rhythm->bpm_confidence = judge_right(&pulse[0], &known);
+            ok = pulse_take(pulse, pulses, &heard, count, rhythm);
         }
     }
+    pulses_free(pulse, pulses);
     heard_free(&heard);
     return ok;
 }
@@ -166,52 +145,44 @@ static bool is_relative(double bpm, double other) {
     return false;
 }
 
-/* Tries to understand the region as a loop, after its beats were tracked without that idea. When it is one, its tempo
- * and beats replace the tracked ones. */
-static bool loop_try(const struct network *network, const float *frames, int64_t count,
-                     const struct rhythm_facts *facts, struct rhythm *rhythm) {
-    struct network_output heard = {0};
-    struct tempo_loop loop;
-    float *loop_frames = loop_repeat(frames, count, facts->loop_start, facts->loop_seconds);
-    bool ok = loop_frames && hear(network, loop_frames, LOOP_FRAMES, facts->embedded_bpm, &heard);
-    if (ok && tempo_loop_find(&heard, LOOP_FRAMES, BANDS_FPS, facts->loop_seconds, &loop) &&
-        loop.score > (rhythm->bpm > 0 && is_relative(rhythm->bpm, loop.bpm) ? LOOP_CONFIRMED : LOOP_ALONE)) {
-        beats_free(&rhythm->beats);
-        bars_free(&rhythm->bars);
-        rhythm->bpm = loop.bpm;
-        rhythm->basis = RHYTHM_FROM_LOOP;
-        rhythm->stability = 1;
-        rhythm->candidate_count = tempo_candidates(&heard, LOOP_FRAMES, BANDS_FPS, loop.bpm, rhythm->candidates);
-        rhythm->beats.score = loop.score;
-        evidence_gather(&heard, count, rhythm);
-        ok = loop_beats(facts, &loop, rhythm);
-    }
-    free(loop_frames);
-    heard_free(&heard);
-    return ok;
+/* The most probable reading as a loop replaces whatever was tracked. */
+static bool loop_take(const struct rhythm_facts *facts, const struct loop *loop, int count, double probability,
+                      struct rhythm *rhythm) {
+    struct tempo_candidate known[LOOPS];
+    beats_free(&rhythm->beats);
+    bars_free(&rhythm->bars);
+    rhythm->bpm = loop[0].bpm;
+    rhythm->bpm_confidence = probability * loop[0].probability;
+    rhythm->basis = RHYTHM_FROM_LOOP;
+    rhythm->stability = 1;
+    for (int i = 0; i < count; i++) known[i] = (struct tempo_candidate){loop[i].bpm, loop[i].probability};
+    rhythm->candidate_count = tempo_candidates(known, count, loop[0].bpm, rhythm->candidates);
+    return loop_beats(facts, loop, rhythm);
 }
 
-/* How probable it is that there is a tempo, and that it is this one: logistic regressions fitted by
- * tools/train_tempo/calibrate.py. */
-static void judge(struct rhythm *rhythm) {
-    const struct rhythm_evidence *e = &rhythm->evidence;
-    const bool loop = strcmp(rhythm->basis, RHYTHM_FROM_LOOP) == 0;
-    const double feature[JUDGED] = {1,
-                                    log(e->heard + .003),
-                                    log(e->none + .003),
-                                    e->periodicity,
-                                    loop ? 0 : rhythm->beats.score,
-                                    loop ? rhythm->beats.score : 0,
-                                    loop,
-                                    log(rhythm->onsets.count),
-                                    log(e->contrast + .1)};
-    double tempo = 0, right = 0;
-    for (int i = 0; i < JUDGED; i++) {
-        tempo += TEMPO_WEIGHT[i] * feature[i];
-        right += RIGHT_WEIGHT[i] * feature[i];
+/* Tries to understand the region as a loop. `tracked_bpm` is what was found without that idea, 0: nothing. */
+static bool loop_try(const struct network *network, const float *frames, int64_t count,
+                     const struct rhythm_facts *facts, double tracked_bpm, struct rhythm *rhythm) {
+    struct network_output heard = {0};
+    struct onsets onsets = {0};
+    struct loop loop[LOOPS];
+    float *repeated = loop_repeat(frames, count, facts->loop_start, facts->loop_seconds);
+    bool ok = repeated && onsets_find(repeated, LOOP_FRAMES, &onsets) &&
+              hear(network, repeated, LOOP_FRAMES, facts->embedded_bpm, &heard);
+    const struct pulse_view view = {.heard = &heard, .onsets = &onsets, .count = LOOP_FRAMES};
+    const int loops = ok ? loop_rank(&view, facts->loop_seconds, loop) : 0;
+    if (loops > 0) {
+        const struct judge_facts known = {.none = (double)heard.tempo[TEMPO_BINS],
+                                          .onsets = rhythm->onsets.count,
+                                          .seconds = facts->loop_seconds,
+                                          .confirmed = tracked_bpm > 0 && is_relative(tracked_bpm, loop[0].bpm)};
+        const double probability = judge_loop(&loop[0], &known);
+        if (probability > PROBABLE) ok = loop_take(facts, loop, loops, probability, rhythm);
     }
-    rhythm->bpm_confidence = logistic(right);
-    if (logistic(tempo) < TEMPO_PROBABLE) tempo_forget(rhythm, "nothing in this region sounds like a regular beat");
+    free(repeated);
+    onsets_free(&onsets);
+    heard_free(&heard);
+    return ok;
 }
 
 /* The time signature: beats split in three are written as eighths, three to a beat. */
@@ -235,14 +206,12 @@ bool rhythm_analyse(const struct network *network, float *amplitudes, int64_t co
     else if (rhythm->onsets.count < FEWEST_ONSETS)
         rhythm->none = "fewer than three sounds begin in this region";
     if (rhythm->none) return true;
-    if (!track(network, amplitudes, count, facts, rhythm)) return false;
+    double tracked_bpm;
+    if (!track(network, amplitudes, count, facts, rhythm, &tracked_bpm)) return false;
     if (facts->loop_seconds >= LOOP_SHORTEST_S && facts->loop_seconds <= LOOP_LONGEST_S &&
-        !loop_try(network, amplitudes, count, facts, rhythm))
+        !loop_try(network, amplitudes, count, facts, tracked_bpm, rhythm))
         return false;
-    if (rhythm->bpm > 0)
-        judge(rhythm);
-    else
-        tempo_forget(rhythm, "fewer than four beats were found");
+    if (rhythm->bpm == 0) rhythm->none = "nothing in this region sounds like a regular beat";
     if (!groove_find(&rhythm->onsets, rhythm->beats.time, rhythm->beats.count, &rhythm->groove)) return false;
     meter_name(rhythm);
     return true;

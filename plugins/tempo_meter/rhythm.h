@@ -22,15 +22,6 @@ struct rhythm_facts {
 #define RHYTHM_FROM_BEATS "beats"
 #define RHYTHM_FROM_LOOP  "loop length"
 
-/* What speaks for a tempo at all, and for this one. */
-struct rhythm_evidence {
-    double heard;       /* the network's probability of the chosen tempo (within a twentieth of an octave) */
-    double none;        /* the network's probability of no tempo */
-    double beat_score;  /* mean log-likelihood ratio of the beats */
-    double periodicity; /* of the onset envelope at the chosen tempo, -1 to 1 */
-    double contrast;    /* of the onset envelope: standard deviation over mean */
-};
-
 struct rhythm {
     double bpm;            /* 0: no tempo */
     double bpm_confidence; /* probability that bpm is right to 4 % */
@@ -38,7 +29,6 @@ struct rhythm {
     const char *none;      /* without a tempo: why, one sentence; else NULL */
     struct tempo_candidate candidates[TEMPO_CANDIDATES];
     int candidate_count;
-    struct rhythm_evidence evidence;
     double stability;   /* 0 to 1 */
     struct beats beats; /* none without a tempo */
     struct bars bars;

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define AGREE .04 /* the usual tolerance of tempo estimates (Gouyon et al. 2006) */
+#define LEAST_STRENGTH .001 /* of the relatives that are always named */
+#define AGREE          .04  /* the usual tolerance of tempo estimates (Gouyon et al. 2006) */
 
 /* The tempo around beat `i`, over up to `span` beats. */
 static double local_bpm(const double *time, int beats, int i, int span) {
@@ -76,12 +77,16 @@ static double autocorrelation(const float *x, int64_t count, double mean, double
     return sum / (double)(count - k - 1);
 }
 
+static double mean_of(const float *x, int64_t count) {
+    double sum = 0;
+    for (int64_t t = 0; t < count; t++) sum += (double)x[t];
+    return count > 0 ? sum / (double)count : 0;
+}
+
 double tempo_periodicity(const float *activation, int64_t count, double fps, double bpm) {
-    double mean = 0, sum = 0;
-    for (int64_t t = 0; t < count; t++) mean += activation[t];
-    mean /= count > 0 ? (double)count : 1;
-    const double zero = autocorrelation(activation, count, mean, 0);
+    const double mean = mean_of(activation, count), zero = autocorrelation(activation, count, mean, 0);
     if (!(zero > 1e-12)) return 0;
+    double sum = 0;
     int n = 0;
     for (int beats = 1; beats <= 4; beats++) {
         const double lag = beats * 60 * fps / bpm;
@@ -92,81 +97,36 @@ double tempo_periodicity(const float *activation, int64_t count, double fps, dou
     return n ? sum / n : 0;
 }
 
-static double candidate_strength(const struct network_output *heard, int64_t count, double fps, double bpm) {
-    return ((double)network_tempo_at(heard->tempo, bpm) + .01) *
-           exp(2 * tempo_periodicity(heard->beat, count, fps, bpm));
-}
-
-static bool is_known(const struct tempo_candidate *list, int n, double bpm) {
-    for (int i = 0; i < n; i++)
-        if (fabs(list[i].bpm / bpm - 1) < AGREE) return true;
-    return false;
-}
-
 static int strength_compare(const void *a, const void *b) {
     const double x = ((const struct tempo_candidate *)a)->strength, y = ((const struct tempo_candidate *)b)->strength;
     return (x < y) - (x > y);
 }
 
-int tempo_candidates(const struct network_output *heard, int64_t count, double fps, double bpm,
+static double strength_of(const struct tempo_candidate *known, int count, double bpm) {
+    for (int i = 0; i < count; i++)
+        if (fabs(known[i].bpm / bpm - 1) < AGREE) return known[i].strength;
+    return 0;
+}
+
+int tempo_candidates(const struct tempo_candidate *known, int known_count, double bpm,
                      struct tempo_candidate out[TEMPO_CANDIDATES]) {
     static const double ratio[] = {1, 2, .5, 2.0 / 3, .75};
     int n = 0;
-    for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++) out[n++].bpm = bpm * ratio[i];
-    for (int taken = n; n < TEMPO_CANDIDATES; taken++) {
-        int best = -1; /* the next highest peak of what the network heard */
-        for (int i = 1; i + 1 < TEMPO_BINS; i++) {
-            const float *p = heard->tempo + i;
-            const double peak_bpm = TEMPO_LOWEST_BPM * exp2(i / TEMPO_BINS_AN_OCTAVE);
-            if (p[0] > .01f && p[0] >= p[-1] && p[0] > p[1] && !is_known(out, n, peak_bpm) &&
-                (best < 0 || p[0] > heard->tempo[best]))
+    for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++) {
+        const double strength = strength_of(known, known_count, bpm * ratio[i]);
+        out[n++] = (struct tempo_candidate){bpm * ratio[i], strength > LEAST_STRENGTH ? strength : LEAST_STRENGTH};
+    }
+    while (n < TEMPO_CANDIDATES) {
+        int best = -1;
+        for (int i = 0; i < known_count; i++)
+            if (strength_of(out, n, known[i].bpm) == 0 && (best < 0 || known[i].strength > known[best].strength))
                 best = i;
-        }
-        if (best < 0) break;
-        out[n++].bpm = TEMPO_LOWEST_BPM * exp2(best / TEMPO_BINS_AN_OCTAVE);
+        if (best < 0 || known[best].strength < LEAST_STRENGTH) break;
+        out[n++] = known[best];
     }
-    double sum = 0, top = 0;
-    for (int i = 0; i < n; i++) {
-        out[i].strength = candidate_strength(heard, count, fps, out[i].bpm);
-        top = out[i].strength > top ? out[i].strength : top;
-    }
-    out[0].strength = top; /* the beats were tracked at this tempo: nothing is stronger */
+    double sum = 0;
     for (int i = 0; i < n; i++) sum += out[i].strength;
     for (int i = 0; i < n; i++) out[i].strength /= sum;
     qsort(out + 1, (size_t)(n - 1), sizeof *out, strength_compare);
     return n;
-}
-
-/* How usual a loop of so many beats is, as a log-probability but for a constant. */
-static const struct {
-    int beats, beats_per_bar;
-    double prior;
-} LOOP_LENGTHS[] = {{4, 4, -1.2}, {8, 4, -.5},   {16, 4, 0},    {32, 4, 0},    {64, 4, -.5},
-                    {128, 4, -2}, {12, 4, -2.5}, {24, 4, -2.5}, {48, 4, -2.5}, {2, 2, -4},
-                    {20, 4, -4},  {28, 4, -4},   {40, 4, -4},   {6, 3, -4.5},  {96, 4, -4}};
-
-#define LOOP_HEARD_WEIGHT 1.0
-#define LOOP_GRID_WEIGHT  .3
-
-bool tempo_loop_find(const struct network_output *heard, int64_t count, double fps, double seconds,
-                     struct tempo_loop *loop) {
-    loop->score = -INFINITY;
-    for (size_t i = 0; i < sizeof LOOP_LENGTHS / sizeof *LOOP_LENGTHS; i++) {
-        const double period = seconds / LOOP_LENGTHS[i].beats, bpm = 60 / period;
-        if (bpm < 40 || bpm > 220) continue;
-        double grid = 0;
-        int n = 0;
-        for (double time = 0; time * fps < (double)count - 1; time += period, n++) {
-            const int64_t t = (int64_t)lround(time * fps);
-            double p = 0;
-            for (int64_t k = t > 0 ? t - 1 : 0; k <= t + 1 && k < count; k++)
-                p = heard->beat[k] > p ? (double)heard->beat[k] : p;
-            grid += log((p + .01) / (1.01 - p));
-        }
-        const double score = LOOP_LENGTHS[i].prior + LOOP_GRID_WEIGHT * grid / n +
-                             LOOP_HEARD_WEIGHT * log((double)network_tempo_at(heard->tempo, bpm) + .002);
-        if (score > loop->score)
-            *loop = (struct tempo_loop){bpm, LOOP_LENGTHS[i].beats, LOOP_LENGTHS[i].beats_per_bar, score};
-    }
-    return loop->score > -INFINITY;
 }

@@ -6,6 +6,7 @@
 #include "plugins/tempo_meter/bars.h"
 #include "plugins/tempo_meter/beats.h"
 #include "plugins/tempo_meter/groove.h"
+#include "plugins/tempo_meter/loop.h"
 #include "plugins/tempo_meter/network.h"
 #include "plugins/tempo_meter/onsets.h"
 #include "plugins/tempo_meter/tempo.h"
@@ -120,21 +121,41 @@ static void loop_lengths(void **state) {
     static const struct {
         double seconds, bpm;
     } loops[] = {{8, 120}, {6.4, 150}, {13.714286, 140}, {19.591837, 98}, {7.384615, 130}};
+    struct onsets onsets = {.envelope = beat};
+    struct loop loop[LOOPS];
     for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
         struct network_output heard = {.beat = beat, .downbeat = downbeat};
+        const struct pulse_view view = {&heard, &onsets, COUNT};
         pulses_make(beat, COUNT, 0, loops[i].bpm);
         for (int b = 0; b <= TEMPO_BINS; b++) {
             const double off = b - log2(loops[i].bpm / TEMPO_LOWEST_BPM) * TEMPO_BINS_AN_OCTAVE;
             heard.tempo[b] = (float)(.3 * exp(-.1 * off * off));
         }
-        struct tempo_loop loop;
-        assert_true(tempo_loop_find(&heard, COUNT, BANDS_FPS, loops[i].seconds, &loop));
-        assert_true(fabs(loop.bpm - loops[i].bpm) < 1e-4);
-        assert_int_equal(loop.beats, lround(loops[i].seconds * loops[i].bpm / 60));
+        const int count = loop_rank(&view, loops[i].seconds, loop);
+        assert_true(count > 2);
+        assert_true(fabs(loop[0].bpm - loops[i].bpm) < 1e-4);
+        assert_int_equal(loop[0].beats, lround(loops[i].seconds * loops[i].bpm / 60));
+        double sum = 0;
+        for (int k = 0; k < count; k++) sum += loop[k].probability;
+        assert_true(fabs(sum - 1) < 1e-9);
     }
     struct network_output heard = {.beat = beat, .downbeat = downbeat};
-    struct tempo_loop loop;
-    assert_false(tempo_loop_find(&heard, COUNT, BANDS_FPS, .2, &loop));
+    assert_int_equal(loop_rank(&(struct pulse_view){&heard, &onsets, COUNT}, .2, loop), 0);
+    assert_true(loop_whole_tempo(60 * 16 / 97.0, 16) > 0);
+    assert_true(loop_whole_tempo(60 * 16 / 97.4, 16) < 0);
+    assert_true(loop_whole_tempo(8, 16) == 0);
+}
+
+static void candidates_are_ranked(void **state) {
+    (void)state;
+    const struct tempo_candidate known[] = {{60, .2}, {120, .5}, {171, .1}, {240, .05}, {33, .0001}};
+    struct tempo_candidate out[TEMPO_CANDIDATES];
+    const int count = tempo_candidates(known, 5, 120, out);
+    assert_int_equal(count, 6); /* with 80 and 90, which are always named; without 33, which nothing speaks for */
+    assert_true(out[0].bpm == 120 && out[1].bpm == 60 && out[2].bpm == 171 && out[3].bpm == 240);
+    double sum = 0;
+    for (int i = 0; i < count; i++) sum += out[i].strength;
+    assert_true(fabs(sum - 1) < 1e-9);
 }
 
 static void swing_and_grid(void **state) {
@@ -343,8 +364,8 @@ static void candidates_hold_relatives(void **state) {
     for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++) {
         bool found = false;
         const cJSON *candidate;
-        cJSON_ArrayForEach(candidate, json_member(json, "candidates")) found |=
-            fabs(json_number(candidate, "bpm", 0) / tempo_of(json) - ratio[i]) < .001;
+        cJSON_ArrayForEach(candidate, json_member(json, "candidates"))
+            found |= fabs(json_number(candidate, "bpm", 0) / tempo_of(json) - ratio[i]) < .001;
         assert_true(found);
     }
     const cJSON *candidate;
@@ -462,6 +483,7 @@ int main(void) {
         cmocka_unit_test(beats_of_nothing),
         cmocka_unit_test(bars_of_three_and_four),
         cmocka_unit_test(loop_lengths),
+        cmocka_unit_test(candidates_are_ranked),
         cmocka_unit_test(swing_and_grid),
         cmocka_unit_test(bands_cover_the_spectrum),
         cmocka_unit_test(weights_are_checked),

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+#include "loop.h"
+
+#include "bands.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOWEST_BPM 40.0
+#define FASTEST_BPM 220.0
+
+/* How usual a loop of so many beats is: the logarithm of a probability but for a constant. Producers cut 1, 2, 4, 8 or 16
+ * bars of four; 3 and 6 bars are rare, and other numbers rarer. */
+static const struct {
+    int beats, beats_per_bar;
+    double usual;
+} LENGTHS[] = {{4, 4, -1},   {8, 4, -.5},   {16, 4, 0},    {32, 4, 0},    {64, 4, -.5},
+               {128, 4, -2}, {12, 4, -2.5}, {24, 4, -2.5}, {48, 4, -2.5}, {2, 2, -3},
+               {20, 4, -4},  {28, 4, -4},   {40, 4, -4},   {6, 3, -4.5},  {96, 4, -4}};
+
+static const double WEIGHT[LOOP_FEATURES] = {1.431,  0.296,  -0.956, -0.912, -0.894, -2.12,
+                                             -0.747, -1.405, 0,      2.427,  -0.308};
+
+double loop_whole_tempo(double seconds, int beats) {
+    const double bpm = 60 * beats / seconds;
+    if (fabs(2 * seconds - round(2 * seconds)) < .002) return 0;
+    return fabs(bpm - round(bpm)) < .03 ? 1 : -1;
+}
+
+static int loop_compare(const void *a, const void *b) {
+    const double x = ((const struct loop *)a)->probability, y = ((const struct loop *)b)->probability;
+    return (x < y) - (x > y);
+}
+
+/* Measures one reading: the grid from the loop's start through all that was heard. */
+static bool measure(const struct pulse_view *view, double seconds, struct loop *loop) {
+    const double period = seconds / loop->beats, end = (double)(view->count - 1) / BANDS_FPS;
+    const int n = (int)(end / period) + 1;
+    double *time = malloc((size_t)n * sizeof *time);
+    if (!time) return false;
+    for (int i = 0; i < n; i++) time[i] = i * period;
+    pulse_measure(view, time, n, loop->bpm, loop->feature);
+    free(time);
+    loop->feature[PULSE_FEATURES + 1] = loop_whole_tempo(seconds, loop->beats);
+    return true;
+}
+
+int loop_rank(const struct pulse_view *view, double seconds, struct loop loop[LOOPS]) {
+    int count = 0;
+    double top = -INFINITY, sum = 0;
+    for (size_t i = 0; i < sizeof LENGTHS / sizeof *LENGTHS; i++) {
+        struct loop *l = loop + count;
+        *l = (struct loop){.bpm = 60 * LENGTHS[i].beats / seconds,
+                           .beats = LENGTHS[i].beats,
+                           .beats_per_bar = LENGTHS[i].beats_per_bar};
+        if (l->bpm < SLOWEST_BPM || l->bpm > FASTEST_BPM || !measure(view, seconds, l)) continue;
+        l->feature[PULSE_FEATURES] = LENGTHS[i].usual;
+        for (int k = 0; k < LOOP_FEATURES; k++) l->score += WEIGHT[k] * l->feature[k];
+        top = fmax(top, l->score);
+        count++;
+    }
+    for (int i = 0; i < count; i++) sum += loop[i].probability = exp(loop[i].score - top);
+    for (int i = 0; i < count; i++) loop[i].probability /= sum;
+    qsort(loop, (size_t)count, sizeof *loop, loop_compare);
+    return count;
+}

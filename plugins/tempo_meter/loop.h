@@ -1,0 +1,32 @@
+/* Loops: recordings cut on the bar. Their length divided by a whole number of beats is their tempo, exactly; what remains
+ * to be found is the number of beats. */
+#ifndef TEMPO_METER_LOOP_H
+#define TEMPO_METER_LOOP_H
+
+#include "pulse.h"
+
+#include <stdbool.h>
+
+#define LOOPS         24
+#define LOOP_FEATURES (PULSE_FEATURES + 2)
+
+/* One way to read the recording. */
+struct loop {
+    double bpm;
+    int beats;
+    int beats_per_bar;
+    double feature[LOOP_FEATURES]; /* those of pulse_measure, then how usual such a length is, and whole_tempo */
+    double score;                  /* linear in the features */
+    double probability;            /* among all ways; they sum to 1 */
+};
+
+/* Ranks the numbers of beats that a loop of `seconds` may have, most probable first. `view` is what was heard in the loop
+ * repeated from its start on, again and again. Fills in `loop` and returns how many; 0 when no usual number of beats gives
+ * a tempo from 40 to 220 bpm. */
+int loop_rank(const struct pulse_view *view, double seconds, struct loop loop[LOOPS]);
+
+/* 1 when `seconds` holds `beats` beats of a whole number of bpm to 0.03 bpm though it isn't a multiple of half a second, as
+ * hardly any recording is by chance; -1 when it isn't near one; 0 when the length says nothing. */
+double loop_whole_tempo(double seconds, int beats);
+
+#endif

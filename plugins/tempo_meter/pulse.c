@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "pulse.h"
+
+#include "bands.h"
+#include "tempo.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLOWEST_BPM 32.0
+#define FASTEST_BPM 236.0
+#define NARROW      1.25 /* a pulse is tracked within this ratio of its tempo */
+
+static const struct beats_params FREELY = {
+    .lambda = 60, .slowest_bpm = 36, .fastest_bpm = 230, .prior_weight = 1, .beat_bias = -2};
+
+static const double WEIGHT[PULSE_FEATURES] = {0.499, 1.08, 0.04, -0.042, 0.251, -1.056, 5.748, -0.936, 0.659};
+
+static double log_odds_at(const struct network_output *heard, int64_t count, double time) {
+    const int64_t at = (int64_t)lround(time * BANDS_FPS);
+    double p = 0;
+    for (int64_t t = at - 1; t <= at + 1; t++)
+        if (t >= 0 && t < count && (double)heard->beat[t] > p) p = (double)heard->beat[t];
+    return log((p + .005) / (1.005 - p));
+}
+
+void pulse_measure(const struct pulse_view *view, const double *time, int beats, double bpm,
+                   double feature[PULSE_FEATURES]) {
+    double on[2] = {0, 0}, half = 0, third = 0, change = 0;
+    int n[2] = {0, 0};
+    for (int i = 0; i < beats; i++) {
+        on[i % 2] += log_odds_at(view->heard, view->count, time[i]);
+        n[i % 2]++;
+        if (i + 1 == beats) break;
+        const double period = time[i + 1] - time[i];
+        half += log_odds_at(view->heard, view->count, time[i] + period / 2);
+        third += .5 * log_odds_at(view->heard, view->count, time[i] + period / 3) +
+                 .5 * log_odds_at(view->heard, view->count, time[i] + 2 * period / 3);
+        if (i > 0) change += fabs(log(period / (time[i] - time[i - 1])));
+    }
+    const int between = beats > 1 ? beats - 1 : 1;
+    const double octaves = log2(bpm / 120);
+    double heard = 0;
+    for (int k = -1; k <= 1; k++)
+        heard = fmax(heard, (double)network_tempo_at(view->heard->tempo, bpm * exp2(k / TEMPO_BINS_AN_OCTAVE)));
+    feature[0] = log(heard + .003);
+    feature[1] = beats ? (on[0] + on[1]) / beats : 0;
+    feature[2] = half / between;
+    feature[3] = third / between;
+    feature[4] = n[1] ? fabs(on[0] / n[0] - on[1] / n[1]) : 0;
+    feature[5] = tempo_periodicity(view->onsets->envelope, view->count, BANDS_FPS, bpm);
+    feature[6] = tempo_periodicity(view->heard->beat, view->count, BANDS_FPS, bpm);
+    feature[7] = octaves * octaves;
+    feature[8] = 10 * change / between;
+}
+
+/* Tempi worth a look: relatives of `bpm`, and the two highest peaks of what the network heard besides. */
+static int list_tempi(const struct network_output *heard, double bpm, double out[PULSES]) {
+    static const double ratio[] = {1, 2, .5, 1.5, 2.0 / 3, 3, 1.0 / 3, 4.0 / 3, .75};
+    int n = 0;
+    for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++)
+        if (bpm * ratio[i] >= SLOWEST_BPM && bpm * ratio[i] <= FASTEST_BPM) out[n++] = bpm * ratio[i];
+    for (int round = 0; round < 2; round++) {
+        int best = -1;
+        for (int i = 1; i + 1 < TEMPO_BINS; i++) {
+            const float *p = heard->tempo + i;
+            bool known = p[0] < .02f || p[0] < p[-1] || p[0] <= p[1];
+            for (int k = 0; k < n && !known; k++)
+                known = fabs(log2(TEMPO_LOWEST_BPM * exp2(i / TEMPO_BINS_AN_OCTAVE) / out[k])) < .07;
+            if (!known && (best < 0 || p[0] > heard->tempo[best])) best = i;
+        }
+        if (best < 0) break;
+        out[n++] = TEMPO_LOWEST_BPM * exp2(best / TEMPO_BINS_AN_OCTAVE);
+    }
+    return n;
+}
+
+static int pulse_compare(const void *a, const void *b) {
+    const double x = ((const struct pulse *)a)->probability, y = ((const struct pulse *)b)->probability;
+    return (x < y) - (x > y);
+}
+
+static void rank(struct pulse *pulse, int count) {
+    double top = -INFINITY, sum = 0;
+    for (int i = 0; i < count; i++) {
+        pulse[i].probability = 0;
+        for (int k = 0; k < PULSE_FEATURES; k++) pulse[i].probability += WEIGHT[k] * pulse[i].feature[k];
+        top = fmax(top, pulse[i].probability);
+    }
+    for (int i = 0; i < count; i++) sum += pulse[i].probability = exp(pulse[i].probability - top);
+    for (int i = 0; i < count; i++) pulse[i].probability /= sum;
+    qsort(pulse, (size_t)count, sizeof *pulse, pulse_compare);
+}
+
+bool pulses_find(const struct pulse_view *view, struct pulse pulse[PULSES], int *count) {
+    float prior[TEMPO_BINS];
+    double tempi[PULSES];
+    struct beats freely;
+    *count = 0;
+    for (int i = 0; i < TEMPO_BINS; i++) prior[i] = logf(view->heard->tempo[i] + .003f);
+    struct beats_params params = FREELY;
+    params.prior = prior;
+    if (!beats_track(view->heard->beat, view->count, BANDS_FPS, &params, &freely)) return false;
+    const double bpm = tempo_from_beats(freely.time, freely.count);
+    beats_free(&freely);
+    const int n = bpm > 0 ? list_tempi(view->heard, bpm, tempi) : 0;
+    for (int i = 0; i < n; i++) {
+        struct pulse *p = pulse + *count;
+        params = (struct beats_params){
+            .lambda = FREELY.lambda, .slowest_bpm = tempi[i] / NARROW, .fastest_bpm = tempi[i] * NARROW};
+        if (!beats_track(view->heard->beat, view->count, BANDS_FPS, &params, &p->beats)) {
+            pulses_free(pulse, *count);
+            return false;
+        }
+        p->bpm = tempo_from_beats(p->beats.time, p->beats.count);
+        if (p->bpm > 0) {
+            pulse_measure(view, p->beats.time, p->beats.count, p->bpm, p->feature);
+            ++*count;
+        } else
+            beats_free(&p->beats);
+    }
+    rank(pulse, *count);
+    return true;
+}
+
+void pulses_free(struct pulse pulse[PULSES], int count) {
+    for (int i = 0; i < count; i++) beats_free(&pulse[i].beats);
+}
