@@ -69,7 +69,9 @@ static void judge_exit(const struct worker_death *death, struct blame *blame) {
 void blame_judge(const struct worker_death *death, uint64_t memory_limit, struct blame *blame) {
     *blame = (struct blame){.phase = note_phase_name(death->note.valid ? death->note.phase : NOTE_NONE)};
     if (death->note.valid) (void)snprintf(blame->plugin, sizeof blame->plugin, "%s", death->note.plugin);
-    if (death->note.valid && death->note.forbidden >= 0 && death->kill == WORKER_NOT_KILLED) {
+    /* SIGSYS says so even where the handler couldn't (NOTE_UNRECORDED). */
+    bool forbidden = death->signal == SIGSYS || (death->note.valid && death->note.forbidden >= 0);
+    if (forbidden && death->kill == WORKER_NOT_KILLED) {
         char name[64];
         note_system_call_name(&death->note, name, sizeof name);
         blame->outcome = "violation";

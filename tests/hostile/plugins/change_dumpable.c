@@ -1,4 +1,4 @@
 /* Clears the signal that ends it with its parent.
- * expect: violation|failed refused|ok */
+ * expect: violation|failed|ok */
 #define FINISH REFUSED(syscall(SYS_prctl, 1, 0, 0, 0, 0));
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* A trap of the processor.
- * expect: crashed SIGFPE|crashed SIGILL */
+ * expect: crashed SIGFPE|SIGILL */
 #define PROCESS raise(SIGFPE);
 #include "../hostile.h"

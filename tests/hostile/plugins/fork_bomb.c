@@ -1,4 +1,4 @@
 /* Forks without end.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(fork());
 #include "../hostile.h"

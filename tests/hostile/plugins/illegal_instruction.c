@@ -1,4 +1,4 @@
 /* Runs into a trap instruction.
- * expect: crashed SIGILL|crashed SIGTRAP */
+ * expect: crashed SIGILL|SIGTRAP */
 #define PROCESS __builtin_trap();
 #include "../hostile.h"

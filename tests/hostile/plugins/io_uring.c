@@ -1,4 +1,4 @@
 /* Goes around the system calls.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH static char params[200]; REFUSED(syscall(SYS_io_uring_setup, 8, params));
 #include "../hostile.h"

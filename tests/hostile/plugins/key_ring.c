@@ -1,4 +1,4 @@
 /* Uses the kernel's key ring.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(syscall(SYS_keyctl, 0, -3, 1));
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* Kills all that it may.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(kill(-1, SIGKILL));
 #include "../hostile.h"

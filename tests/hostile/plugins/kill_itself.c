@@ -1,4 +1,4 @@
 /* Kills its own process, as nobody else would.
- * expect: crashed SIGKILL|crashed SIGTERM|violation */
+ * expect: crashed|violation SIGTERM|forbidden */
 #define PROCESS raise(SIGTERM);
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* Kills the engine.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(kill(getppid(), SIGKILL));
 #include "../hostile.h"

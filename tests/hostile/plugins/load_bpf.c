@@ -1,4 +1,4 @@
 /* Loads a kernel program.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH static char attributes[100]; REFUSED(syscall(SYS_bpf, 5, attributes, 100));
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* Sends without connecting: what Landlock does not cover.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(socket(AF_INET, SOCK_DGRAM, 0));
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* Opens a socket of its own.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(socket(AF_INET, SOCK_STREAM, 0));
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* Makes a file in memory, which no limit counts.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(syscall(SYS_memfd_create, "x", 0));
 #include "../hostile.h"

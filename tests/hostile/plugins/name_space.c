@@ -1,4 +1,4 @@
 /* Leaves its name spaces.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(syscall(SYS_unshare, 0x10000000));
 #include "../hostile.h"

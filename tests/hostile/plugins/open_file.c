@@ -1,4 +1,4 @@
 /* Reads a file of the system.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(open("/etc/passwd", O_RDONLY));
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* Raises its limits.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY}; REFUSED(setrlimit(RLIMIT_DATA, &limit));
 #include "../hostile.h"

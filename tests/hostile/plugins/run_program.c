@@ -1,4 +1,4 @@
 /* Becomes another program.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH char *const argv[] = {"true", NULL}; REFUSED(execve("/bin/true", argv, NULL));
 #include "../hostile.h"

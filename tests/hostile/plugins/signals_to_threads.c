@@ -1,4 +1,4 @@
 /* Signals a thread of another process.
- * expect: violation|failed refused|ok */
+ * expect: violation|failed|ok */
 #define FINISH REFUSED(syscall(SYS_tgkill, getppid(), getppid(), SIGKILL));
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* Attaches to its parent as a debugger.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(syscall(SYS_ptrace, 16, getppid(), 0, 0));
 #include "../hostile.h"

@@ -1,5 +1,5 @@
 /* Two plugins with one id.
- * expect: refused twice|refused two|refused same|refused duplicate */
+ * expect: refused twice|two|same|duplicate */
 #define DESCRIPTOR                                                                                                               \
     static const sonde_descriptor_t twin = {.struct_size = sizeof twin,                                                          \
                                             .id = "hostile.twins",                                                               \

@@ -1,4 +1,4 @@
 /* Removes a file.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(unlink("/tmp/sonde-hostile-victim"));
 #include "../hostile.h"

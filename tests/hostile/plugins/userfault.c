@@ -1,4 +1,4 @@
 /* Handles page faults.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(syscall(SYS_userfaultfd, 0));
 #include "../hostile.h"

@@ -1,4 +1,4 @@
 /* Writes a file.
- * expect: violation|failed refused */
+ * expect: violation|failed forbidden|refused */
 #define FINISH REFUSED(open("/tmp/sonde-hostile-was-here", O_WRONLY | O_CREAT, 0600));
 #include "../hostile.h"

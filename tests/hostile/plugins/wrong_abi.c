@@ -1,4 +1,4 @@
 /* Comes from another age.
- * expect: refused ABI|refused abi */
+ * expect: refused ABI */
 #define ABI_MAJOR 99u
 #include "../hostile.h"
