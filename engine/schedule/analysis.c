@@ -72,7 +72,7 @@ static bool is_misled(const struct file *file, size_t index, const struct regist
 
 static bool can_run(const struct file *file, const struct region *region, size_t index, const bool *members) {
     const struct registry_plugin *plugin = &file->engine->registry->plugins[index];
-    for (size_t n = 0; n < plugin->needs_count; n++) {
+    for (size_t n = 0; n < plugin->needs_count && !plugin->unmet; n++) {
         size_t provider = 0;
         enum source_kind kind = find_source(file, region, index, &plugin->needs[n], members, &provider);
         if (kind == SOURCE_WAIT || is_misled(file, index, &plugin->needs[n], members, kind, provider)) return false;
@@ -140,20 +140,44 @@ static void end_without_run(struct file *file, struct region *region, size_t ind
     analysis_over(file, region, index);
 }
 
+/* The first required need of the plugin that no result meets, in a sentence; false when there is none. */
+static bool describe_unmet(const struct file *file, const struct region *region, size_t index, const bool *members,
+                           char *text, size_t size) {
+    const struct registry *registry = file->engine->registry;
+    const struct registry_plugin *plugin = &registry->plugins[index];
+    for (size_t n = 0; n < plugin->needs_count; n++) {
+        const struct registry_need *need = &plugin->needs[n];
+        size_t provider = 0;
+        if (!need->required || find_source(file, region, index, need, members, &provider) != SOURCE_NONE) continue;
+        (void)snprintf(text, size, "its input %s is missing", need->interface);
+        if (need->providers_count == 0) return true;
+        const struct result *result = &region->results[need->providers[0]];
+        (void)snprintf(text, size, "its input %s is missing: %s says %s%s%.300s", need->interface,
+                       registry->plugins[need->providers[0]].id, result->outcome, result->reason ? ": " : "",
+                       result->reason ? result->reason : "");
+        return true;
+    }
+    return false;
+}
+
 /* Decides on a plugin that could run now without running it, if it can. */
-static bool settle(struct file *file, struct region *region, size_t index) {
+static bool settle(struct file *file, struct region *region, size_t index, const bool *members) {
     struct engine *engine = file->engine;
     struct plugin_run *run = &engine->plugins[index];
     struct result *result = &region->results[index];
     const struct registry_plugin *plugin = &engine->registry->plugins[index];
     struct pool *pool = engine->groups[plugin->group].pool;
     bool same = result->had && strcmp(result->had_identity, result->identity) == 0;
-    if (same && !file->force && result_is_lasting(result->had_outcome)) {
+    char reason[600];
+    if (plugin->unmet) {
+        end_without_run(file, region, index, "skipped", plugin->reason, false);
+    } else if (same && !file->force && result_is_lasting(result->had_outcome)) {
         take_known(file, region, index);
     } else if (same && result->strikes >= STRIKES_MAX && !engine->options.retry) {
         end_without_run(file, region, index, "quarantined", "it has died twice on exactly this (sonde incidents)", false);
+    } else if (describe_unmet(file, region, index, members, reason, sizeof reason)) {
+        end_without_run(file, region, index, "skipped", reason, false);
     } else if (pool_is_closed(pool)) {
-        char reason[600];
         (void)snprintf(reason, sizeof reason, "its worker cannot be started: %s", pool_closed_reason(pool));
         end_without_run(file, region, index, "skipped", reason, true);
     } else if (!run->isolated && !breaker_allows(&run->breaker, now())) {
@@ -325,7 +349,7 @@ static bool settle_members(struct file *file, struct region *region, const bool 
             fail(file->engine);
             return false;
         }
-        settled |= settle(file, region, i);
+        settled |= settle(file, region, i, members);
         if (settled) return true; /* others may read it now, or have lost it */
     }
     return settled;
@@ -438,6 +462,7 @@ void analysis_over(struct file *file, struct region *region, size_t plugin) {
         if (result->json && !is_read_later(file, region, i) && region->jobs == 0) result_clear(result);
     }
     if (region->open > 0 || region->jobs > 0 || region->loading > 0 || region->done) return;
+    for (size_t i = 0; i < engine->registry->plugins_count; i++) result_clear(&region->results[i]);
     free(region->results);
     free(region->alone);
     region->results = NULL;

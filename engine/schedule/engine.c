@@ -169,7 +169,7 @@ static void tell_problems(struct engine *engine) {
     for (size_t i = 0; i < registry->plugins_count; i++) {
         const struct registry_plugin *plugin = &registry->plugins[i];
         bool expected = strncmp(plugin->reason, "not asked for", 13) == 0 || strncmp(plugin->reason, "disabled", 8) == 0;
-        if (!plugin->enabled && !expected) engine->events.plugin_problem(engine->user, plugin->id, plugin->reason);
+        if ((!plugin->enabled || plugin->unmet) && !expected) engine->events.plugin_problem(engine->user, plugin->id, plugin->reason);
     }
 }
 
@@ -195,7 +195,7 @@ static bool learn_plugins(struct engine *engine, struct probe_report *report, st
         return false;
     tell_problems(engine);
     size_t usable = 0;
-    for (size_t i = 0; i < engine->registry->plugins_count; i++) usable += engine->registry->plugins[i].enabled;
+    for (size_t i = 0; i < engine->registry->plugins_count; i++) usable += engine->registry->plugins[i].enabled && !engine->registry->plugins[i].unmet;
     if (usable == 0) return error_set(error, "there is no plugin that could be used");
     engine->plugins = calloc(engine->registry->plugins_count, sizeof *engine->plugins);
     return engine->plugins || error_memory(error);
@@ -297,8 +297,8 @@ static bool store_plugins(struct catalogue *catalogue, const struct registry *re
             .schema = plugin->schema_text,
             .bundled = !plugin->third_party,
             .enabled = plugin->enabled || !asked,
-            .state = disabled ? "disabled" : plugin->enabled || !asked ? "ready" : "refused",
-            .reason = plugin->enabled || !asked ? NULL : plugin->reason,
+            .state = disabled ? "disabled" : (plugin->enabled && !plugin->unmet) || !asked ? "ready" : "refused",
+            .reason = plugin->reason[0] && asked ? plugin->reason : NULL,
         };
         if (about.enabled) ids[n++] = plugin->id;
         ok = store_plugin(catalogue, &about, error);

@@ -66,7 +66,8 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
         blame_judge(death, probe->spec->memory_limit, &blame);
         (void)snprintf(probe->reason, sizeof probe->reason, "%.300s", blame.reason);
         probe->failed = true;
-        probe->never_spoke = !death->said_hello;
+        /* A crash soon after hello can overtake it; the note tells that it got as far as the libraries. */
+        probe->never_spoke = !death->said_hello && !(death->note.valid && death->note.phase != NOTE_NONE);
     }
     probe->over = true;
     probe->members_count = 0; /* the process is gone */

@@ -248,7 +248,7 @@ static cJSON *library_setting(const struct registry *registry, size_t index, siz
           (chosen = cJSON_AddObjectToObject(setting, "params")) != NULL;
     for (size_t i = 0; *ok && i < registry->plugins_count; i++) {
         const struct registry_plugin *plugin = &registry->plugins[i];
-        if (plugin->library != index || plugin->group != group || !plugin->enabled) continue;
+        if (plugin->library != index || plugin->group != group || !plugin->enabled || plugin->unmet) continue;
         const cJSON *values = json_member(params, plugin->id);
         *ok = cJSON_AddItemToArray(only, cJSON_CreateString(plugin->id)) &&
               (!values || cJSON_AddItemToObject(chosen, plugin->id, cJSON_Duplicate(values, true)));
@@ -276,6 +276,7 @@ void registry_hash(const struct registry *registry, struct hash *hash) {
         const struct registry_plugin *plugin = &registry->plugins[i];
         if (!plugin->enabled) continue;
         hash_add_text(hash, plugin->base);
+        hash_add_text(hash, plugin->unmet ? plugin->reason : NULL);
         for (size_t n = 0; n < plugin->needs_count; n++)
             for (size_t k = 0; k < plugin->needs[n].providers_count; k++)
                 hash_add_text(hash, registry->plugins[plugin->needs[n].providers[k]].base);

@@ -32,8 +32,9 @@ struct registry_plugin {
     struct schema *schema;               /* NULL: any object */
     size_t library, group;
     bool third_party;
-    bool enabled;     /* runs on every region */
-    char reason[512]; /* why not enabled */
+    bool enabled;     /* has an outcome on every region */
+    bool unmet;       /* ... which is "skipped", for its needs can't be met */
+    char reason[512]; /* why not enabled, or unmet */
     struct registry_need *needs;
     size_t needs_count;
     char base[HASH_TEXT]; /* id, version, library, effective parameters, resources */
@@ -71,7 +72,7 @@ void registry_take(struct registry *registry, size_t library, const cJSON *messa
 void registry_refuse(struct registry *registry, size_t library, const char *sentence);
 
 /* Groups and wires what was taken in. `only` (NULL: all) keeps those and what they need. Plugins that can't run get their
- * reason: disabled, an id that is taken, a need that nobody provides, or a circle of needs. */
+ * reason: disabled, an id that is taken; or, enabled but unmet, a need that nobody provides or a circle of needs. */
 bool registry_wire(struct registry *registry, const char *const *only, size_t only_count, const char *const *disabled,
                    size_t disabled_count, struct error *error);
 

@@ -10,6 +10,16 @@ static void refuse(struct registry_plugin *plugin, const char *format, const cha
     (void)snprintf(plugin->reason, sizeof plugin->reason, format, a, b);
 }
 
+/* It stays in the table, so that each region says why it has no result of this plugin. */
+static void leave_unmet(struct registry_plugin *plugin, const char *format, const char *a, const char *b) {
+    refuse(plugin, format, a, b);
+    plugin->enabled = plugin->unmet = true;
+}
+
+static bool runs(const struct registry_plugin *plugin) {
+    return plugin->enabled && !plugin->unmet;
+}
+
 static bool is_listed(const char *const *list, size_t count, const char *id) {
     for (size_t i = 0; i < count; i++)
         if (strcmp(list[i], id) == 0) return true;
@@ -47,7 +57,7 @@ static bool find_providers(struct registry *registry, struct registry_need *need
     if (!need->providers) return error_memory(error);
     for (int third_party = 0; third_party <= 1; third_party++)
         for (size_t i = 0; i < registry->plugins_count; i++)
-            if (registry->plugins[i].enabled && registry->plugins[i].third_party == (third_party == 1) &&
+            if (runs(&registry->plugins[i]) && registry->plugins[i].third_party == (third_party == 1) &&
                 registry_provides(registry, i, need->interface, need->major))
                 need->providers[need->providers_count++] = i;
     return true;
@@ -65,14 +75,14 @@ static bool refuse_unprovided(struct registry *registry) {
     bool refused = false;
     for (size_t i = 0; i < registry->plugins_count; i++) {
         struct registry_plugin *plugin = &registry->plugins[i];
-        for (size_t n = 0; plugin->enabled && n < plugin->needs_count; n++) {
+        for (size_t n = 0; runs(plugin) && n < plugin->needs_count; n++) {
             struct registry_need *need = &plugin->needs[n];
             for (size_t k = need->providers_count; k > 0; k--)
-                if (!registry->plugins[need->providers[k - 1]].enabled) remove_provider(need, need->providers[k - 1]);
+                if (!runs(&registry->plugins[need->providers[k - 1]])) remove_provider(need, need->providers[k - 1]);
             if (!need->required || need->providers_count > 0) continue;
             char major[16];
             (void)snprintf(major, sizeof major, "%d", need->major);
-            refuse(plugin, "needs %s/%s, which no usable plugin provides", need->interface, major);
+            leave_unmet(plugin, "needs %s/%s, which no usable plugin provides", need->interface, major);
             refused = true;
         }
     }
@@ -88,14 +98,14 @@ static void visit(struct registry *registry, size_t index, enum colour *colours)
     colours[index] = GREY;
     for (size_t n = 0; n < plugin->needs_count; n++) {
         struct registry_need *need = &plugin->needs[n];
-        for (size_t k = need->providers_count; k > 0 && plugin->enabled; k--) {
+        for (size_t k = need->providers_count; k > 0 && runs(plugin); k--) {
             size_t provider = need->providers[k - 1];
             if (colours[provider] == WHITE) visit(registry, provider, colours);
             if (colours[provider] != GREY) continue;
             remove_provider(need, provider);
             if (need->required && need->providers_count == 0)
-                refuse(plugin, "needs %s from %s, which leads in a circle back to it", need->interface,
-                       registry->plugins[provider].id);
+                leave_unmet(plugin, "needs %s from %s, which leads in a circle back to it", need->interface,
+                            registry->plugins[provider].id);
         }
     }
     colours[index] = BLACK;
@@ -105,7 +115,7 @@ static bool cut_circles(struct registry *registry, struct error *error) {
     enum colour *colours = calloc(registry->plugins_count + 1, sizeof *colours);
     if (!colours) return error_memory(error);
     for (size_t i = 0; i < registry->plugins_count; i++)
-        if (registry->plugins[i].enabled && colours[i] == WHITE) visit(registry, i, colours);
+        if (runs(&registry->plugins[i]) && colours[i] == WHITE) visit(registry, i, colours);
     free(colours);
     return true;
 }

@@ -37,7 +37,10 @@ static void judge_signal(const struct worker_death *death, uint64_t memory_limit
     blame->counts = !blame->from_outside;
     blame->outcome = "crashed";
     if (blame->from_outside) {
-        (void)snprintf(blame->reason, sizeof blame->reason, "was killed from outside (%s)", blame_signal_name(signal));
+        (void)snprintf(blame->reason, sizeof blame->reason, "was killed by %s, from outside", blame_signal_name(signal));
+    } else if (signal == SIGSYS) {
+        blame->outcome = "violation"; /* on a thread that could not note which */
+        (void)snprintf(blame->reason, sizeof blame->reason, "made a forbidden system call");
     } else if (signal == SIGXCPU) {
         blame->outcome = "timeout";
         (void)snprintf(blame->reason, sizeof blame->reason, "used up its processor time");
@@ -54,7 +57,9 @@ static void judge_exit(const struct worker_death *death, struct blame *blame) {
     blame->asked = death->asked && death->exit_code == 0;
     blame->outcome = "crashed";
     blame->counts = death->was_ready;
-    if (!death->spawned || (!death->was_ready && death->exit_code == WORKER_DO_NOT_RESPAWN)) {
+    bool in_plugin = death->was_ready || (death->note.valid && death->note.phase != NOTE_NONE);
+    blame->refused = death->spawned && death->exit_code == WORKER_DO_NOT_RESPAWN && !in_plugin;
+    if (!death->spawned || blame->refused) {
         const char *line = strrchr(death->last_words, '\n');
         line = line ? line + 1 : death->last_words;
         blame->outcome = "failed";

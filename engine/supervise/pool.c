@@ -79,6 +79,7 @@ static void on_ready(struct worker *worker, const cJSON *message) {
     struct seat *seat = worker_context(worker);
     struct pool *pool = seat->pool;
     pool->failed_starts = 0;
+    backoff_succeeded(&pool->backoff);
     if (!pool->freeing) pool->spec.events->available(pool->spec.context, pool);
 }
 
@@ -104,14 +105,14 @@ static void remove_seat(struct seat *seat) {
 
 static void note_death(struct pool *pool, const struct worker_death *death, const struct blame *blame) {
     if (blame->asked) return;
-    backoff_failed(&pool->backoff, now(), random_unit(pool));
     if (intensity_exceeded(&pool->intensity, now())) {
         pool->spec.events->often(pool->spec.context, pool, OFTEN_DEATHS, OFTEN_SECONDS);
         pool->intensity.count = 0;
     }
     if (death->was_ready) return;
+    backoff_failed(&pool->backoff, now(), random_unit(pool));
     pool->failed_starts++;
-    if (death->exit_code == WORKER_DO_NOT_RESPAWN && death->signal == 0) {
+    if (blame->refused) {
         close_pool(pool, blame->reason);
     } else if (pool->failed_starts >= STARTS_MAX) {
         char sentence[400];
@@ -253,7 +254,6 @@ void pool_release(struct seat *seat, bool last) {
     seat->taken = false;
     seat->job = NULL;
     seat->jobs_done++;
-    backoff_succeeded(&pool->backoff);
     worker_clear_deadline(seat->worker);
     worker_clear_out(seat->worker);
     bool fat = pool->spec.memory_limit > 0 && seat->jobs_done % MEMORY_CHECK_JOBS == 0 &&

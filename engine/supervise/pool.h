@@ -1,7 +1,7 @@
 /* Workers of one kind, kept ready: started when wanted, replaced when they die, recycled when they are old or fat.
  *
  * A worker at work sits in a seat. Whoever takes a seat owns it until pool_release or until `died`, whichever comes first.
- * Restarts back off (restart.h); a worker that says "do not respawn", or five in a row that die before they are ready, close
+ * Failed starts back off (restart.h); deaths at work don't, for whoever gives the work sees to those. A worker that says "do not respawn", or five in a row that die before they are ready, close
  * the pool for good (`closed`). Loop thread only. */
 #ifndef SONDE_SUPERVISE_POOL_H
 #define SONDE_SUPERVISE_POOL_H

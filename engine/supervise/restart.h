@@ -8,16 +8,16 @@
 #define BACKOFF_FIRST 0.1 /* s; doubles ... */
 #define BACKOFF_MAX 30.0  /* ... up to this */
 
-/* Deaths in a row, without a job done between them. All zero: none. */
+/* Failed starts in a row: deaths before the worker was ready. All zero: none. */
 struct backoff {
     unsigned failures;
     double not_before; /* no start before this time */
 };
 
-/* A worker died. The first time it may be replaced at once; then after 0.1 s, 0.2 s, 0.4 s ... 30 s, each spread by
+/* A start failed. The first time another may be tried at once; then after 0.1 s, 0.2 s, 0.4 s ... 30 s, each spread by
  * `random` (0 to 1) over 75 % to 125 %, so that pools don't start in step. */
 void backoff_failed(struct backoff *backoff, double now, double random);
-/* A job was done: all is well again. */
+/* A worker got ready: all is well again. */
 void backoff_succeeded(struct backoff *backoff);
 /* Seconds until a start is allowed; 0: now. */
 double backoff_wait(const struct backoff *backoff, double now);
