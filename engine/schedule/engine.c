@@ -10,6 +10,7 @@
 
 #define PROGRESS_MS 100
 #define ERRAND_THREADS 4
+#define CLOSE_TRIES 500 /* ms */
 #define CPU_LIMIT 86400 /* s of processor time in a worker's whole life; a job's time is the deadline's business */
 
 void engine_options_init(struct engine_options *options) {
@@ -551,9 +552,10 @@ void engine_free(struct engine *engine) {
         while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);
     }
     while (engine->files) file_free(engine->files);
-    if (engine->loop_ready) {
-        (void)uv_run(&engine->loop, UV_RUN_NOWAIT); /* what workers still had to close */
-        (void)uv_loop_close(&engine->loop);
+    /* Channels close when their connections are seen to be gone, which takes them a moment. */
+    for (int i = 0; engine->loop_ready && i < CLOSE_TRIES && uv_loop_close(&engine->loop) == UV_EBUSY; i++) {
+        (void)uv_run(&engine->loop, UV_RUN_NOWAIT);
+        (void)usleep(1000);
     }
     if (engine->folder_open) run_folder_close(&engine->folder);
     intake_free(engine);

@@ -88,16 +88,18 @@ static void close_descriptor(int *fd) {
     *fd = -1;
 }
 
-/* Gives everything back but the process handle, which must outlive the process. */
+/* Gives everything back. Not before the process has ended: closing the channel of a living one can hang (channel.h). */
 static void release(struct worker *worker) {
     channel_close(worker->channel);
     worker->channel = NULL;
     close_descriptor(&worker->socket);
     close_descriptor(&worker->out);
+    close_descriptor(&worker->pidfd);
     if (worker->note.page) note_close(&worker->note);
     worker->note = (struct note_reader){.fd = -1};
     close_handle((uv_handle_t *)&worker->timer);
     close_handle((uv_handle_t *)&worker->stderr_pipe);
+    if (worker->handles > 2) close_handle((uv_handle_t *)&worker->process);
 }
 
 /* As valid UTF-8 without control characters, except that lines stay lines. Caller frees. */
@@ -141,12 +143,14 @@ static void report_death(struct worker *worker) {
     worker->spec.events->died(worker, &death);
     free(words);
     worker->reported = true;
-    release(worker);
     if (worker->exited) {
-        close_descriptor(&worker->pidfd);
-        close_handle((uv_handle_t *)&worker->process);
+        release(worker);
+        return;
     }
-    free_when_done(worker);
+    /* Stuck in the kernel: the rest goes when the kernel lets go. The loop doesn't wait for that. */
+    (void)uv_timer_stop(&worker->timer);
+    uv_unref((uv_handle_t *)&worker->process);
+    uv_unref((uv_handle_t *)&worker->stderr_pipe);
 }
 
 /* Dead, and all that it had said before has come. */
@@ -161,8 +165,7 @@ static void on_process_exit(uv_process_t *process, int64_t exit_code, int signal
     worker->signal = signal;
     worker->died_at = uv_hrtime();
     if (worker->reported) { /* it had been given up as unkillable */
-        close_descriptor(&worker->pidfd);
-        close_handle((uv_handle_t *)process);
+        release(worker);
         return;
     }
     worker->state = DYING;
@@ -255,10 +258,7 @@ static void on_timer(uv_timer_t *timer) {
     if (worker->exited) {
         if (passed(worker->died_at, DRAIN_SECONDS)) report_death(worker);
     } else if (worker->kill != WORKER_NOT_KILLED) {
-        if (passed(worker->lost_at, UNKILLABLE_SECONDS)) {
-            uv_unref((uv_handle_t *)&worker->process); /* stuck in the kernel; it ends when the kernel lets go */
-            report_death(worker);
-        }
+        if (passed(worker->lost_at, UNKILLABLE_SECONDS)) report_death(worker);
     } else if (!worker->spawned) {
         report_death(worker);
     } else if (worker->connection_lost) {
@@ -311,14 +311,14 @@ static void take_message(struct worker *worker, cJSON *message) {
 static void on_channel(void *context, cJSON *message, const struct error *problem) {
     struct worker *worker = context;
     if (message) {
-        if (worker->kill == WORKER_NOT_KILLED)
+        if (worker->kill == WORKER_NOT_KILLED && !worker->reported)
             take_message(worker, message);
         else
             cJSON_Delete(message); /* whatever it says now comes too late */
     } else if (problem->code == EPIPE) {
         worker->connection_lost = true;
         if (worker->lost_at == 0) worker->lost_at = uv_hrtime();
-        report_when_drained(worker);
+        if (!worker->reported) report_when_drained(worker);
     } else {
         kill_format(worker, WORKER_KILL_PROTOCOL, "broken protocol: %.200s", problem->text);
     }
@@ -367,7 +367,7 @@ static void on_stderr(uv_stream_t *stream, ssize_t n, const uv_buf_t *buffer) {
     if (n < 0) {
         worker->stderr_ended = true;
         (void)uv_read_stop(stream);
-        report_when_drained(worker);
+        if (!worker->reported) report_when_drained(worker);
         return;
     }
     keep_words(worker, buffer->base, (size_t)n);
