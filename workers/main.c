@@ -66,8 +66,8 @@ static size_t add_path(const char **paths, size_t n, const char *path) {
 /* What may be read while loading: read_paths, and each library with its resources. The caller frees the array. */
 static const char **collect_paths(const struct worker *worker, size_t *count) {
     const cJSON *extra = json_member(worker->settings, "read_paths");
-    const char **paths =
-        calloc((size_t)(cJSON_GetArraySize(extra) + 2 * cJSON_GetArraySize(worker->libraries) + 1), sizeof *paths);
+    const char **paths = calloc((size_t)(cJSON_GetArraySize(extra) + 2 * cJSON_GetArraySize(worker->libraries) + 1),
+                                sizeof *paths);
     size_t n = 0;
     const cJSON *item;
     if (!paths) return NULL;

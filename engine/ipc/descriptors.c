@@ -76,8 +76,7 @@ static bool check_descriptor(struct descriptor *got, struct error *error) {
     case DESCRIPTOR_ARRAY:
         if (!memfd_is_sealed(got->fd, &got->bytes)) return error_system(error, EPROTO, "array that is not sealed");
         return true;
-    default:
-        return error_system(error, EPROTO, "descriptor of unknown kind %u", packet->kind);
+    default: return error_system(error, EPROTO, "descriptor of unknown kind %u", packet->kind);
     }
 }
 

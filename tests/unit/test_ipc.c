@@ -539,10 +539,11 @@ static void deaths_in_the_handshake_cost_nothing(void **state) {
 }
 
 /* Workers die at any moment, before, in and after the handshake, while they send as fast as they can. */
-static void deaths_at_any_moment_hang_nothing(void **state) {
+static void deaths_at_any_moment_hang_and_leak_nothing(void **state) {
     (void)state;
     struct talk talk;
-    for (int i = 0; i < 100; i++) {
+    size_t before = 0, after = 0;
+    for (int i = 0; i < 200; i++) {
         talk_open(&talk);
         pid_t peer = start_peer("flood", channel_url(talk.channel));
         channel_expect(talk.channel, peer);
@@ -550,7 +551,12 @@ static void deaths_at_any_moment_hang_nothing(void **state) {
         while (uv_hrtime() < end) uv_run(&talk.loop, UV_RUN_NOWAIT);
         end_peer(peer);
         talk_close(&talk);
+        if (i == 10) before = open_descriptors();
     }
+    for (int i = 0; i < 200 && (after = open_descriptors()) > before + 2; i++) usleep(10000);
+    if (after > before + 2) fail_msg("%zu descriptors, %zu before", after, before);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* no zombies */
+    assert_int_equal(errno, ECHILD);
 }
 
 static void sending_to_a_deaf_worker_is_an_error(void **state) {
@@ -657,7 +663,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(garbage_and_oversized_messages_are_problems),
         cmocka_unit_test(a_channel_can_be_closed_from_its_callback),
         cmocka_unit_test(deaths_in_the_handshake_cost_nothing),
-        cmocka_unit_test(deaths_at_any_moment_hang_nothing),
+        cmocka_unit_test(deaths_at_any_moment_hang_and_leak_nothing),
         cmocka_unit_test(sending_to_a_deaf_worker_is_an_error),
         cmocka_unit_test(a_dead_engines_folder_is_swept_up),
     };

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <seccomp.h>
 #include <setjmp.h>
@@ -363,12 +364,12 @@ static void write_to_nowhere(void) {
     *(volatile int *)(uintptr_t)0x1230 = 1;
 }
 
-static volatile int depth_wanted = -1;
-static int overflow(int depth) {
+static volatile unsigned depth_wanted = UINT_MAX;
+static unsigned overflow(unsigned depth) {
     volatile char block[4096];
     block[depth % 4096] = (char)depth;
     if (depth == depth_wanted) return depth;
-    return overflow(depth + 1) + block[0]; /* not a tail call */
+    return overflow(depth + 1) + (unsigned)block[0]; /* not a tail call */
 }
 
 static void overflow_the_stack(void) {

@@ -73,10 +73,10 @@ void rig_start(struct rig *rig, const char *role, const char *settings, ...) {
     rig->timer.data = rig->output.data = rig->process.data = rig;
 
     char more[2048], json[4096];
-    va_list args;
-    va_start(args, settings);
-    vsnprintf(more, sizeof more, settings, args);
-    va_end(args);
+    va_list list;
+    va_start(list, settings);
+    vsnprintf(more, sizeof more, settings, list);
+    va_end(list);
     snprintf(json, sizeof json, "{\"worker\":1,\"engine_pid\":%d%s%s%s}", (int)getpid(),
              strstr(more, "\"profile\"") ? "" : ",\"profile\":\"full\"", more[0] ? "," : "", more);
     char *arguments[] = {(char *)worker, (char *)role, (char *)channel_url(rig->channel), json, NULL};
@@ -127,10 +127,10 @@ cJSON *rig_receive(struct rig *rig, const char *type) {
 
 void rig_send(struct rig *rig, const char *format, ...) {
     char text[2048];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
+    va_list list;
+    va_start(list, format);
+    vsnprintf(text, sizeof text, format, list);
+    va_end(list);
     cJSON *message = cJSON_Parse(text);
     struct error error;
     assert_non_null(message);

@@ -170,7 +170,8 @@ static const struct rule rules[] = {
     {CALL(uname), ALLOW, ALLOW},
     {CALL(sysinfo), ALLOW, ALLOW}, /* the C library's qsort, in Vorbis */
     {CALL(getcpu), ALLOW, ALLOW},
-    {CALL(get_mempolicy), NO_CALL, NO_CALL}, /* libnuma, which FFmpeg's libraries bring along, looks around when loaded */
+    {CALL(get_mempolicy), NO_CALL,
+     NO_CALL}, /* libnuma, which FFmpeg's libraries bring along, looks around when loaded */
     {CALL(getrusage), ALLOW, ALLOW},
     {CALL(times), ALLOW, ALLOW},
     {CALL(getrandom), ALLOW, ALLOW},
@@ -245,18 +246,12 @@ static const struct rule sanitizer_rules[] = {
 
 static uint32_t action_code(enum action action) {
     switch (action) {
-    case ALLOW:
-        return SCMP_ACT_ALLOW;
-    case NO_ACCESS:
-        return SCMP_ACT_ERRNO(EACCES);
-    case NO_PERMIT:
-        return SCMP_ACT_ERRNO(EPERM);
-    case NO_CALL:
-        return SCMP_ACT_ERRNO(ENOSYS);
-    case NO_TERMINAL:
-        return SCMP_ACT_ERRNO(ENOTTY);
-    case VIOLATION:
-        break;
+    case ALLOW: return SCMP_ACT_ALLOW;
+    case NO_ACCESS: return SCMP_ACT_ERRNO(EACCES);
+    case NO_PERMIT: return SCMP_ACT_ERRNO(EPERM);
+    case NO_CALL: return SCMP_ACT_ERRNO(ENOSYS);
+    case NO_TERMINAL: return SCMP_ACT_ERRNO(ENOTTY);
+    case VIOLATION: break;
     }
     return SCMP_ACT_TRAP;
 }
