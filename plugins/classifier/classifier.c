@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define RESOURCE      "classifier.weights"
+#define MISSING       "the file is missing or can't be read"
 #define MOST_SEGMENTS 4000
 #define MOST_CLASSES  100
 #define SILENCE       "near-silence"
@@ -19,7 +20,14 @@
 struct classifier {
     struct sonde_plugin plugin;
     struct ranking ranking;
-    char refusal[300]; /* why the weights can't be used; "" if they can */
+    char refusal[300];  /* why the weights can't be used; "" if they can */
+    struct ranking own; /* without classes: the user has none */
+    char own_refusal[300];
+};
+
+/* What the segments of a region add up to, weighted by their duration. */
+struct sums {
+    double stock[RANKING_MOST], own[RANKING_MOST], weight;
 };
 
 /* One segment of the timeline, as it was written. */
@@ -100,8 +108,8 @@ static void find_steps(const struct span *span, const struct embedding *embeddin
     *end = *first + 1;
 }
 
-static void write_labels(const struct ranked *best, uint32_t count, const sonde_writer_t *out) {
-    out->begin_array(out, "labels");
+static void write_labels(const char *key, const struct ranked *best, uint32_t count, const sonde_writer_t *out) {
+    out->begin_array(out, key);
     for (uint32_t i = 0; i < count; i++) {
         out->begin_object(out, NULL);
         out->string(out, "label", best[i].label);
@@ -112,25 +120,26 @@ static void write_labels(const struct ranked *best, uint32_t count, const sonde_
     out->end_array(out);
 }
 
+/* The best labels of one segment by one vocabulary; its probabilities join the sums. */
+static uint32_t rank_segment(const struct ranking *ranking, const struct span *span, const struct embedding *embedding,
+                             double *sums, struct ranked *best) {
+    float probabilities[RANKING_MOST];
+    uint32_t first, end;
+    find_steps(span, embedding, &first, &end);
+    ranking_measure(ranking, embedding->values, embedding->level, first, end, probabilities);
+    for (uint32_t c = 0; c < ranking->classes; c++)
+        sums[c] += fmax(span->end - span->start, 1e-3) * (double)probabilities[c];
+    return ranking_sort(ranking, probabilities, best);
+}
+
 /* Writes one segment and adds its probabilities to the region's. Returns its best label. */
 static const char *write_segment(const struct classifier *classifier, const struct span *span,
-                                 const struct embedding *embedding, double *total, double *weight,
-                                 const sonde_writer_t *out) {
-    const struct ranking *ranking = &classifier->ranking;
-    struct ranked best[RANKING_TOP];
-    uint32_t count = 1;
-    if (strcmp(span->content, SILENCE) == 0) {
-        best[0] = (struct ranked){SILENCE, "silence", (float)span->confidence};
-    } else {
-        float probabilities[RANKING_MOST];
-        uint32_t first, end;
-        find_steps(span, embedding, &first, &end);
-        ranking_measure(ranking, embedding->values, embedding->level, first, end, probabilities);
-        count = ranking_sort(ranking, probabilities, best);
-        const double length = fmax(span->end - span->start, 1e-3);
-        for (uint32_t c = 0; c < ranking->classes; c++) total[c] += length * (double)probabilities[c];
-        *weight += length;
-    }
+                                 const struct embedding *embedding, struct sums *sums, const sonde_writer_t *out) {
+    const int silent = strcmp(span->content, SILENCE) == 0, owned = classifier->own.classes > 0 && !silent;
+    struct ranked best[RANKING_TOP] = {{SILENCE, "silence", (float)span->confidence}}, own[RANKING_TOP];
+    const uint32_t count = silent ? 1 : rank_segment(&classifier->ranking, span, embedding, sums->stock, best);
+    const uint32_t own_count = owned ? rank_segment(&classifier->own, span, embedding, sums->own, own) : 0;
+    if (!silent) sums->weight += fmax(span->end - span->start, 1e-3);
     out->begin_object(out, NULL);
     out->number(out, "start", span->start);
     out->number(out, "end", span->end);
@@ -138,33 +147,40 @@ static const char *write_segment(const struct classifier *classifier, const stru
     out->string(out, "label", best[0].label);
     out->string(out, "group", best[0].group);
     out->number(out, "confidence", (double)fminf(best[0].score, 1));
-    write_labels(best, count < 3 ? count : 3, out);
+    write_labels("labels", best, count < 3 ? count : 3, out);
+    if (owned) write_labels("own", own, own_count < 3 ? own_count : 3, out);
     out->end_object(out);
     return best[0].label;
 }
 
-static void write_region(const struct ranking *ranking, const double *total, double weight, const sonde_writer_t *out) {
+/* The region by one vocabulary. */
+static uint32_t rank_region(const struct ranking *ranking, const double *sums, double weight, struct ranked *best) {
+    float probabilities[RANKING_MOST];
+    for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] = (float)(sums[c] / weight);
+    return ranking_sort(ranking, probabilities, best);
+}
+
+static void write_region(const struct classifier *classifier, const struct sums *sums, const sonde_writer_t *out) {
     struct ranked best[RANKING_TOP] = {{SILENCE, "silence", 1}};
-    uint32_t count = 1;
-    if (weight > 0) {
-        float probabilities[RANKING_MOST];
-        for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] = (float)(total[c] / weight);
-        count = ranking_sort(ranking, probabilities, best);
-    }
+    const int silent = !(sums->weight > 0);
+    const uint32_t count = silent ? 1 : rank_region(&classifier->ranking, sums->stock, sums->weight, best);
     out->string(out, "label", best[0].label);
     out->number(out, "label_confidence", (double)fminf(best[0].score, 1));
     out->string(out, "group", best[0].group);
-    write_labels(best, count, out);
+    write_labels("labels", best, count, out);
+    if (classifier->own.classes > 0 && !silent)
+        write_labels("own", best, rank_region(&classifier->own, sums->own, sums->weight, best), out);
+    if (classifier->own_refusal[0]) out->string(out, "own_reason", classifier->own_refusal);
 }
 
 static void write_result(const struct classifier *classifier, const struct span *spans, uint32_t n,
                          const struct embedding *embedding, const sonde_writer_t *out) {
-    double total[RANKING_MOST] = {0}, weight = 0;
+    struct sums sums = {.weight = 0};
     const char *classes[MOST_CLASSES];
     uint32_t known = 0;
     out->begin_array(out, "segments");
     for (uint32_t i = 0; i < n; i++) {
-        const char *label = write_segment(classifier, &spans[i], embedding, total, &weight, out);
+        const char *label = write_segment(classifier, &spans[i], embedding, &sums, out);
         uint32_t at = 0;
         while (at < known && strcmp(classes[at], label) != 0) at++;
         if (at == known && known < MOST_CLASSES) classes[known++] = label;
@@ -173,7 +189,7 @@ static void write_result(const struct classifier *classifier, const struct span 
     out->begin_array(out, "classes");
     for (uint32_t i = 0; i < known; i++) out->string(out, NULL, classes[i]);
     out->end_array(out);
-    write_region(&classifier->ranking, total, weight, out);
+    write_region(classifier, &sums, out);
     char vocabulary[64];
     const struct weights_header *header = classifier->ranking.weights.header;
     snprintf(vocabulary, sizeof vocabulary, "sonde-labels/%u %016llx", header->version,
@@ -208,6 +224,7 @@ static int32_t on_finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, con
 static void on_destroy(sonde_plugin_t *self) {
     struct classifier *classifier = self->state;
     ranking_close(&classifier->ranking);
+    ranking_close(&classifier->own);
     free(classifier);
 }
 
@@ -227,6 +244,15 @@ static const sonde_need_t needs[] = {
     {sizeof(sonde_need_t), 1, "content_timeline", SONDE_NEED_REQUIRED, SONDE_NEED_AT_FINISH},
     {sizeof(sonde_need_t), 1, "features", SONDE_NEED_REQUIRED, SONDE_NEED_AT_FINISH},
 };
+static const sonde_param_t params[] = {
+    {.struct_size = sizeof(sonde_param_t),
+     .kind = SONDE_PARAM_FILE,
+     .id = "own",
+     .name = "Own labels",
+     .description = "A resource with a vocabulary of your own (tools/train makes it), used beside the stock one.",
+     .unit = "",
+     .default_text = ""},
+};
 static const sonde_descriptor_t descriptor = {
     .struct_size = sizeof descriptor,
     .flags = SONDE_FLAG_DETERMINISTIC,
@@ -241,26 +267,44 @@ static const sonde_descriptor_t descriptor = {
     .provides_count = 1,
     .needs = needs,
     .needs_count = 2,
+    .params = params,
+    .params_count = 1,
 };
 
 static const sonde_descriptor_t *on_at(uint32_t index) {
     return index == 0 ? &descriptor : NULL;
 }
 
-static int32_t on_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
-                         sonde_plugin_t **plugin) {
-    (void)id, (void)values, (void)count;
-    struct classifier *classifier = calloc(1, sizeof *classifier);
-    if (classifier == NULL) return SONDE_NO_MEMORY;
+/* Without good weights the instance still comes to be: so every result says why there is none. */
+static void open_weights(struct classifier *classifier, const sonde_host_t *host, const char *own) {
     const void *data;
     uint64_t size;
-    char error[250] = "the file is missing or can't be read";
+    char error[250] = MISSING;
     if (host->resource_open(host, RESOURCE, &data, &size) != SONDE_OK ||
         ranking_open(&classifier->ranking, data, size, error, sizeof error) != 0) {
-        /* The instance still comes to be: so every result says why there is none. */
         snprintf(classifier->refusal, sizeof classifier->refusal, RESOURCE ": %s", error);
         host->log(host, SONDE_LOG_ERROR, classifier->refusal);
+        return;
     }
+    if (own == NULL || own[0] == 0) return;
+    snprintf(error, sizeof error, MISSING);
+    if (host->resource_open(host, own, &data, &size) == SONDE_OK &&
+        ranking_open(&classifier->own, data, size, error, sizeof error) == 0) {
+        if (classifier->own.weights.header->parent == classifier->ranking.weights.header->parent) return;
+        snprintf(error, sizeof error, "made for another network; train it again");
+        ranking_close(&classifier->own);
+    }
+    classifier->own.classes = 0;
+    snprintf(classifier->own_refusal, sizeof classifier->own_refusal, "%.40s: %s", own, error);
+    host->log(host, SONDE_LOG_ERROR, classifier->own_refusal);
+}
+
+static int32_t on_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
+                         sonde_plugin_t **plugin) {
+    (void)id;
+    struct classifier *classifier = calloc(1, sizeof *classifier);
+    if (classifier == NULL) return SONDE_NO_MEMORY;
+    open_weights(classifier, host, count > 0 ? values[0].text : NULL);
     classifier->plugin = (sonde_plugin_t){.struct_size = sizeof classifier->plugin,
                                           .state = classifier,
                                           .begin = on_begin,

@@ -15,25 +15,28 @@
 
 enum { RATE = 1000 };
 
-void embedding_rig_open(struct embedding_rig *rig, const char *name, const char *resource, const uint8_t *bytes,
-                        uint64_t size) {
+void embedding_rig_open(struct embedding_rig *rig, const char *name, const struct embedding_rig_file *files,
+                        size_t count, const char *settings) {
     *rig = (struct embedding_rig){0};
     struct error error = {0};
     char library[500];
+    cJSON *values = settings ? cJSON_Parse(settings) : NULL;
     snprintf(rig->folder, sizeof rig->folder, "/tmp/sonde-rig-XXXXXX");
     assert_non_null(mkdtemp(rig->folder));
-    snprintf(rig->resource, sizeof rig->resource, "%s/%s", rig->folder, resource);
-    if (bytes != NULL) {
-        FILE *file = fopen(rig->resource, "wb");
+    assert_true(count <= 2);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(rig->files[i], sizeof rig->files[i], "%s/%s", rig->folder, files[i].name);
+        FILE *file = fopen(rig->files[i], "wb");
         assert_non_null(file);
-        assert_int_equal(fwrite(bytes, 1, size, file), size);
+        assert_int_equal(fwrite(files[i].bytes, 1, files[i].size, file), files[i].size);
         assert_int_equal(fclose(file), 0);
     }
     const struct host_hooks hooks = {0};
     rig->host = host_new(&hooks, &error);
     assert_non_null(rig->host);
     snprintf(library, sizeof library, "%s/%s/%s.so", getenv("SONDE_PLUGIN_DIR"), name, name);
-    if (!host_load(rig->host, library, rig->folder, NULL, NULL, &error)) fail_msg("%s: %s", library, error.text);
+    if (!host_load(rig->host, library, rig->folder, NULL, values, &error)) fail_msg("%s: %s", library, error.text);
+    cJSON_Delete(values);
     host_create(rig->host);
     rig->plugin = host_plugin_find(rig->host, name);
     assert_non_null(rig->plugin);
@@ -50,7 +53,8 @@ void embedding_rig_close(struct embedding_rig *rig) {
     cJSON_Delete(rig->json);
     host_free(rig->host);
     drop(rig);
-    unlink(rig->resource);
+    unlink(rig->files[0]);
+    unlink(rig->files[1]);
     rmdir(rig->folder);
 }
 

@@ -14,7 +14,7 @@ struct embedding_rig {
     struct host *host;
     const struct host_plugin *plugin;
     char folder[64];
-    char resource[128];
+    char files[2][128];
     float *values, *level; /* [count][EMBEDDING_RIG_D], [count]; 64-byte aligned */
     struct host_input_array arrays[2];
     struct host_input features;
@@ -22,9 +22,17 @@ struct embedding_rig {
     cJSON *json; /* of the last run, NULL unless ok */
 };
 
-/* Loads $SONDE_PLUGIN_DIR/NAME/NAME.so with one resource of these bytes (NULL: no such file). */
-void embedding_rig_open(struct embedding_rig *rig, const char *name, const char *resource, const uint8_t *bytes,
-                        uint64_t size);
+/* A resource of the plugin. */
+struct embedding_rig_file {
+    const char *name;
+    const uint8_t *bytes;
+    uint64_t size;
+};
+
+/* Loads $SONDE_PLUGIN_DIR/NAME/NAME.so with at most two resources; settings: JSON {plugin: {parameter: value}}, or
+ * NULL. */
+void embedding_rig_open(struct embedding_rig *rig, const char *name, const struct embedding_rig_file *files,
+                        size_t count, const char *settings);
 void embedding_rig_close(struct embedding_rig *rig);
 
 /* `count` embeddings of zeros at -20 dBFS, and the region that fits them. */

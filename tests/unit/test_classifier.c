@@ -20,12 +20,12 @@ static const char *const names[] = {"dog bark", "rain", "piano", "unknown"};
 static uint8_t *weights;
 static uint64_t weights_size;
 
-static uint8_t *make(const char *labels, float temperature, uint64_t *size) {
+static uint8_t *make(const char *labels, float temperature, uint64_t parent, uint64_t *size) {
     static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES];
     static const float shipped[CLASSES] = {1, 1, 1, 0};
     const float calibration[3] = {temperature, .5f, 0};
     for (int k = 0; k < CLASSES; k++) weight[k * CLASSES + k] = 4, weight[((int)EMBEDDING_RIG_D + k) * CLASSES + k] = 2;
-    struct weights_rig rig = {.kind = "classifier", .architecture = 1, .version = 1, .parent = EMBEDDING_RIG_PARENT};
+    struct weights_rig rig = {.kind = "classifier", .architecture = 1, .version = 1, .parent = parent};
     weights_rig_add_text(&rig, "labels", labels);
     weights_rig_add(&rig, "classes.weight", weight, 2 * EMBEDDING_RIG_D, CLASSES);
     weights_rig_add(&rig, "classes.bias", bias, CLASSES, 1);
@@ -36,7 +36,7 @@ static uint8_t *make(const char *labels, float temperature, uint64_t *size) {
 
 static int make_weights(void **state) {
     (void)state;
-    weights = make(vocabulary, 1, &weights_size);
+    weights = make(vocabulary, 1, EMBEDDING_RIG_PARENT, &weights_size);
     return 0;
 }
 
@@ -48,7 +48,8 @@ static int free_weights(void **state) {
 
 static int set_up(void **state) {
     struct embedding_rig *rig = malloc(sizeof *rig);
-    embedding_rig_open(rig, "classifier", "classifier.weights", weights, weights_size);
+    const struct embedding_rig_file file = {"classifier.weights", weights, weights_size};
+    embedding_rig_open(rig, "classifier", &file, 1, NULL);
     *state = rig;
     return 0;
 }
@@ -294,8 +295,9 @@ static void bad_weights_make_every_result_say_so(void **state) {
     for (int i = 0; i < 6; i++) {
         struct embedding_rig rig;
         uint64_t size;
-        uint8_t *bytes = make(labels[i], i == 4 ? 0 : 1, &size);
-        embedding_rig_open(&rig, "classifier", "classifier.weights", bytes, i == 5 ? size - 64 : size);
+        uint8_t *bytes = make(labels[i], i == 4 ? 0 : 1, EMBEDDING_RIG_PARENT, &size);
+        const struct embedding_rig_file file = {"classifier.weights", bytes, i == 5 ? size - 64 : size};
+        embedding_rig_open(&rig, "classifier", &file, 1, NULL);
         embedding_rig_fill(&rig, 10);
         char *json = timeline_of(1, 2, 0);
         const struct host_input inputs[] = {rig.features, timeline_input(json)};
@@ -303,6 +305,40 @@ static void bad_weights_make_every_result_say_so(void **state) {
                        i == 5   ? "classifier.weights: the weights file is truncated"
                        : i == 4 ? "temperature that is not positive"
                                 : "one line \"group/label\"");
+        free(json);
+        embedding_rig_close(&rig);
+        free(bytes);
+    }
+}
+
+static void a_users_own_labels_come_beside_the_stock_ones(void **state) {
+    (void)state;
+    static const char mine[] = "studio/my dog\nstudio/my rain\nstudio/my piano\nstudio/my other\n";
+    for (int i = 0; i < 4; i++) {
+        struct embedding_rig rig;
+        uint64_t size;
+        uint8_t *bytes = make(mine, 1, i == 1 ? EMBEDDING_RIG_PARENT + 1 : EMBEDDING_RIG_PARENT, &size);
+        const struct embedding_rig_file files[] = {{"classifier.weights", weights, weights_size},
+                                                   {"own.weights", bytes, i == 2 ? size - 1 : size}};
+        embedding_rig_open(&rig, "classifier", files, i == 3 ? 1 : 2, "{\"classifier\":{\"own\":\"own.weights\"}}");
+        embedding_rig_fill(&rig, 20);
+        paint(&rig, 0, 2, DOG);
+        paint(&rig, 2, 4, PIANO);
+        char *json = timeline_of(2, 2, 0);
+        assert_ok(run(&rig, json));
+        const cJSON *second = cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), 1);
+        assert_string_equal(text(second, "label"), "piano");
+        const cJSON *own = cJSON_GetObjectItem(second, "own"), *reason = cJSON_GetObjectItem(rig.json, "own_reason");
+        if (i == 0) {
+            assert_string_equal(text(cJSON_GetArrayItem(own, 0), "label"), "my piano");
+            assert_non_null(cJSON_GetObjectItem(rig.json, "own"));
+            assert_null(reason);
+        } else {
+            assert_null(own);
+            assert_non_null(strstr(cJSON_GetStringValue(reason), i == 1   ? "another network"
+                                                                 : i == 2 ? "truncated"
+                                                                          : "missing"));
+        }
         free(json);
         embedding_rig_close(&rig);
         free(bytes);
@@ -324,6 +360,7 @@ int main(void) {
         RIGGED(timelines_that_break_their_contract_are_refused),
         RIGGED(times_beyond_the_embedding_do_no_harm),
         cmocka_unit_test(bad_weights_make_every_result_say_so),
+        cmocka_unit_test(a_users_own_labels_come_beside_the_stock_ones),
     };
     return cmocka_run_group_tests(tests, make_weights, free_weights);
 }

@@ -39,7 +39,8 @@ static int free_weights(void **state) {
 
 static int set_up(void **state) {
     struct embedding_rig *rig = malloc(sizeof *rig);
-    embedding_rig_open(rig, "content_timeline", "content_timeline.weights", weights, weights_size);
+    const struct embedding_rig_file file = {"content_timeline.weights", weights, weights_size};
+    embedding_rig_open(rig, "content_timeline", &file, 1, NULL);
     *state = rig;
     return 0;
 }
@@ -275,8 +276,9 @@ static void bad_weights_make_every_result_say_so(void **state) {
         uint8_t *copy = malloc(weights_size);
         memcpy(copy, weights, weights_size);
         if (i == 2) ((struct weights_header *)(void *)copy)->format = 0;
-        embedding_rig_open(&rig, "content_timeline", "content_timeline.weights", i == 0 ? NULL : copy,
-                           i == 1 ? weights_size / 2 : weights_size);
+        const struct embedding_rig_file file = {"content_timeline.weights", copy,
+                                                i == 1 ? weights_size / 2 : weights_size};
+        embedding_rig_open(&rig, "content_timeline", &file, i > 0, NULL);
         embedding_rig_fill(&rig, 10);
         assert_outcome(&rig, &rig.features, 1, HOST_FAILED, expected[i]);
         assert_outcome(&rig, &rig.features, 1, HOST_FAILED, expected[i]);

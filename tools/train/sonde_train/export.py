@@ -54,3 +54,20 @@ def network_tensors(network, catalogue_mean, catalogue_scale):
         tensors[f"context{i}.point"], tensors[f"context{i}.bias"] = weight[:, :, 0].T, bias
     tensors["catalogue.mean"], tensors["catalogue.scale"] = catalogue_mean, catalogue_scale
     return {k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}
+
+
+def read(path):
+    """(header as a dictionary, tensors) of a weights file."""
+    with open(path, "rb") as f:
+        data = f.read()
+    magic, form, architecture, kind, model, version, count, size, digest, parent = struct.unpack_from("<8sII16s32sIIQQQ", data)
+    if magic != b"SONDEWTS" or form != FORMAT or size != len(data) or digest != xxhash.xxh64_intdigest(data[128:], 0):
+        raise ValueError(f"{path} is not a whole weights file of format {FORMAT}")
+    tensors = {}
+    for i in range(count):
+        name, text, d0, d1, d2, offset, length = struct.unpack_from("<32sI3IQQ", data, 128 + 64 * i)
+        raw = data[offset:offset + length]
+        tensors[name.rstrip(b"\0").decode()] = raw if text else np.frombuffer(raw, "<f4").reshape(d0, d1, d2).squeeze()
+    header = {"kind": kind.rstrip(b"\0").decode(), "architecture": architecture, "version": version, "hash": digest,
+              "parent": parent}
+    return header, tensors
