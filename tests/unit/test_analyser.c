@@ -238,9 +238,9 @@ static void arrays_cross(void **state) {
     int64_t offset = json_integer(array, "offset", -1);
     assert_int_equal(offset % 64, 0);
     struct error error;
-    const char *out = memfd_map(rig.out_fd, OUT_BYTES, false, &error);
+    const void *out = memfd_map(rig.out_fd, OUT_BYTES, false, &error);
     assert_non_null(out);
-    const float *mid = (const float *)(out + offset);
+    const float *mid = (const float *)out + offset / 4;
     for (int i = 0; i < FRAMES; i++)
         assert_true(fabs((double)mid[i] - 0.5 * sin(2 * M_PI * 440 * (4000 + i + 0.5) / RATE)) < 1e-4);
     memfd_unmap((void *)(uintptr_t)out, OUT_BYTES);

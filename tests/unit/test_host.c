@@ -1,7 +1,9 @@
 /* workers/host: what plugins are fed, what they may write, and what becomes of those that misbehave. The plugins are in
  * sdk_plugins.c (environment variable SONDE_SDK_PLUGINS). */
 #include "engine/base/json.h"
+#include "kernels/kernels.h"
 #include "workers/host/host.h"
+#include "workers/host/lanes.h"
 #include "workers/host/order.h"
 
 #include <fenv.h>
@@ -179,6 +181,39 @@ static void spectra_are_as_defined(void **state) {
     assert_true(fabs(sqrt((double)((float *)power->data)[200 * 33 + 8]) - a) < 0.02);
     host_region_end(host);
     host_free(host);
+}
+
+/* Every lane of the host's transform against the FFT kernel, and whatever its neighbours hold. */
+static void lanes_equal_the_kernel(void **state) {
+    (void)state;
+    static const uint32_t lengths[] = {2, 4, 6, 10, 14, 16, 30, 64, 100, 294, 1000, 2048, 6144, 65536};
+    for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {
+        uint32_t length = lengths[n];
+        struct lanes *lanes = lanes_new(length);
+        sonde_fft_t *fft = kernel_fft.create(length);
+        float *in = malloc(length * sizeof *in), *out = malloc((length + 2) * sizeof *out);
+        assert_true(lanes && fft && in && out);
+        for (int l = 0; l < LANES; l++) {
+            for (uint32_t i = 0; i < length; i++) in[i] = signal_at(l, (int)i * 7);
+            for (uint32_t i = 0; i < length * LANES; i++)
+                lanes_input(lanes)[i] = i % LANES == (uint32_t)l ? in[i / LANES] : (float)(i % 1000) - 500;
+            kernel_fft.forward(fft, in, out);
+            const lanes_vector *values = lanes_transform(lanes);
+            double most = 0, wrong = 0;
+            for (uint32_t k = 0; k < length + 2; k++) {
+                most = fmax(most, fabs((double)out[k]));
+                wrong = fmax(wrong, fabs((double)(values[k][l] / 2 - out[k])));
+            }
+            if (wrong > 1e-6 * most) fail_msg("length %u, lane %d: %g of %g", length, l, wrong, most);
+        }
+        kernel_fft.destroy(fft);
+        lanes_free(lanes);
+        free(in);
+        free(out);
+    }
+    assert_null(lanes_new(0));
+    assert_null(lanes_new(15));
+    assert_null(lanes_new(22)); /* 11 is too large a prime */
 }
 
 static void results_do_not_depend_on_blocks(void **state) {
@@ -492,6 +527,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(audio_is_as_defined),
         cmocka_unit_test(spectra_are_as_defined),
+        cmocka_unit_test(lanes_equal_the_kernel),
         cmocka_unit_test(results_do_not_depend_on_blocks),
         cmocka_unit_test(whole_regions_come_in_one_block),
         cmocka_unit_test(outcomes_are_what_plugins_say),

@@ -10,6 +10,7 @@
 #define MAX_BLOCK     1048576u
 #define SPECTRA_BYTES 262144u /* of one block of spectra: stays in the cache */
 #define MAX_SPECTRA   256u
+_Static_assert(MAX_SPECTRA % SPECTRUM_FRAMES == 0, "a block of spectra is made of whole calls");
 
 /* One channel, or the mean of all, at one rate. */
 struct plane {
@@ -42,7 +43,7 @@ struct stream {
     /* Of a spectrum: */
     const struct spectrum_plan *plan;
     struct spectrum_track *tracks;  /* one a plane */
-    float *complex_values, *powers; /* `batch` frames of all channels */
+    float *complex_values, *powers; /* `batch` frames of all channels; NULL: nobody wants them */
     uint32_t batch, complex_stride, power_stride;
 };
 
@@ -175,8 +176,9 @@ static bool stream_init_spectrum(struct feed *feed, struct stream *stream) {
     stream->complex_stride = (2 * bins + 15) / 16 * 16;
     stream->power_stride = (bins + 15) / 16 * 16;
     stream->batch = SPECTRA_BYTES / (stream->complex_stride * (uint32_t)sizeof(float) * stream->planes_count);
-    if (stream->batch < 1) stream->batch = 1;
     if (stream->batch > MAX_SPECTRA) stream->batch = MAX_SPECTRA;
+    stream->batch -= stream->batch % SPECTRUM_FRAMES;
+    if (stream->batch == 0) stream->batch = SPECTRUM_FRAMES;
     stream->plan = spectrum_plans_get(feed->plans, stream->input.window);
     stream->tracks = calloc(stream->planes_count, sizeof *stream->tracks);
     if (!stream->plan || !stream->tracks) return false;
@@ -185,16 +187,12 @@ static bool stream_init_spectrum(struct feed *feed, struct stream *stream) {
     return true;
 }
 
-/* Complex values are kept for a whole batch only where someone wants them; for powers, one frame's are enough. */
-static bool stream_make_buffers(struct stream *stream, uint32_t form) {
-    size_t frames = (size_t)stream->batch * stream->planes_count;
-    if (form == SONDE_SPECTRUM_POWER) {
-        if (!stream->powers) stream->powers = floats_new(frames * stream->power_stride);
-        if (!stream->complex_values) stream->complex_values = floats_new(frames * stream->complex_stride);
-        return stream->powers && stream->complex_values;
-    }
-    if (!stream->complex_values) stream->complex_values = floats_new(frames * stream->complex_stride);
-    return stream->complex_values != NULL;
+static bool stream_make_buffer(struct stream *stream, uint32_t form) {
+    bool power = form == SONDE_SPECTRUM_POWER;
+    float **buffer = power ? &stream->powers : &stream->complex_values;
+    size_t stride = power ? stream->power_stride : stream->complex_stride;
+    if (!*buffer) *buffer = floats_new((size_t)stream->batch * stream->planes_count * stride);
+    return *buffer != NULL;
 }
 
 static struct stream *stream_get(struct feed *feed, const sonde_input_t *input) {
@@ -228,7 +226,7 @@ bool feed_subscribe(struct feed *feed, const sonde_input_t *input, bool whole, u
     whole = whole && input->kind == SONDE_INPUT_AUDIO;
     for (uint32_t p = 0; whole && p < stream->planes_count; p++)
         if (!plane_keep_whole(feed, &feed->planes[stream->planes[p]])) return error_memory(error);
-    if (input->kind == SONDE_INPUT_SPECTRUM && !stream_make_buffers(stream, input->form)) return error_memory(error);
+    if (input->kind == SONDE_INPUT_SPECTRUM && !stream_make_buffer(stream, input->form)) return error_memory(error);
     struct subscription *list = realloc(stream->subscriptions, (stream->subscriptions_count + 1) * sizeof *list);
     if (!list) return error_memory(error);
     stream->subscriptions = list;
@@ -307,39 +305,53 @@ static void stream_deliver_audio(struct feed *feed, struct stream *stream, bool 
             subscription_deliver(feed, &stream->subscriptions[s], block);
 }
 
-static void stream_compute_spectra(struct feed *feed, struct stream *stream, uint32_t frames, bool power) {
+static bool stream_wants(const struct stream *stream, uint32_t form) {
+    for (uint32_t s = 0; s < stream->subscriptions_count; s++)
+        if (stream->subscriptions[s].active && stream->subscriptions[s].form == form) return true;
+    return false;
+}
+
+static void stream_compute_spectra(struct feed *feed, struct stream *stream, uint32_t frames) {
     int64_t from = clock_cpu_ns();
-    uint32_t bins = stream->input.window / 2 + 1, channels = stream->planes_count;
-    for (uint32_t f = 0; f < frames; f++)
+    uint32_t channels = stream->planes_count;
+    size_t complex_stride = (size_t)channels * stream->complex_stride;
+    size_t power_stride = (size_t)channels * stream->power_stride;
+    float *values = stream_wants(stream, SONDE_SPECTRUM_COMPLEX) ? stream->complex_values : NULL;
+    float *powers = stream_wants(stream, SONDE_SPECTRUM_POWER) ? stream->powers : NULL;
+    for (uint32_t f = 0; f < frames; f += SPECTRUM_FRAMES) {
+        uint32_t count = frames - f < SPECTRUM_FRAMES ? frames - f : SPECTRUM_FRAMES;
         for (uint32_t c = 0; c < channels; c++) {
-            size_t at = (size_t)f * channels + c;
-            float *values = stream->complex_values + at * stream->complex_stride;
-            spectrum_track_take(&stream->tracks[c], values);
-            if (power) spectrum_power(values, stream->powers + at * stream->power_stride, bins);
+            float *to_values = values ? values + f * complex_stride + (size_t)c * stream->complex_stride : NULL;
+            float *to_powers = powers ? powers + f * power_stride + (size_t)c * stream->power_stride : NULL;
+            spectrum_track_take(&stream->tracks[c], count, to_values, complex_stride, to_powers, power_stride);
         }
+    }
     feed->spectrum_ns += clock_cpu_ns() - from;
 }
 
+/* Frames wait until there are enough to fill a call, but for the last ones of the region. */
+static uint32_t stream_frames_due(const struct stream *stream) {
+    const struct spectrum_track *track = &stream->tracks[0];
+    int64_t ready = spectrum_track_ready(track);
+    uint32_t frames = ready < stream->batch ? (uint32_t)ready : stream->batch;
+    return track->ended ? frames : frames - frames % SPECTRUM_FRAMES;
+}
+
 static void stream_deliver_spectra(struct feed *feed, struct stream *stream) {
-    int64_t ready;
-    while ((ready = spectrum_track_ready(&stream->tracks[0])) > 0) {
-        if (!stream_is_active(stream)) return;
-        bool power = false;
-        for (uint32_t s = 0; s < stream->subscriptions_count; s++)
-            power |= stream->subscriptions[s].active && stream->subscriptions[s].form == SONDE_SPECTRUM_POWER;
-        uint32_t frames = ready < stream->batch ? (uint32_t)ready : stream->batch;
+    uint32_t frames;
+    while (stream_is_active(stream) && (frames = stream_frames_due(stream)) > 0) {
         sonde_block_t block = {.struct_size = sizeof block,
                                .start = stream->tracks[0].next,
                                .frames = frames,
                                .channels = stream->planes_count,
                                .bins = stream->input.window / 2 + 1,
                                .rate = stream->input.rate};
-        stream_compute_spectra(feed, stream, frames, power);
+        stream_compute_spectra(feed, stream, frames);
         for (uint32_t s = 0; s < stream->subscriptions_count; s++) {
             struct subscription *sub = &stream->subscriptions[s];
-            bool wants_power = sub->form == SONDE_SPECTRUM_POWER;
-            block.spectra = wants_power ? stream->powers : stream->complex_values;
-            block.stride = wants_power ? stream->power_stride : stream->complex_stride;
+            bool power = sub->form == SONDE_SPECTRUM_POWER;
+            block.spectra = power ? stream->powers : stream->complex_values;
+            block.stride = power ? stream->power_stride : stream->complex_stride;
             if (sub->active) subscription_deliver(feed, sub, block);
         }
     }

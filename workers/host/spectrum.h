@@ -3,6 +3,8 @@
 #ifndef SONDE_HOST_SPECTRUM_H
 #define SONDE_HOST_SPECTRUM_H
 
+#include "workers/host/lanes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,10 +43,13 @@ bool spectrum_track_end(struct spectrum_track *track);
 /* Number of frames that can be computed now. */
 int64_t spectrum_track_ready(const struct spectrum_track *track);
 
-/* Computes frame `next`, which is ready, and goes on to the one after it: window/2 + 1 complex values, re and im in turn. */
-void spectrum_track_take(struct spectrum_track *track, float *out);
+/* Most frames that one call computes at once; fewer cost as much. */
+#define SPECTRUM_FRAMES LANES
 
-/* Squared magnitudes of `bins` complex values. */
-void spectrum_power(const float *complex_values, float *power, uint32_t bins);
+/* Computes the `count` frames from `next` on, which are ready (1 to SPECTRUM_FRAMES), and goes on to the one after them.
+ * Frame f goes to complex_values + f * complex_stride (window/2 + 1 values, re and im in turn), and its squared magnitudes
+ * to powers + f * power_stride; either may be NULL. */
+void spectrum_track_take(struct spectrum_track *track, uint32_t count, float *complex_values, size_t complex_stride,
+                         float *powers, size_t power_stride);
 
 #endif
