@@ -9,18 +9,18 @@
 #include <strings.h>
 
 static const struct {
-    const char *name, *file, *region; /* columns to sort by */
+    const char *name, *column; /* what to sort by */
 } sorts[] = {
-    [QUERY_BY_PATH] = {"path", "f.path_text", "f.path_text"},
-    [QUERY_BY_NAME] = {"name", "f.name", "f.name"},
-    [QUERY_BY_BPM] = {"bpm", "s.bpm", "s.bpm"},
-    [QUERY_BY_KEY] = {"key", "s.key", "s.key"},
-    [QUERY_BY_LABEL] = {"label", "s.label", "s.label"},
-    [QUERY_BY_DURATION] = {"duration", "s.duration", "s.duration"},
-    [QUERY_BY_LOUDNESS] = {"loudness", "s.loudness", "s.loudness"},
-    [QUERY_BY_ADDED] = {"added", "f.added", "f.added"},
-    [QUERY_BY_MODIFIED] = {"modified", "f.mtime_ns", "f.mtime_ns"},
-    [QUERY_BY_CONFIDENCE] = {"confidence", "s.bpm_confidence", "s.bpm_confidence"},
+    [QUERY_BY_PATH] = {"path", "f.path_text"},
+    [QUERY_BY_NAME] = {"name", "f.name"},
+    [QUERY_BY_BPM] = {"bpm", "s.bpm"},
+    [QUERY_BY_KEY] = {"key", "s.key"},
+    [QUERY_BY_LABEL] = {"label", "s.label"},
+    [QUERY_BY_DURATION] = {"duration", "s.duration"},
+    [QUERY_BY_LOUDNESS] = {"loudness", "s.loudness"},
+    [QUERY_BY_ADDED] = {"added", "f.added"},
+    [QUERY_BY_MODIFIED] = {"modified", "f.mtime_ns"},
+    [QUERY_BY_CONFIDENCE] = {"confidence", "s.bpm_confidence"},
 };
 enum { SORTS = sizeof sorts / sizeof *sorts };
 
@@ -158,30 +158,49 @@ static void add_conditions(struct builder *builder, const struct query *query) {
     add_range_condition(builder, "f.mtime_ns", modified);
 }
 
-#define COMMON                                                                                                          \
-    "s.duration, s.bpm, s.bpm_confidence, s.key, s.key_confidence, s.label, s.label_confidence, s.content, s.loudness," \
-    " (SELECT group_concat(name) FROM tags WHERE audio_id = c.audio_id AND NOT automatic), s.summary"
+/* Whether some condition can find its rows through an index: then sorting comes after it. Without one, walking an index in
+ * the wanted order and stopping at the limit is best. */
+static bool is_selective(const struct query *query) {
+    return !is_open(query->bpm) || !is_open(query->duration) || !is_open(query->loudness) || query->keys != 0 ||
+           query->labels_count > 0 || query->tags_count > 0 || query->text;
+}
 
+static void add_order(struct builder *builder, const struct query *query) {
+    const char *column = sorts[query->sort].column;
+    const char *plus = column[0] == 'f' && is_selective(query) ? "+" : ""; /* SQLite: not by an index */
+    sqlite3_str_appendf(builder->sql, " ORDER BY %s%s%s", plus, column,
+                        query->descending ? " DESC NULLS LAST" : " NULLS LAST");
+    if (query->regions) sqlite3_str_appendf(builder->sql, ", %sf.path_text, r.position", plus);
+    sqlite3_str_appendf(builder->sql, " LIMIT %lld", (long long)query->limit); /* -1: none */
+}
+
+#define COLUMNS                                                                                                         \
+    "s.duration, s.bpm, s.bpm_confidence, s.key, s.key_confidence, s.label, s.label_confidence, s.content, s.loudness," \
+    " (SELECT group_concat(name) FROM tags WHERE audio_id = q.audio_id AND NOT automatic), s.summary"
+
+/* Rows are found and sorted by their ids first, and only those within the limit are read whole. The CROSS JOINs keep their
+ * order. */
 static char *build(struct builder *builder, const struct query *query) {
     builder->sql = sqlite3_str_new(NULL);
     if (query->regions)
-        sqlite3_str_appendall(
-            builder->sql, "SELECT f.file_id, c.audio_id, r.region_id, f.path, f.path_text, f.status, r.position,"
-                          " 0, r.start, r.end, " COMMON " FROM region_summary AS s JOIN regions AS r USING (region_id)"
-                          " JOIN contents AS c ON c.audio_id = r.audio_id JOIN files AS f USING (content_id)");
+        sqlite3_str_appendall(builder->sql,
+                              "SELECT f.file_id, q.audio_id, q.region_id, f.path, f.path_text, f.status, r.position, 0,"
+                              " r.start, r.end, " COLUMNS " FROM (SELECT f.file_id, c.audio_id, r.region_id"
+                              " FROM region_summary AS s JOIN regions AS r USING (region_id)"
+                              " JOIN contents AS c ON c.audio_id = r.audio_id JOIN files AS f USING (content_id)");
     else
-        sqlite3_str_appendall(
-            builder->sql,
-            "SELECT f.file_id, c.audio_id, 0, f.path, f.path_text, f.status, -1, s.regions, 0, s.duration, " COMMON
-            " FROM audio_summary AS s JOIN contents AS c USING (audio_id)"
-            " JOIN files AS f USING (content_id)");
+        sqlite3_str_appendall(builder->sql,
+                              "SELECT f.file_id, q.audio_id, 0, f.path, f.path_text, f.status, -1, s.regions, 0,"
+                              " s.duration, " COLUMNS " FROM (SELECT f.file_id, c.audio_id FROM audio_summary AS s"
+                              " JOIN contents AS c USING (audio_id) JOIN files AS f USING (content_id)");
     add_conditions(builder, query);
     if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");
-    const char *column = query->regions ? sorts[query->sort].region : sorts[query->sort].file;
-    sqlite3_str_appendf(builder->sql, " ORDER BY %s%s%s", column,
-                        query->descending ? " DESC NULLS LAST" : " NULLS LAST",
-                        query->regions ? ", f.path_text, r.position" : "");
-    if (query->limit >= 0) sqlite3_str_appendf(builder->sql, " LIMIT %lld", (long long)query->limit);
+    add_order(builder, query);
+    sqlite3_str_appendall(
+        builder->sql,
+        query->regions ? ") AS q CROSS JOIN regions AS r USING (region_id) CROSS JOIN region_summary AS s USING"
+                         " (region_id) CROSS JOIN files AS f USING (file_id)"
+                       : ") AS q CROSS JOIN audio_summary AS s USING (audio_id) CROSS JOIN files AS f USING (file_id)");
     return sqlite3_str_finish(builder->sql);
 }
 

@@ -7,9 +7,11 @@
 #define BATCH_NS         200000000ull  /* a transaction takes no more work after this long */
 #define CHECKPOINT_NS    1000000000ull /* the log is moved into the file at most this often ... */
 #define CHECKPOINT_PAGES 1000          /* ... once it has this many pages */
-#define LOG_PAGES_LARGE  16384         /* from here on (64 MiB) it is also started anew as soon as no reader is in it */
-#define RETRY_FIRST_NS   100000000ull  /* before the first attempt to write again; doubles ... */
-#define RETRY_MOST_NS    3200000000ull /* ... up to this */
+#define OPTIMIZE_NS                                                                                                    \
+    3600000000000ull          /* between two looks whether the statistics for the query planner are out of date */
+#define LOG_PAGES_LARGE 16384 /* from here on (64 MiB) it is also started anew as soon as no reader is in it */
+#define RETRY_FIRST_NS  100000000ull  /* before the first attempt to write again; doubles ... */
+#define RETRY_MOST_NS   3200000000ull /* ... up to this */
 
 struct work {
     writer_function function;
@@ -28,6 +30,7 @@ struct writer {
     struct catalogue *catalogue; /* the thread's */
     int log_pages;               /* the thread's */
     uint64_t checkpointed;       /* ns; the thread's */
+    uint64_t optimized;          /* ns; the thread's */
     bool paused;                 /* the thread's */
 
     uv_mutex_t mutex; /* guards the following */
@@ -208,6 +211,13 @@ static void checkpoint(struct writer *writer, bool idle) {
     writer->checkpointed = now;
 }
 
+/* Keeps the query planner's statistics up to date; a bounded sample, some milliseconds. */
+static void optimize(struct writer *writer) {
+    if (uv_hrtime() - writer->optimized < OPTIMIZE_NS) return;
+    (void)catalogue_execute(writer->catalogue, "PRAGMA analysis_limit = 400; PRAGMA optimize", NULL);
+    writer->optimized = uv_hrtime();
+}
+
 /* Takes up to WRITER_BATCH pieces; waits for some. False at the end. */
 static bool take_batch(struct writer *writer, struct list *batch) {
     uv_mutex_lock(&writer->mutex);
@@ -215,6 +225,7 @@ static bool take_batch(struct writer *writer, struct list *batch) {
         if (uv_cond_timedwait(&writer->wake, &writer->mutex, CHECKPOINT_NS) != 0) {
             uv_mutex_unlock(&writer->mutex);
             checkpoint(writer, true);
+            optimize(writer);
             uv_mutex_lock(&writer->mutex);
         }
     }
@@ -234,7 +245,7 @@ static void give_results(struct writer *writer, struct list *ran, struct list *r
 static void thread_main(void *argument) {
     struct writer *writer = argument;
     struct list batch = {0}, ran = {0};
-    writer->checkpointed = uv_hrtime();
+    writer->checkpointed = writer->optimized = uv_hrtime();
     while (take_batch(writer, &batch)) {
         run_batch(writer, &batch, &ran);
         give_results(writer, &ran, &batch);
