@@ -337,3 +337,24 @@ CREATE VIEW problems AS
 
 CREATE VIEW quarantine AS
     SELECT identity, plugin, count(*) AS strikes, max(time) AS latest FROM strikes GROUP BY identity HAVING count(*) >= 2;
+
+CREATE VIEW sound_regions AS
+    SELECT f.file_id, f.path_text AS path, r.region_id, r.position AS region, r.start, r.end, r.duration, s.bpm,
+           s.bpm_confidence, s.bpm_source, s.key, s.key_confidence, s.key_source, s.label, s.label_confidence,
+           s.label_source, s.content, s.loudness, r.sound_start, r.sound_end, r.part, r.parts, s.summary, r.audio_id
+    FROM files AS f JOIN contents AS c USING (content_id) JOIN regions AS r USING (audio_id)
+         LEFT JOIN region_summary AS s USING (region_id)
+    WHERE r.current;
+
+CREATE VIEW sound_tags AS
+    SELECT f.file_id, f.path_text AS path, r.position AS region, t.name AS tag, t.source, t.automatic, t.confidence,
+           t.start_frame IS NOT NULL AND t.region_id IS NULL AS unanchored
+    FROM files AS f JOIN contents AS c USING (content_id) JOIN tags AS t USING (audio_id)
+         LEFT JOIN regions AS r USING (region_id);
+
+CREATE VIEW history AS
+    SELECT f.file_id, f.path_text AS path, r.position AS region, r.start, r.end, x.plugin, x.plugin_version, x.outcome,
+           x.reason, x.result, datetime(x.created, 'unixepoch') AS analysed, x.identity
+    FROM files AS f JOIN contents AS c USING (content_id) JOIN regions AS r USING (audio_id)
+         JOIN region_analysis AS x USING (region_id)
+    WHERE NOT (r.current AND x.current);
