@@ -9,7 +9,7 @@
 enum range_kind {
     RANGE_NUMBER,   /* 118.5 */
     RANGE_DURATION, /* 2.5, 90s, 3m, 1h, 1:30, 1:02:30: seconds */
-    RANGE_DATE,     /* 2024-05-01 (its whole day), 2024-05, 2024, today, 7d (so many days ago): seconds since 1970, local */
+    RANGE_DATE, /* 2024-05-01 (its whole day), 2024-05, 2024, today, 7d (so many days ago): seconds since 1970, local */
 };
 
 /* `tolerance`: how far to either side a single number reaches, as a ratio. */

@@ -17,9 +17,12 @@ static void append(char *text, size_t size, const char *more) {
 
 static void scalar_text(const cJSON *value, char *text, size_t size) {
     char number[40];
-    if (cJSON_IsString(value)) append(text, size, value->valuestring);
-    else if (cJSON_IsBool(value)) append(text, size, cJSON_IsTrue(value) ? "yes" : "no");
-    else if (cJSON_IsNull(value)) append(text, size, "none");
+    if (cJSON_IsString(value))
+        append(text, size, value->valuestring);
+    else if (cJSON_IsBool(value))
+        append(text, size, cJSON_IsTrue(value) ? "yes" : "no");
+    else if (cJSON_IsNull(value))
+        append(text, size, "none");
     else if (cJSON_IsNumber(value)) {
         double v = value->valuedouble;
         snprintf(number, sizeof number, v == floor(v) && fabs(v) < 1e9 ? "%.0f" : "%.4g", v);
@@ -78,8 +81,10 @@ void result_text_print(FILE *out, const cJSON *result, const cJSON *schema, int 
             fputc('\n', out);
             column = 0;
         }
-        if (column == 0) fprintf(out, "%*s%s", indent, "", item);
-        else fprintf(out, " \u00b7 %s", item);
+        if (column == 0)
+            fprintf(out, "%*s%s", indent, "", item);
+        else
+            fprintf(out, " \u00b7 %s", item);
         column = column == 0 ? indent + cells : column + 3 + cells;
     }
     if (column > 0) fputc('\n', out);

@@ -18,8 +18,10 @@ static void table_begin(struct rows *rows) {
 }
 
 static void print_number(FILE *out, int width, double value) {
-    if (isnan(value)) fprintf(out, "%*s", width, "-");
-    else fprintf(out, "%*.1f", width, value);
+    if (isnan(value))
+        fprintf(out, "%*s", width, "-");
+    else
+        fprintf(out, "%*.1f", width, value);
 }
 
 static void table_add(struct rows *rows, const struct query_row *row) {
@@ -39,8 +41,10 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     print_number(rows->out, 6, row->loudness);
     fputs("  ", rows->out);
     if (rows->regions) fprintf(rows->out, "%-9s  ", length);
-    if (rows->cut && room >= 8 && cells_width(row->display) > room) cells_print(rows->out, row->display, room, 1);
-    else fputs(row->display, rows->out);
+    if (rows->cut && room >= 8 && cells_width(row->display) > room)
+        cells_print(rows->out, row->display, room, 1);
+    else
+        fputs(row->display, rows->out);
     fputc('\n', rows->out);
 }
 
@@ -48,13 +52,17 @@ static void table_add(struct rows *rows, const struct query_row *row) {
 
 static void member_text(FILE *out, const char *name, const char *value) {
     fprintf(out, ", \"%s\": ", name);
-    if (value) cells_json(out, value);
-    else fputs("null", out);
+    if (value)
+        cells_json(out, value);
+    else
+        fputs("null", out);
 }
 
 static void member_number(FILE *out, const char *name, double value) {
-    if (isfinite(value)) fprintf(out, ", \"%s\": %.9g", name, value);
-    else fprintf(out, ", \"%s\": null", name);
+    if (isfinite(value))
+        fprintf(out, ", \"%s\": %.9g", name, value);
+    else
+        fprintf(out, ", \"%s\": null", name);
 }
 
 /* The bytes of a path that its text doesn't tell. */
@@ -97,8 +105,10 @@ static void json_add(struct rows *rows, const struct query_row *row) {
 /* -------------------------------------------------------------------------------------------------------------- CSV */
 
 static void csv_number(FILE *out, double value) {
-    if (isfinite(value)) fprintf(out, ",%.9g", value);
-    else fputc(',', out);
+    if (isfinite(value))
+        fprintf(out, ",%.9g", value);
+    else
+        fputc(',', out);
 }
 
 static void csv_text(FILE *out, const char *value) {
@@ -135,8 +145,9 @@ void rows_begin(struct rows *rows) {
     if (rows->style == ROWS_TABLE) table_begin(rows);
     if (rows->style == ROWS_JSON) fputc('[', rows->out);
     if (rows->style == ROWS_CSV)
-        fprintf(rows->out, "path,%sduration,bpm,bpm_confidence,key,key_confidence,label,label_confidence,content,loudness,"
-                           "tags,status\r\n",
+        fprintf(rows->out,
+                "path,%sduration,bpm,bpm_confidence,key,key_confidence,label,label_confidence,content,loudness,"
+                "tags,status\r\n",
                 rows->regions ? "region,start,end," : "");
 }
 
