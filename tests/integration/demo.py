@@ -51,6 +51,8 @@ def main():
         check(not odd, "and each is a result", odd)
         bpm = sound["drum loop 120.wav"][2]
         check(bpm is not None and abs(bpm - 120) < 0.05, "the drum loop is at 120 bpm", bpm)
+        bpm = sound["melody in A minor.wav"][2]
+        check(bpm is not None and abs(bpm - 120) < 1, "the melody is at 120 bpm, though its file ends half a second late", bpm)
         key = sound["melody in A minor.wav"][3]
         check(key == "A minor", "the melody is in A minor", key)
         check(sound["rain.flac"][2] is None and sound["rain.flac"][3] is None, "rain has neither tempo nor key", sound["rain.flac"])
