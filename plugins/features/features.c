@@ -190,7 +190,6 @@ static bool write_embedding(const sonde_writer_t *w, const struct features *f) {
     w->string(w, "hash", network_hash(f->network));
     w->numbers(w, "catalogue", result.catalogue, NETWORK_DIMENSIONS);
     w->end_object(w);
-    if (result.count == 0) return true;
     w->array(w, "embedding", result.embedding, shape, network_hop(), 0.0);
     w->array(w, "embedding_level", result.level, shape, network_hop(), 0.0);
     return true;
