@@ -31,4 +31,16 @@ int show_command(int argc, char **argv, const struct cli *cli);
 extern const char status_help[];
 int status_command(int argc, char **argv, const struct cli *cli);
 
+extern const char tag_help[];
+int tag_command(int argc, char **argv, const struct cli *cli);
+
+extern const char untag_help[];
+int untag_command(int argc, char **argv, const struct cli *cli);
+
+extern const char set_help[];
+int set_command(int argc, char **argv, const struct cli *cli);
+
+extern const char catalogue_help[];
+int catalogue_command(int argc, char **argv, const struct cli *cli);
+
 #endif

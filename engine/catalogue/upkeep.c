@@ -1,0 +1,239 @@
+#include "engine/catalogue/upkeep.h"
+
+#include "engine/catalogue/migrations.h"
+#include "engine/catalogue/search.h"
+#include "engine/catalogue/sql.h"
+#include "engine/catalogue/summary.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+bool upkeep_backup(struct catalogue *catalogue, const char *to, struct error *error) {
+    /* Only the new file is written, but a reading connection's guard forbids that too. */
+    int64_t guard = 0;
+    if (!sql_number(catalogue, error, &guard, "PRAGMA query_only", "")) return false;
+    bool fine = catalogue_execute(catalogue, "PRAGMA query_only = OFF", error) &&
+                migrations_backup(catalogue_db(catalogue), to, error);
+    if (guard) (void)catalogue_execute(catalogue, "PRAGMA query_only = ON", NULL);
+    return fine;
+}
+
+bool upkeep_vacuum(struct catalogue *catalogue, struct error *error) {
+    return catalogue_execute(catalogue, "INSERT INTO search (search) VALUES ('optimize'); VACUUM", error);
+}
+
+/* ------------------------------------------------------------------------------------------------------------- prune */
+
+/* Runs a DELETE and counts its rows. */
+static bool delete_rows(struct catalogue *catalogue, int64_t *count, const char *sql, struct error *error) {
+    if (!sql_run(catalogue, error, sql, "")) return false;
+    *count = sqlite3_changes64(catalogue_db(catalogue));
+    return true;
+}
+
+static bool prune(struct catalogue *catalogue, bool missing, struct upkeep_pruned *pruned, struct error *error) {
+    if (missing &&
+        (!sql_run(catalogue, error,
+                  "DELETE FROM search WHERE rowid IN (SELECT file_id FROM files WHERE status = 'missing')", "") ||
+         !delete_rows(catalogue, &pruned->files, "DELETE FROM files WHERE status = 'missing'", error)))
+        return false;
+    return delete_rows(catalogue, &pruned->results, "DELETE FROM region_analysis WHERE NOT current", error) &&
+           delete_rows(catalogue, &pruned->regions, "DELETE FROM regions WHERE NOT current", error) &&
+           delete_rows(
+               catalogue, &pruned->contents,
+               "DELETE FROM contents WHERE content_id NOT IN (SELECT content_id FROM files WHERE content_id IS NOT"
+               " NULL)",
+               error) &&
+           delete_rows(catalogue, &pruned->audio,
+                       "DELETE FROM audio WHERE audio_id NOT IN (SELECT audio_id FROM contents)"
+                       " AND audio_id NOT IN (SELECT audio_id FROM edits)"
+                       " AND audio_id NOT IN (SELECT audio_id FROM tags WHERE NOT automatic)",
+                       error);
+}
+
+/* Runs between BEGIN and COMMIT, with a ROLLBACK when it fails. */
+static bool end_transaction(struct catalogue *catalogue, bool fine, struct error *error) {
+    if (fine && catalogue_execute(catalogue, "COMMIT", error)) return true;
+    (void)catalogue_execute(catalogue, "ROLLBACK", NULL);
+    return false;
+}
+
+bool upkeep_prune(struct catalogue *catalogue, bool missing, struct upkeep_pruned *pruned, struct error *error) {
+    *pruned = (struct upkeep_pruned){0};
+    if (!catalogue_execute(catalogue, "BEGIN IMMEDIATE", error)) return false;
+    return end_transaction(catalogue, prune(catalogue, missing, pruned, error), error);
+}
+
+/* ----------------------------------------------------------------------------------------------------------- recover */
+
+/* Tables in the order of their references; what isn't here is made anew. */
+static const char *const tables[] = {"runs",    "audio",           "contents",  "files",     "queue",
+                                     "regions", "region_analysis", "arrays",    "waveforms", "edits",
+                                     "tags",    "plugins",         "incidents", "strikes"};
+enum { TABLES = sizeof tables / sizeof *tables };
+
+/* The ordinary (not generated) columns of a table, with commas between them. */
+static char *columns_of(sqlite3 *from, const char *table) {
+    static const char sql[] = "SELECT group_concat('\"' || name || '\"') FROM pragma_table_xinfo(?) WHERE hidden = 0";
+    sqlite3_stmt *statement = NULL;
+    char *columns = NULL;
+    if (sqlite3_prepare_v2(from, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(statement, 1, table, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
+        columns = strdup((const char *)sqlite3_column_text(statement, 0));
+    sqlite3_finalize(statement);
+    return columns;
+}
+
+struct copier {
+    sqlite3_stmt *read, *write;
+    bool has_rowid;
+    int64_t rows;
+    bool damaged;
+};
+
+static bool prepare_copier(struct catalogue *to, sqlite3 *from, const char *table, struct copier *copier,
+                           struct error *error) {
+    char *columns = columns_of(from, table);
+    *copier = (struct copier){.has_rowid = strcmp(table, "arrays") != 0};
+    if (!columns) return true; /* the table can't be read at all */
+    sqlite3_str *marks = sqlite3_str_new(NULL);
+    for (const char *c = columns; c; c = strchr(c + 1, ',')) sqlite3_str_appendall(marks, c == columns ? "?" : ", ?");
+    char *values = sqlite3_str_finish(marks);
+    char *read = sqlite3_mprintf(copier->has_rowid ? "SELECT %s, rowid FROM \"%w\" WHERE rowid >= ? ORDER BY rowid"
+                                                   : "SELECT %s, 0 FROM \"%w\"",
+                                 columns, table);
+    char *write = sqlite3_mprintf("INSERT OR IGNORE INTO \"%w\" (%s) VALUES (%s)", table, columns, values);
+    bool fine = read && write;
+    if (!fine) error_memory(error);
+    if (fine && sqlite3_prepare_v2(from, read, -1, &copier->read, NULL) != SQLITE_OK) copier->damaged = true;
+    if (fine && sqlite3_prepare_v2(catalogue_db(to), write, -1, &copier->write, NULL) != SQLITE_OK)
+        fine = catalogue_failed(to, error, "can't write the new catalogue");
+    sqlite3_free(values);
+    sqlite3_free(read);
+    sqlite3_free(write);
+    free(columns);
+    return fine;
+}
+
+/* Copies the row that `read` stands on. A row that breaks a rule of the table is left out. */
+static bool copy_row(struct catalogue *to, struct copier *copier, struct error *error) {
+    int n = sqlite3_column_count(copier->read) - 1;
+    for (int i = 0; i < n; i++) (void)sqlite3_bind_value(copier->write, i + 1, sqlite3_column_value(copier->read, i));
+    int code = sqlite3_step(copier->write);
+    if (code == SQLITE_DONE) copier->rows += sqlite3_changes(catalogue_db(to));
+    (void)sqlite3_reset(copier->write);
+    return code == SQLITE_DONE || (code & 0xff) == SQLITE_CONSTRAINT || (code & 0xff) == SQLITE_MISMATCH ||
+           catalogue_failed(to, error, "can't write the new catalogue");
+}
+
+/* Copies from row id `first` on; past a place that can't be read it goes on with ever larger steps. */
+static bool copy_table(struct catalogue *to, struct copier *copier, struct error *error) {
+    int64_t next = INT64_MIN, step = 1;
+    while (copier->read) {
+        (void)sqlite3_reset(copier->read);
+        if (copier->has_rowid) (void)sqlite3_bind_int64(copier->read, 1, next);
+        int code;
+        while ((code = sqlite3_step(copier->read)) == SQLITE_ROW) {
+            if (!copy_row(to, copier, error)) return false;
+            if (!copier->has_rowid) continue;
+            next = sqlite3_column_int64(copier->read, sqlite3_column_count(copier->read) - 1) + 1;
+            step = 1;
+        }
+        if (code == SQLITE_DONE) return true;
+        copier->damaged = true;
+        if (!copier->has_rowid || step > ((int64_t)1 << 40)) return true;
+        next = next < 0 ? 1 : next + step;
+        step *= 2;
+    }
+    return true;
+}
+
+static bool copy_tables(struct catalogue *to, sqlite3 *from, struct upkeep_recovered *recovered, struct error *error) {
+    bool fine = true;
+    for (int i = 0; i < TABLES && fine; i++) {
+        struct copier copier;
+        fine = prepare_copier(to, from, tables[i], &copier, error) && copy_table(to, &copier, error);
+        recovered->rows += copier.rows;
+        recovered->tables += copier.damaged || !copier.read;
+        sqlite3_finalize(copier.read);
+        sqlite3_finalize(copier.write);
+    }
+    return fine;
+}
+
+/* Takes out what hangs on a row that is gone, until everything holds. */
+static bool drop_dangling(struct catalogue *to, int64_t *lost, struct error *error) {
+    static const char *const drops[] = {
+        "DELETE FROM contents WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
+        "UPDATE files SET content_id = NULL, analysed_size = NULL WHERE content_id NOT IN (SELECT content_id FROM contents)",
+        "DELETE FROM queue WHERE file_id NOT IN (SELECT file_id FROM files)",
+        "DELETE FROM regions WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
+        "UPDATE region_analysis SET run_id = NULL WHERE run_id NOT IN (SELECT run_id FROM runs)",
+        "DELETE FROM region_analysis WHERE region_id NOT IN (SELECT region_id FROM regions)",
+        "DELETE FROM arrays WHERE analysis_id NOT IN (SELECT analysis_id FROM region_analysis)",
+        "DELETE FROM waveforms WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
+        "DELETE FROM edits WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
+        "DELETE FROM tags WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
+        "UPDATE edits SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)",
+        "UPDATE tags SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)",
+        "UPDATE incidents SET run_id = NULL WHERE run_id NOT IN (SELECT run_id FROM runs)",
+        "UPDATE incidents SET file_id = NULL WHERE file_id NOT IN (SELECT file_id FROM files)",
+        "UPDATE incidents SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)",
+        "DELETE FROM strikes WHERE incident_id NOT IN (SELECT incident_id FROM incidents)",
+        /* files whose results are not whole are looked at again */
+        "UPDATE files SET status = 'queued', analysed_size = NULL WHERE status IN ('done', 'empty') AND content_id IS NULL",
+        "INSERT INTO queue (file_id, state, priority, arrival, due, size, mtime_ns) SELECT file_id, 'waiting', 0, file_id, 0,"
+        " size, mtime_ns FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN (SELECT file_id FROM queue)",
+    };
+    for (size_t i = 0; i < sizeof drops / sizeof *drops; i++) {
+        if (!sql_run(to, error, drops[i], "")) return false;
+        if (strncmp(drops[i], "DELETE", 6) == 0) *lost += sqlite3_changes64(catalogue_db(to));
+    }
+    return true;
+}
+
+static bool compute_anew(struct catalogue *to, struct error *error) {
+    int64_t audio = 0, file = 0, next = 0;
+    summary_rules_changed(to);
+    while (true) {
+        next = 0;
+        if (!sql_number(to, error, &next, "SELECT min(audio_id) FROM audio WHERE audio_id > ?", "i", audio))
+            return false;
+        if (next == 0) break;
+        if (!summary_update(to, next, error)) return false;
+        audio = next;
+    }
+    while (true) {
+        next = 0;
+        if (!sql_number(to, error, &next, "SELECT min(file_id) FROM files WHERE file_id > ?", "i", file)) return false;
+        if (next == 0) return true;
+        if (!search_update_file(to, next, error)) return false;
+        file = next;
+    }
+}
+
+static bool recover(struct catalogue *to, sqlite3 *from, struct upkeep_recovered *recovered, struct error *error) {
+    if (!catalogue_execute(to, "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE", error)) return false;
+    bool fine = copy_tables(to, from, recovered, error) && drop_dangling(to, &recovered->lost, error) &&
+                compute_anew(to, error);
+    return end_transaction(to, fine, error) && catalogue_execute(to, "PRAGMA foreign_keys = ON", error);
+}
+
+bool upkeep_recover(const char *path, const char *to, struct upkeep_recovered *recovered, struct error *error) {
+    *recovered = (struct upkeep_recovered){0};
+    if (access(to, F_OK) == 0) return error_system(error, EEXIST, "can't recover into %s", to);
+    sqlite3 *from = NULL;
+    if (sqlite3_open_v2(path, &from, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        error_set(error, "can't open %s: %s", path, sqlite3_errmsg(from));
+        (void)sqlite3_close(from);
+        return false;
+    }
+    struct catalogue *catalogue = catalogue_open(to, CATALOGUE_WRITE, error);
+    bool fine = catalogue && recover(catalogue, from, recovered, error);
+    catalogue_close(catalogue);
+    (void)sqlite3_close(from);
+    return fine;
+}

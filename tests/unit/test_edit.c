@@ -1,0 +1,292 @@
+/* Users' words, and the upkeep of a catalogue: check, prune, backup, recover. */
+#include "tests/unit/catalogue_fixture.h"
+
+#include "engine/catalogue/check.h"
+#include "engine/catalogue/edit.h"
+#include "engine/catalogue/sql.h"
+#include "engine/catalogue/summary.h"
+#include "engine/catalogue/upkeep.h"
+#include "engine/cli/commands.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define OK(call)                                                                                                       \
+    do {                                                                                                               \
+        struct error error = {0};                                                                                      \
+        if (!(call)) fail_msg("%s", error.text);                                                                       \
+    } while (0)
+
+static const char *const schema =
+    "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+    "\"bpm\":{\"type\":\"number\",\"x-unit\":\"bpm\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"longest\"}},"
+    "\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"longest\"}},"
+    "\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"longest\"}}}}";
+static const char *const json = "{\"bpm\":120,\"key\":\"A minor\",\"label\":\"drums\"}";
+
+static struct fixture_file fill(struct fixture *f) {
+    fixture_plugin(f, "p", schema);
+    struct fixture_file file = fixture_scan(f, "/s/loop.wav", "a", "a", 2);
+    for (size_t i = 0; i < file.n; i++) fixture_result(f, file.regions[i], "p", "i", json);
+    fixture_finish(f, &file);
+    return file;
+}
+
+static void a_users_word_wins_and_stays(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f);
+    const struct edit_place whole = {file.audio, 0};
+    OK(edit_set(f->catalogue, &whole, "bpm", "121.5", &error));
+    OK(edit_set(f->catalogue, &whole, "key", "8b", &error));
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds") == 121.5);
+    assert_string_equal(fixture_text(f, "SELECT key || key_source FROM sounds"), "C majoruser");
+    /* analysed again, by a new version that says something else */
+    fixture_result(f, file.regions[0], "p", "new", "{\"bpm\":60,\"key\":\"D minor\",\"label\":\"bass\"}");
+    fixture_finish(f, &file);
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds") == 121.5);
+    assert_string_equal(fixture_text(f, "SELECT label FROM sounds"), "bass");
+    /* a retagged copy elsewhere has it too */
+    struct fixture_file copy = fixture_scan(f, "/t/renamed.wav", "other bytes", "a", 2);
+    fixture_finish(f, &copy);
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds WHERE name = 'renamed.wav'") == 121.5);
+    /* taken back */
+    OK(edit_set(f->catalogue, &whole, "bpm", NULL, &error));
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds") == 60);
+    assert_string_equal(fixture_text(f, "SELECT bpm_source FROM sounds"), "plugin");
+}
+
+static void a_word_on_a_region(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f);
+    const struct edit_place second = {file.audio, file.regions[1]};
+    OK(edit_set(f->catalogue, &second, "label", "owl", &error));
+    assert_string_equal(fixture_text(f, "SELECT group_concat(label) FROM sound_regions"), "drums,owl");
+    assert_string_equal(fixture_text(f, "SELECT label FROM sounds"), "drums");
+    OK(edit_tag(f->catalogue, &second, "night", &error));
+    assert_int_equal(fixture_number(f, "SELECT region FROM sound_tags WHERE tag = 'night'"), 1);
+}
+
+static void words_that_are_none(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f);
+    const struct edit_place whole = {file.audio, 0};
+    const char *const wrong[][2] = {{"bpm", "fast"}, {"bpm", "1e9"},    {"bpm", "nan"}, {"key", "H"},
+                                    {"mood", "sad"}, {"label", "\xff"}, {"key", "\xff"}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct error error = {0};
+        assert_false(edit_set(f->catalogue, &whole, wrong[i][0], wrong[i][1], &error));
+        assert_true(strlen(error.text) > 10);
+    }
+    struct error error;
+    const char *const tags[] = {"", "a,b", "a\nb", "\xff"};
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++)
+        assert_false(edit_tag(f->catalogue, &whole, tags[i], &error));
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM edits"), 0);
+}
+
+static void tags(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f);
+    const struct edit_place whole = {file.audio, 0};
+    bool removed = false;
+    OK(edit_tag(f->catalogue, &whole, "dusty", &error));
+    OK(edit_tag(f->catalogue, &whole, "Dusty", &error));
+    OK(edit_tag(f->catalogue, &whole, "drums", &error)); /* an automatic one becomes the user's */
+    OK(summary_update(f->catalogue, file.audio, &error));
+    assert_string_equal(
+        fixture_text(f, "SELECT group_concat(tag || automatic) FROM (SELECT * FROM sound_tags ORDER BY tag)"),
+        "drums0,dusty0");
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM search WHERE search MATCH 'tags: dusty'"), 1);
+    OK(edit_untag(f->catalogue, &whole, "dusty", &removed, &error));
+    assert_true(removed);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM search WHERE search MATCH 'tags: dusty'"), 0);
+    OK(edit_untag(f->catalogue, &whole, "dusty", &removed, &error));
+    assert_false(removed);
+    OK(edit_untag(f->catalogue, &whole, "drums", &removed, &error));
+    assert_string_equal(fixture_text(f, "SELECT group_concat(tag || automatic) FROM sound_tags"), "drums1");
+}
+
+static char reported[4000];
+
+static void remember(void *context, const char *sentence) {
+    (void)context;
+    snprintf(reported + strlen(reported), sizeof reported - strlen(reported), "%s\n", sentence);
+}
+
+static int64_t check(struct fixture *f) {
+    int64_t wrong = -1;
+    reported[0] = '\0';
+    OK(check_catalogue(f->catalogue, remember, NULL, &wrong, &error));
+    return wrong;
+}
+
+static void check_finds(struct fixture *f, const char *damage, const char *repair, const char *part) {
+    fixture_run(f, damage);
+    if (check(f) == 0) fail_msg("check says nothing after %s", damage);
+    if (!strstr(reported, part)) fail_msg("\"%s\" isn't in: %s", part, reported);
+    fixture_run(f, repair);
+    if (check(f) != 0) fail_msg("still wrong after %s: %s", repair, reported);
+}
+
+static void checking(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    if (check(f) != 0) fail_msg("%s", reported);
+    check_finds(f, "UPDATE region_analysis SET current = 0 WHERE region_id = 2",
+                "UPDATE region_analysis SET current = 1 WHERE region_id = 2", "lacks an outcome");
+    check_finds(f, "UPDATE audio_summary SET bpm = 99", "UPDATE audio_summary SET bpm = 120",
+                "isn't what its results make");
+    check_finds(f, "UPDATE files SET status = 'queued'", "UPDATE files SET status = 'done'", "not in the queue");
+    check_finds(f, "UPDATE region_summary SET label = 'x' WHERE region_id = 1",
+                "UPDATE region_summary SET label = 'drums' WHERE region_id = 1", "isn't what its results make");
+    check_finds(f, "PRAGMA foreign_keys = OFF; INSERT INTO arrays VALUES (77, 'x', 'u8', '[0]', '', 0, 0, x'')",
+                "DELETE FROM arrays; PRAGMA foreign_keys = ON", "refers to a row of");
+}
+
+static void pruning(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file a = fill(f);
+    fixture_result(f, a.regions[0], "p", "new", json);
+    struct fixture_file gone = fixture_scan(f, "/s/gone.wav", "b", "b", 1),
+                        loved = fixture_scan(f, "/s/loved.wav", "c", "c", 1);
+    fixture_finish(f, &gone);
+    fixture_finish(f, &loved);
+    const struct edit_place place = {loved.audio, 0};
+    OK(edit_tag(f->catalogue, &place, "mine", &error));
+    OK(store_file_missing(f->catalogue, gone.file, &error));
+    OK(store_file_missing(f->catalogue, loved.file, &error));
+    struct upkeep_pruned pruned;
+    OK(upkeep_prune(f->catalogue, false, &pruned, &error));
+    assert_int_equal(pruned.results, 1);
+    assert_int_equal(pruned.files + pruned.contents + pruned.audio, 0); /* missing files keep all they have */
+    OK(upkeep_prune(f->catalogue, true, &pruned, &error));
+    assert_int_equal(pruned.files, 2);
+    assert_int_equal(pruned.contents, 2);
+    assert_int_equal(pruned.audio, 1); /* not the one with a user's tag */
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM tags WHERE name = 'mine'"), 1);
+    assert_int_equal(check(f), 0);
+    OK(upkeep_vacuum(f->catalogue, &error));
+}
+
+static void backing_up(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    char path[160];
+    snprintf(path, sizeof path, "%s/backup.db", f->folder);
+    struct error failure = {0};
+    struct catalogue *reader = catalogue_open(f->path, CATALOGUE_READ, &failure);
+    assert_non_null(reader);
+    OK(upkeep_backup(reader, path, &error)); /* while this process has it open for writing */
+    assert_false(upkeep_backup(reader, path, &failure));
+    catalogue_close(reader);
+    struct catalogue *copy = catalogue_open(path, CATALOGUE_WRITE, &failure);
+    int64_t n = 0, wrong = 0;
+    assert_non_null(copy);
+    OK(sql_number(copy, &error, &n, "SELECT count(*) FROM sounds WHERE bpm = 120", ""));
+    assert_int_equal(n, 1);
+    OK(check_catalogue(copy, remember, NULL, &wrong, &error));
+    assert_int_equal(wrong, 0);
+    catalogue_close(copy);
+}
+
+/* Pages of the file are overwritten; what is recovered is a sound catalogue with most of it. */
+static void recovering(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    for (int i = 0; i < 300; i++) {
+        char path[40];
+        snprintf(path, sizeof path, "/s/%d.wav", i);
+        struct fixture_file file = fixture_scan(f, path, path, path, 1);
+        fixture_result(f, file.regions[0], "p", "i", json);
+        fixture_finish(f, &file);
+        const struct edit_place place = {file.audio, 0};
+        if (i == 7) OK(edit_set(f->catalogue, &place, "key", "Bb", &error));
+    }
+    catalogue_close(f->catalogue);
+    f->catalogue = NULL;
+    int fd = open(f->path, O_RDWR);
+    struct stat stat_;
+    assert_int_equal(fstat(fd, &stat_), 0);
+    char garbage[4096];
+    memset(garbage, 0x5a, sizeof garbage);
+    for (off_t page = 60; page < stat_.st_size / 4096; page += 17)
+        assert_int_equal(pwrite(fd, garbage, sizeof garbage, page * 4096), sizeof garbage);
+    close(fd);
+    struct error failure = {0};
+    assert_null(catalogue_open(f->path, CATALOGUE_WRITE, &failure));
+    assert_non_null(strstr(failure.text, "recover"));
+    char path[160];
+    snprintf(path, sizeof path, "%s/new.db", f->folder);
+    struct upkeep_recovered recovered;
+    OK(upkeep_recover(f->path, path, &recovered, &error));
+    assert_true(recovered.tables > 0);
+    f->catalogue = catalogue_open(path, CATALOGUE_WRITE, &failure);
+    if (!f->catalogue) fail_msg("%s", failure.text);
+    int64_t files = fixture_number(f, "SELECT count(*) FROM files");
+    if (files < 150) fail_msg("only %lld of 301 files were recovered", (long long)files);
+    OK(catalogue_check_integrity(f->catalogue, &error));
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM edits"), 1);
+    assert_false(upkeep_recover(f->path, path, &recovered, &failure)); /* never over an existing file */
+}
+
+static int run(const struct fixture *f, int (*command)(int, char **, const struct cli *), const char *const *words) {
+    char *argv[10] = {NULL};
+    int argc = 0;
+    for (; words[argc]; argc++) assert_non_null(argv[argc] = strdup(words[argc]));
+    const struct cli cli = {.catalogue = f->path, .width = 100};
+    int code = command(argc, argv, &cli);
+    for (int i = 0; i < argc; i++) free(argv[i]);
+    return code;
+}
+
+#define RUN(command, ...) run(f, command, (const char *const[]){__VA_ARGS__, NULL})
+
+static void commands(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    assert_int_equal(RUN(tag_command, "tag", "loop.wav", "x"), CLI_CANNOT_RUN); /* this process holds the lock */
+    catalogue_close(f->catalogue);
+    f->catalogue = NULL;
+    assert_int_equal(RUN(tag_command, "tag", "loop.wav", "dusty", "old"), CLI_OK);
+    assert_int_equal(RUN(tag_command, "tag", "loop.wav", "fine", "not,fine"), CLI_SOME_FAILED); /* all or none */
+    assert_int_equal(RUN(set_command, "set", "loop.wav#1", "bpm=99", "key=Am"), CLI_OK);
+    assert_int_equal(RUN(set_command, "set", "loop.wav", "tempo=99"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(set_command, "set", "loop.wav"), CLI_USAGE);
+    assert_int_equal(RUN(untag_command, "untag", "loop.wav", "old"), CLI_OK);
+    assert_int_equal(RUN(untag_command, "untag", "loop.wav", "old"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(catalogue_command, "catalogue", "check"), CLI_OK);
+    assert_int_equal(RUN(catalogue_command, "catalogue", "prune"), CLI_OK);
+    assert_int_equal(RUN(catalogue_command, "catalogue", "vacuum"), CLI_OK);
+    assert_int_equal(RUN(catalogue_command, "catalogue", "shred"), CLI_USAGE);
+    assert_int_equal(RUN(catalogue_command, "catalogue", "backup"), CLI_USAGE);
+    struct error error;
+    f->catalogue = catalogue_open(f->path, CATALOGUE_WRITE, &error);
+    assert_string_equal(fixture_text(f, "SELECT group_concat(tag) FROM sound_tags WHERE NOT automatic"), "dusty");
+    assert_true(fixture_real(f, "SELECT bpm FROM sound_regions WHERE region = 1") == 99);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest all[] = {
+        TEST(a_users_word_wins_and_stays),
+        TEST(a_word_on_a_region),
+        TEST(words_that_are_none),
+        TEST(tags),
+        TEST(checking),
+        TEST(pruning),
+        TEST(backing_up),
+        TEST(recovering),
+        TEST(commands),
+    };
+    return cmocka_run_group_tests(all, NULL, NULL);
+}
