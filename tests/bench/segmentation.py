@@ -39,13 +39,15 @@ def levels(x):
 
 
 def resample(x, rate):
-    """Band-limited, by the spectrum."""
-    n = int(round(len(x) * RATE / rate))
-    spectrum = np.fft.rfft(x)
+    """Band-limited, by the spectrum; padded to a length whose spectrum is quick and that both rates divide."""
+    step = rate // np.gcd(rate, RATE)
+    padded = step * 2 ** int(np.ceil(np.log2(len(x) / step)))
+    spectrum = np.fft.rfft(x, padded)
+    n = padded * RATE // rate
     out = np.zeros(n // 2 + 1, complex)
     m = min(len(out), len(spectrum))
     out[:m] = spectrum[:m]
-    return np.fft.irfft(out, n) * (n / len(x))
+    return (np.fft.irfft(out, n) * (n / padded))[:len(x) * RATE // rate]
 
 
 def longest_gap(quiet):
@@ -86,10 +88,11 @@ def prepare(x, floor, rng):
 
 
 def noise(n, colour, rng):
-    spectrum = np.fft.rfft(rng.standard_normal(n))
-    f = np.maximum(np.fft.rfftfreq(n, 1 / RATE), 20.0)
+    size = 2 ** int(np.ceil(np.log2(n)))
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    f = np.maximum(np.fft.rfftfreq(size, 1 / RATE), 20.0)
     spectrum *= {"white": 1, "pink": f ** -0.5, "brown": 1 / f}[colour]
-    x = np.fft.irfft(spectrum, n)
+    x = np.fft.irfft(spectrum, size)[:n]
     return x / np.sqrt(np.mean(x ** 2))
 
 
@@ -114,7 +117,7 @@ def build(clips, floor, rng):
     length = int(rng.uniform(0.3, 4) * RATE)
     parts.append(np.zeros(length))
     at += length
-    while at < 100 * RATE:
+    while at < 75 * RATE:
         x = prepare(load_clip(clips[rng.integers(len(clips))], rng), floor, rng)
         if x is None:
             continue

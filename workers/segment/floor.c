@@ -84,34 +84,90 @@ static uint8_t clamp_level(int level) {
     return level < 0 ? 0 : level > 254 ? 254 : (uint8_t)level;
 }
 
-static bool adapt(struct thresholds *t, const struct segment_parameters *p, const struct levels *levels) {
-    size_t n = levels->count, width = seconds_to_levels(p->min_silence), window = seconds_to_levels(p->window);
-    uint8_t *sustained = malloc(n), *floor = malloc(n), *loud = malloc(n);
-    uint32_t *queue = malloc(n * sizeof *queue);
-    bool ok = sustained && floor && loud && queue;
-    if (ok) {
-        size_t places = slide_percentile(levels->level, n, width, 0.95, sustained);
-        slide_percentile(levels->level, n, width, 0.2, loud);
-        for (size_t j = 0; j < places; j++) /* hits and phrases have gaps, steady noise has none */
-            if (sustained[j] > t->silence && sustained[j] - loud[j] > HALF_DB(p->steady)) sustained[j] = 255;
-        if (places) slide_extreme(sustained, places, window, window, 1, floor, n, queue);
-        else memset(floor, 255, n);
-        slide_extreme(levels->level, n, 0, LOUD_FRAMES - 1, 1, sustained, n, queue);
-        slide_extreme(sustained, n, window, window, -1, loud, n, queue);
-        int ceiling = levels_from_db(p->ceiling), contrast = HALF_DB(p->contrast);
-        for (size_t k = 0; k < n; k++) {
-            bool valid = floor[k] <= ceiling && loud[k] - floor[k] >= contrast;
-            int close = valid ? floor[k] + HALF_DB(p->close) : 0, open = valid ? floor[k] + HALF_DB(p->open) : 0;
-            t->close[k] = clamp_level(close > t->silence ? close : t->silence);
-            int least = t->close[k] + HALF_DB(p->open - p->close);
-            t->open[k] = clamp_level(open > least ? open : least);
+/* What the levels of a silence look like: noise, whose levels are independent of each other, so that the spread between
+ * their percentiles follows from their differences (Gaussian: 2.5 sigma from the 20th to the 95th percentile, and a mean
+ * difference of 1.13 sigma). Phrases, hits and decays spread wider than they differ from one level to the next. */
+static bool is_steady(const struct segment_parameters *p, int high, int low, double mean_difference) {
+    double spread = high - low;
+    return spread <= 2 * p->steady && spread <= 2.2 * mean_difference + 2 * p->drift + 1;
+}
+
+/* sustained[j]: the level under which a silence at j would stay, or 255 where there is none. */
+static void reject_restless(const struct segment_parameters *p, const uint8_t *level, size_t places, size_t width,
+                            uint8_t silence, const uint8_t *low, const uint8_t *loud, uint8_t *sustained) {
+    unsigned differences = 0;
+    for (size_t i = 1; i < width; i++) differences += (unsigned)abs(level[i] - level[i - 1]);
+    for (size_t j = 0; j < places; j++) {
+        int high = sustained[j], below = loud[j] - high;
+        double mean_difference = width > 1 ? (double)differences / (double)(width - 1) : 0;
+        bool steady = is_steady(p, high, low[j], mean_difference) && below >= HALF_DB(p->contrast);
+        if (high > silence && !steady && below < HALF_DB(p->deep)) sustained[j] = 255;
+        if (j + 1 < places) {
+            differences += (unsigned)abs(level[j + width] - level[j + width - 1]);
+            differences -= (unsigned)abs(level[j + 1] - level[j]);
         }
     }
+}
+
+/* Steps 1 and 2 of segment.h: floor[k], or 255 where there is none. False: out of memory. */
+static bool find_floor(const struct segment_parameters *p, const struct levels *levels, uint8_t silence, uint8_t *floor) {
+    size_t n = levels->count, width = seconds_to_levels(p->min_silence), window = seconds_to_levels(p->window);
+    uint8_t *sustained = malloc(n), *loud = malloc(n);
+    uint32_t *queue = malloc(n * sizeof *queue);
+    bool ok = sustained && loud && queue;
+    if (ok) {
+        slide_extreme(levels->level, n, 0, LOUD_FRAMES - 1, 1, sustained, n, queue);
+        slide_extreme(sustained, n, window, window, -1, loud, n, queue);
+        size_t places = slide_percentile(levels->level, n, width, 0.95, sustained);
+        slide_percentile(levels->level, n, width, 0.2, floor);
+        reject_restless(p, levels->level, places, width, silence, floor, loud, sustained);
+        if (places) slide_extreme(sustained, places, window, window, 1, floor, n, queue);
+        else memset(floor, 255, n);
+    }
     free(sustained);
-    free(floor);
     free(loud);
     free(queue);
     return ok;
+}
+
+/* The loudest lasting level within `reach` of the stretch. */
+static uint8_t loudest_near(const struct levels *levels, size_t start, size_t end, size_t reach) {
+    size_t first = start > reach ? start - reach : 0, last = levels->count - end > reach ? end + reach : levels->count;
+    return find_loudest(levels->level + first, last - first);
+}
+
+bool floor_is_silence(const struct thresholds *t, const struct segment_parameters *p, const struct levels *levels,
+                      size_t start, size_t end) {
+    size_t width = seconds_to_levels(p->min_silence / 2), step = width / 10 + 1;
+    if (end - start < width) width = end - start;
+    int loud = -1;
+    for (size_t at = start; at + width <= end; at += step) {
+        uint32_t histogram[256] = {0};
+        unsigned differences = 0;
+        for (size_t k = at; k < at + width; k++) {
+            histogram[levels->level[k]]++;
+            if (k > at) differences += (unsigned)abs(levels->level[k] - levels->level[k - 1]);
+        }
+        int high = percentile(histogram, width, 0.95), low = percentile(histogram, width, 0.2);
+        if (high <= t->silence || (width > 1 && is_steady(p, high, low, (double)differences / (double)(width - 1)))) return true;
+        if (loud < 0) loud = loudest_near(levels, start, end, seconds_to_levels(p->window));
+        if (loud - high >= HALF_DB(p->deep)) return true;
+    }
+    return false;
+}
+
+static bool adapt(struct thresholds *t, const struct segment_parameters *p, const struct levels *levels) {
+    uint8_t *floor = t->open; /* overwritten place by place */
+    if (!find_floor(p, levels, t->silence, floor)) return false;
+    int ceiling = levels_from_db(p->ceiling);
+    for (size_t k = 0; k < levels->count; k++) {
+        bool valid = floor[k] <= ceiling;
+        int close = valid ? floor[k] + HALF_DB(p->close) : 0, open = valid ? floor[k] + HALF_DB(p->open) : 0;
+        t->close[k] = clamp_level(close > t->silence ? close : t->silence);
+        int least = t->close[k] + HALF_DB(p->open - p->close);
+        t->open[k] = clamp_level(open > least ? open : least);
+    }
+    return true;
 }
 
 bool floor_find(struct thresholds *thresholds, const struct segment_parameters *parameters, const struct levels *levels) {
@@ -148,6 +204,12 @@ static void measure(const uint8_t *level, size_t start, size_t end, int least, s
     if (piece->spread > SPREAD_MAX) piece->spread = SPREAD_MAX; /* a tail or a click lies in this piece */
 }
 
+/* What rises faster than 2 dB a second towards a sound is its tail or its beginning. */
+static void limit_slope(struct piece *piece, const struct piece *neighbour) {
+    if (piece->level > neighbour->level + 1) piece->level = neighbour->level + 1;
+    if (piece->spread > neighbour->spread + 1) piece->spread = neighbour->spread + 1;
+}
+
 /* Measures one gap in pieces; returns how many there are. */
 static size_t measure_gap(const uint8_t *level, size_t start, size_t end, int least, struct piece *pieces) {
     size_t count = 0;
@@ -156,11 +218,13 @@ static size_t measure_gap(const uint8_t *level, size_t start, size_t end, int le
         measure(level, at, stop, least, &pieces[count++]);
         if (stop == end) break;
     }
+    for (size_t i = count; i-- > 1;) limit_slope(&pieces[i - 1], &pieces[i]);
+    for (size_t i = 1; i < count; i++) limit_slope(&pieces[i], &pieces[i - 1]);
     return count;
 }
 
 static void set_thresholds(struct thresholds *t, size_t k, double level, double spread) {
-    double close = level + (spread + 2 > 6 ? spread + 2 : 6);        /* half decibels: 3 dB, or 1 above the fluctuation */
+    double close = level + (spread + 1 > 5 ? spread + 1 : 5); /* half decibels: 2.5 dB, or 0.5 above the fluctuation */
     double open = level + (2 * spread + 4 > 12 ? 2 * spread + 4 : 12); /* 6 dB, or twice the fluctuation and 2 more */
     if (close < t->silence) close = t->silence;
     if (open < close + 6) open = close + 6;

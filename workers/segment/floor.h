@@ -23,6 +23,11 @@ bool floor_find(struct thresholds *thresholds, const struct segment_parameters *
  * it. Without a gap long enough nothing changes. False: out of memory. */
 bool floor_refine(struct thresholds *thresholds, const struct levels *levels, const struct run *sounds, size_t count);
 
+/* Whether a gap, a stretch under the thresholds, has a silence of half of `min_silence` in it by the criteria of step 1:
+ * quiet phrases near a floor are music still. */
+bool floor_is_silence(const struct thresholds *thresholds, const struct segment_parameters *parameters,
+                      const struct levels *levels, size_t start, size_t end);
+
 void floor_free(struct thresholds *thresholds);
 
 #endif

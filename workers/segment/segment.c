@@ -23,8 +23,9 @@ static const struct {
     KEY(min_silence, 1.0, 0.05, 60),    KEY(short_file, 30, 0, 600),  KEY(short_silence, 2.0, 0.05, 600),
     KEY(min_region, 0.03, 0.01, 60),    KEY(padding, 0.2, 0, 10),     KEY(max_region, 600, 10, 600),
     KEY(threshold, 0, -120, 0),         KEY(silence, -60, -120, -20), KEY(ceiling, -34, -120, 0),
-    KEY(steady, 8, 1, 60),              KEY(contrast, 12, 1, 60),     KEY(open, 6, 1, 40),
-    KEY(close, 3, 0.5, 40),             KEY(window, 15, 1, 600),
+    KEY(steady, 9, 1, 60),              KEY(drift, 0.5, 0, 60),       KEY(contrast, 12, 1, 60),
+    KEY(deep, 35, 1, 120),              KEY(open, 6, 1, 40),          KEY(close, 2.5, 0.5, 40),
+    KEY(window, 15, 1, 600),
 #undef KEY
 };
 #define KEYS (sizeof keys / sizeof *keys)
@@ -124,18 +125,34 @@ static bool find_runs(const struct levels *levels, const struct thresholds *t, s
     return true;
 }
 
-/* Joins runs with less than `gap` levels between them, then drops those shorter than `least`, unless all are. */
-static void join_runs(struct runs *runs, size_t gap, size_t least) {
+/* Drops runs shorter than `least`, unless all are. */
+static void drop_clicks(struct runs *runs, size_t least) {
+    size_t kept = 0;
+    for (size_t i = 0; i < runs->count; i++)
+        if (runs->run[i].end - runs->run[i].start >= least) runs->run[kept++] = runs->run[i];
+    if (kept) runs->count = kept;
+}
+
+/* Joins runs with less than `gap` levels between them. */
+static void join_runs(struct runs *runs, size_t gap) {
     size_t count = 0;
     for (size_t i = 0; i < runs->count; i++) {
         if (count > 0 && runs->run[i].start - runs->run[count - 1].end < gap) runs->run[count - 1].end = runs->run[i].end;
         else runs->run[count++] = runs->run[i];
     }
     runs->count = count;
-    size_t kept = 0;
-    for (size_t i = 0; i < count; i++)
-        if (runs->run[i].end - runs->run[i].start >= least) runs->run[kept++] = runs->run[i];
-    if (kept) runs->count = kept;
+}
+
+/* Joins runs with no silence between them. */
+static void join_phrases(struct runs *runs, const struct segment_parameters *p, const struct levels *levels,
+                         const struct thresholds *t) {
+    size_t count = 0;
+    for (size_t i = 0; i < runs->count; i++) {
+        struct run *last = count > 0 ? &runs->run[count - 1] : NULL;
+        if (last && !floor_is_silence(t, p, levels, last->end, runs->run[i].start)) last->end = runs->run[i].end;
+        else runs->run[count++] = runs->run[i];
+    }
+    runs->count = count;
 }
 
 static size_t to_levels(double seconds) {
@@ -143,17 +160,23 @@ static size_t to_levels(double seconds) {
     return levels > 1 ? (size_t)(levels + 0.5) : 1;
 }
 
-/* Steps 1 to 5. */
+/* Steps 3 to 5 with the thresholds as they are. */
+static bool find_with(const struct segment_parameters *p, const struct levels *levels, const struct thresholds *t,
+                      size_t gap, struct runs *runs) {
+    size_t least = to_levels(p->min_region);
+    if (!find_runs(levels, t, least, runs)) return false;
+    join_runs(runs, gap);
+    if (p->threshold == 0) join_phrases(runs, p, levels, t);
+    drop_clicks(runs, least);
+    return true;
+}
+
 static bool find_sounds(const struct segment_parameters *p, const struct levels *levels, size_t gap, struct runs *runs) {
     struct thresholds thresholds;
-    size_t least = to_levels(p->min_region);
     if (!floor_find(&thresholds, p, levels)) return false;
-    bool ok = find_runs(levels, &thresholds, least, runs);
-    join_runs(runs, gap, least);
-    if (ok && p->threshold == 0 && runs->count > 0) {
-        ok = floor_refine(&thresholds, levels, runs->run, runs->count) && find_runs(levels, &thresholds, least, runs);
-        join_runs(runs, gap, least);
-    }
+    bool ok = find_with(p, levels, &thresholds, gap, runs);
+    if (ok && p->threshold == 0 && runs->count > 0)
+        ok = floor_refine(&thresholds, levels, runs->run, runs->count) && find_with(p, levels, &thresholds, gap, runs);
     floor_free(&thresholds);
     return ok;
 }
@@ -245,7 +268,7 @@ bool segment_decide(const struct segment_parameters *parameters, const struct le
     bool ok = true;
     if (levels->count > 0) {
         ok = find_sounds(parameters, levels, to_levels(silence), &runs);
-        while (ok && runs.count > SEGMENT_REGIONS_MAX) join_runs(&runs, to_levels(silence *= 2), 1);
+        while (ok && runs.count > SEGMENT_REGIONS_MAX) join_runs(&runs, to_levels(silence *= 2));
         ok = ok && make_regions(parameters, levels, &runs, frames, rate, to_levels(silence), regions);
     }
     free(runs.run);

@@ -3,15 +3,16 @@
  * The whole file is known when regions are decided, so the threshold follows the recording's own noise floor, which may
  * drift:
  *
- *  1. For each place, the level under which the sound stays for `min_silence` (its 95th percentile there) if
- *     it is `steady` there; the least of that within `window` around is what silence would be here: the floor. Music that never rests for so long has a
- *     floor close to its loudest level.
- *  2. The floor counts as silence if something around is `contrast` louder and it is not above `ceiling`. What is quieter
- *     than `silence` (less when all of the file is faint) always is.
+ *  1. For each place, the level under which the sound stays for `min_silence`: its 95th percentile there. It is the level
+ *     of a silence if something within `window` around is `contrast` louder and it is steady like noise (`steady`,
+ *     `drift`), or if something is louder by `deep`.
+ *  2. The floor is the least such level within `window` around, unless it is above `ceiling`. What is quieter than
+ *     `silence` (less when all of the file is faint) is silence in any case.
  *  3. Sound begins where the level passes the floor by `open` and reaches back and on to where it falls to `close` above
  *     the floor: hysteresis.
- *  4. Gaps shorter than `min_silence` are no gaps. The floor is then measured again inside the gaps found, interpolated
- *     between them, and 3 and 4 are repeated with it: now the threshold is right in the middle of a drift, too.
+ *  4. Gaps shorter than `min_silence`, and those without anything in them that is like a silence by 1, are no gaps. The
+ *     floor is then measured again inside the gaps found, interpolated between them, and 3 and 4 are repeated with it: now
+ *     the threshold is right in the middle of a drift, too.
  *  5. Sounds shorter than `min_region` are clicks, unless there is nothing else.
  *
  * Any thread. */
@@ -33,10 +34,12 @@ struct segment_parameters {
     double threshold;     /* dBFS. A fixed threshold instead of all that follows; 0: adaptive */
     double silence;       /* dBFS. -60: below the ambient noise of a listening room at usual levels */
     double ceiling;       /* dBFS. -34: louder steady noise is the recording's subject, not its background */
-    double steady;        /* dB. 8: between the 20th and the 95th percentile of a silence; noise of few bands reaches 6 */
+    double steady;        /* dB. 9: between the 20th and the 95th percentile of a silence; brown noise reaches 8 */
+    double drift;         /* dB. 0.5: of that, what isn't explained by differences from one level to the next */
     double contrast;      /* dB. 12: less than that between quiet and loud is no silence but dynamics */
+    double deep;          /* dB. 35: so far below what is loud it is silence even if it isn't steady */
     double open;          /* dB. 6 above the floor: steady noise fluctuates by less */
-    double close;         /* dB. 3: sound and floor of the same power */
+    double close;         /* dB. 2.5: sound and floor of about the same power */
     double window;        /* s. 15, each side */
 };
 
