@@ -1,8 +1,7 @@
-/* Sources, facts, tags and the scan, without a worker: many formats, and headers that lie.
+/* Sources and the scan, without a worker: many formats, and headers that lie.
  * With SONDE_AUDIO (default ../shared/audio beside the checkout) also files of strangers. */
 #include "workers/decode/libav.h"
 #include "workers/decode/scan.h"
-#include "workers/decode/tags.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -120,7 +119,8 @@ static float tone(int64_t frame, int channel, int rate) {
 }
 
 /* Tones in a new file; `prepare` (may be NULL) sees it before they are written. */
-static void write_tone(const char *name, int format, int rate, int channels, int64_t frames, void (*prepare)(SNDFILE *)) {
+static void write_tone(const char *name, int format, int rate, int channels, int64_t frames,
+                       void (*prepare)(SNDFILE *)) {
     SF_INFO info = {.samplerate = rate, .channels = channels, .format = format};
     SNDFILE *file = sf_open(path_of(name), SFM_WRITE, &info);
     if (!file) fail_msg("%s: %s", name, sf_strerror(NULL));
@@ -221,7 +221,8 @@ static void test_m4a(void **state) {
     write_tone("m.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 44100, 2, 88200, NULL);
     snprintf(wav, sizeof wav, "%s", path_of("m.wav"));
     snprintf(command, sizeof command,
-             "ffmpeg -v quiet -y -i %s -metadata title=Titel -metadata artist=Wer -c:a aac %s </dev/null", wav, path_of("m.m4a"));
+             "ffmpeg -v quiet -y -i %s -metadata title=Titel -metadata artist=Wer -c:a aac %s </dev/null", wav,
+             path_of("m.m4a"));
     if (!libav || system(command) != 0) {
         print_message("no FFmpeg: M4A is not tested\n");
         skip();
@@ -289,8 +290,10 @@ static void test_lying_headers(void **state) {
         put32(wav + 40, sizes[i]);
         write_bytes("lie.wav", wav, n);
         struct outcome o = scan_path(path_of("lie.wav"), false);
-        if (o.ok) assert_in_range(o.facts.frames, 1, 44100);
-        else assert_true(strlen(o.error.text) > 10);
+        if (o.ok)
+            assert_in_range(o.facts.frames, 1, 44100);
+        else
+            assert_true(strlen(o.error.text) > 10);
         assert_true(o.seconds < 2);
         drop(&o);
     }
@@ -334,8 +337,10 @@ static void test_damage(void **state) {
             write_bytes("damaged", copy, length);
             free(copy);
             struct outcome o = scan_path(path_of("damaged"), false);
-            if (!o.ok) assert_true(strlen(o.error.text) > 10);
-            else assert_true(o.scan.frames > 0);
+            if (!o.ok)
+                assert_true(strlen(o.error.text) > 10);
+            else
+                assert_true(o.scan.frames > 0);
             if (o.seconds > 3) fail_msg("%s, variant %d: %.1f s", cases[i].name, k, o.seconds);
             drop(&o);
         }
@@ -345,13 +350,28 @@ static void test_damage(void **state) {
 
 static void test_garbage(void **state) {
     (void)state;
-    static const char *const heads[] = {"", "RIFF", "fLaC", "OggS", "ID3\x04", "\xff\xfb\x90\x64", "FORM", "caff", ".snd",
-                                        "riff\x2e\x91\xcf\x11", "\0\0\0\x20" "ftypM4A ", "MAC ", "wvpk", "TTA1", "\x30\x26\xb2\x75"};
+    static const char *const heads[] = {"",
+                                        "RIFF",
+                                        "fLaC",
+                                        "OggS",
+                                        "ID3\x04",
+                                        "\xff\xfb\x90\x64",
+                                        "FORM",
+                                        "caff",
+                                        ".snd",
+                                        "riff\x2e\x91\xcf\x11",
+                                        "\0\0\0\x20"
+                                        "ftypM4A ",
+                                        "MAC ",
+                                        "wvpk",
+                                        "TTA1",
+                                        "\x30\x26\xb2\x75"};
     uint32_t seed = 3;
     int accepted = 0;
     for (size_t i = 0; i < 20 * (sizeof heads / sizeof *heads); i++) {
         unsigned char bytes[20000];
-        for (size_t k = 0; k < sizeof bytes; k++) bytes[k] = (unsigned char)((seed = seed * 1664525u + 1013904223u) >> 24);
+        for (size_t k = 0; k < sizeof bytes; k++)
+            bytes[k] = (unsigned char)((seed = seed * 1664525u + 1013904223u) >> 24);
         const char *head = heads[i % (sizeof heads / sizeof *heads)];
         size_t length = strlen(head) ? strlen(head) : 0;
         memcpy(bytes, head, length);
@@ -388,9 +408,11 @@ static void test_embedded(void **state) {
 
 static void test_loops(void **state) {
     (void)state;
-    static const unsigned char smpl[] = {
-        's', 'm', 'p', 'l', 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        1, 0, 0, 0, 0, 0, 0, 0, /* one loop: */ 0, 0, 0, 0, 0, 0, 0, 0, 100, 0, 0, 0, 0x0f, 0x27, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const unsigned char smpl[] = {'s', 'm', 'p', 'l', 60, 0,  0, 0,   0, 0, 0, 0,    0,    0, 0,
+                                         0,   0,   0,   0,   0,  60, 0, 0,   0, 0, 0, 0,    0,    0, 0,
+                                         0,   0,   0,   0,   0,  0,  1, 0,   0, 0, 0, 0,    0,    0, /* one loop: */ 0,
+                                         0,   0,   0,   0,   0,  0,  0, 100, 0, 0, 0, 0x0f, 0x27, 0, 0,
+                                         0,   0,   0,   0,   0,  0,  0, 0};
     unsigned char acid[32] = {'a', 'c', 'i', 'd', 24, 0, 0, 0, /* root note is set: */ 2, 0, 0, 0, 57, 0};
     float tempo = 97.5f;
     acid[20] = 8;            /* beats */
@@ -418,98 +440,6 @@ static void test_loops(void **state) {
     free(all);
 }
 
-static void test_texts(void **state) {
-    (void)state;
-    char text[16] = "";
-    facts_set_text(text, sizeof text, "caf\xe9\nau lait ", 13); /* Latin-1 */
-    assert_string_equal(text, "café au lait");
-    facts_set_text(text, sizeof text, "later", 5);
-    assert_string_equal(text, "café au lait");
-    char small[6] = "";
-    facts_set_text(small, sizeof small, "ab\xe2\x82\xac\xe2\x82\xac", 8); /* no half characters */
-    assert_string_equal(small, "ab\xe2\x82\xac");
-    struct facts facts = {0};
-    facts_set_bpm(&facts, "inf", 3);
-    facts_set_bpm(&facts, "0", 1);
-    facts_set_bpm(&facts, "99999999999999999999", 20);
-    assert_true(facts.bpm == 0);
-    facts_set_bpm(&facts, " 93,5 BPM", 9);
-    assert_true(facts.bpm == 93.5);
-    facts_set_tag(&facts, "INITIALKEY", "Am", 2);
-    assert_string_equal(facts.key, "Am");
-    facts_set_tag(&facts, "unknown", "x", 1);
-    facts_add_loop(&facts, 10, 10);
-    facts_add_loop(&facts, -1, 10);
-    assert_int_equal(facts.loops_count, 0);
-}
-
-static void test_id3(void **state) {
-    (void)state;
-    unsigned char tag[] = "ID3\x03\0\0\0\0\0\x3f"
-                          "TBPM\0\0\0\x04\0\0\0" "128"
-                          "TKEY\0\0\0\x07\0\0\x01\xff\xfe" "F\0m\0"
-                          "TXXX\0\0\0\x10\0\0\0" "INITIALKEY\0" "xyz\0"
-                          "TIT2\0\0\xff\xff\0\0\0" "too long";
-    struct facts facts = {0};
-    tags_parse_id3(tag, sizeof tag - 1, &facts);
-    assert_true(facts.bpm == 128);
-    assert_string_equal(facts.key, "Fm");
-    assert_string_equal(facts.title, "");
-    static const unsigned char comments[] = "\4\0\0\0test\2\0\0\0\7\0\0\0BPM=174\xff\xff\xff\x7fKEY=C";
-    facts = (struct facts){0};
-    tags_parse_vorbis(comments, sizeof comments - 1, &facts);
-    assert_true(facts.bpm == 174);
-    assert_string_equal(facts.key, "");
-    uint32_t seed = 5; /* and anything else, without reading outside (for the sanitizers) */
-    for (int i = 0; i < 20000; i++) {
-        size_t n = (size_t)(i % 300);
-        unsigned char *bytes = malloc(n + 1);
-        assert_non_null(bytes);
-        for (size_t k = 0; k < n; k++) bytes[k] = (unsigned char)((seed = seed * 1664525u + 1013904223u) >> 24);
-        if (i % 2 && n > sizeof tag) memcpy(bytes, tag, 10 + (size_t)i % 20);
-        tags_parse_vorbis(bytes, n, &facts);
-        tags_parse_id3(bytes, n, &facts);
-        free(bytes);
-    }
-}
-
-static void test_input(void **state) {
-    (void)state;
-    size_t n = 300000;
-    unsigned char *bytes = malloc(n), *back = malloc(n);
-    char hash[HASH_TEXT], expected[HASH_TEXT];
-    assert_true(bytes && back);
-    for (size_t i = 0; i < n; i++) bytes[i] = (unsigned char)(i * 2654435761u >> 13);
-    write_bytes("input", bytes, n);
-    int fd = open(path_of("input"), O_RDWR | O_CLOEXEC);
-    struct input input;
-    assert_true(input_open(&input, fd, (int64_t)n, NULL));
-    assert_true(input_hash(&input, hash, NULL));
-    hash_bytes(bytes, n, expected);
-    assert_string_equal(hash, expected);
-    for (size_t at = 0, step = 1; at < n; at += step, step = step * 5 % 80021 + 1) { /* any size, from any place */
-        size_t wanted = step < n - at ? step : n - at;
-        assert_int_equal(input_read_at(&input, (int64_t)at, back, step), wanted);
-        assert_memory_equal(back, bytes + at, wanted);
-        at = (at * 7 + 3) % n > at ? (at * 7 + 3) % n : at;
-    }
-    assert_int_equal(input_seek(&input, -5, SEEK_SET), 0);
-    assert_int_equal(input_seek(&input, INT64_MAX, SEEK_CUR), (int64_t)n);
-    assert_int_equal(input_read(&input, back, 10), 0);
-    int rounds = 0; /* a library that reads in circles gets nothing in the end */
-    while (input_read_at(&input, 0, back, n) == n) assert_true(++rounds < 1000);
-    assert_true(input_is_spent(&input));
-    assert_int_equal(ftruncate(fd, 1000), 0); /* a file that shrinks is noticed */
-    struct error error;
-    input_renew(&input);
-    assert_false(input_hash(&input, hash, &error));
-    assert_non_null(strstr(error.text, "shorter"));
-    input_close(&input);
-    close(fd);
-    free(bytes);
-    free(back);
-}
-
 /* ----------------------------------------------------------------------------------------------------- strangers' files */
 
 struct survey {
@@ -530,7 +460,8 @@ static void survey_folder(const char *path, const char *ending, struct survey *s
         if (stat(name, &status) != 0) continue;
         if (S_ISDIR(status.st_mode)) survey_folder(name, ending, survey);
         size_t length = strlen(name);
-        if (!S_ISREG(status.st_mode) || length < strlen(ending) || strcmp(name + length - strlen(ending), ending) != 0) continue;
+        if (!S_ISREG(status.st_mode) || length < strlen(ending) || strcmp(name + length - strlen(ending), ending) != 0)
+            continue;
         struct outcome o = scan_path(name, false);
         if (!o.ok && strlen(o.error.text) < 10) fail_msg("%s: no reason", name);
         survey->files++;
@@ -602,12 +533,12 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),     cmocka_unit_test(test_audio_hash),
-        cmocka_unit_test(test_m4a),         cmocka_unit_test(test_nonfinite),
+        cmocka_unit_test(test_formats),       cmocka_unit_test(test_audio_hash),
+        cmocka_unit_test(test_m4a),           cmocka_unit_test(test_nonfinite),
         cmocka_unit_test(test_lying_headers), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_garbage),     cmocka_unit_test(test_embedded),
-        cmocka_unit_test(test_loops),       cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_id3),         cmocka_unit_test(test_input),
+        cmocka_unit_test(test_garbage),       cmocka_unit_test(test_embedded),
+        cmocka_unit_test(test_loops),
+
         cmocka_unit_test(test_strange_files), cmocka_unit_test(test_loops_are_one_region),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -109,12 +109,15 @@ static int open_input(const char *path, int64_t *size) {
     return fd;
 }
 
-static struct result scan(struct rig *rig, int job, const char *path, int channels, int64_t keep, int fills, bool unasked) {
+static struct result scan(struct rig *rig, int job, const char *path, int channels, int64_t keep, int fills,
+                          bool unasked) {
     int64_t size;
     int fd = open_input(path, &size), fill = -1;
     send_descriptor(rig, DESCRIPTOR_FILE, job, 0, fd);
-    rig_send(rig, "{\"type\":\"scan\",\"job\":%d,\"nonce\":1,\"name\":\"x\",\"size\":%lld,\"keep_bytes\":%lld,\"segment\":{}}", job,
-             (long long)size, (long long)keep);
+    rig_send(
+        rig,
+        "{\"type\":\"scan\",\"job\":%d,\"nonce\":1,\"name\":\"x\",\"size\":%lld,\"keep_bytes\":%lld,\"segment\":{}}",
+        job, (long long)size, (long long)keep);
     if (unasked) {
         fill = memfd_new("fill", 1 << 20, NULL);
         send_descriptor(rig, DESCRIPTOR_FILL, job, 0, fill);
@@ -130,12 +133,13 @@ static struct result scan(struct rig *rig, int job, const char *path, int channe
     return serve(rig, job, channels, fills, fill);
 }
 
-static struct result read_part(struct rig *rig, int job, const char *path, int channels, int64_t start, int64_t frames) {
+static struct result read_part(struct rig *rig, int job, const char *path, int channels, int64_t start,
+                               int64_t frames) {
     int64_t size;
     int fd = open_input(path, &size);
     send_descriptor(rig, DESCRIPTOR_FILE, job, 0, fd);
-    rig_send(rig, "{\"type\":\"read\",\"job\":%d,\"nonce\":1,\"name\":\"x\",\"start\":%lld,\"frames\":%lld}", job, (long long)start,
-             (long long)frames);
+    rig_send(rig, "{\"type\":\"read\",\"job\":%d,\"nonce\":1,\"name\":\"x\",\"start\":%lld,\"frames\":%lld}", job,
+             (long long)start, (long long)frames);
     close(fd);
     return serve(rig, job, channels, 1000, -1);
 }
@@ -262,7 +266,8 @@ static void check_reads(struct rig *rig, const char *name, int format, int rate)
     struct result all = scan(rig, 1, path_of(name), 2, 1 << 30, 1000, false);
     expect(&all, "scanned");
     assert_true(all.frames > 8 * rate);
-    static const int64_t places[][2] = {{40000, 9000}, {100000, 20000}, {120000, 1000}, {50, 5000}, {0, 1}, {150000, 30000}};
+    static const int64_t places[][2] = {{40000, 9000}, {100000, 20000}, {120000, 1000},
+                                        {50, 5000},    {0, 1},          {150000, 30000}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         int64_t start = places[i][0] * rate / 44100, frames = places[i][1];
         struct result part = read_part(rig, 10 + (int)i, path_of(name), 2, start, frames);
@@ -271,7 +276,8 @@ static void check_reads(struct rig *rig, const char *name, int format, int rate)
         assert_int_equal(part.start, start);
         assert_int_equal(json_integer(part.message, "frames", 0), frames);
         for (int c = 0; c < 2; c++)
-            if (memcmp(part.planes + c * frames, all.planes + c * all.frames + start, (size_t)frames * sizeof(float)) != 0)
+            if (memcmp(part.planes + c * frames, all.planes + c * all.frames + start, (size_t)frames * sizeof(float)) !=
+                0)
                 fail_msg("%s: frames %d and on differ from those of the scan", name, (int)start);
         free_result(&part);
     }
@@ -291,8 +297,10 @@ static void test_reads(void **state) {
     char wav[300];
     snprintf(wav, sizeof wav, "%s", path_of("r.wav"));
     snprintf(command, sizeof command, "ffmpeg -v quiet -y -i %s -c:a aac %s < /dev/null", wav, path_of("r.m4a"));
-    if (system(command) == 0) check_reads(&rig, "r.m4a", 0, RATE);
-    else print_message("no ffmpeg command: M4A is not tested\n");
+    if (system(command) == 0)
+        check_reads(&rig, "r.m4a", 0, RATE);
+    else
+        print_message("no ffmpeg command: M4A is not tested\n");
     struct result r = read_part(&rig, 99, path_of("r.wav"), 2, 10 * RATE, 100);
     expect(&r, "failed");
     free_result(&r);
@@ -317,7 +325,10 @@ static void test_refusals(void **state) {
         {"empty", "", "failed", "empty", 0},
         {"text", "To be, or not to be, that is the question:\nWhether 'tis nobler", "unsupported", "not audio", 60},
         {"zeros", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "failed", "zero bytes", 16},
-        {"riff", "RIFF\xff\xff\xff\xff" "WAVE", "failed", "", 12},
+        {"riff",
+         "RIFF\xff\xff\xff\xff"
+         "WAVE",
+         "failed", "", 12},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         write_bytes(cases[i].name, cases[i].bytes, cases[i].n);
@@ -325,7 +336,8 @@ static void test_refusals(void **state) {
         expect(&r, "failed");
         if (!strstr(json_string(r.message, "reason", ""), cases[i].words) ||
             strcmp(json_string(r.message, "outcome", ""), cases[i].outcome) != 0)
-            fail_msg("%s: %s, %s", cases[i].name, json_string(r.message, "outcome", ""), json_string(r.message, "reason", ""));
+            fail_msg("%s: %s, %s", cases[i].name, json_string(r.message, "outcome", ""),
+                     json_string(r.message, "reason", ""));
         free_result(&r);
     }
     write_audio("after.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, RATE, 1, 1); /* and it goes on */

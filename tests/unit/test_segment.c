@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #define RATE 8000
-#define PI 3.14159265358979323846
+#define PI   3.14159265358979323846
 
 /* A signal under construction. */
 struct signal {
@@ -125,7 +125,7 @@ static void test_fade(void **state) {
     (void)state;
     struct signal s = make_signal(40);
     add_tone(&s, 5, 6, -16, -16);
-    add_tone(&s, 6, 10, -16, -76); /* reaches the floor of -50 dBFS after 2.27 s */
+    add_tone(&s, 6, 10, -16, -76);  /* reaches the floor of -50 dBFS after 2.27 s */
     add_tone(&s, 20, 24, -80, -16); /* leaves it at 21.9 s */
     add_tone(&s, 24, 30, -16, -16);
     add_noise(&s, -50, 0);
@@ -298,7 +298,8 @@ static void test_levels(void **state) {
         assert_non_null(x);
         for (int i = 0; i < RATE; i++) /* all but the last channel 20 dB down, each with an offset of its own */
             for (int k = 0; k < n; k++)
-                x[i * n + k] = (float)(0.01 * k + (k == n - 1 ? 1 : 0.1) * from_db(-20) * sqrt(2) * sin(2 * PI * 500 * i / RATE));
+                x[i * n + k] = (float)(0.01 * k +
+                                       (k == n - 1 ? 1 : 0.1) * from_db(-20) * sqrt(2) * sin(2 * PI * 500 * i / RATE));
         for (int step = 1; step <= RATE; step = step * 7 + 1) { /* whatever the blocks */
             struct levels levels = {0};
             assert_true(levels_start(&levels, RATE, n));
@@ -385,14 +386,22 @@ static void test_peaks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_floors),         cmocka_unit_test(test_offset),
-        cmocka_unit_test(test_fade),           cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_steady_noise_is_sound), cmocka_unit_test(test_one_frame),
-        cmocka_unit_test(test_clicks),         cmocka_unit_test(test_short_files),
-        cmocka_unit_test(test_edges),          cmocka_unit_test(test_phrases_are_no_gaps),
-        cmocka_unit_test(test_long_sounds_are_cut), cmocka_unit_test(test_too_many_regions),
-        cmocka_unit_test(test_parameters),     cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_levels_of_huge_samples), cmocka_unit_test(test_peaks),
+        cmocka_unit_test(test_floors),
+        cmocka_unit_test(test_offset),
+        cmocka_unit_test(test_fade),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_steady_noise_is_sound),
+        cmocka_unit_test(test_one_frame),
+        cmocka_unit_test(test_clicks),
+        cmocka_unit_test(test_short_files),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_phrases_are_no_gaps),
+        cmocka_unit_test(test_long_sounds_are_cut),
+        cmocka_unit_test(test_too_many_regions),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_levels_of_huge_samples),
+        cmocka_unit_test(test_peaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

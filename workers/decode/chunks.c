@@ -13,8 +13,14 @@
 
 void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int64_t nonce, size_t channels,
                   int64_t start, int64_t expected, int64_t allowed) {
-    *chunks = (struct chunks){.worker = worker, .job = job, .nonce = nonce, .channels = channels, .next = start,
-                              .expected = expected, .allowed = allowed, .fd = -1};
+    *chunks = (struct chunks){.worker = worker,
+                              .job = job,
+                              .nonce = nonce,
+                              .channels = channels,
+                              .next = start,
+                              .expected = expected,
+                              .allowed = allowed,
+                              .fd = -1};
     int64_t frame_bytes = (int64_t)(channels * sizeof(float));
     if (expected > allowed / frame_bytes) chunks->state = CHUNKS_DROPPED;
 }
@@ -30,7 +36,8 @@ static bool take_memory(struct chunks *chunks, int wait_ms, struct error *error)
             return false;
         }
         const struct descriptor_packet *packet = &descriptor.packet;
-        if (packet->kind == DESCRIPTOR_FILL && packet->job == (uint64_t)chunks->job && packet->serial == chunks->serial) {
+        if (packet->kind == DESCRIPTOR_FILL && packet->job == (uint64_t)chunks->job &&
+            packet->serial == chunks->serial) {
             chunks->bytes = descriptor.bytes < CHUNKS_BYTES ? (size_t)descriptor.bytes : CHUNKS_BYTES;
             chunks->capacity = (int64_t)(chunks->bytes / (chunks->channels * sizeof(float)));
             chunks->fd = descriptor.fd;
@@ -101,8 +108,10 @@ SONDE_CLONES static void split_stereo(const float *samples, size_t n, float *res
 }
 
 static void split(const float *samples, size_t n, size_t channels, float *planes, size_t stride) {
-    if (channels == 1) memcpy(planes, samples, n * sizeof *samples);
-    else if (channels == 2) split_stereo(samples, n, planes, planes + stride);
+    if (channels == 1)
+        memcpy(planes, samples, n * sizeof *samples);
+    else if (channels == 2)
+        split_stereo(samples, n, planes, planes + stride);
     else
         for (size_t c = 0; c < channels; c++)
             for (size_t i = 0; i < n; i++) planes[c * stride + i] = samples[i * channels + c];

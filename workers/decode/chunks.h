@@ -25,9 +25,9 @@ struct chunks {
     uint64_t serial;  /* of the next chunk */
     enum chunks_state state;
 
-    int fd;           /* of the chunk at hand, -1: none */
+    int fd; /* of the chunk at hand, -1: none */
     float *planes;
-    size_t bytes;     /* mapped */
+    size_t bytes;             /* mapped */
     int64_t capacity, filled; /* frames */
 };
 

@@ -301,7 +301,8 @@ static bool read_stretch(struct job *job, int64_t frames, int64_t *done, struct 
 static enum end run_read(struct job *job) {
     struct decoder *decoder = job->decoder;
     struct error error = {0};
-    int64_t start = json_integer(job->message, "start", -1), frames = json_integer(job->message, "frames", -1), done = 0;
+    int64_t start = json_integer(job->message, "start", -1), frames = json_integer(job->message, "frames", -1),
+            done = 0;
     if (!open_or_reuse(job, &error)) return send_failed(job, &error);
     struct source *source = decoder->kept.source;
     size_t channels = (size_t)source_facts(source)->channels;
@@ -327,8 +328,11 @@ static enum end run_read(struct job *job) {
 /* ------------------------------------------------------------------------------------------------------------ serve */
 
 static enum end serve(struct decoder *decoder, const cJSON *message) {
-    struct job job = {.decoder = decoder, .message = message, .id = json_integer(message, "job", -1),
-                      .nonce = json_integer(message, "nonce", -1), .chunks = {.fd = -1}};
+    struct job job = {.decoder = decoder,
+                      .message = message,
+                      .id = json_integer(message, "job", -1),
+                      .nonce = json_integer(message, "nonce", -1),
+                      .chunks = {.fd = -1}};
     const char *type = json_string(message, "type", "");
     if (job.id >= 0 && strcmp(type, "scan") == 0) return run_scan(&job);
     if (job.id >= 0 && strcmp(type, "read") == 0) return run_read(&job);

@@ -75,11 +75,13 @@ void facts_set_tag(struct facts *facts, const char *name, const char *value, siz
         const char *name;
         enum target target;
     } names[] = {
-        {"title", TITLE},     {"TIT2", TITLE},   {"TT2", TITLE},       {"artist", ARTIST},      {"TPE1", ARTIST},
-        {"TP1", ARTIST},      {"album", ALBUM},  {"TALB", ALBUM},      {"TAL", ALBUM},          {"comment", COMMENT},
-        {"description", COMMENT}, {"COMM", COMMENT}, {"COM", COMMENT}, {"key", KEY},            {"initialkey", KEY},
-        {"initial_key", KEY}, {"TKEY", KEY},     {"TKE", KEY},         {"key signature", KEY},  {"bpm", BPM},
-        {"TBPM", BPM},        {"TBP", BPM},      {"tempo", BPM},       {"tmpo", BPM},           {"fBPM", BPM},
+        {"title", TITLE}, {"TIT2", TITLE},      {"TT2", TITLE},           {"artist", ARTIST},
+        {"TPE1", ARTIST}, {"TP1", ARTIST},      {"album", ALBUM},         {"TALB", ALBUM},
+        {"TAL", ALBUM},   {"comment", COMMENT}, {"description", COMMENT}, {"COMM", COMMENT},
+        {"COM", COMMENT}, {"key", KEY},         {"initialkey", KEY},      {"initial_key", KEY},
+        {"TKEY", KEY},    {"TKE", KEY},         {"key signature", KEY},   {"bpm", BPM},
+        {"TBPM", BPM},    {"TBP", BPM},         {"tempo", BPM},           {"tmpo", BPM},
+        {"fBPM", BPM},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcasecmp(names[i].name, name) != 0) continue;

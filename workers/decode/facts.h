@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FACTS_WORD 48   /* bytes of a technical name, its zero included */
-#define FACTS_TEXT 512  /* bytes of an embedded text, its zero included: longer ones are cut */
+#define FACTS_WORD  48  /* bytes of a technical name, its zero included */
+#define FACTS_TEXT  512 /* bytes of an embedded text, its zero included: longer ones are cut */
 #define FACTS_LOOPS 16
 
 struct facts_loop {
@@ -16,13 +16,13 @@ struct facts_loop {
 
 /* An empty text, a zero number: not known. All texts are valid UTF-8 on one line. */
 struct facts {
-    char container[FACTS_WORD]; /* "wav", "flac", "ogg", "mp3", "mp4" ... */
-    char codec[FACTS_WORD];     /* "pcm", "vorbis", "aac" ... */
-    char layout[FACTS_TEXT];    /* "mono", "stereo", "5.1", or the speakers' names */
+    char container[FACTS_WORD];     /* "wav", "flac", "ogg", "mp3", "mp4" ... */
+    char codec[FACTS_WORD];         /* "pcm", "vorbis", "aac" ... */
+    char layout[FACTS_TEXT];        /* "mono", "stereo", "5.1", or the speakers' names */
     char sample_format[FACTS_WORD]; /* "int" or "float"; empty for lossy codecs */
-    char decoder[FACTS_WORD];   /* the library */
+    char decoder[FACTS_WORD];       /* the library */
     char decoder_version[FACTS_WORD];
-    int rate;       /* Hz */
+    int rate; /* Hz */
     int channels;
     int bit_depth;  /* of lossless codecs */
     int64_t frames; /* as promised by the header, 0 when unknown; as decoded once the end has been seen */

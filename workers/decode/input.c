@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REFILL (64 * 1024)
-#define CALL_COST 64  /* bytes that a call costs beside what it reads: even reads of nothing come to an end */
+#define REFILL     (64 * 1024)
+#define CALL_COST  64 /* bytes that a call costs beside what it reads: even reads of nothing come to an end */
 #define EMPTY_COST 4096
 
 void input_renew(struct input *input) {
@@ -102,5 +102,6 @@ bool input_hash(struct input *input, char out[HASH_TEXT], struct error *error) {
     hash_free(hash);
     if (at == input->size) return true;
     if (input->error_code) return error_system(error, input->error_code, "cannot read the file");
-    return error_set(error, "the file became shorter while it was read; it will be looked at again when it is complete");
+    return error_set(error,
+                     "the file became shorter while it was read; it will be looked at again when it is complete");
 }

@@ -10,8 +10,8 @@
 #include "engine/base/error.h"
 #include "engine/base/hash.h"
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct input {
     int fd;                /* not owned */

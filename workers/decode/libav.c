@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IO_BUFFER (32 * 1024)
+#define IO_BUFFER       (32 * 1024)
 #define BAD_PACKETS_MAX 1000 /* in a row, before giving up */
-#define STREAMS_MAX 100
+#define STREAMS_MAX     100
 
 /* The functions of FFmpeg's libraries that are used, each with the type of its own declaration. */
 #define FUNCTIONS(USE)                                                                                                 \
@@ -56,7 +56,7 @@
 struct libav {
     struct source_reader reader;
     void *util, *codec, *format; /* from dlopen */
-    char *audio_decoders; /* their names, comma-separated: no other decoder may be opened */
+    char *audio_decoders;        /* their names, comma-separated: no other decoder may be opened */
 #define DECLARE(library, function) __typeof__(&function) function;
     FUNCTIONS(DECLARE)
 #undef DECLARE
@@ -69,10 +69,10 @@ struct stream {
     AVCodecContext *codec;
     AVPacket *packet;
     AVFrame *frame;
-    int index;            /* of the audio stream */
-    int taken;            /* frames of `frame` already given out */
+    int index; /* of the audio stream */
+    int taken; /* frames of `frame` already given out */
     int rate, channels;
-    int bad;              /* packets in a row that could not be decoded */
+    int bad; /* packets in a row that could not be decoded */
     bool flushing, ended;
     struct error trouble; /* the first packet that failed since the last good one, or why the end came early */
 };
@@ -180,8 +180,10 @@ static bool have_frame(struct stream *s) {
         s->taken = 0;
         if (code == AVERROR(EAGAIN)) {
             s->frame->nb_samples = 0;
-            if (!feed(s) && !s->flushing) s->ended = true;
-            else continue;
+            if (!feed(s) && !s->flushing)
+                s->ended = true;
+            else
+                continue;
         } else if (code < 0) {
             if (code != AVERROR_EOF && !s->trouble.text[0]) fail(av, &s->trouble, code);
             s->bad++;
@@ -190,8 +192,8 @@ static bool have_frame(struct stream *s) {
         } else {
             int channels = s->frame->ch_layout.nb_channels;
             if (s->channels && (channels != s->channels || s->frame->sample_rate != s->rate)) {
-                error_set(&s->trouble, "the sound changes from %d channels at %d Hz to %d channels at %d Hz", s->channels,
-                          s->rate, channels, s->frame->sample_rate);
+                error_set(&s->trouble, "the sound changes from %d channels at %d Hz to %d channels at %d Hz",
+                          s->channels, s->rate, channels, s->frame->sample_rate);
                 s->ended = true;
             } else if (s->frame->nb_samples > 0) {
                 s->bad = 0;
@@ -228,9 +230,9 @@ static void read_facts(struct stream *s, struct facts *facts) {
     facts->channels = s->channels;
     int exact = av->av_get_exact_bits_per_sample(parameters->codec_id);
     if (codec && (codec->props & AV_CODEC_PROP_LOSSLESS) && !(codec->props & AV_CODEC_PROP_LOSSY)) {
-        facts->bit_depth = exact > 0                              ? exact
-                           : parameters->bits_per_raw_sample > 0  ? parameters->bits_per_raw_sample
-                                                                  : parameters->bits_per_coded_sample;
+        facts->bit_depth = exact > 0                             ? exact
+                           : parameters->bits_per_raw_sample > 0 ? parameters->bits_per_raw_sample
+                                                                 : parameters->bits_per_coded_sample;
         enum AVSampleFormat format = s->codec->sample_fmt;
         bool floating = format == AV_SAMPLE_FMT_FLT || format == AV_SAMPLE_FMT_FLTP || format == AV_SAMPLE_FMT_DBL ||
                         format == AV_SAMPLE_FMT_DBLP;
@@ -386,8 +388,8 @@ struct libav *libav_load(struct error *error) {
         .name = "FFmpeg", .open = open_stream, .read = read_stream, .seek = seek_stream, .close = close_stream};
     if (!(av->util = load_library(SONAME(avutil, LIBAVUTIL_VERSION_MAJOR), error)) ||
         !(av->codec = load_library(SONAME(avcodec, LIBAVCODEC_VERSION_MAJOR), error)) ||
-        !(av->format = load_library(SONAME(avformat, LIBAVFORMAT_VERSION_MAJOR), error)) || !find_functions(av, error) ||
-        !list_audio_decoders(av, error)) {
+        !(av->format = load_library(SONAME(avformat, LIBAVFORMAT_VERSION_MAJOR), error)) ||
+        !find_functions(av, error) || !list_audio_decoders(av, error)) {
         libav_free(av);
         return NULL;
     }

@@ -11,8 +11,8 @@
 #include "workers/segment/peaks.h"
 #include "workers/segment/segment.h"
 
-#define SCAN_FLOATS 16384 /* decoded at a time: fits the second-level cache with all that is done to it */
-#define SCAN_DAYS_MAX 7   /* longer audio is a damaged header, or a compressed bomb */
+#define SCAN_FLOATS   16384 /* decoded at a time: fits the second-level cache with all that is done to it */
+#define SCAN_DAYS_MAX 7     /* longer audio is a damaged header, or a compressed bomb */
 
 /* Begins as zeroes, and is used for file after file. */
 struct scan {

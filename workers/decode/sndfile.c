@@ -35,35 +35,52 @@ struct name {
 };
 
 static const struct name containers[] = {
-    {SF_FORMAT_WAV, "wav", "", 0},     {SF_FORMAT_AIFF, "aiff", "", 0}, {SF_FORMAT_AU, "au", "", 0},
-    {SF_FORMAT_PAF, "paf", "", 0},     {SF_FORMAT_SVX, "svx", "", 0},   {SF_FORMAT_NIST, "nist", "", 0},
-    {SF_FORMAT_VOC, "voc", "", 0},     {SF_FORMAT_IRCAM, "ircam", "", 0}, {SF_FORMAT_W64, "w64", "", 0},
-    {SF_FORMAT_MAT4, "mat4", "", 0},   {SF_FORMAT_MAT5, "mat5", "", 0}, {SF_FORMAT_PVF, "pvf", "", 0},
-    {SF_FORMAT_XI, "xi", "", 0},       {SF_FORMAT_HTK, "htk", "", 0},   {SF_FORMAT_SDS, "sds", "", 0},
-    {SF_FORMAT_AVR, "avr", "", 0},     {SF_FORMAT_WAVEX, "wav", "", 0}, {SF_FORMAT_SD2, "sd2", "", 0},
-    {SF_FORMAT_FLAC, "flac", "", 0},   {SF_FORMAT_CAF, "caf", "", 0},   {SF_FORMAT_WVE, "wve", "", 0},
-    {SF_FORMAT_OGG, "ogg", "", 0},     {SF_FORMAT_MPC2K, "mpc2k", "", 0}, {SF_FORMAT_RF64, "rf64", "", 0},
+    {SF_FORMAT_WAV, "wav", "", 0},   {SF_FORMAT_AIFF, "aiff", "", 0},   {SF_FORMAT_AU, "au", "", 0},
+    {SF_FORMAT_PAF, "paf", "", 0},   {SF_FORMAT_SVX, "svx", "", 0},     {SF_FORMAT_NIST, "nist", "", 0},
+    {SF_FORMAT_VOC, "voc", "", 0},   {SF_FORMAT_IRCAM, "ircam", "", 0}, {SF_FORMAT_W64, "w64", "", 0},
+    {SF_FORMAT_MAT4, "mat4", "", 0}, {SF_FORMAT_MAT5, "mat5", "", 0},   {SF_FORMAT_PVF, "pvf", "", 0},
+    {SF_FORMAT_XI, "xi", "", 0},     {SF_FORMAT_HTK, "htk", "", 0},     {SF_FORMAT_SDS, "sds", "", 0},
+    {SF_FORMAT_AVR, "avr", "", 0},   {SF_FORMAT_WAVEX, "wav", "", 0},   {SF_FORMAT_SD2, "sd2", "", 0},
+    {SF_FORMAT_FLAC, "flac", "", 0}, {SF_FORMAT_CAF, "caf", "", 0},     {SF_FORMAT_WVE, "wve", "", 0},
+    {SF_FORMAT_OGG, "ogg", "", 0},   {SF_FORMAT_MPC2K, "mpc2k", "", 0}, {SF_FORMAT_RF64, "rf64", "", 0},
     {SF_FORMAT_MPEG, "mp3", "", 0},
 };
 
 static const struct name codecs[] = {
-    {SF_FORMAT_PCM_S8, "pcm", "int", 8},        {SF_FORMAT_PCM_U8, "pcm", "int", 8},
-    {SF_FORMAT_PCM_16, "pcm", "int", 16},       {SF_FORMAT_PCM_24, "pcm", "int", 24},
-    {SF_FORMAT_PCM_32, "pcm", "int", 32},       {SF_FORMAT_FLOAT, "pcm", "float", 32},
-    {SF_FORMAT_DOUBLE, "pcm", "float", 64},     {SF_FORMAT_ULAW, "ulaw", "", 0},
-    {SF_FORMAT_ALAW, "alaw", "", 0},            {SF_FORMAT_IMA_ADPCM, "ima_adpcm", "", 0},
-    {SF_FORMAT_MS_ADPCM, "ms_adpcm", "", 0},    {SF_FORMAT_GSM610, "gsm", "", 0},
-    {SF_FORMAT_VOX_ADPCM, "vox_adpcm", "", 0},  {SF_FORMAT_NMS_ADPCM_16, "nms_adpcm", "", 0},
-    {SF_FORMAT_NMS_ADPCM_24, "nms_adpcm", "", 0}, {SF_FORMAT_NMS_ADPCM_32, "nms_adpcm", "", 0},
-    {SF_FORMAT_G721_32, "g721", "", 0},         {SF_FORMAT_G723_24, "g723", "", 0},
-    {SF_FORMAT_G723_40, "g723", "", 0},         {SF_FORMAT_DWVW_12, "dwvw", "int", 12},
-    {SF_FORMAT_DWVW_16, "dwvw", "int", 16},     {SF_FORMAT_DWVW_24, "dwvw", "int", 24},
-    {SF_FORMAT_DWVW_N, "dwvw", "int", 0},       {SF_FORMAT_DPCM_8, "dpcm", "int", 8},
-    {SF_FORMAT_DPCM_16, "dpcm", "int", 16},     {SF_FORMAT_VORBIS, "vorbis", "", 0},
-    {SF_FORMAT_OPUS, "opus", "", 0},            {SF_FORMAT_ALAC_16, "alac", "int", 16},
-    {SF_FORMAT_ALAC_20, "alac", "int", 20},     {SF_FORMAT_ALAC_24, "alac", "int", 24},
-    {SF_FORMAT_ALAC_32, "alac", "int", 32},     {SF_FORMAT_MPEG_LAYER_I, "mp1", "", 0},
-    {SF_FORMAT_MPEG_LAYER_II, "mp2", "", 0},    {SF_FORMAT_MPEG_LAYER_III, "mp3", "", 0},
+    {SF_FORMAT_PCM_S8, "pcm", "int", 8},
+    {SF_FORMAT_PCM_U8, "pcm", "int", 8},
+    {SF_FORMAT_PCM_16, "pcm", "int", 16},
+    {SF_FORMAT_PCM_24, "pcm", "int", 24},
+    {SF_FORMAT_PCM_32, "pcm", "int", 32},
+    {SF_FORMAT_FLOAT, "pcm", "float", 32},
+    {SF_FORMAT_DOUBLE, "pcm", "float", 64},
+    {SF_FORMAT_ULAW, "ulaw", "", 0},
+    {SF_FORMAT_ALAW, "alaw", "", 0},
+    {SF_FORMAT_IMA_ADPCM, "ima_adpcm", "", 0},
+    {SF_FORMAT_MS_ADPCM, "ms_adpcm", "", 0},
+    {SF_FORMAT_GSM610, "gsm", "", 0},
+    {SF_FORMAT_VOX_ADPCM, "vox_adpcm", "", 0},
+    {SF_FORMAT_NMS_ADPCM_16, "nms_adpcm", "", 0},
+    {SF_FORMAT_NMS_ADPCM_24, "nms_adpcm", "", 0},
+    {SF_FORMAT_NMS_ADPCM_32, "nms_adpcm", "", 0},
+    {SF_FORMAT_G721_32, "g721", "", 0},
+    {SF_FORMAT_G723_24, "g723", "", 0},
+    {SF_FORMAT_G723_40, "g723", "", 0},
+    {SF_FORMAT_DWVW_12, "dwvw", "int", 12},
+    {SF_FORMAT_DWVW_16, "dwvw", "int", 16},
+    {SF_FORMAT_DWVW_24, "dwvw", "int", 24},
+    {SF_FORMAT_DWVW_N, "dwvw", "int", 0},
+    {SF_FORMAT_DPCM_8, "dpcm", "int", 8},
+    {SF_FORMAT_DPCM_16, "dpcm", "int", 16},
+    {SF_FORMAT_VORBIS, "vorbis", "", 0},
+    {SF_FORMAT_OPUS, "opus", "", 0},
+    {SF_FORMAT_ALAC_16, "alac", "int", 16},
+    {SF_FORMAT_ALAC_20, "alac", "int", 20},
+    {SF_FORMAT_ALAC_24, "alac", "int", 24},
+    {SF_FORMAT_ALAC_32, "alac", "int", 32},
+    {SF_FORMAT_MPEG_LAYER_I, "mp1", "", 0},
+    {SF_FORMAT_MPEG_LAYER_II, "mp2", "", 0},
+    {SF_FORMAT_MPEG_LAYER_III, "mp3", "", 0},
 };
 
 static const struct name *find_name(const struct name *names, size_t count, int format) {
@@ -98,21 +115,39 @@ static void read_format(const SF_INFO *info, struct facts *facts) {
 /* Speakers in the abbreviations of FFmpeg; layouts that have a name by that name. */
 static void read_layout(SNDFILE *file, struct facts *facts) {
     static const char *const speakers[SF_CHANNEL_MAP_MAX] = {
-        [SF_CHANNEL_MAP_MONO] = "FC", [SF_CHANNEL_MAP_LEFT] = "FL", [SF_CHANNEL_MAP_RIGHT] = "FR",
-        [SF_CHANNEL_MAP_CENTER] = "FC", [SF_CHANNEL_MAP_FRONT_LEFT] = "FL", [SF_CHANNEL_MAP_FRONT_RIGHT] = "FR",
-        [SF_CHANNEL_MAP_FRONT_CENTER] = "FC", [SF_CHANNEL_MAP_REAR_CENTER] = "BC", [SF_CHANNEL_MAP_REAR_LEFT] = "BL",
-        [SF_CHANNEL_MAP_REAR_RIGHT] = "BR", [SF_CHANNEL_MAP_LFE] = "LFE", [SF_CHANNEL_MAP_FRONT_LEFT_OF_CENTER] = "FLC",
-        [SF_CHANNEL_MAP_FRONT_RIGHT_OF_CENTER] = "FRC", [SF_CHANNEL_MAP_SIDE_LEFT] = "SL",
-        [SF_CHANNEL_MAP_SIDE_RIGHT] = "SR", [SF_CHANNEL_MAP_TOP_CENTER] = "TC", [SF_CHANNEL_MAP_TOP_FRONT_LEFT] = "TFL",
-        [SF_CHANNEL_MAP_TOP_FRONT_RIGHT] = "TFR", [SF_CHANNEL_MAP_TOP_FRONT_CENTER] = "TFC",
-        [SF_CHANNEL_MAP_TOP_REAR_LEFT] = "TBL", [SF_CHANNEL_MAP_TOP_REAR_RIGHT] = "TBR",
-        [SF_CHANNEL_MAP_TOP_REAR_CENTER] = "TBC", [SF_CHANNEL_MAP_AMBISONIC_B_W] = "W",
-        [SF_CHANNEL_MAP_AMBISONIC_B_X] = "X", [SF_CHANNEL_MAP_AMBISONIC_B_Y] = "Y", [SF_CHANNEL_MAP_AMBISONIC_B_Z] = "Z",
+        [SF_CHANNEL_MAP_MONO] = "FC",
+        [SF_CHANNEL_MAP_LEFT] = "FL",
+        [SF_CHANNEL_MAP_RIGHT] = "FR",
+        [SF_CHANNEL_MAP_CENTER] = "FC",
+        [SF_CHANNEL_MAP_FRONT_LEFT] = "FL",
+        [SF_CHANNEL_MAP_FRONT_RIGHT] = "FR",
+        [SF_CHANNEL_MAP_FRONT_CENTER] = "FC",
+        [SF_CHANNEL_MAP_REAR_CENTER] = "BC",
+        [SF_CHANNEL_MAP_REAR_LEFT] = "BL",
+        [SF_CHANNEL_MAP_REAR_RIGHT] = "BR",
+        [SF_CHANNEL_MAP_LFE] = "LFE",
+        [SF_CHANNEL_MAP_FRONT_LEFT_OF_CENTER] = "FLC",
+        [SF_CHANNEL_MAP_FRONT_RIGHT_OF_CENTER] = "FRC",
+        [SF_CHANNEL_MAP_SIDE_LEFT] = "SL",
+        [SF_CHANNEL_MAP_SIDE_RIGHT] = "SR",
+        [SF_CHANNEL_MAP_TOP_CENTER] = "TC",
+        [SF_CHANNEL_MAP_TOP_FRONT_LEFT] = "TFL",
+        [SF_CHANNEL_MAP_TOP_FRONT_RIGHT] = "TFR",
+        [SF_CHANNEL_MAP_TOP_FRONT_CENTER] = "TFC",
+        [SF_CHANNEL_MAP_TOP_REAR_LEFT] = "TBL",
+        [SF_CHANNEL_MAP_TOP_REAR_RIGHT] = "TBR",
+        [SF_CHANNEL_MAP_TOP_REAR_CENTER] = "TBC",
+        [SF_CHANNEL_MAP_AMBISONIC_B_W] = "W",
+        [SF_CHANNEL_MAP_AMBISONIC_B_X] = "X",
+        [SF_CHANNEL_MAP_AMBISONIC_B_Y] = "Y",
+        [SF_CHANNEL_MAP_AMBISONIC_B_Z] = "Z",
     };
     static const char *const named[][2] = {
-        {"FL FR LFE", "2.1"}, {"FL FR FC", "3.0"}, {"FL FR BL BR", "quad"}, {"FL FR FC BL BR", "5.0"},
-        {"FL FR FC SL SR", "5.0"}, {"FL FR FC LFE BL BR", "5.1"}, {"FL FR FC LFE SL SR", "5.1"},
-        {"FL FR FC LFE BL BR SL SR", "7.1"}, {"W X Y Z", "ambisonic 1"},
+        {"FL FR LFE", "2.1"},          {"FL FR FC", "3.0"},
+        {"FL FR BL BR", "quad"},       {"FL FR FC BL BR", "5.0"},
+        {"FL FR FC SL SR", "5.0"},     {"FL FR FC LFE BL BR", "5.1"},
+        {"FL FR FC LFE SL SR", "5.1"}, {"FL FR FC LFE BL BR SL SR", "7.1"},
+        {"W X Y Z", "ambisonic 1"},
     };
     if (facts->channels <= 2) {
         set(facts->layout, sizeof facts->layout, facts->channels == 1 ? "mono" : "stereo");
@@ -144,8 +179,7 @@ static void read_embedded(SNDFILE *file, struct facts *facts) {
     SF_LOOP_INFO loop = {0};
     if (sf_command(file, SFC_GET_LOOP_INFO, &loop, sizeof loop) == SF_TRUE) {
         if (loop.bpm >= 1 && loop.bpm <= 999) facts->bpm = (double)loop.bpm;
-        if (loop.root_key > 0 && loop.root_key < 128)
-            set(facts->key, sizeof facts->key, pitches[loop.root_key % 12]);
+        if (loop.root_key > 0 && loop.root_key < 128) set(facts->key, sizeof facts->key, pitches[loop.root_key % 12]);
     }
     SF_INSTRUMENT instrument = {0};
     if (sf_command(file, SFC_GET_INSTRUMENT, &instrument, sizeof instrument) != SF_TRUE) return;
@@ -153,7 +187,8 @@ static void read_embedded(SNDFILE *file, struct facts *facts) {
         facts_add_loop(facts, instrument.loops[i].start, instrument.loops[i].end);
 }
 
-static void *open_file(const struct source_reader *reader, struct input *input, struct facts *facts, struct error *error) {
+static void *open_file(const struct source_reader *reader, struct input *input, struct facts *facts,
+                       struct error *error) {
     (void)reader;
     SF_VIRTUAL_IO io = {virtual_length, virtual_seek, virtual_read, virtual_write, virtual_tell};
     SF_INFO info = {0};

@@ -16,7 +16,7 @@ struct source {
     int64_t position;
     bool ended;
     struct error trouble;
-    float *first;          /* frames decoded by source_open to see that there are any */
+    float *first; /* frames decoded by source_open to see that there are any */
     int64_t first_frames, first_taken;
 };
 
@@ -28,7 +28,8 @@ static bool open_with(struct source *source, const struct source_reader *reader,
     if (!state) return false;
     const struct facts *facts = &source->facts;
     if (facts->rate < SOURCE_RATE_MIN || facts->rate > SOURCE_RATE_MAX) {
-        error_set(error, "a sample rate of %d Hz is outside %d to %d Hz", facts->rate, SOURCE_RATE_MIN, SOURCE_RATE_MAX);
+        error_set(error, "a sample rate of %d Hz is outside %d to %d Hz", facts->rate, SOURCE_RATE_MIN,
+                  SOURCE_RATE_MAX);
     } else if (facts->channels < 1 || facts->channels > SOURCE_CHANNELS_MAX) {
         error_set(error, "%d channels: 1 to %d can be read", facts->channels, SOURCE_CHANNELS_MAX);
     } else {
@@ -41,8 +42,10 @@ static bool open_with(struct source *source, const struct source_reader *reader,
             source->trouble = trouble;
             return true;
         }
-        if (trouble.text[0]) *error = trouble;
-        else error_set(error, "there is a header (%s), but not a single frame of audio behind it", facts->container);
+        if (trouble.text[0])
+            *error = trouble;
+        else
+            error_set(error, "there is a header (%s), but not a single frame of audio behind it", facts->container);
     }
     reader->close(state);
     return false;
@@ -70,8 +73,9 @@ static bool open_any(struct source *source, struct error *error) {
     if (unknown && source->libav) {
         error_set(error, "this is not audio in a format that libsndfile or FFmpeg knows");
     } else if (unknown) {
-        error_set(error, "this is not audio in a format that libsndfile knows, and FFmpeg's libraries (M4A, AAC, WMA and "
-                         "others) are not there");
+        error_set(error,
+                  "this is not audio in a format that libsndfile knows, and FFmpeg's libraries (M4A, AAC, WMA and "
+                  "others) are not there");
     } else if (first.code == ENOTSUP || !source->libav) {
         *error = source->libav ? second : first;
     } else if (second.code == ENOTSUP) {
@@ -120,9 +124,12 @@ int64_t source_read(struct source *source, float *to, int64_t frames) {
     }
     if (source->trouble.text[0] && source->first_taken == source->first_frames) source->ended = done < frames;
     while (done < frames && !source->ended) {
-        int64_t got = source->reader->read(source->state, to + (size_t)done * channels, frames - done, &source->trouble);
-        if (got <= 0) source->ended = true;
-        else done += got;
+        int64_t got = source->reader->read(source->state, to + (size_t)done * channels, frames - done,
+                                           &source->trouble);
+        if (got <= 0)
+            source->ended = true;
+        else
+            done += got;
     }
     source->position += done;
     if (source->ended) source->facts.frames = source->position;

@@ -10,8 +10,8 @@
 #include "workers/decode/facts.h"
 #include "workers/decode/input.h"
 
-#define SOURCE_RATE_MIN 1000
-#define SOURCE_RATE_MAX 768000
+#define SOURCE_RATE_MIN     1000
+#define SOURCE_RATE_MAX     768000
 #define SOURCE_CHANNELS_MAX 1024
 
 /* One decoding library. `reader` is the table itself, `state` is what open returned. */

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_MAX (256 * 1024) /* of a tag: pictures beyond this are not read, texts come first in practice */
+#define TAG_MAX    (256 * 1024) /* of a tag: pictures beyond this are not read, texts come first in practice */
 #define CHUNKS_MAX 1000
-#define TEXT_MAX 4096
+#define TEXT_MAX   4096
 
 static uint32_t little32(const unsigned char *p) {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
@@ -16,7 +16,8 @@ static uint32_t big32(const unsigned char *p) {
 }
 
 static uint32_t syncsafe32(const unsigned char *p) {
-    return (uint32_t)(p[0] & 0x7f) << 21 | (uint32_t)(p[1] & 0x7f) << 14 | (uint32_t)(p[2] & 0x7f) << 7 | (p[3] & 0x7fu);
+    return (uint32_t)(p[0] & 0x7f) << 21 | (uint32_t)(p[1] & 0x7f) << 14 | (uint32_t)(p[2] & 0x7f) << 7 |
+           (p[3] & 0x7fu);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- ID3 */
@@ -230,9 +231,12 @@ static void read_ogg(struct input *input, struct facts *facts) {
     unsigned char *packet = malloc(TAG_MAX);
     if (!packet) return;
     size_t n = read_ogg_packet(input, packet);
-    if (n > 7 && memcmp(packet, "\x03vorbis", 7) == 0) tags_parse_vorbis(packet + 7, n - 7, facts);
-    else if (n > 8 && memcmp(packet, "OpusTags", 8) == 0) tags_parse_vorbis(packet + 8, n - 8, facts);
-    else if (n > 4 && (packet[0] & 0x7f) == 4) tags_parse_vorbis(packet + 4, n - 4, facts);
+    if (n > 7 && memcmp(packet, "\x03vorbis", 7) == 0)
+        tags_parse_vorbis(packet + 7, n - 7, facts);
+    else if (n > 8 && memcmp(packet, "OpusTags", 8) == 0)
+        tags_parse_vorbis(packet + 8, n - 8, facts);
+    else if (n > 4 && (packet[0] & 0x7f) == 4)
+        tags_parse_vorbis(packet + 4, n - 4, facts);
     free(packet);
 }
 
@@ -254,9 +258,14 @@ static void read_chunks(struct input *input, int big, struct facts *facts) {
 void tags_read(struct input *input, struct facts *facts) {
     unsigned char magic[12];
     if (input_read_at(input, 0, magic, sizeof magic) != sizeof magic) return;
-    if (memcmp(magic, "ID3", 3) == 0) read_id3(input, 0, facts);
-    else if (memcmp(magic, "fLaC", 4) == 0) read_flac(input, facts);
-    else if (memcmp(magic, "OggS", 4) == 0) read_ogg(input, facts);
-    else if (memcmp(magic, "RIFF", 4) == 0) read_chunks(input, 0, facts);
-    else if (memcmp(magic, "FORM", 4) == 0) read_chunks(input, 1, facts);
+    if (memcmp(magic, "ID3", 3) == 0)
+        read_id3(input, 0, facts);
+    else if (memcmp(magic, "fLaC", 4) == 0)
+        read_flac(input, facts);
+    else if (memcmp(magic, "OggS", 4) == 0)
+        read_ogg(input, facts);
+    else if (memcmp(magic, "RIFF", 4) == 0)
+        read_chunks(input, 0, facts);
+    else if (memcmp(magic, "FORM", 4) == 0)
+        read_chunks(input, 1, facts);
 }

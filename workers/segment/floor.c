@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HALF_DB(db) ((int)((db) * 2 + 0.5)) /* in units of a level byte */
-#define LOUD_FRAMES 3   /* for so long something must last to count as loud: 30 ms */
-#define SPREAD_MAX 12    /* half decibels that the floor may fluctuate upwards */
-#define BLOCK_FRAMES 25 /* the floor inside gaps is measured over 0.25 s ... */
-#define MARGIN_FRAMES 10 /* ... and 0.1 s away from the sounds */
+#define HALF_DB(db)   ((int)((db)*2 + 0.5)) /* in units of a level byte */
+#define LOUD_FRAMES   3                     /* for so long something must last to count as loud: 30 ms */
+#define SPREAD_MAX    12                    /* half decibels that the floor may fluctuate upwards */
+#define BLOCK_FRAMES  25                    /* the floor inside gaps is measured over 0.25 s ... */
+#define MARGIN_FRAMES 10                    /* ... and 0.1 s away from the sounds */
 
 static size_t seconds_to_levels(double seconds) {
     return seconds > 0.01 ? (size_t)(seconds * LEVELS_PER_SECOND + 0.5) : 1;
@@ -110,7 +110,8 @@ static void reject_restless(const struct segment_parameters *p, const uint8_t *l
 }
 
 /* Steps 1 and 2 of segment.h: floor[k], or 255 where there is none. False: out of memory. */
-static bool find_floor(const struct segment_parameters *p, const struct levels *levels, uint8_t silence, uint8_t *floor) {
+static bool find_floor(const struct segment_parameters *p, const struct levels *levels, uint8_t silence,
+                       uint8_t *floor) {
     size_t n = levels->count, width = seconds_to_levels(p->min_silence), window = seconds_to_levels(p->window);
     uint8_t *sustained = malloc(n), *loud = malloc(n);
     uint32_t *queue = malloc(n * sizeof *queue);
@@ -121,8 +122,10 @@ static bool find_floor(const struct segment_parameters *p, const struct levels *
         size_t places = slide_percentile(levels->level, n, width, 0.95, sustained);
         slide_percentile(levels->level, n, width, 0.2, floor);
         reject_restless(p, levels->level, places, width, silence, floor, loud, sustained);
-        if (places) slide_extreme(sustained, places, window, window, 1, floor, n, queue);
-        else memset(floor, 255, n);
+        if (places)
+            slide_extreme(sustained, places, window, window, 1, floor, n, queue);
+        else
+            memset(floor, 255, n);
     }
     free(sustained);
     free(loud);
@@ -149,7 +152,8 @@ bool floor_is_silence(const struct thresholds *t, const struct segment_parameter
             if (k > at) differences += (unsigned)abs(levels->level[k] - levels->level[k - 1]);
         }
         int high = percentile(histogram, width, 0.95), low = percentile(histogram, width, 0.2);
-        if (high <= t->silence || (width > 1 && is_steady(p, high, low, (double)differences / (double)(width - 1)))) return true;
+        if (high <= t->silence || (width > 1 && is_steady(p, high, low, (double)differences / (double)(width - 1))))
+            return true;
         if (loud < 0) loud = loudest_near(levels, start, end, seconds_to_levels(p->window));
         if (loud - high >= HALF_DB(p->deep)) return true;
     }
@@ -170,7 +174,8 @@ static bool adapt(struct thresholds *t, const struct segment_parameters *p, cons
     return true;
 }
 
-bool floor_find(struct thresholds *thresholds, const struct segment_parameters *parameters, const struct levels *levels) {
+bool floor_find(struct thresholds *thresholds, const struct segment_parameters *parameters,
+                const struct levels *levels) {
     size_t n = levels->count;
     *thresholds = (struct thresholds){.close = malloc(n ? n : 1), .open = malloc(n ? n : 1)};
     if (!thresholds->close || !thresholds->open) return floor_free(thresholds), false;

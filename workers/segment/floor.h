@@ -17,7 +17,8 @@ struct thresholds {
 };
 
 /* Makes the thresholds of steps 1 to 3 of segment.h. False: out of memory. Free with floor_free. */
-bool floor_find(struct thresholds *thresholds, const struct segment_parameters *parameters, const struct levels *levels);
+bool floor_find(struct thresholds *thresholds, const struct segment_parameters *parameters,
+                const struct levels *levels);
 
 /* Step 4: measures the floor inside the gaps between `sounds` (and before and behind them), and adjusts the thresholds to
  * it. Without a gap long enough nothing changes. False: out of memory. */

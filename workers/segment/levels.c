@@ -99,8 +99,10 @@ bool levels_add(struct levels *levels, const float *samples, int64_t frames) {
     while (frames > 0) {
         int64_t n = levels->hop - levels->filled < frames ? levels->hop - levels->filled : frames;
         if (levels->filled == 0) memcpy(levels->first, samples, channels * sizeof *samples);
-        if (channels <= 2) add_narrow(samples, (size_t)n * channels, channels, levels->first, levels->sums);
-        else add_wide(samples, (size_t)n, channels, levels->first, levels->sums);
+        if (channels <= 2)
+            add_narrow(samples, (size_t)n * channels, channels, levels->first, levels->sums);
+        else
+            add_wide(samples, (size_t)n, channels, levels->first, levels->sums);
         levels->filled += (int)n;
         samples += (size_t)n * channels;
         frames -= n;

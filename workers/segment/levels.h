@@ -18,7 +18,7 @@ struct levels {
     size_t count, capacity;
     int hop; /* audio frames a level stands for: rate / 100, rounded; the last one may stand for fewer */
     int channels;
-    int filled; /* audio frames in the level under way */
+    int filled;   /* audio frames in the level under way */
     double *sums; /* of the level under way, relative to `first`: channels sums, then channels sums of squares */
     float *first; /* channels: the level's first sample, so that large offsets don't cost precision */
 };

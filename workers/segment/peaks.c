@@ -65,8 +65,8 @@ static void merge_neighbours(struct peaks *peaks) {
     for (size_t i = 0; i < peaks->count / 2; i++) {
         for (size_t c = 0; c < channels; c++) {
             const struct peaks_bin *a = &peaks->bins[2 * i * channels + c], *b = a + channels;
-            peaks->bins[i * channels + c] = (struct peaks_bin){a->min < b->min ? a->min : b->min,
-                                                               a->max > b->max ? a->max : b->max, a->square + b->square};
+            peaks->bins[i * channels + c] = (struct peaks_bin){
+                a->min < b->min ? a->min : b->min, a->max > b->max ? a->max : b->max, a->square + b->square};
         }
     }
     peaks->count /= 2;

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #define PEAKS_OVERVIEW 1000
-#define PEAKS_ZOOM 8000
-#define PEAKS_BINS 32768
+#define PEAKS_ZOOM     8000
+#define PEAKS_BINS     32768
 #define PEAKS_CHANNELS 2
 
 struct peaks_bin {

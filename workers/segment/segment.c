@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define SEGMENT_VERSION 1
-#define SMOOTH 2 /* levels to each side that a level is averaged with before it is compared */
+#define SMOOTH          2 /* levels to each side that a level is averaged with before it is compared */
 
 /* ------------------------------------------------------------------------------------------------------- parameters */
 
@@ -19,12 +19,13 @@ static const struct {
     size_t offset;
     double value, min, max;
 } keys[] = {
-#define KEY(name, value, min, max) {#name, offsetof(struct segment_parameters, name), value, min, max}
-    KEY(min_silence, 1.0, 0.05, 60),    KEY(short_file, 30, 0, 600),  KEY(short_silence, 2.0, 0.05, 600),
-    KEY(min_region, 0.03, 0.01, 60),    KEY(padding, 0.2, 0, 10),     KEY(max_region, 600, 10, 600),
-    KEY(threshold, 0, -120, 0),         KEY(silence, -60, -120, -20), KEY(ceiling, -34, -120, 0),
-    KEY(steady, 9, 1, 60),              KEY(drift, 0.5, 0, 60),       KEY(contrast, 12, 1, 60),
-    KEY(deep, 35, 1, 120),              KEY(open, 6, 1, 40),          KEY(close, 2.5, 0.5, 40),
+#define KEY(name, value, min, max)                                                                                     \
+    { #name, offsetof(struct segment_parameters, name), value, min, max }
+    KEY(min_silence, 1.0, 0.05, 60), KEY(short_file, 30, 0, 600),  KEY(short_silence, 2.0, 0.05, 600),
+    KEY(min_region, 0.03, 0.01, 60), KEY(padding, 0.2, 0, 10),     KEY(max_region, 600, 10, 600),
+    KEY(threshold, 0, -120, 0),      KEY(silence, -60, -120, -20), KEY(ceiling, -34, -120, 0),
+    KEY(steady, 9, 1, 60),           KEY(drift, 0.5, 0, 60),       KEY(contrast, 12, 1, 60),
+    KEY(deep, 35, 1, 120),           KEY(open, 6, 1, 40),          KEY(close, 2.5, 0.5, 40),
     KEY(window, 15, 1, 600),
 #undef KEY
 };
@@ -45,7 +46,8 @@ static bool parse_member(struct segment_parameters *parameters, const cJSON *mem
         if (strcmp(member->string, keys[i].name) != 0) continue;
         double value = member->valuedouble;
         if (!cJSON_IsNumber(member) || !(value >= keys[i].min && value <= keys[i].max))
-            return error_set(error, "segment.%s must be a number from %g to %g", keys[i].name, keys[i].min, keys[i].max);
+            return error_set(error, "segment.%s must be a number from %g to %g", keys[i].name, keys[i].min,
+                             keys[i].max);
         *value_of(parameters, i) = value;
         return true;
     }
@@ -137,8 +139,10 @@ static void drop_clicks(struct runs *runs, size_t least) {
 static void join_runs(struct runs *runs, size_t gap) {
     size_t count = 0;
     for (size_t i = 0; i < runs->count; i++) {
-        if (count > 0 && runs->run[i].start - runs->run[count - 1].end < gap) runs->run[count - 1].end = runs->run[i].end;
-        else runs->run[count++] = runs->run[i];
+        if (count > 0 && runs->run[i].start - runs->run[count - 1].end < gap)
+            runs->run[count - 1].end = runs->run[i].end;
+        else
+            runs->run[count++] = runs->run[i];
     }
     runs->count = count;
 }
@@ -149,8 +153,10 @@ static void join_phrases(struct runs *runs, const struct segment_parameters *p, 
     size_t count = 0;
     for (size_t i = 0; i < runs->count; i++) {
         struct run *last = count > 0 ? &runs->run[count - 1] : NULL;
-        if (last && !floor_is_silence(t, p, levels, last->end, runs->run[i].start)) last->end = runs->run[i].end;
-        else runs->run[count++] = runs->run[i];
+        if (last && !floor_is_silence(t, p, levels, last->end, runs->run[i].start))
+            last->end = runs->run[i].end;
+        else
+            runs->run[count++] = runs->run[i];
     }
     runs->count = count;
 }
@@ -171,7 +177,8 @@ static bool find_with(const struct segment_parameters *p, const struct levels *l
     return true;
 }
 
-static bool find_sounds(const struct segment_parameters *p, const struct levels *levels, size_t gap, struct runs *runs) {
+static bool find_sounds(const struct segment_parameters *p, const struct levels *levels, size_t gap,
+                        struct runs *runs) {
     struct thresholds thresholds;
     if (!floor_find(&thresholds, p, levels)) return false;
     bool ok = find_with(p, levels, &thresholds, gap, runs);
@@ -220,7 +227,8 @@ static bool append_parts(struct regions *regions, const struct levels *levels, s
         int64_t length = rest.end - rest.start, parts = (length + longest - 1) / longest, equal = length / parts;
         int64_t low = rest.start + equal - equal / 4, high = rest.start + equal + equal / 4;
         if (high > rest.start + longest) high = rest.start + longest;
-        int64_t cut = (int64_t)find_quietest(levels, (size_t)(low / levels->hop), (size_t)(high / levels->hop)) * levels->hop;
+        int64_t cut = (int64_t)find_quietest(levels, (size_t)(low / levels->hop), (size_t)(high / levels->hop)) *
+                      levels->hop;
         if (cut < low || cut > high) cut = rest.start + equal;
         struct region part = rest;
         part.end = cut;
@@ -244,7 +252,8 @@ static bool make_regions(const struct segment_parameters *p, const struct levels
                          int64_t frames, int rate, size_t gap, struct regions *regions) {
     int64_t padding = (int64_t)(p->padding * rate), longest = (int64_t)(p->max_region * rate), hop = levels->hop;
     for (size_t i = 0; i < runs->count; i++) {
-        struct region r = {.sound_start = (int64_t)runs->run[i].start * hop, .sound_end = (int64_t)runs->run[i].end * hop};
+        struct region r = {.sound_start = (int64_t)runs->run[i].start * hop,
+                           .sound_end = (int64_t)runs->run[i].end * hop};
         if (r.sound_end > frames) r.sound_end = frames;
         int64_t before = i == 0 ? 0 : (int64_t)runs->run[i - 1].end * hop;
         int64_t after = i + 1 == runs->count ? frames : (int64_t)runs->run[i + 1].start * hop;

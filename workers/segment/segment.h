@@ -25,8 +25,9 @@
 #include <cjson/cJSON.h>
 
 struct segment_parameters {
-    double min_silence;   /* s. 1.0: pauses in speech and rests in music are mostly shorter, breaks between takes longer */
-    double short_file;    /* s. 30: a file shorter than this is one thing as long as ... */
+    double
+        min_silence;   /* s. 1.0: pauses in speech and rests in music are mostly shorter, breaks between takes longer */
+    double short_file; /* s. 30: a file shorter than this is one thing as long as ... */
     double short_silence; /* s. 2.0: ... it has no gap of this length: hits of one sample, bars of one loop */
     double min_region;    /* s. 0.03: a closed hi-hat lasts longer, a click is shorter */
     double padding;       /* s. 0.2: attacks and tails under the threshold stay with their sound */
@@ -56,7 +57,7 @@ struct regions {
 };
 
 #define SEGMENT_REGIONS_MAX 10000 /* of a file; min_silence is doubled until there are no more */
-#define SEGMENT_IDENTITY 400      /* bytes, zero included */
+#define SEGMENT_IDENTITY    400   /* bytes, zero included */
 
 struct segment_parameters segment_defaults(void);
 
