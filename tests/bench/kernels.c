@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define RATE 22050
+#define RATE   22050
 #define WINDOW 2048
-#define HOP 512
-#define BINS (WINDOW / 2 + 1)
+#define HOP    512
+#define BINS   (WINDOW / 2 + 1)
 
 struct sound {
     float *samples, *spectrum, *magnitude, *harmonic, *percussive, *frames;

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#define RATE 22050
-#define C1 32.70319566257483
+#define RATE     22050
+#define C1       32.70319566257483
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 static void noise(float *out, int n, uint32_t x) {
@@ -162,7 +162,8 @@ static void cqt_is_as_defined(void **state) {
         for (int k = 0; k < 252; k++) top = fmaxf(top, cqt_magnitude[i * 252 + k]);
         for (int k = 0; k < 252; k++) {
             const float got = c[i * 6 * 252 + k], want = cqt_magnitude[i * 252 + k];
-            if (fabsf(got - want) > 5e-3f * top) fail_msg("frame %d bin %d: %g, not %g", i * 6, k, (double)got, (double)want);
+            if (fabsf(got - want) > 5e-3f * top)
+                fail_msg("frame %d bin %d: %g, not %g", i * 6, k, (double)got, (double)want);
         }
         for (int k = 0; k < 12; k++) assert_true(fabsf(chroma[i * 6 * 12 + k] - cqt_chroma[i * 12 + k]) < 5e-3f);
     }

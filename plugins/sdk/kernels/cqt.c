@@ -11,12 +11,12 @@
 #include <string.h>
 
 #define MAX_OCTAVES 9
-#define MAX_BINS 60 /* an octave */
-#define MAX_LEVELS (MAX_OCTAVES + 16)
-#define SIDE 12 /* different taps of the half-band filter beside its centre */
-#define MARGIN (2 * SIDE) /* samples it needs to each side */
-#define PASS 0.19 /* highest frequency it lets through, in parts of the rate, kernels' width not counted */
-#define SEGMENT 256 /* frames worked on together */
+#define MAX_BINS    60 /* an octave */
+#define MAX_LEVELS  (MAX_OCTAVES + 16)
+#define SIDE        12         /* different taps of the half-band filter beside its centre */
+#define MARGIN      (2 * SIDE) /* samples it needs to each side */
+#define PASS        0.19       /* highest frequency it lets through, in parts of the rate, kernels' width not counted */
+#define SEGMENT     256        /* frames worked on together */
 
 struct bin {
     uint32_t taps; /* n = 0 .. taps - 1 */

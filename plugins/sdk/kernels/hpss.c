@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16
+#define LANES      16
 #define MAX_WINDOW 127
-#define MAX_BINS 65537u
+#define MAX_BINS   65537u
 
 struct sonde_hpss {
     uint32_t bins, time_window, frequency_window;
@@ -111,7 +111,8 @@ SONDE_CLONES static void masks_apply(const float *magnitude, size_t n, float mar
     }
 }
 
-static void hpss_separate(sonde_hpss_t *h, const float *magnitude, uint32_t frames, float *harmonic, float *percussive) {
+static void hpss_separate(sonde_hpss_t *h, const float *magnitude, uint32_t frames, float *harmonic,
+                          float *percussive) {
     if (frames == 0) return;
     for (uint32_t b = 0; b < h->bins; b += LANES)
         medians_down(magnitude + b, harmonic + b, h->bins, frames, h->time_window,
@@ -136,7 +137,8 @@ static int window_fits(uint32_t window) {
 static sonde_hpss_t *hpss_create(uint32_t bins, uint32_t time_window, uint32_t frequency_window, double margin_harmonic,
                                  double margin_percussive) {
     if (bins < 1 || bins > MAX_BINS || !window_fits(time_window) || !window_fits(frequency_window)) return NULL;
-    if (!(margin_harmonic >= 1 && margin_harmonic < 1e6 && margin_percussive >= 1 && margin_percussive < 1e6)) return NULL;
+    if (!(margin_harmonic >= 1 && margin_harmonic < 1e6 && margin_percussive >= 1 && margin_percussive < 1e6))
+        return NULL;
     sonde_hpss_t *h = calloc(1, sizeof *h);
     if (!h) return NULL;
     h->bins = bins;
