@@ -183,37 +183,52 @@ static void spectra_are_as_defined(void **state) {
     host_free(host);
 }
 
-/* Every lane of the host's transform against the FFT kernel, and whatever its neighbours hold. */
+/* Every lane of the host's transform against the FFT kernel, in both sets of instructions, bit by bit the same. */
 static void lanes_equal_the_kernel(void **state) {
     (void)state;
+    enum { HOP = 5 };
     static const uint32_t lengths[] = {2, 4, 6, 10, 14, 16, 30, 64, 100, 294, 1000, 2048, 6144, 65536};
     for (size_t n = 0; n < sizeof lengths / sizeof *lengths; n++) {
-        uint32_t length = lengths[n];
-        struct lanes *lanes = lanes_new(length);
+        uint32_t length = lengths[n], stride = length + 2;
+        struct lanes *lanes = lanes_new(length, false), *plain = lanes_new(length, true);
         sonde_fft_t *fft = kernel_fft.create(length);
-        float *in = malloc(length * sizeof *in), *out = malloc((length + 2) * sizeof *out);
-        assert_true(lanes && fft && in && out);
-        for (int l = 0; l < LANES; l++) {
-            for (uint32_t i = 0; i < length; i++) in[i] = signal_at(l, (int)i * 7);
-            for (uint32_t i = 0; i < length * LANES; i++)
-                lanes_input(lanes)[i] = i % LANES == (uint32_t)l ? in[i / LANES] : (float)(i % 1000) - 500;
-            kernel_fft.forward(fft, in, out);
-            const lanes_vector *values = lanes_transform(lanes);
-            double most = 0, wrong = 0;
-            for (uint32_t k = 0; k < length + 2; k++) {
-                most = fmax(most, fabs((double)out[k]));
-                wrong = fmax(wrong, fabs((double)(values[k][l] / 2 - out[k])));
+        float *in = malloc((length + LANES * HOP) * sizeof *in), *weights = malloc(length * sizeof *weights);
+        float *windowed = malloc(length * sizeof *windowed), *expected = malloc(stride * sizeof *expected);
+        float *values = malloc(LANES * stride * sizeof *values), *same = malloc(LANES * stride * sizeof *same);
+        float *powers = malloc(LANES * stride * sizeof *powers);
+        assert_true(lanes && plain && fft && in && weights && windowed && expected && values && same && powers);
+        for (uint32_t i = 0; i < length + LANES * HOP; i++) in[i] = signal_at(1, (int)i * 7);
+        for (uint32_t i = 0; i < length; i++) weights[i] = 0.5f + (float)(i % 13) / 26;
+        for (uint32_t count = 1; count <= LANES; count += 7) {
+            lanes_transform(lanes, in, HOP, count, weights);
+            lanes_transform(plain, in, HOP, count, weights);
+            lanes_values(lanes, count, values, stride);
+            lanes_values(plain, count, same, stride);
+            lanes_powers(lanes, count, powers, stride);
+            assert_memory_equal(values, same, count * stride * sizeof *values);
+            for (uint32_t f = 0; f < count; f++) {
+                for (uint32_t i = 0; i < length; i++) windowed[i] = in[i + f * HOP] * weights[i];
+                kernel_fft.forward(fft, windowed, expected);
+                const float *frame = values + f * stride;
+                double most = 0, wrong = 0;
+                for (uint32_t k = 0; k < stride; k++) {
+                    most = fmax(most, fabs((double)expected[k]));
+                    wrong = fmax(wrong, fabs((double)(frame[k] / 2 - expected[k])));
+                }
+                if (wrong > 1e-6 * most) fail_msg("length %u, frame %u: %g of %g", length, f, wrong, most);
+                for (uint32_t k = 0; k <= length / 2; k++)
+                    assert_true(powers[f * stride + k] ==
+                                frame[2 * k] * frame[2 * k] + frame[2 * k + 1] * frame[2 * k + 1]);
             }
-            if (wrong > 1e-6 * most) fail_msg("length %u, lane %d: %g of %g", length, l, wrong, most);
         }
         kernel_fft.destroy(fft);
         lanes_free(lanes);
-        free(in);
-        free(out);
+        lanes_free(plain);
+        free(in), free(weights), free(windowed), free(expected), free(values), free(same), free(powers);
     }
-    assert_null(lanes_new(0));
-    assert_null(lanes_new(15));
-    assert_null(lanes_new(22)); /* 11 is too large a prime */
+    assert_null(lanes_new(0, false));
+    assert_null(lanes_new(15, false));
+    assert_null(lanes_new(22, false)); /* 11 is too large a prime */
 }
 
 static void results_do_not_depend_on_blocks(void **state) {

@@ -1,5 +1,6 @@
 #include "workers/host/feed.h"
 
+#include "kernels/clones.h"
 #include "kernels/kernels.h"
 #include "workers/host/clock.h"
 
@@ -237,23 +238,25 @@ bool feed_subscribe(struct feed *feed, const sonde_input_t *input, bool whole, u
 
 /* -------------------------------------------------------------------------------------------------------------- steps */
 
-/* As bit patterns, one unsigned comparison finds everything too large, infinities and NaN included. */
-#define BITS_HUGE 0x501502f9u /* 1e10f */
-#define BITS_TINY 0x0da24260u /* 1e-30f */
+/* As bit patterns without sign, one comparison of integers finds everything too large, infinities and NaN included. */
+#define BITS_HUGE 0x501502f9 /* 1e10f */
+#define BITS_TINY 0x0da24260 /* 1e-30f */
 
+SONDE_CLONES
 static uint32_t sanitise(const float *in, float *out, uint32_t n) {
-    uint32_t bad = 0;
+    int32_t bad = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t bits;
+        int32_t bits;
         memcpy(&bits, &in[i], sizeof bits);
-        uint32_t size = bits & 0x7fffffffu;
+        int32_t size = bits & 0x7fffffff;
         bad += size > BITS_HUGE;
         bits = size > BITS_HUGE || size < BITS_TINY ? 0 : bits;
         memcpy(&out[i], &bits, sizeof bits);
     }
-    return bad;
+    return (uint32_t)bad;
 }
 
+SONDE_CLONES
 static void mix(float *const *channels, uint32_t count, float *out, uint32_t n) {
     memcpy(out, channels[0], n * sizeof *out);
     for (uint32_t c = 1; c < count; c++) {

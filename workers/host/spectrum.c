@@ -22,14 +22,14 @@ static struct spectrum_plan *plan_new(uint32_t window) {
     struct spectrum_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return NULL;
     plan->window = window;
-    plan->lanes = lanes_new(window);
+    plan->lanes = lanes_new(window, false);
     plan->weights = malloc(window * sizeof *plan->weights);
     if (!plan->lanes || !plan->weights) {
         plan_free(plan);
         return NULL;
     }
     /* A sine of amplitude 1 on a bin has a magnitude of half the window's sum, and a Hann window's sum is window/2. That
-     * asks for 4 / window, and lanes_transform for half of it. */
+     * asks for 4 / window, of which lanes_values brings the 2. */
     for (uint32_t i = 0; i < window; i++)
         plan->weights[i] = (float)((0.5 - 0.5 * cos(2 * M_PI * i / window)) * 2 / window);
     return plan;
@@ -111,30 +111,12 @@ int64_t spectrum_track_ready(const struct spectrum_track *track) {
     return frames - track->next;
 }
 
-/* Windows `count` frames, `hop` samples apart, into the lanes. */
-static void fill_lanes(const struct spectrum_plan *plan, const float *samples, uint32_t hop, uint32_t count) {
-    float *input = lanes_input(plan->lanes);
-    const float *weights = plan->weights;
-    for (uint32_t l = 0; l < LANES; l++) {
-        const float *from = samples + (size_t)l * hop;
-        for (uint32_t i = 0; i < plan->window; i++) input[(size_t)i * LANES + l] = l < count ? from[i] * weights[i] : 0;
-    }
-}
-
 void spectrum_track_take(struct spectrum_track *track, uint32_t count, float *complex_values, size_t complex_stride,
                          float *powers, size_t power_stride) {
     const struct spectrum_plan *plan = track->plan;
-    uint32_t bins = plan->window / 2 + 1;
-    fill_lanes(plan, track->samples + (track->next * track->hop - plan->window / 2 - track->first), track->hop, count);
-    const lanes_vector *values = lanes_transform(plan->lanes);
-    for (uint32_t b = 0; complex_values && b < bins; b++)
-        for (uint32_t f = 0; f < count; f++) {
-            complex_values[f * complex_stride + 2 * (size_t)b] = values[2 * (size_t)b][f];
-            complex_values[f * complex_stride + 2 * (size_t)b + 1] = values[2 * (size_t)b + 1][f];
-        }
-    for (uint32_t b = 0; powers && b < bins; b++) {
-        lanes_vector re = values[2 * (size_t)b], im = values[2 * (size_t)b + 1], power = re * re + im * im;
-        for (uint32_t f = 0; f < count; f++) powers[f * power_stride + b] = power[f];
-    }
+    const float *from = track->samples + (track->next * track->hop - plan->window / 2 - track->first);
+    lanes_transform(plan->lanes, from, track->hop, count, plan->weights);
+    if (complex_values) lanes_values(plan->lanes, count, complex_values, complex_stride);
+    if (powers) lanes_powers(plan->lanes, count, powers, power_stride);
     track->next += count;
 }
