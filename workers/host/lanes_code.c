@@ -1,7 +1,5 @@
 #include "workers/host/lanes_code.h"
 
-#include <string.h>
-
 typedef struct lanes_pair pair;
 typedef lanes_vector __attribute__((aligned(4), may_alias)) anywhere; /* a vector in somebody's array of floats */
 
@@ -113,11 +111,12 @@ static inline void transpose(lanes_vector r[LANES]) {
 }
 #else
 static inline void transpose(lanes_vector r[LANES]) {
-    float from[LANES][LANES], to[LANES][LANES];
-    memcpy(from, r, sizeof from);
-    for (int i = 0; i < LANES; i++)
-        for (int k = 0; k < LANES; k++) to[i][k] = from[k][i];
-    memcpy(r, to, sizeof to);
+    for (int i = 1; i < LANES; i++)
+        for (int k = 0; k < i; k++) {
+            float swap = r[i][k];
+            r[i][k] = r[k][i];
+            r[k][i] = swap;
+        }
 }
 #endif
 
