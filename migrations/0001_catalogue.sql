@@ -266,7 +266,7 @@ CREATE TABLE plugins (
     schema     TEXT CHECK (schema IS NULL OR json_valid(schema)), -- JSON Schema of its results
     bundled    INTEGER NOT NULL CHECK (bundled IN (0, 1)),
     enabled    INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-    state      TEXT NOT NULL CHECK (state IN ('ready', 'refused', 'open', 'disabled')),
+    state      TEXT NOT NULL CHECK (state IN ('ready', 'standby', 'refused', 'open', 'disabled')),
     reason     TEXT,
     first_seen REAL NOT NULL,
     last_seen  REAL NOT NULL

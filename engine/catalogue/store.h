@@ -248,7 +248,7 @@ struct store_plugin {
     const char *schema;     /* JSON object or NULL; its x-summary rules make the summaries */
     bool bundled;
     bool enabled;
-    const char *state;  /* "ready", "refused", "open" (circuit), "disabled" */
+    const char *state;  /* "ready", "standby", "refused", "open" (circuit), "disabled" */
     const char *reason; /* or NULL */
 };
 

@@ -72,6 +72,7 @@ static bool is_misled(const struct file *file, size_t index, const struct regist
 
 static bool can_run(const struct file *file, const struct region *region, size_t index, const bool *members) {
     const struct registry_plugin *plugin = &file->engine->registry->plugins[index];
+    if (plugin->stands_by != SIZE_MAX && region->results[plugin->stands_by].state != RESULT_OVER) return false;
     for (size_t n = 0; n < plugin->needs_count && !plugin->unmet; n++) {
         size_t provider = 0;
         enum source_kind kind = find_source(file, region, index, &plugin->needs[n], members, &provider);
@@ -140,6 +141,29 @@ static void end_without_run(struct file *file, struct region *region, size_t ind
     analysis_over(file, region, index);
 }
 
+/* Whether the plugin stands by for one that had something to say, or rightly nothing. */
+static bool is_not_needed(const struct file *file, const struct region *region, size_t index) {
+    size_t better = file->engine->registry->plugins[index].stands_by;
+    if (better == SIZE_MAX) return false;
+    const char *outcome = region->results[better].outcome;
+    return strcmp(outcome, "ok") == 0 || strcmp(outcome, "empty") == 0 || strcmp(outcome, "unsupported") == 0 ||
+           is_not_needed(file, region, better);
+}
+
+/* Nothing is recorded of a stand-in that isn't needed, unless it was needed before: then that result must no longer count. */
+static void leave_out(struct file *file, struct region *region, size_t index) {
+    struct result *result = &region->results[index];
+    if (result->had && strcmp(result->had_outcome, "skipped") != 0) {
+        end_without_run(file, region, index, "skipped", "not needed any more: the plugin it stands by for has a result", false);
+        return;
+    }
+    result_set(result, "skipped", NULL);
+    result->known = true;
+    result->state = RESULT_OVER;
+    result->loaded = true;
+    analysis_over(file, region, SIZE_MAX);
+}
+
 /* The first required need of the plugin that no result meets, in a sentence; false when there is none. */
 static bool describe_unmet(const struct file *file, const struct region *region, size_t index, const bool *members,
                            char *text, size_t size) {
@@ -169,7 +193,9 @@ static bool settle(struct file *file, struct region *region, size_t index, const
     struct pool *pool = engine->groups[plugin->group].pool;
     bool same = result->had && strcmp(result->had_identity, result->identity) == 0;
     char reason[600];
-    if (plugin->unmet) {
+    if (is_not_needed(file, region, index)) {
+        leave_out(file, region, index);
+    } else if (plugin->unmet) {
         end_without_run(file, region, index, "skipped", plugin->reason, false);
     } else if (same && !file->force && result_is_lasting(result->had_outcome)) {
         take_known(file, region, index);

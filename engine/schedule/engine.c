@@ -298,7 +298,10 @@ static bool store_plugins(struct catalogue *catalogue, const struct registry *re
             .schema = plugin->schema_text,
             .bundled = !plugin->third_party,
             .enabled = plugin->enabled || !asked,
-            .state = disabled ? "disabled" : (plugin->enabled && !plugin->unmet) || !asked ? "ready" : "refused",
+            .state = disabled                                            ? "disabled"
+                     : plugin->enabled && plugin->stands_by != SIZE_MAX    ? "standby"
+                     : (plugin->enabled && !plugin->unmet) || !asked       ? "ready"
+                                                                           : "refused",
             .reason = plugin->reason[0] && asked ? plugin->reason : NULL,
         };
         if (about.enabled) ids[n++] = plugin->id;

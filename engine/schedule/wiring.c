@@ -1,6 +1,8 @@
 /* Who reads whom: the part of the registry that groups plugins and resolves their needs. */
 #include "engine/schedule/registry.h"
 
+#include "engine/base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +122,31 @@ static bool cut_circles(struct registry *registry, struct error *error) {
     return true;
 }
 
+/* The next better plugin of the same origin that provides all that `index` does: it stands by for another, or runs. */
+static size_t find_better(const struct registry *registry, size_t index) {
+    const struct registry_plugin *plugin = &registry->plugins[index];
+    const cJSON *provided = json_member(plugin->descriptor, "provides"), *one;
+    for (size_t i = index; i-- > 0 && cJSON_GetArraySize(provided) > 0;) {
+        const struct registry_plugin *other = &registry->plugins[i];
+        bool all = runs(other) && other->third_party == plugin->third_party;
+        cJSON_ArrayForEach(one, provided) {
+            all = all && registry_provides(registry, i, json_string(one, "id", ""), (int)json_integer(one, "major", 0));
+        }
+        if (all) return i;
+    }
+    return SIZE_MAX;
+}
+
+static void find_stand_ins(struct registry *registry) {
+    for (size_t i = 0; i < registry->plugins_count; i++)
+        registry->plugins[i].stands_by = runs(&registry->plugins[i]) ? find_better(registry, i) : SIZE_MAX;
+    for (size_t i = 0; i < registry->plugins_count; i++) {
+        struct registry_plugin *plugin = &registry->plugins[i];
+        if (plugin->stands_by != SIZE_MAX)
+            (void)snprintf(plugin->reason, sizeof plugin->reason, "stands by for %s", registry->plugins[plugin->stands_by].id);
+    }
+}
+
 /* Marks what `only` names, and what that reads. */
 static void mark_wanted(const struct registry *registry, size_t index, bool *wanted) {
     if (wanted[index]) return;
@@ -165,6 +192,7 @@ bool registry_wire(struct registry *registry, const char *const *only, size_t on
     while (refuse_unprovided(registry)) continue;
     if (only && !keep_only(registry, only, only_count, error)) return false;
     (void)refuse_unprovided(registry);
+    find_stand_ins(registry);
     for (size_t i = 0; i < registry->plugins_count; i++)
         if (registry->plugins[i].enabled) registry->groups[registry->plugins[i].group].plugins_count++;
     return true;

@@ -111,7 +111,13 @@ static const sonde_input_t hostile_inputs[] = {
     {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_AUDIO, .channels = SONDE_CHANNELS_MID, .rate = 0},
 };
 
+#ifndef PROVIDES
+#define PROVIDES "hostile." HOSTILE_NAME
+#endif
+
 #ifndef DESCRIPTOR
+static const sonde_interface_t hostile_provides = {.struct_size = sizeof hostile_provides, .major = 1, .id = PROVIDES};
+
 static const sonde_descriptor_t hostile_descriptor = {
     .struct_size = sizeof(sonde_descriptor_t),
     .flags = SONDE_FLAG_DETERMINISTIC,
@@ -122,6 +128,8 @@ static const sonde_descriptor_t hostile_descriptor = {
     .licence = "MIT",
     .description = "Misbehaves.",
     .schema = SCHEMA,
+    .provides = &hostile_provides,
+    .provides_count = 1,
     .inputs = hostile_inputs,
     .inputs_count = 1,
 };

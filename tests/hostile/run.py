@@ -134,6 +134,11 @@ def main():
             suite.point(code in (0, 1), f"{name}: the run ends by itself", f"exit code {code}\n{printed}")
             check_outcome(suite, name, printed, catalogue)
             suite.point(rows(catalogue, BUNDLED) == clean, f"{name}: bundled results are as without it ({time.monotonic() - start:.1f} s)")
+        code, printed, catalogue = suite.analyse(few, "ranked", [os.path.join(built, f"ranked_{n}.so") for n in
+                                                                 ("1_fails", "2_steps_in", "3_idle")])
+        found = rows(catalogue, "SELECT DISTINCT plugin, outcome FROM region_results WHERE plugin LIKE 'hostile.ranked%'")
+        suite.point(sorted(found) == [("hostile.ranked_1_fails", "failed"), ("hostile.ranked_2_steps_in", "ok")],
+                    "of three providers the first fails, the second's result is kept, the third isn't run", f"{found}\n{printed}")
         if not args.names:
             code, printed, catalogue = suite.analyse(many, "clean-many", [])
             clean = rows(catalogue, BUNDLED)

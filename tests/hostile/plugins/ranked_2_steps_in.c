@@ -1,0 +1,5 @@
+/* The second of three that provide one interface: it runs only where the first failed.
+ * expect: ok */
+#define PROVIDES "ranked"
+#define FINISH out->integer(out, "stepped_in", 1);
+#include "../hostile.h"
