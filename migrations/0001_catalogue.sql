@@ -225,6 +225,20 @@ CREATE INDEX region_summary_label ON region_summary (label);
 CREATE INDEX region_summary_content ON region_summary (content);
 CREATE INDEX region_summary_duration ON region_summary (duration);
 
+-- Embeddings for similarity search, in short: value i is scale * data[i]. The exact ones stand in the summaries.
+CREATE TABLE audio_vectors (
+    audio_id INTEGER PRIMARY KEY REFERENCES audio ON DELETE CASCADE,
+    model    TEXT NOT NULL, -- only vectors of one model can be compared
+    scale    REAL NOT NULL,
+    data     BLOB NOT NULL  -- int8
+) STRICT;
+CREATE TABLE region_vectors (
+    region_id INTEGER PRIMARY KEY REFERENCES regions ON DELETE CASCADE,
+    model     TEXT NOT NULL,
+    scale     REAL NOT NULL,
+    data      BLOB NOT NULL
+) STRICT;
+
 -- What users say: it wins over what plugins say. Of the whole audio, or of the stretch start_frame to end_frame.
 CREATE TABLE edits (
     edit_id     INTEGER PRIMARY KEY,

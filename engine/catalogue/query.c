@@ -21,6 +21,7 @@ static const struct {
     [QUERY_BY_ADDED] = {"added", "f.added"},
     [QUERY_BY_MODIFIED] = {"modified", "f.mtime_ns"},
     [QUERY_BY_CONFIDENCE] = {"confidence", "s.bpm_confidence"},
+    [QUERY_BY_SIMILARITY] = {"similarity", "similarity"},
 };
 enum { SORTS = sizeof sorts / sizeof *sorts };
 
@@ -174,33 +175,65 @@ static void add_order(struct builder *builder, const struct query *query) {
     sqlite3_str_appendf(builder->sql, " LIMIT %lld", (long long)query->limit); /* -1: none */
 }
 
+/* How many rows are kept by the short vectors to be sorted by the exact ones: enough that rounding can't push one of the
+ * wanted out. */
+static long long shortlist(const struct query *query) {
+    return query->limit < 0 ? -1 : 10 * (long long)query->limit + 200;
+}
+
+/* The vectors to compare with. Without conditions that leave few rows, all are compared before anything else is read. */
+static void add_vectors(struct builder *builder, const struct query *query) {
+    const char *table = query->regions ? "region_vectors" : "audio_vectors";
+    const char *id = query->regions ? "region_id" : "audio_id", *owner = query->regions ? "r.region_id" : "c.audio_id";
+    long long self = (long long)(query->regions ? query->similar_region : query->similar_audio);
+    if (!query->similar_to) return;
+    sqlite3_str_appendf(builder->sql, " JOIN (SELECT %s, scale, data FROM %s WHERE model = %Q AND %s <> %lld", id,
+                        table, query->similar_to->model, id, self);
+    if (!is_selective(query) && !query->under)
+        sqlite3_str_appendf(builder->sql, " ORDER BY sonde_near(scale, data) DESC LIMIT %lld", shortlist(query));
+    sqlite3_str_appendf(builder->sql, ") AS v ON v.%s = %s", id, owner);
+}
+
+static void add_similar_order(struct builder *builder, const struct query *query) {
+    sqlite3_str_appendf(builder->sql, " ORDER BY sonde_near(v.scale, v.data) DESC LIMIT %lld", shortlist(query));
+}
+
 #define COLUMNS                                                                                                         \
     "s.duration, s.bpm, s.bpm_confidence, s.key, s.key_confidence, s.label, s.label_confidence, s.content, s.loudness," \
-    " (SELECT group_concat(name) FROM tags WHERE audio_id = q.audio_id AND NOT automatic), s.summary"
+    " (SELECT group_concat(name) FROM tags WHERE audio_id = q.audio_id AND NOT automatic), s.summary, %s AS similarity"
 
 /* Rows are found and sorted by their ids first, and only those within the limit are read whole. The CROSS JOINs keep their
  * order. */
 static char *build(struct builder *builder, const struct query *query) {
     builder->sql = sqlite3_str_new(NULL);
+    const char *similarity = query->similar_to ? "sonde_cosine(s.summary)" : "NULL";
     if (query->regions)
-        sqlite3_str_appendall(builder->sql,
-                              "SELECT f.file_id, q.audio_id, q.region_id, f.path, f.path_text, f.status, r.position, 0,"
-                              " r.start, r.end, " COLUMNS " FROM (SELECT f.file_id, c.audio_id, r.region_id"
-                              " FROM region_summary AS s JOIN regions AS r USING (region_id)"
-                              " JOIN contents AS c ON c.audio_id = r.audio_id JOIN files AS f USING (content_id)");
+        sqlite3_str_appendf(builder->sql,
+                            "SELECT f.file_id, q.audio_id, q.region_id, f.path, f.path_text, f.status, r.position, 0,"
+                            " r.start, r.end, " COLUMNS " FROM (SELECT f.file_id, c.audio_id, r.region_id"
+                            " FROM region_summary AS s JOIN regions AS r USING (region_id)"
+                            " JOIN contents AS c ON c.audio_id = r.audio_id JOIN files AS f USING (content_id)",
+                            similarity);
     else
-        sqlite3_str_appendall(builder->sql,
-                              "SELECT f.file_id, q.audio_id, 0, f.path, f.path_text, f.status, -1, s.regions, 0,"
-                              " s.duration, " COLUMNS " FROM (SELECT f.file_id, c.audio_id FROM audio_summary AS s"
-                              " JOIN contents AS c USING (audio_id) JOIN files AS f USING (content_id)");
+        sqlite3_str_appendf(builder->sql,
+                            "SELECT f.file_id, q.audio_id, 0, f.path, f.path_text, f.status, -1, s.regions, 0,"
+                            " s.duration, " COLUMNS " FROM (SELECT f.file_id, c.audio_id FROM audio_summary AS s"
+                            " JOIN contents AS c USING (audio_id) JOIN files AS f USING (content_id)",
+                            similarity);
+    add_vectors(builder, query);
     add_conditions(builder, query);
     if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");
-    add_order(builder, query);
+    if (query->similar_to)
+        add_similar_order(builder, query);
+    else
+        add_order(builder, query);
     sqlite3_str_appendall(
         builder->sql,
         query->regions ? ") AS q CROSS JOIN regions AS r USING (region_id) CROSS JOIN region_summary AS s USING"
                          " (region_id) CROSS JOIN files AS f USING (file_id)"
                        : ") AS q CROSS JOIN audio_summary AS s USING (audio_id) CROSS JOIN files AS f USING (file_id)");
+    if (query->similar_to)
+        sqlite3_str_appendf(builder->sql, " ORDER BY similarity DESC LIMIT %lld", (long long)query->limit);
     return sqlite3_str_finish(builder->sql);
 }
 
@@ -216,6 +249,7 @@ struct query_result *query_open(struct catalogue *catalogue, const struct query 
     struct builder builder = {0};
     char *sql = result ? build(&builder, query) : NULL;
     bool fine = sql || error_memory(error);
+    if (fine && query->similar_to) fine = similar_register(catalogue, query->similar_to, error);
     if (fine) {
         result->catalogue = catalogue;
         fine = sqlite3_prepare_v2(catalogue_db(catalogue), sql, -1, &result->statement, NULL) == SQLITE_OK &&
@@ -265,7 +299,8 @@ bool query_next(struct query_result *result, struct query_row *row, bool *more, 
                               .content = text_at(from, 17),
                               .loudness = number_at(from, 18),
                               .tags = text_at(from, 19),
-                              .summary = text_at(from, 20)};
+                              .summary = text_at(from, 20),
+                              .similarity = number_at(from, 21)};
     return true;
 }
 

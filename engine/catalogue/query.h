@@ -12,6 +12,7 @@
 #define SONDE_CATALOGUE_QUERY_H
 
 #include "engine/catalogue/catalogue.h"
+#include "engine/catalogue/similar.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,6 +36,7 @@ enum query_sort {
     QUERY_BY_ADDED,
     QUERY_BY_MODIFIED,
     QUERY_BY_CONFIDENCE, /* of the tempo */
+    QUERY_BY_SIMILARITY, /* to similar_to, the most alike first; the only order when that is set */
 };
 
 /* All conditions must hold; what is left at its initial value sets none. Pointers must stay valid until query_open returns. */
@@ -46,13 +48,16 @@ struct query {
     size_t labels_count;
     const char *tags[QUERY_WORDS]; /* all of these tags, whoever gave them */
     size_t tags_count;
-    const char *text;            /* words, each the beginning of one in path, tags, labels or metadata */
-    const char *under;           /* paths (as text) that begin so */
-    struct query_range duration; /* s */
-    struct query_range loudness; /* LUFS */
-    struct query_range modified; /* s since 1970 */
-    bool missing;                /* files that are gone, too */
-    bool regions;                /* a row for each region, not for each file */
+    const char *text;                 /* words, each the beginning of one in path, tags, labels or metadata */
+    const char *under;                /* paths (as text) that begin so */
+    struct query_range duration;      /* s */
+    struct query_range loudness;      /* LUFS */
+    struct query_range modified;      /* s since 1970 */
+    bool missing;                     /* files that are gone, too */
+    bool regions;                     /* a row for each region, not for each file */
+    const struct similar *similar_to; /* only sounds that can be compared with this one, most alike first */
+    int64_t similar_audio;            /* leave this one out (files) ... */
+    int64_t similar_region;           /* ... or this one (regions) */
     enum query_sort sort;
     bool descending;
     int64_t limit; /* rows; -1: all */
@@ -76,6 +81,7 @@ struct query_row {
     double label_confidence;
     const char *content;
     double loudness;     /* LUFS */
+    double similarity;   /* -1 to 1, to similar_to */
     const char *tags;    /* those of users, comma between them */
     const char *summary; /* JSON object of all values */
 };

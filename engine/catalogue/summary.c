@@ -4,6 +4,7 @@
 #include "engine/catalogue/autotags.h"
 #include "engine/catalogue/rules.h"
 #include "engine/catalogue/ruleset.h"
+#include "engine/catalogue/similar.h"
 #include "engine/catalogue/sql.h"
 
 #include <errno.h>
@@ -299,6 +300,7 @@ static bool do_one(struct catalogue *catalogue, int64_t audio, const struct mate
     else if (fine)
         fine = same ? same_region(catalogue, part, &columns, same, error)
                     : put_region(catalogue, part, &columns, error);
+    if (fine && !same) fine = similar_store(catalogue, audio, whole ? 0 : part->region, values.summary, error);
     cJSON_free(columns.json);
     values_free(&values);
     return fine;
@@ -318,6 +320,10 @@ static bool do_all(struct catalogue *catalogue, int64_t audio, bool *same, struc
 bool summary_update(struct catalogue *catalogue, int64_t audio, struct error *error) {
     return sql_run(catalogue, error,
                    "DELETE FROM region_summary WHERE region_id IN (SELECT region_id FROM regions WHERE audio_id = ? AND"
+                   " NOT current)",
+                   "i", audio) &&
+           sql_run(catalogue, error,
+                   "DELETE FROM region_vectors WHERE region_id IN (SELECT region_id FROM regions WHERE audio_id = ? AND"
                    " NOT current)",
                    "i", audio) &&
            do_all(catalogue, audio, NULL, error);

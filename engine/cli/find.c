@@ -1,5 +1,6 @@
 /* sonde find: questions to the catalogue. */
 #include "engine/catalogue/keys.h"
+#include "engine/catalogue/lookup.h"
 #include "engine/catalogue/query.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/ranges.h"
@@ -22,6 +23,7 @@ const char find_help[] =
     "  --duration RANGE     seconds, or 1:30-2:00, 90s, 10m-\n"
     "  --loudness RANGE     LUFS, with two dots: -20..-10\n"
     "  --modified RANGE     date of the file: 2024-05-01, 2024-01..2024-06, 7d.. (the last seven days), today\n"
+    "  --similar FILE       sounds alike, the most alike first (20 of them); FILE#2: like its region 2\n"
     "  --under FOLDER       below this folder\n"
     "  --missing            files that are gone, too\n\n"
     "  --regions            a row for each region instead of each file\n"
@@ -43,6 +45,8 @@ struct request {
     bool compatible;
     char text[4096];
     char folder[PATH_MAX];
+    const char *similar; /* the name of a file or region */
+    struct similar vector;
 };
 
 static bool add_keys(struct request *request, const char *value, struct error *error) {
@@ -117,13 +121,14 @@ static bool take_value(struct request *request, const char *name, const char *va
     if (strcmp(name, "--loudness") == 0) return range_parse(value, RANGE_NUMBER, 0.05, &query->loudness, error);
     if (strcmp(name, "--modified") == 0) return range_parse(value, RANGE_DATE, 0, &query->modified, error);
     if (strcmp(name, "--under") == 0) return set_folder(request, value, error);
+    if (strcmp(name, "--similar") == 0) return (request->similar = value) != NULL;
     if (strcmp(name, "--sort") == 0) return set_sort(request, value, error);
     return set_limit(request, value, error);
 }
 
 static bool wants_value(const char *name) {
-    static const char *const names[] = {"--bpm",      "--key",      "--label", "--tag",  "--text", "--duration",
-                                        "--loudness", "--modified", "--under", "--sort", "--limit"};
+    static const char *const names[] = {"--bpm",      "--key",      "--label", "--tag",  "--text",  "--duration",
+                                        "--loudness", "--modified", "--under", "--sort", "--limit", "--similar"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
@@ -183,6 +188,21 @@ static bool parse(struct request *request, int argc, char **argv, struct error *
     return true;
 }
 
+/* Looks up the sound that others are to be like. */
+static bool load_similar(struct request *request, struct catalogue *catalogue, struct error *error) {
+    struct lookup file;
+    struct query *query = &request->query;
+    if (!request->similar) return true;
+    if (!lookup_find(catalogue, request->similar, &file, error) ||
+        !similar_load(catalogue, file.audio, file.region, &request->vector, error))
+        return false;
+    query->similar_to = &request->vector;
+    query->similar_audio = file.audio;
+    query->similar_region = file.region;
+    if (query->limit < 0) query->limit = 20;
+    return true;
+}
+
 /* Prints all rows; the number of them, or -1. */
 static long long print_rows(struct query_result *result, const struct request *request, const struct cli *cli,
                             struct error *error) {
@@ -210,7 +230,8 @@ int find_command(int argc, char **argv, const struct cli *cli) {
     struct error error = {0};
     if (!parse(&request, argc, argv, &error)) return cli_usage("find", "%s", error.text);
     struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, &error);
-    struct query_result *result = catalogue ? query_open(catalogue, &request.query, &error) : NULL;
+    bool ready = catalogue && load_similar(&request, catalogue, &error);
+    struct query_result *result = ready ? query_open(catalogue, &request.query, &error) : NULL;
     long long count = result ? print_rows(result, &request, cli, &error) : -1;
     query_close(result);
     catalogue_close(catalogue);

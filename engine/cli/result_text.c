@@ -46,7 +46,8 @@ static void value_text(const cJSON *value, char *text, size_t size) {
     const cJSON *element = NULL;
     cJSON_ArrayForEach(element, value) whole = whole && is_scalar(element);
     if (!whole) {
-        snprintf(count, sizeof count, cJSON_IsArray(value) ? "%d entries" : "%d members", n);
+        const char *what = cJSON_IsArray(value) ? n == 1 ? "entry" : "entries" : n == 1 ? "member" : "members";
+        snprintf(count, sizeof count, "%d %s", n, what);
         append(text, size, count);
         return;
     }
@@ -62,6 +63,7 @@ static const char *unit_of(const cJSON *schema, const cJSON *value) {
     if (!cJSON_IsNumber(value) || strcmp(unit, "1") == 0 || strcmp(unit, "ratio") == 0 ||
         strcmp(unit, "probability") == 0 || strcmp(unit, "count") == 0)
         return "";
+    if (strcmp(unit, value->string) == 0) return ""; /* "bpm 120 bpm" */
     return strcmp(unit, "s@region") == 0 ? "s" : unit;
 }
 

@@ -97,6 +97,7 @@ static void json_add(struct rows *rows, const struct query_row *row) {
     member_number(out, "label_confidence", row->label_confidence);
     member_text(out, "content", row->content);
     member_number(out, "loudness", row->loudness);
+    if (!isnan(row->similarity)) member_number(out, "similarity", row->similarity);
     member_text(out, "tags", row->tags);
     member_text(out, "status", row->status);
     fprintf(out, ", \"summary\": %s}", row->summary ? row->summary : "{}");

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -238,11 +239,94 @@ static void lookups(void **state) {
     assert_int_equal(found_file.position, -1);
 }
 
+/* A fixed direction in 24 dimensions, for sound i. */
+static void vector_of(int i, double out[24]) {
+    unsigned seed = (unsigned)i * 2654435761u + 1;
+    double square = 0;
+    for (int k = 0; k < 24; k++) {
+        seed = seed * 1664525u + 1013904223u;
+        out[k] = (double)(seed >> 8) / (1 << 24) - 0.5;
+        square += out[k] * out[k];
+    }
+    for (int k = 0; k < 24; k++) out[k] /= sqrt(square);
+}
+
+static double cosine_of(int a, int b) {
+    double x[24], y[24], sum = 0;
+    vector_of(a, x);
+    vector_of(b, y);
+    for (int k = 0; k < 24; k++) sum += x[k] * y[k];
+    return sum;
+}
+
+static void put_vector(struct fixture *f, int i, const char *hash, struct fixture_file *file) {
+    char path[40], json[1200];
+    double vector[24];
+    vector_of(i, vector);
+    snprintf(path, sizeof path, "/v/%d", i);
+    int n = snprintf(json, sizeof json, "{\"embedding\":{\"model\":\"m\",\"version\":1,\"hash\":\"%s\",\"catalogue\":[",
+                     hash);
+    for (int k = 0; k < 24; k++) n += snprintf(json + n, sizeof json - (size_t)n, "%s%.9g", k ? "," : "", vector[k]);
+    snprintf(json + n, sizeof json - (size_t)n, "]}}");
+    *file = fixture_scan(f, path, path, path, 1);
+    fixture_result(f, file->regions[0], "e", "i", json);
+    fixture_finish(f, file);
+}
+
+/* Against all of them compared one by one. */
+static void similarity(void **state) {
+    struct fixture *f = *state;
+    enum { N = 400 };
+    struct fixture_file files[N];
+    fixture_plugin(
+        f, "e",
+        "{\"type\":\"object\",\"properties\":{\"embedding\":{\"type\":\"object\",\"additionalProperties\":true,"
+        "\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}");
+    for (int i = 0; i < N; i++) put_vector(f, i, i < N - 50 ? "aa" : "bb", &files[i]);
+    for (int regions = 0; regions < 2; regions++) {
+        struct similar target;
+        struct query query;
+        struct query_row row;
+        struct error error = {0};
+        bool more = true;
+        query_init(&query);
+        if (!similar_load(f->catalogue, files[7].audio, regions ? files[7].regions[0] : 0, &target, &error))
+            fail_msg("%s", error.text);
+        query.similar_to = &target;
+        query.similar_audio = files[7].audio;
+        query.similar_region = files[7].regions[0];
+        query.regions = regions;
+        query.limit = 10;
+        struct query_result *result = query_open(f->catalogue, &query, &error);
+        if (!result) fail_msg("%s", error.text);
+        double last = 1;
+        int found_rows = 0;
+        while (query_next(result, &row, &more, &error) && more) {
+            int i = (int)strtol(strrchr(row.display, '/') + 1, NULL, 10), better = 0;
+            assert_true(i != 7 && i < N - 50); /* not itself, and none of another model */
+            assert_true(fabs(row.similarity - cosine_of(7, i)) < 1e-5);
+            assert_true(row.similarity <= last);
+            last = row.similarity;
+            for (int k = 0; k < N - 50; k++) better += k != 7 && cosine_of(7, k) > cosine_of(7, i) + 1e-6;
+            assert_int_equal(better, found_rows++);
+        }
+        query_close(result);
+        assert_int_equal(found_rows, 10);
+    }
+    struct fixture_file without = fixture_scan(f, "/without", "w", "w", 1);
+    fixture_finish(f, &without);
+    struct similar target;
+    struct error error = {0};
+    assert_false(similar_load(f->catalogue, without.audio, 0, &target, &error));
+    assert_non_null(strstr(error.text, "no embedding"));
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys), cmocka_unit_test(ranges),  TEST(conditions),
         TEST(text_search),      TEST(regions_and_missing), TEST(lookups),
+        TEST(similarity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,120 @@
+#include "engine/catalogue/similar.h"
+
+#include "engine/base/json.h"
+#include "engine/catalogue/sql.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool similar_read(const cJSON *summary, struct similar *similar) {
+    const cJSON *embedding = json_member(summary, "embedding"), *value = NULL;
+    const cJSON *vector = embedding ? json_member(embedding, "catalogue") : NULL;
+    size_t n = 0;
+    double square = 0;
+    if (!cJSON_IsArray(vector)) return false;
+    cJSON_ArrayForEach(value, vector) {
+        if (n == SIMILAR_MAX_DIMENSIONS || !cJSON_IsNumber(value) || !isfinite(value->valuedouble)) return false;
+        similar->vector[n++] = (float)value->valuedouble;
+        square += value->valuedouble * value->valuedouble;
+    }
+    if (!(square > 1e-12) || !isfinite(square)) return false;
+    for (size_t i = 0; i < n; i++) similar->vector[i] = (float)(similar->vector[i] / sqrt(square));
+    similar->dimensions = n;
+    snprintf(similar->model, sizeof similar->model, "%.60s %lld %.40s", json_string(embedding, "model", ""),
+             (long long)json_integer(embedding, "version", 0), json_string(embedding, "hash", ""));
+    return true;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- storing */
+
+static double shorten(const struct similar *similar, int8_t *data) {
+    float largest = 0;
+    for (size_t i = 0; i < similar->dimensions; i++) largest = fmaxf(largest, fabsf(similar->vector[i]));
+    for (size_t i = 0; i < similar->dimensions; i++) data[i] = (int8_t)lrintf(similar->vector[i] / largest * 127);
+    return (double)largest / 127;
+}
+
+bool similar_store(struct catalogue *catalogue, int64_t audio, int64_t region, const cJSON *summary,
+                   struct error *error) {
+    struct similar similar;
+    int8_t data[SIMILAR_MAX_DIMENSIONS];
+    int64_t id = region ? region : audio;
+    if (!similar_read(summary, &similar))
+        return region ? sql_run(catalogue, error, "DELETE FROM region_vectors WHERE region_id = ?", "i", id)
+                      : sql_run(catalogue, error, "DELETE FROM audio_vectors WHERE audio_id = ?", "i", id);
+    double scale = shorten(&similar, data);
+    return region ? sql_run(catalogue, error,
+                            "INSERT OR REPLACE INTO region_vectors (region_id, model, scale, data) VALUES (?, ?, ?, ?)",
+                            "itdb", id, similar.model, scale, (const void *)data, similar.dimensions)
+                  : sql_run(catalogue, error,
+                            "INSERT OR REPLACE INTO audio_vectors (audio_id, model, scale, data) VALUES (?, ?, ?, ?)",
+                            "itdb", id, similar.model, scale, (const void *)data, similar.dimensions);
+}
+
+bool similar_load(struct catalogue *catalogue, int64_t audio, int64_t region, struct similar *similar,
+                  struct error *error) {
+    sqlite3_stmt *from =
+        region ? sql_bind(catalogue, error, "SELECT summary FROM region_summary WHERE region_id = ?", "i", region)
+               : sql_bind(catalogue, error, "SELECT summary FROM audio_summary WHERE audio_id = ?", "i", audio);
+    bool row = false;
+    if (!from || !sql_step(catalogue, from, &row, error)) return false;
+    cJSON *summary = row ? cJSON_Parse((const char *)sqlite3_column_text(from, 0)) : NULL;
+    (void)sqlite3_reset(from);
+    bool found = summary && similar_read(summary, similar);
+    cJSON_Delete(summary);
+    return found || error_set(error, "this sound has no embedding to compare by (the features plugin makes it)");
+}
+
+/* ------------------------------------------------------------------------------------------------------- comparing */
+
+static void near_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    const struct similar *similar = sqlite3_user_data(context);
+    const int8_t *data = sqlite3_value_blob(argv[1]);
+    (void)argc;
+    if (!data || (size_t)sqlite3_value_bytes(argv[1]) != similar->dimensions) {
+        sqlite3_result_null(context);
+        return;
+    }
+    float sum = 0;
+    for (size_t i = 0; i < similar->dimensions; i++) sum += similar->vector[i] * (float)data[i];
+    sqlite3_result_double(context, (double)sum * sqlite3_value_double(argv[0]));
+}
+
+static void cosine_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+    const struct similar *similar = sqlite3_user_data(context);
+    const char *text = (const char *)sqlite3_value_text(argv[0]);
+    struct similar other;
+    (void)argc;
+    cJSON *summary = text ? cJSON_Parse(text) : NULL;
+    bool comparable = summary && similar_read(summary, &other) && other.dimensions == similar->dimensions &&
+                      strcmp(other.model, similar->model) == 0;
+    cJSON_Delete(summary);
+    if (!comparable) {
+        sqlite3_result_null(context);
+        return;
+    }
+    double sum = 0;
+    for (size_t i = 0; i < similar->dimensions; i++) sum += (double)similar->vector[i] * (double)other.vector[i];
+    sqlite3_result_double(context, fmin(fmax(sum, -1), 1));
+}
+
+bool similar_register(struct catalogue *catalogue, const struct similar *similar, struct error *error) {
+    const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY;
+    static const struct {
+        const char *name;
+        int arguments;
+        void (*function)(sqlite3_context *, int, sqlite3_value **);
+    } functions[] = {{"sonde_near", 2, near_function}, {"sonde_cosine", 1, cosine_function}};
+    for (int i = 0; i < 2; i++) {
+        struct similar *copy = malloc(sizeof *copy);
+        if (!copy) return error_memory(error);
+        *copy = *similar;
+        /* SQLite calls free also when this fails. */
+        if (sqlite3_create_function_v2(catalogue_db(catalogue), functions[i].name, functions[i].arguments, flags, copy,
+                                       functions[i].function, NULL, NULL, free) != SQLITE_OK)
+            return catalogue_failed(catalogue, error, "can't compare sounds");
+    }
+    return true;
+}
