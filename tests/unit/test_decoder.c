@@ -5,6 +5,7 @@
 #include "engine/ipc/memfd.h"
 #include "tests/unit/worker_rig.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -372,6 +373,65 @@ static void test_unwanted(void **state) {
     rig_stop(&rig);
 }
 
+/* ----------------------------------------------------------------------------------------------------- strangers' files */
+
+static int survey_folder(struct rig *rig, const char *path, int job) {
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        char name[1024];
+        struct stat status;
+        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] == '.' || stat(name, &status) != 0) continue;
+        if (S_ISDIR(status.st_mode)) job = survey_folder(rig, name, job);
+        if (!S_ISREG(status.st_mode)) continue;
+        struct result r = {0};
+        int64_t size;
+        int fd = open_input(name, &size);
+        send_descriptor(rig, DESCRIPTOR_FILE, ++job, 0, fd);
+        rig_send(rig, "{\"type\":\"scan\",\"job\":%d,\"nonce\":1,\"name\":\"x\",\"keep_bytes\":0}", job);
+        close(fd);
+        cJSON *answer = rig_receive(rig, "identified");
+        if (!answer) fail_msg("%s: the decoder died of signal %d: %s", name, rig->signal, rig->text);
+        cJSON_Delete(answer);
+        rig_send(rig, "{\"type\":\"proceed\",\"job\":%d,\"nonce\":1,\"wanted\":true}", job);
+        r.message = rig_receive(rig, NULL);
+        if (!r.message) {
+            struct note_copy note;
+            char call[64];
+            note_read(&rig->note, &note);
+            note_system_call_name(&note, call, sizeof call);
+            fail_msg("%s: the decoder died of signal %d (system call %s): %s", name, rig->signal, call, rig->text);
+        }
+        if (strcmp(json_string(r.message, "type", ""), "failed") == 0)
+            assert_true(strlen(json_string(r.message, "reason", "")) > 10);
+        else
+            expect(&r, "scanned");
+        free_result(&r);
+    }
+    if (dir) closedir(dir);
+    return job;
+}
+
+/* No library needs a system call that a locked-down decoder doesn't have. */
+static void test_strange_files(void **state) {
+    (void)state;
+    char path[512];
+    const char *audio = getenv("SONDE_AUDIO");
+    if (!audio) audio = getenv("SONDE_AUDIO_BESIDE");
+    if (!audio || access(audio, R_OK) != 0) {
+        print_message("no folder of real audio (SONDE_AUDIO): skipped\n");
+        skip();
+    }
+    struct rig rig;
+    start_decoder(&rig);
+    snprintf(path, sizeof path, "%s/robustness", audio);
+    int files = survey_folder(&rig, path, 0);
+    snprintf(path, sizeof path, "%s/mixed", audio);
+    print_message("%d files\n", survey_folder(&rig, path, files));
+    rig_stop(&rig);
+}
+
 static int set_up(void **state) {
     (void)state;
     snprintf(folder, sizeof folder, "/tmp/sonde-decoder-XXXXXX");
@@ -387,8 +447,9 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scan),  cmocka_unit_test(test_budget),   cmocka_unit_test(test_unasked_memory),
-        cmocka_unit_test(test_reads), cmocka_unit_test(test_refusals), cmocka_unit_test(test_unwanted),
+        cmocka_unit_test(test_scan),          cmocka_unit_test(test_budget),   cmocka_unit_test(test_unasked_memory),
+        cmocka_unit_test(test_reads),         cmocka_unit_test(test_refusals), cmocka_unit_test(test_unwanted),
+        cmocka_unit_test(test_strange_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -22,7 +22,7 @@ void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int
                               .allowed = allowed,
                               .fd = -1};
     int64_t frame_bytes = (int64_t)(channels * sizeof(float));
-    if (expected > allowed / frame_bytes) chunks->state = CHUNKS_DROPPED;
+    if (expected > allowed / frame_bytes || allowed < frame_bytes) chunks->state = CHUNKS_DROPPED;
 }
 
 /* Takes the memory that has come; whatever belongs to an earlier job is closed. False with EAGAIN when there is none. */

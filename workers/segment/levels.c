@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16 /* partial sums: enough for the widest vectors, a multiple of two channels */
+#define LANES 16 /* samples a step, in two vectors; a multiple of two channels */
+
+typedef float vector __attribute__((vector_size(32)));
 
 bool levels_start(struct levels *levels, int rate, int channels) {
     if (channels != levels->channels) {
@@ -47,24 +49,33 @@ static bool append(struct levels *levels, uint8_t level) {
 
 /* Sums of one channel (width 1) or two interleaved ones (width 2), relative to each channel's offset. */
 SONDE_CLONES static void add_narrow(const float *x, size_t n, size_t width, const float *offset, double *sums) {
-    float sum[LANES] = {0}, square[LANES] = {0}, base[LANES];
-    for (size_t k = 0; k < LANES; k++) base[k] = offset[k % width];
+    float base[LANES], sum[LANES] = {0}, square[LANES] = {0};
+    vector sum0 = {0}, sum1 = {0}, square0 = {0}, square1 = {0}, base0, v0, v1;
+    for (size_t k = 0; k < LANES; k++) base[k] = offset[k & (width - 1)];
+    memcpy(&base0, base, sizeof base0);
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        for (size_t k = 0; k < LANES; k++) {
-            float d = x[i + k] - base[k];
-            sum[k] += d;
-            square[k] += d * d;
-        }
+        memcpy(&v0, x + i, sizeof v0);
+        memcpy(&v1, x + i + LANES / 2, sizeof v1);
+        v0 -= base0;
+        v1 -= base0;
+        sum0 += v0;
+        sum1 += v1;
+        square0 += v0 * v0;
+        square1 += v1 * v1;
     }
+    sum0 += sum1;
+    square0 += square1;
+    memcpy(sum, &sum0, sizeof sum0);
+    memcpy(square, &square0, sizeof square0);
     for (size_t k = 0; i < n; i++, k++) {
         float d = x[i] - base[k];
         sum[k] += d;
         square[k] += d * d;
     }
     for (size_t k = 0; k < LANES; k++) {
-        sums[k % width] += (double)sum[k];
-        sums[width + k % width] += (double)square[k];
+        sums[k & (width - 1)] += (double)sum[k];
+        sums[width + (k & (width - 1))] += (double)square[k];
     }
 }
 

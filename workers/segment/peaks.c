@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LANES 16
+#define LANES 8 /* samples a step; a multiple of two channels */
+
+typedef float vector __attribute__((vector_size(32)));
+typedef int32_t mask_vector __attribute__((vector_size(32)));
 
 bool peaks_start(struct peaks *peaks, int channels) {
     if (!peaks->bins) peaks->bins = malloc(sizeof *peaks->bins * PEAKS_BINS * PEAKS_CHANNELS);
@@ -25,23 +28,30 @@ static void add_one(struct peaks_bin *bin, float x) {
     bin->square += (double)x * (double)x;
 }
 
-/* One or two interleaved channels, in vectors: the long runs of long files. */
+/* a where the mask is set, b elsewhere. */
+#define CHOOSE(mask, a, b) ((vector)(((mask) & (mask_vector)(a)) | (~(mask) & (mask_vector)(b))))
+
+/* One or two interleaved channels (`width`), a multiple of LANES samples: the long runs of long files. */
 SONDE_CLONES static void add_run(struct peaks_bin *bins, const float *x, size_t n, size_t width) {
-    float min[LANES], max[LANES], square[LANES] = {0};
+    float min[LANES], max[LANES], square[LANES];
+    vector least, most, power = {0}, v;
     for (size_t k = 0; k < LANES; k++) {
-        min[k] = bins[k % width].min;
-        max[k] = bins[k % width].max;
+        min[k] = bins[k & (width - 1)].min;
+        max[k] = bins[k & (width - 1)].max;
     }
-    for (size_t i = 0; i + LANES <= n; i += LANES) {
-        for (size_t k = 0; k < LANES; k++) {
-            float v = x[i + k];
-            min[k] = v < min[k] ? v : min[k];
-            max[k] = v > max[k] ? v : max[k];
-            square[k] += v * v;
-        }
+    memcpy(&least, min, sizeof least);
+    memcpy(&most, max, sizeof most);
+    for (size_t i = 0; i < n; i += LANES) {
+        memcpy(&v, x + i, sizeof v);
+        least = CHOOSE(v < least, v, least);
+        most = CHOOSE(v > most, v, most);
+        power += v * v;
     }
+    memcpy(min, &least, sizeof least);
+    memcpy(max, &most, sizeof most);
+    memcpy(square, &power, sizeof power);
     for (size_t k = 0; k < LANES; k++) {
-        struct peaks_bin *bin = &bins[k % width];
+        struct peaks_bin *bin = &bins[k & (width - 1)];
         if (min[k] < bin->min) bin->min = min[k];
         if (max[k] > bin->max) bin->max = max[k];
         bin->square += (double)square[k];
