@@ -26,7 +26,8 @@ struct walk {
 struct step {
     struct engine *engine;
     struct walker *walker;
-    char *root; /* for a complaint when it hangs */
+    char *root; /* as named, for when it hangs */
+    bool first;
 };
 
 enum verdict { VERDICT_QUEUED, VERDICT_QUEUED_BEFORE, VERDICT_KNOWN, VERDICT_FAILED, VERDICT_MISSING };
@@ -150,15 +151,40 @@ static void on_batch_recorded(void *argument, const struct error *error) {
     engine_wake(engine);
 }
 
+static struct batch *batch_new(struct engine *engine, size_t n) {
+    struct batch *batch = calloc(1, sizeof *batch);
+    if (!batch) return NULL;
+    *batch = (struct batch){.engine = engine, .n = n, .force = engine->options.force, .retry = engine->options.retry};
+    memcpy(batch->profile, engine->profile, sizeof batch->profile);
+    return batch;
+}
+
+/* A path whose file system doesn't answer fails; what it is, nobody can say. */
+static void post_hanging(struct engine *engine, const char *path) {
+    struct batch *batch = batch_new(engine, 1);
+    char *copy = strdup(path);
+    if (batch && copy) {
+        struct opened *seen = &batch->sightings[0].seen;
+        batch->sightings[0].path = copy;
+        seen->fd = -1;
+        (void)snprintf(seen->reason, sizeof seen->reason, "could not be looked at: its file system does not answer");
+        engine->walk->recording = writer_post(engine->writer, record_batch, batch, on_batch_recorded);
+        if (engine->walk->recording) return;
+    }
+    free(copy);
+    free(batch);
+    struct error error;
+    error_memory(&error);
+    engine_fail(engine, &error);
+}
+
 /* Hands the walker's last batch to the writer. */
 static void post_batch(struct engine *engine, struct walker *walker) {
     size_t n = 0;
     struct walk_entry *entries = walker_entries(walker, &n);
     if (n == 0) return;
-    struct batch *batch = calloc(1, sizeof *batch);
+    struct batch *batch = batch_new(engine, n);
     if (batch) {
-        *batch = (struct batch){.engine = engine, .n = n, .force = engine->options.force, .retry = engine->options.retry};
-        memcpy(batch->profile, engine->profile, sizeof batch->profile);
         for (size_t i = 0; i < n; i++) {
             batch->sightings[i] = (struct sighting){.path = entries[i].path, .seen = entries[i].seen};
             entries[i].path = NULL;
@@ -193,7 +219,11 @@ static void step_done(void *errand, bool returned) {
     struct walk *walk = engine->walk;
     walk->stepping = false;
     if (!returned) {
-        engine_warn(engine, "%s does not answer: what is below it and was not found yet is left out", step->root);
+        opener_note_hanging(engine->opener, step->root);
+        if (step->first)
+            post_hanging(engine, step->root);
+        else
+            engine_warn(engine, "%s does not answer: what is below it and was not found yet is left out", step->root);
     } else {
         const char *problem = walker_problem(step->walker);
         if (problem) engine_warn(engine, "%s", problem);
@@ -209,25 +239,30 @@ static void step_done(void *errand, bool returned) {
 
 static const struct errand_calls step_calls = {step_work, step_done, step_drop};
 
-static void take_next_root(struct walk *walk) {
+static void take_next_root(struct engine *engine) {
+    struct walk *walk = engine->walk;
     struct root *root = walk->first;
     if (!root) return;
     walk->first = root->next;
     if (!walk->first) walk->end = &walk->first;
-    walk->walker = walker_new(root->path);
+    if (opener_is_hanging(engine->opener, root->path))
+        post_hanging(engine, root->path);
+    else
+        walk->walker = walker_new(root->path);
     free(root);
 }
 
 static void pump_walk(struct engine *engine) {
     struct walk *walk = engine->walk;
     if (walk->stepping || walk->recording || engine->stopping) return;
-    if (!walk->walker) take_next_root(walk);
+    if (!walk->walker) take_next_root(engine);
     if (!walk->walker) return;
     struct step *step = calloc(1, sizeof *step);
-    char *root = step ? text_display(walker_root(walk->walker), strlen(walker_root(walk->walker))) : NULL;
+    char *root = step ? strdup(walker_root(walk->walker)) : NULL;
     if (root) {
-        *step = (struct step){.engine = engine, .walker = walk->walker, .root = root};
-        walk->stepping = errands_post(engine->errands, &step_calls, step, STEP_DEADLINE);
+        bool first = !walker_has_started(walk->walker);
+        *step = (struct step){.engine = engine, .walker = walk->walker, .root = root, .first = first};
+        walk->stepping = errands_post(engine->errands, &step_calls, step, first ? engine->options.deadlines.open : STEP_DEADLINE);
     }
     if (walk->stepping) {
         walk->walker = NULL;

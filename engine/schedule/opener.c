@@ -144,7 +144,7 @@ static char *find_mount(const char *path) {
     return best;
 }
 
-static void note_hanging(struct opener *opener, const char *path) {
+void opener_note_hanging(struct opener *opener, const char *path) {
     char *mount = find_mount(path);
     if (!mount) return;
     if (strcmp(mount, "/") == 0) { /* everything is below it: a single slow disk access must not refuse the rest */
@@ -157,7 +157,7 @@ static void note_hanging(struct opener *opener, const char *path) {
     *entry = (struct hanging){.mount = mount, .until = uv_hrtime() + (uint64_t)HANGING_SECONDS * 1000000000};
 }
 
-static bool is_hanging(const struct opener *opener, const char *path) {
+bool opener_is_hanging(const struct opener *opener, const char *path) {
     for (size_t i = 0; i < HANGING_MAX; i++)
         if (opener->hanging[i].mount && opener->hanging[i].until > uv_hrtime() && is_below(path, opener->hanging[i].mount))
             return true;
@@ -171,7 +171,7 @@ static void done(void *errand, bool returned) {
         free(request);
         return;
     }
-    note_hanging(request->opener, request->path);
+    opener_note_hanging(request->opener, request->path);
     struct opened opened = {.fd = -1};
     (void)snprintf(opened.reason, sizeof opened.reason, "could not be opened within %.0f s: its file system doesn't answer",
                    request->opener->deadline);
@@ -203,7 +203,7 @@ bool opener_open(struct opener *opener, const char *path, enum opener_mode mode,
     if (!request) return false;
     *request = (struct request){.opener = opener, .mode = mode, .done = on_done, .context = context};
     request->opened.fd = -1;
-    request->refused = is_hanging(opener, path);
+    request->refused = opener_is_hanging(opener, path);
     memcpy(request->path, path, n);
     if (errands_post(opener->errands, &calls, request, opener->deadline)) return true;
     free(request);

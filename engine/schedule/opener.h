@@ -31,6 +31,10 @@ struct opener *opener_new(struct errands *errands, double deadline, struct error
  * False: out of memory, and it doesn't. */
 bool opener_open(struct opener *opener, const char *path, enum opener_mode mode, opener_done done, void *context);
 
+/* For others who ask things of files: that `path` did not answer in time, and whether its file system is known for that. */
+void opener_note_hanging(struct opener *opener, const char *path);
+bool opener_is_hanging(const struct opener *opener, const char *path);
+
 /* The same check of what a stat says, for whoever has one: fills in ok, stat and reason. `code` is the errno, or 0. */
 void opener_judge(struct opened *opened, const void *stat_buffer, int code);
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TRIES 10 /* for a probe that somebody else kills */
+
 /* The probing of some libraries in one process. */
 struct probe {
     const struct probe_spec *spec;
@@ -16,7 +18,7 @@ struct probe {
     bool *members; /* one flag a library */
     size_t members_count;
     bool *told; /* a `library` message came; shared by all probes */
-    bool over, failed, never_spoke;
+    bool over, failed, never_spoke, from_outside;
     char reason[512];
 };
 
@@ -51,9 +53,9 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
     struct probe *probe = worker_context(worker);
     const char *path = json_string(message, "path", "");
     for (size_t i = 0; strcmp(type, "library") == 0 && i < probe->registry->libraries_count; i++) {
-        if (!probe->members[i] || probe->told[i] || strcmp(probe->registry->libraries[i].path, path) != 0) continue;
+        if (!probe->members[i] || strcmp(probe->registry->libraries[i].path, path) != 0) continue;
+        if (!probe->told[i]) registry_take(probe->registry, i, message); /* else a probe before this one told it, and died */
         probe->told[i] = true;
-        registry_take(probe->registry, i, message);
         return;
     }
     worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: a probe that tells of something else");
@@ -66,6 +68,7 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
         blame_judge(death, probe->spec->memory_limit, &blame);
         (void)snprintf(probe->reason, sizeof probe->reason, "%.300s", blame.reason);
         probe->failed = true;
+        probe->from_outside = blame.from_outside;
         /* A crash soon after hello can overtake it; the note tells that it got as far as the libraries. */
         probe->never_spoke = !death->said_hello && !(death->note.valid && death->note.phase != NOTE_NONE);
     }
@@ -152,9 +155,12 @@ static bool probe_members(struct probe *probe, struct error *error) {
     size_t count = 0;
     for (size_t i = 0; i < probe->registry->libraries_count; i++) count += probe->members[i] && !probe->told[i];
     if (count == 0) return true;
-    probe->members_count = count;
-    probe->over = probe->failed = probe->never_spoke = false;
-    if (!run(probe, error)) return false;
+    for (int tries = 0; tries < TRIES; tries++) {
+        probe->members_count = count;
+        probe->over = probe->failed = probe->never_spoke = probe->from_outside = false;
+        if (!run(probe, error)) return false;
+        if (!probe->from_outside) break;
+    }
     if (probe->failed && probe->never_spoke) return error_set(error, "no worker can be started: %s", probe->reason);
     if (probe->failed && count > 1) return probe_one_by_one(probe, error);
     refuse_silent(probe);

@@ -203,6 +203,10 @@ bool walker_is_over(const struct walker *walker) {
     return walker->started && !walker->folder && walker->folders_count == 0;
 }
 
+bool walker_has_started(const struct walker *walker) {
+    return walker->started;
+}
+
 const char *walker_problem(const struct walker *walker) {
     return walker->problem[0] ? walker->problem : NULL;
 }

@@ -25,6 +25,7 @@ void walker_step(struct walker *walker);
 /* After a step. */
 struct walk_entry *walker_entries(struct walker *walker, size_t *n);
 bool walker_is_over(const struct walker *walker);
+bool walker_has_started(const struct walker *walker);
 /* A sentence about what could not be read since the last step, or NULL. */
 const char *walker_problem(const struct walker *walker);
 const char *walker_root(const struct walker *walker);

@@ -110,6 +110,10 @@ static void note_death(struct pool *pool, const struct worker_death *death, cons
         pool->intensity.count = 0;
     }
     if (death->was_ready) return;
+    if (blame->from_outside) { /* that says nothing about the next one */
+        pool->backoff.not_before = now() + BACKOFF_FIRST;
+        return;
+    }
     backoff_failed(&pool->backoff, now(), random_unit(pool));
     pool->failed_starts++;
     if (blame->refused) {

@@ -1,0 +1,390 @@
+#!/usr/bin/python3
+"""Whole runs of the engine with real workers: odd paths, duplicates, interruptions, kills. Speaks TAP.
+
+    analysis.py --build DIR [NAME...]     NAME: only these tests
+"""
+import argparse
+import ctypes
+import glob
+import math
+import os
+import random
+import shutil
+import signal
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import wave
+
+RESULTS = "SELECT count(*) FROM region_analysis WHERE current = 1 AND outcome IN ('ok', 'empty', 'unsupported')"
+
+
+def tone(path, seed, seconds=0.4, rate=22050, repeats=1, pause=0.0, tag=b""):
+    """A decaying tone with its own pitch; `repeats` times, with `pause` seconds of silence between."""
+    noise = random.Random(seed)
+    pitch = 110 * 2 ** (noise.random() * 3)
+    frames = bytearray()
+    for i in range(int(rate * seconds)):
+        t = i / rate
+        value = 0.6 * math.exp(-4 * t) * math.sin(2 * math.pi * pitch * t) + 0.01 * noise.uniform(-1, 1)
+        frames += struct.pack("<h", int(value * 32000))
+    frames = (bytes(frames) + bytes(2 * int(rate * pause))) * repeats
+    path = os.fsdecode(path)
+    with wave.open(path, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(frames)
+    if tag:
+        body = b"INFOINAM" + struct.pack("<I", len(tag)) + tag
+        with open(path, "r+b") as file:
+            file.seek(0, 2)
+            file.write(b"LIST" + struct.pack("<I", len(body)) + body)
+            size = file.tell() - 8
+            file.seek(4)
+            file.write(struct.pack("<I", size))
+
+
+class Run:
+    """One temporary folder with sounds and a catalogue."""
+
+    def __init__(self, build):
+        self.work = tempfile.mkdtemp(prefix="sonde-analysis-")
+        self.sounds = os.path.join(self.work, "sounds")
+        self.catalogue = os.path.join(self.work, "catalogue.db")
+        self.sonde = os.path.join(build, "engine", "cli", "sonde")
+        self.environment = dict(os.environ, HOME=self.work, XDG_CONFIG_HOME=self.work, XDG_RUNTIME_DIR="")
+        self.environment.pop("XDG_RUNTIME_DIR")
+        os.mkdir(self.sounds)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def command(self, *arguments):
+        return [self.sonde, "--catalogue", self.catalogue, *arguments]
+
+    def analyse(self, *arguments, settings=(), timeout=240):
+        """`arguments` of the command (default: the sounds); `settings`: KEY=VALUE of the configuration."""
+        options = [word for setting in settings for word in ("--set", setting)]
+        run = subprocess.run(self.command(*options, "analyze", "--progress", "lines", *(arguments or [self.sounds])),
+                             check=False, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             timeout=timeout)
+        return run.returncode, run.stdout.decode("utf-8", "replace")
+
+    def start(self, *arguments):
+        return subprocess.Popen(self.command("analyze", "--progress", "lines", *(arguments or [self.sounds])),
+                                env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+    def rows(self, query, *values):
+        database = sqlite3.connect(f"file:{self.catalogue}?mode=ro", uri=True, timeout=10)
+        try:
+            return database.execute(query, values).fetchall()
+        finally:
+            database.close()
+
+    def value(self, query, *values):
+        return self.rows(query, *values)[0][0]
+
+    def plugins(self):
+        return self.value("SELECT count(*) FROM plugins WHERE enabled = 1")
+
+
+class Suite:
+    def __init__(self, build):
+        self.build = build
+        self.points = self.failed = 0
+
+    def check(self, good, name, why=""):
+        self.points += 1
+        self.failed += not good
+        print(f"{'ok' if good else 'not ok'} {self.points} - {name}", flush=True)
+        for line in [] if good else str(why).splitlines():
+            print(f"# {line}", flush=True)
+
+    def skip(self, name, why):
+        self.points += 1
+        print(f"ok {self.points} - {name} # SKIP {why}", flush=True)
+
+    def complete(self, run, count, name):
+        """Every one of `count` files is done, every region has each plugin's result exactly once, the file is sound."""
+        statuses = dict(run.rows("SELECT status, count(*) FROM files GROUP BY status"))
+        self.check(statuses == {"done": count}, f"{name}: every file is done", statuses)
+        short = run.rows("""SELECT r.region_id, count(x.outcome) FROM regions r LEFT JOIN region_analysis x
+            ON x.region_id = r.region_id AND x.current = 1 WHERE r.current = 1 GROUP BY 1 HAVING count(x.outcome) <> ?""",
+                         run.plugins())
+        self.check(not short, f"{name}: one result a region and plugin", short[:5])
+        self.check(run.value("SELECT count(*) FROM queue") == 0, f"{name}: the queue is empty")
+        self.check(run.value("PRAGMA integrity_check") == "ok", f"{name}: the catalogue is sound")
+
+
+def children(pid):
+    found = []
+    for task in glob.glob(f"/proc/{pid}/task/*/children"):
+        try:
+            with open(task, encoding="ascii") as file:
+                found += [int(child) for child in file.read().split()]
+        except OSError:
+            pass
+    return found
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+# ------------------------------------------------------------------------------------------------------------- the tests
+
+
+def test_odd_paths(suite):
+    with Run(suite.build) as run:
+        names = [b"plain.wav", b"with spaces.wav", b"new\nline.wav", "emoji \U0001f941.wav".encode(), b"latin \xe9\xff.wav",
+                 b"-dash.wav", b"no extension", b"quote's \"x\".wav"]
+        for seed, name in enumerate(names):
+            tone(os.path.join(run.sounds.encode(), name), seed)
+        base = run.sounds
+        os.mkfifo(os.path.join(base, "pipe.wav"))
+        os.symlink("/nowhere/at/all.wav", os.path.join(base, "dangling.wav"))
+        os.symlink("circle.wav", os.path.join(base, "circle.wav"))
+        os.symlink(base, os.path.join(base, "folder link"))
+        os.symlink(os.path.join(base, "plain.wav"), os.path.join(base, "link to plain.wav"))
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(os.path.join(base, "socket.wav"))
+        open(os.path.join(base, "empty.wav"), "wb").close()
+        with open(os.path.join(base, "text.wav"), "wb") as file:
+            file.write(b"this is not sound at all\n" * 50)
+        with open(os.path.join(base, "notes.txt"), "wb") as file:
+            file.write(b"left out")
+        os.mkdir(os.path.join(base, "empty folder"))
+        bad = ["pipe.wav", "dangling.wav", "circle.wav", "socket.wav", "empty.wav", "text.wav"]
+        code, printed = run.analyse()
+        server.close()
+        suite.check(code == 1, "odd paths: exit code 1", f"{code}\n{printed}")
+        good = {bytes(row[0]) for row in run.rows("SELECT path FROM files WHERE status = 'done'")}
+        wanted = {os.path.join(base.encode(), name) for name in names + [b"link to plain.wav"]}
+        suite.check(good == wanted, "odd paths: names of all kinds are analysed", good ^ wanted)
+        failed = dict(run.rows("SELECT name, status_reason FROM files WHERE status = 'failed'"))
+        suite.check(set(failed) == set(bad) and all(failed.values()), "odd paths: what is no file has a row and a reason", failed)
+        suite.check(not any("\n" in reason for reason in failed.values()), "odd paths: reasons are one line", failed)
+        suite.check(all(name in printed for name in bad), "odd paths: the summary names every failure", printed)
+        suite.check(run.value("SELECT count(*) FROM files WHERE name = 'notes.txt'") == 0, "odd paths: text is left out")
+        code, printed = run.analyse(os.path.join(base, "not there.wav"))
+        suite.check(code == 1 and "no such file" in printed, "odd paths: a path that isn't there is said to be missing", printed)
+
+
+def test_duplicates(suite):
+    with Run(suite.build) as run:
+        for k in range(6):
+            shutil.copy(run.sounds + "/copy 0.wav", f"{run.sounds}/copy {k}.wav") if k else tone(run.sounds + "/copy 0.wav", 7)
+        tone(run.sounds + "/tagged.wav", 7, tag=b"a title!")
+        code, printed = run.analyse()
+        suite.check(code == 0, "duplicates: exit code 0", printed)
+        suite.complete(run, 7, "duplicates")
+        counts = run.rows("""SELECT (SELECT count(*) FROM contents), (SELECT count(*) FROM audio),
+                             (SELECT count(*) FROM regions), (SELECT count(*) FROM region_analysis)""")[0]
+        suite.check(counts == (2, 1, 1, run.plugins()), "duplicates: two contents, one audio, one set of results", counts)
+
+
+def test_again(suite):
+    with Run(suite.build) as run:
+        for k in range(20):
+            tone(f"{run.sounds}/{k}.wav", k)
+        run.analyse()
+        before = run.rows("SELECT region_id, plugin, identity, result FROM region_analysis ORDER BY 1, 2, 3")
+        start = time.monotonic()
+        code, printed = run.analyse()
+        suite.check(code == 0 and "20 already known" in printed, "again: nothing is left to do", printed)
+        suite.check(time.monotonic() - start < 5, "again: at once")
+        code, printed = run.analyse("--force", run.sounds)
+        after = run.rows("SELECT region_id, plugin, identity, result FROM region_analysis ORDER BY 1, 2, 3")
+        suite.check(code == 0 and before == after, "again: --force gives the same results, and no second ones", printed)
+        tone(run.sounds + "/3.wav", 99)
+        os.utime(run.sounds + "/3.wav", (1, 1))
+        code, printed = run.analyse()
+        suite.check("19 already known" in printed and "1 analysed" in printed, "again: a changed file is analysed", printed)
+
+
+def test_engine_killed(suite):
+    with Run(suite.build) as run:
+        for k in range(120):
+            tone(f"{run.sounds}/{k:03d}.wav", k, repeats=1 + k % 2, pause=1.5)
+        for attempt in range(4):
+            engine = run.start()
+            target = 15 * (attempt + 1)
+            wait_for(lambda: os.path.exists(run.catalogue) and count_done(run) >= target)
+            workers = children(engine.pid)
+            engine.kill()
+            engine.wait()
+            engine.stdout.close()
+            gone = wait_for(lambda: not any(is_alive(pid) for pid in workers), 5)
+            suite.check(gone, f"engine killed {attempt + 1}: its workers end with it", workers)
+        code, printed = run.analyse()
+        suite.check(code == 0, "engine killed: the next run ends well", printed[-1500:])
+        suite.complete(run, 120, "engine killed")
+        suite.check(run.value("SELECT count(*) FROM strikes") == 0, "engine killed: nobody is struck for it")
+
+
+def count_done(run):
+    try:
+        return run.value("SELECT count(*) FROM files WHERE status = 'done'")
+    except sqlite3.Error:
+        return 0
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_workers_killed(suite):
+    with Run(suite.build) as run:
+        for k in range(150):
+            tone(f"{run.sounds}/{k:03d}.wav", k)
+        engine = run.start()
+        chance = random.Random(5)
+        killed = 0
+        output = []
+        reader = threading.Thread(target=lambda: output.append(engine.stdout.read()))
+        reader.start()
+        while engine.poll() is None:
+            workers = children(engine.pid)
+            if workers:
+                try:
+                    os.kill(chance.choice(workers), chance.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
+                    killed += 1
+                except OSError:
+                    pass
+            time.sleep(0.05 + 0.15 * chance.random())
+        reader.join()
+        printed = output[0].decode("utf-8", "replace")
+        suite.check(killed >= 5, "workers killed: some were", killed)
+        suite.check(engine.returncode == 0, f"workers killed: the run ends well ({killed} kills)", printed[-1500:])
+        suite.complete(run, 150, "workers killed")
+        suite.check(run.value("SELECT count(*) FROM strikes") == 0, "workers killed: nobody is struck for it")
+        odd = run.rows("SELECT DISTINCT outcome FROM region_analysis WHERE outcome NOT IN ('ok', 'empty', 'unsupported')")
+        suite.check(not odd, "workers killed: every result is as if nothing had happened", odd)
+
+
+def test_interrupt(suite):
+    with Run(suite.build) as run:
+        for k in range(100):
+            tone(f"{run.sounds}/{k:03d}.wav", k)
+        engine = run.start()
+        wait_for(lambda: os.path.exists(run.catalogue) and count_done(run) >= 5)
+        engine.send_signal(signal.SIGINT)
+        try:
+            printed = engine.communicate(timeout=20)[0].decode("utf-8", "replace")
+        except subprocess.TimeoutExpired:
+            engine.kill()
+            printed = "it does not end"
+        suite.check(not glob.glob(run.catalogue + "-wal"), "interrupt: no write-ahead log is left")
+        waiting = run.value("SELECT count(*) FROM queue")
+        done = count_done(run)
+        suite.check(engine.returncode is not None and engine.returncode >= 0, "interrupt: it ends by itself", printed)
+        suite.check(waiting + done == 100, "interrupt: what isn't done is queued", f"{waiting} + {done}\n{printed}")
+        working = run.value("SELECT coalesce(sum(interrupted), 0) FROM queue")
+        suite.check(working == 0, "interrupt: nothing counts as interrupted", working)
+        code, printed = run.analyse()
+        suite.check(code == 0, "interrupt: the next run goes on", printed[-1500:])
+        suite.complete(run, 100, "interrupt")
+
+
+def test_long_file(suite):
+    """A file whose audio does not fit the budget is read a second time, region by region."""
+    with Run(suite.build) as run:
+        tone(run.sounds + "/long.wav", 3, seconds=2.0, rate=8000, repeats=80, pause=2.5)
+        code, printed = run.analyse()
+        small = run.rows("SELECT region_id, plugin, result FROM region_analysis ORDER BY 1, 2")
+        regions = run.value("SELECT count(*) FROM regions")
+        suite.check(code == 0 and regions == 80, "long file: eighty regions", f"{regions} {printed}")
+        os.rename(run.catalogue, run.catalogue + ".kept")
+        code, printed = run.analyse(settings=["engine.pcm_budget=24"])
+        again = run.rows("SELECT region_id, plugin, result FROM region_analysis ORDER BY 1, 2")
+        suite.check(code == 0 and small == again, "long file: read twice, the results are the same to the byte", printed)
+
+
+def test_hanging_share(suite):
+    """A file system that never answers, made with /dev/fuse."""
+    name = "hanging share"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        suite.skip(name, "needs root and /dev/fuse")
+        return
+    with Run(suite.build) as run:
+        share = os.path.join(run.work, "share")
+        os.mkdir(share)
+        fuse = os.open("/dev/fuse", os.O_RDWR)
+        options = f"fd={fuse},rootmode=40000,user_id=0,group_id=0".encode()
+        if libc.mount(b"hanging", share.encode(), b"fuse", 0, options) != 0:
+            os.close(fuse)
+            suite.skip(name, "mount is not allowed here")
+            return
+        try:
+            for k in range(5):
+                tone(f"{run.sounds}/{k}.wav", k)
+            paths = [os.path.join(share, f"lost {k}.wav") for k in range(3)]
+            start = time.monotonic()
+            code, printed = run.analyse(*paths, run.sounds, settings=["engine.open_deadline=2"], timeout=150)
+            seconds = time.monotonic() - start
+            suite.check(code == 1, f"{name}: the run ends ({seconds:.0f} s)", f"{code}\n{printed}")
+            suite.check(count_done(run) == 5, f"{name}: the other files are done", printed)
+            reasons = [row[0] for row in run.rows("SELECT status_reason FROM files WHERE status = 'failed'")]
+            suite.check(len(reasons) == 3 and all("does not answer" in reason for reason in reasons),
+                        f"{name}: the lost files have a row and the reason", f"{reasons}\n{printed}")
+        finally:
+            os.close(fuse)  # the connection aborts, and whoever waits gets an error
+            libc.umount2(share.encode(), 2)
+
+
+def test_touches_no_audio(suite):
+    with Run(suite.build) as run:
+        linked = subprocess.run(["ldd", run.sonde], capture_output=True, check=False).stdout.decode()
+        heavy = [lib for lib in ("libsndfile", "libavformat", "libavcodec", "libsoxr", "libebur128", "libkissfft") if lib in linked]
+        suite.check("libuv" in linked and not heavy, "the engine is linked to no decoder and no signal processing", heavy)
+        if not shutil.which("strace"):
+            suite.skip("the engine opens no plugin", "strace is not installed")
+            return
+        tone(run.sounds + "/one.wav", 1)
+        log = os.path.join(run.work, "trace")
+        traced = subprocess.run(["strace", "-o", log, "-e", "trace=openat,open,mmap,read,pread64",
+                                 *run.command("analyze", run.sounds)], env=run.environment, capture_output=True, check=False)
+        with open(log, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+        if traced.returncode not in (0, 1) or "openat" not in text:
+            suite.skip("the engine opens no plugin", "strace is not allowed here")
+            return
+        opened = [line for line in text.splitlines() if "plugins/" in line and ".so\"" in line]
+        suite.check(not opened, "the engine opens no plugin", opened[:3])
+        suite.check("RIFF" not in text, "the engine reads no audio file")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    suite = Suite(os.path.abspath(args.build))
+    tests = {name[5:]: value for name, value in globals().items() if name.startswith("test_")}
+    for name in args.names or tests:
+        tests[name](suite)
+    print(f"1..{suite.points}")
+    return 1 if suite.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
