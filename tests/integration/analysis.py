@@ -94,7 +94,7 @@ class Run:
         return self.rows(query, *values)[0][0]
 
     def plugins(self):
-        return self.value("SELECT count(*) FROM plugins WHERE enabled = 1")
+        return self.value("SELECT count(*) FROM plugins WHERE enabled = 1 AND state <> 'standby'")
 
 
 class Suite:
