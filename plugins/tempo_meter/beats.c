@@ -29,16 +29,17 @@ static float activation_at(const float *activation, int64_t count, double frame)
     return a + part * (b - a);
 }
 
-/* log(p / ((1 - p) / (ODDS - 1))), over the step and half of each neighbour. */
+/* The log-likelihood ratio of a beat, log(p / ((1 - p) / (ODDS - 1))), twice the mean over the step and half of each
+ * neighbour. */
 static void evidence_make(struct chain *chain, const float *activation, int64_t count, double bias) {
-    for (int64_t t = 0; t < chain->steps; t++) {
-        float sum = 0;
-        for (int k = -1; k <= 1; k++) {
-            float p = activation_at(activation, count, (double)(t + k) / FINER);
-            p = p < FLOOR ? FLOOR : p > 1 - FLOOR ? 1 - FLOOR : p;
-            sum += (k == 0 ? .5f : .25f) * logf(p * (float)(ODDS - 1) / (1 - p));
-        }
-        chain->evidence[t] = 2 * sum + (float)bias;
+    float before = 0, now = 0;
+    for (int64_t t = -1; t <= chain->steps; t++) {
+        float p = activation_at(activation, count, (double)t / FINER);
+        p = p < FLOOR ? FLOOR : p > 1 - FLOOR ? 1 - FLOOR : p;
+        const float next = logf(p * (float)(ODDS - 1) / (1 - p));
+        if (t > 0) chain->evidence[t - 1] = 2 * (.25f * before + .5f * now + .25f * next) + (float)bias;
+        before = now;
+        now = next;
     }
 }
 
@@ -103,10 +104,12 @@ static int64_t chain_run(struct chain *chain, int *last_period) {
     int64_t last = -1;
     float top = -INFINITY;
     for (int64_t t = 0; t < chain->steps; t++) {
+        const int64_t row = t % chain->longest;
         for (int p = 0; p < chain->periods; p++) {
             const int period = chain->shortest + p;
             float before = 0; /* the first beat lies within one period of the start */
-            if (t >= period) before = chain->best[(t - period) % chain->longest * chain->periods + p];
+            const int64_t back = row - period;
+            if (t >= period) before = chain->best[(back < 0 ? back + chain->longest : back) * chain->periods + p];
             chain->score[p] = before + chain->evidence[t] + chain->prior[p];
             if (t >= chain->steps - period && chain->score[p] > top) {
                 top = chain->score[p];
@@ -114,7 +117,7 @@ static int64_t chain_run(struct chain *chain, int *last_period) {
                 *last_period = p;
             }
         }
-        best_make(chain, chain->best + t % chain->longest * chain->periods, chain->from + t * chain->periods);
+        best_make(chain, chain->best + row * chain->periods, chain->from + t * chain->periods);
     }
     return last;
 }

@@ -3,15 +3,16 @@
 
 #include <math.h>
 
-#define LOOP_TERMS  13
-#define PULSE_TERMS 10
+#define LOOP_TERMS  14
+#define PULSE_TERMS 11
 #define LONG_LOOP_S 25 /* longer loops are rare: excerpts of half a minute aren't */
 
-static const double LOOP_WEIGHT[LOOP_TERMS] = {-5.267, -0.15, 0.897,  -0.476, 3.693,  -0.335, 0.661,
-                                               3.614,  0.1,   -0.203, 2.602,  -4.813, 0.993};
-static const double TEMPO_WEIGHT[PULSE_TERMS] = {-6.49, 0.592, 0.802, -0.54, 5.336, 1.55, -0.305, 0.422, 1.523, -1.114};
-static const double RIGHT_WEIGHT[PULSE_TERMS] = {-5.799, 0.039,  -0.074, -0.228, -0.758,
-                                                 1.955,  -3.401, 0.109,  1.184,  0.454};
+static const double LOOP_WEIGHT[LOOP_TERMS] = {-4.016, -0.004, 0.915,  -0.459, 2.896,  0.734, 1.3,
+                                               3.734,  -0.305, -0.136, 2.175,  -6.071, 0.847, 0.077};
+static const double TEMPO_WEIGHT[PULSE_TERMS] = {-5.995, 0.878, -0.213, -0.56,  7.164, 1.609,
+                                                 -2.176, 0.503, 1.828,  -0.469, -0.11};
+static const double RIGHT_WEIGHT[PULSE_TERMS] = {-6.832, -0.176, -0.052, -0.231, 1.912, 0.646,
+                                                 -0.242, 0.138,  1.507,  0.671,  0.894};
 
 static double logistic(const double *weight, const double *term, int count) {
     double sum = 0;
@@ -31,7 +32,8 @@ double judge_loop(const struct loop *loop, const struct judge_facts *facts) {
                                      whole > 0,
                                      whole<0, log(fmax(1, facts->onsets)), facts->confirmed, facts->seconds>
                                          LONG_LOOP_S,
-                                     log(facts->seconds)};
+                                     log(facts->seconds),
+                                     f[9]};
     return logistic(LOOP_WEIGHT, term, LOOP_TERMS);
 }
 
@@ -46,7 +48,8 @@ static double pulse_logistic(const double *weight, const struct pulse *pulse, co
                                       f[8],
                                       log(fmax(1, facts->onsets)),
                                       log(facts->seconds),
-                                      log(pulse->probability + .01)};
+                                      log(pulse->probability + .01),
+                                      f[9]};
     return logistic(weight, term, PULSE_TERMS);
 }
 

@@ -14,6 +14,7 @@
 #define STEPS   4 /* frames computed together, to use each weight four times once it is loaded */
 #define OUTPUTS 2
 #define POOLED  32 /* features averaged over the region for the tempo */
+#define MODELS  8  /* at most */
 #define MAGIC   "sondeTM1"
 
 struct layer {
@@ -21,7 +22,7 @@ struct layer {
     float bias[WIDTH];
 };
 
-struct network {
+struct model {
     float input_weight[3][BANDS_COUNT][WIDTH];
     float input_bias[WIDTH];
     struct layer layer[LAYERS];
@@ -34,10 +35,20 @@ struct network {
     float tempo_bias[TEMPO_BINS + 1];
 };
 
+struct network {
+    int count;
+    struct model model[];
+};
+
 struct network *network_new(const void *data, uint64_t size) {
-    if (size != sizeof MAGIC - 1 + sizeof(struct network) || memcmp(data, MAGIC, sizeof MAGIC - 1) != 0) return NULL;
-    struct network *network = malloc(sizeof *network);
-    if (network) memcpy(network, (const char *)data + sizeof MAGIC - 1, sizeof *network);
+    const uint64_t head = sizeof MAGIC - 1;
+    if (size <= head || memcmp(data, MAGIC, head) != 0 || (size - head) % sizeof(struct model) != 0) return NULL;
+    const uint64_t count = (size - head) / sizeof(struct model);
+    if (count < 1 || count > MODELS) return NULL;
+    struct network *network = malloc(sizeof *network + count * sizeof(struct model));
+    if (!network) return NULL;
+    network->count = (int)count;
+    memcpy(network->model, (const char *)data + head, count * sizeof(struct model));
     return network;
 }
 
@@ -78,31 +89,31 @@ static float *padded_new(int64_t count, int64_t pad, int inputs, float **start) 
     return all;
 }
 
-/* Beats, downbeats and the pooled tempo from the last hidden layer `a`. */
-SONDE_CLONES static void output_make(const struct network *network, const float *a, int64_t count,
-                                     struct network_output *out) {
+/* Adds `share` of a model's beats, downbeats and tempo to `out`, from its last hidden layer `a`. */
+SONDE_CLONES static void output_add(const struct model *model, const float *a, int64_t count, float share,
+                                    struct network_output *out) {
     float pooled[POOLED] = {0};
     for (int64_t t = 0; t < count; t++) {
         const float *frame = a + t * WIDTH;
         float sum[OUTPUTS], hidden[POOLED];
-        memcpy(sum, network->output_bias, sizeof sum);
-        memcpy(hidden, network->pool_bias, sizeof hidden);
+        memcpy(sum, model->output_bias, sizeof sum);
+        memcpy(hidden, model->pool_bias, sizeof hidden);
         for (int i = 0; i < WIDTH; i++) {
-            for (int o = 0; o < OUTPUTS; o++) sum[o] += network->output_weight[o][i] * frame[i];
-            for (int o = 0; o < POOLED; o++) hidden[o] += network->pool_weight[i][o] * frame[i];
+            for (int o = 0; o < OUTPUTS; o++) sum[o] += model->output_weight[o][i] * frame[i];
+            for (int o = 0; o < POOLED; o++) hidden[o] += model->pool_weight[i][o] * frame[i];
         }
         for (int o = 0; o < POOLED; o++) pooled[o] += hidden[o] > 0 ? hidden[o] : 0;
-        out->beat[t] = 1 / (1 + expf(-sum[0]));
-        out->downbeat[t] = 1 / (1 + expf(-sum[1]));
+        out->beat[t] += share / (1 + expf(-sum[0]));
+        out->downbeat[t] += share / (1 + expf(-sum[1]));
     }
     float total = 0, logit[TEMPO_BINS + 1], top = -INFINITY;
     for (int i = 0; i <= TEMPO_BINS; i++) {
-        logit[i] = network->tempo_bias[i];
-        for (int o = 0; o < POOLED; o++) logit[i] += network->tempo_weight[i][o] * pooled[o] / (float)count;
+        logit[i] = model->tempo_bias[i];
+        for (int o = 0; o < POOLED; o++) logit[i] += model->tempo_weight[i][o] * pooled[o] / (float)count;
         top = logit[i] > top ? logit[i] : top;
     }
-    for (int i = 0; i <= TEMPO_BINS; i++) total += out->tempo[i] = expf(logit[i] - top);
-    for (int i = 0; i <= TEMPO_BINS; i++) out->tempo[i] /= total;
+    for (int i = 0; i <= TEMPO_BINS; i++) total += logit[i] = expf(logit[i] - top);
+    for (int i = 0; i <= TEMPO_BINS; i++) out->tempo[i] += share * logit[i] / total;
 }
 
 float network_tempo_at(const float *table, double bpm) {
@@ -115,21 +126,25 @@ float network_tempo_at(const float *table, double bpm) {
 
 bool network_run(const struct network *network, const float *frames, int64_t count, struct network_output *out) {
     const int64_t pad = (TAPS / 2) << (LAYERS - 1);
-    float *in, *a, *b;
+    float *in, *a, *b, ones[WIDTH];
     float *in_all = padded_new(count, 1, BANDS_COUNT, &in);
     float *a_all = padded_new(count, pad, WIDTH, &a), *b_all = padded_new(count, pad, WIDTH, &b);
     const bool ok = in_all && a_all && b_all;
-    float ones[WIDTH];
+    for (int64_t i = 0; ok && i < count * BANDS_COUNT; i++) in[i] = frames[i] / 3 - 1;
     for (int o = 0; o < WIDTH; o++) ones[o] = 1;
-    if (ok) {
-        for (int64_t i = 0; i < count * BANDS_COUNT; i++) in[i] = frames[i] / 3 - 1;
-        convolve(&network->input_weight[0][0][0], network->input_bias, 3, BANDS_COUNT, 1, in, count, ones, a);
+    memset(out->beat, 0, (size_t)count * sizeof *out->beat);
+    memset(out->downbeat, 0, (size_t)count * sizeof *out->downbeat);
+    memset(out->tempo, 0, sizeof out->tempo);
+    for (int m = 0; ok && m < network->count; m++) {
+        const struct model *model = &network->model[m];
+        memset(a, 0, (size_t)(count * WIDTH) * sizeof *a);
+        convolve(&model->input_weight[0][0][0], model->input_bias, 3, BANDS_COUNT, 1, in, count, ones, a);
         for (int l = 0; l < LAYERS; l++) {
             memcpy(b, a, (size_t)(count * WIDTH) * sizeof *b);
-            convolve(&network->layer[l].weight[0][0][0], network->layer[l].bias, TAPS, WIDTH, INT64_C(1) << l, b, count,
-                     network->gain[l], a);
+            convolve(&model->layer[l].weight[0][0][0], model->layer[l].bias, TAPS, WIDTH, INT64_C(1) << l, b, count,
+                     model->gain[l], a);
         }
-        output_make(network, a, count, out);
+        output_add(model, a, count, 1 / (float)network->count, out);
     }
     free(in_all);
     free(a_all);

@@ -15,7 +15,7 @@
 static const struct beats_params FREELY = {
     .lambda = 60, .slowest_bpm = 36, .fastest_bpm = 230, .prior_weight = 1, .beat_bias = -2};
 
-static const double WEIGHT[PULSE_FEATURES] = {0.499, 1.08, 0.04, -0.042, 0.251, -1.056, 5.748, -0.936, 0.659};
+static const double WEIGHT[PULSE_FEATURES] = {0.145, 0.182, 0, -0, 0, -0, 5.32, -0.62, 0, 0.723};
 
 static double log_odds_at(const struct network_output *heard, int64_t count, double time) {
     const int64_t at = (int64_t)lround(time * BANDS_FPS);
@@ -23,6 +23,14 @@ static double log_odds_at(const struct network_output *heard, int64_t count, dou
     for (int64_t t = at - 1; t <= at + 1; t++)
         if (t >= 0 && t < count && (double)heard->beat[t] > p) p = (double)heard->beat[t];
     return log((p + .005) / (1.005 - p));
+}
+
+/* The logarithm of the highest probability near `bpm`. */
+static double log_tempo(const float *tempo, double bpm) {
+    double most = 0;
+    for (int k = -1; k <= 1; k++)
+        most = fmax(most, (double)network_tempo_at(tempo, bpm * exp2(k / TEMPO_BINS_AN_OCTAVE)));
+    return log(most + .003);
 }
 
 void pulse_measure(const struct pulse_view *view, const double *time, int beats, double bpm,
@@ -41,10 +49,7 @@ void pulse_measure(const struct pulse_view *view, const double *time, int beats,
     }
     const int between = beats > 1 ? beats - 1 : 1;
     const double octaves = log2(bpm / 120);
-    double heard = 0;
-    for (int k = -1; k <= 1; k++)
-        heard = fmax(heard, (double)network_tempo_at(view->heard->tempo, bpm * exp2(k / TEMPO_BINS_AN_OCTAVE)));
-    feature[0] = log(heard + .003);
+    feature[0] = log_tempo(view->heard->tempo, bpm);
     feature[1] = beats ? (on[0] + on[1]) / beats : 0;
     feature[2] = half / between;
     feature[3] = third / between;
@@ -53,26 +58,31 @@ void pulse_measure(const struct pulse_view *view, const double *time, int beats,
     feature[6] = tempo_periodicity(view->heard->beat, view->count, BANDS_FPS, bpm);
     feature[7] = octaves * octaves;
     feature[8] = 10 * change / between;
+    feature[9] = log_tempo(view->tempogram, bpm);
 }
 
-/* Tempi worth a look: relatives of `bpm`, and the two highest peaks of what the network heard besides. */
-static int list_tempi(const struct network_output *heard, double bpm, double out[PULSES]) {
+/* Adds the highest peak of `tempo` that isn't listed yet, if it is worth it. Returns the new number. */
+static int add_peak(const float *tempo, double out[PULSES], int n) {
+    int best = -1;
+    for (int i = 1; i + 1 < TEMPO_BINS; i++) {
+        const float *p = tempo + i;
+        bool known = p[0] < .02f || p[0] < p[-1] || p[0] <= p[1];
+        for (int k = 0; k < n && !known; k++)
+            known = fabs(log2(TEMPO_LOWEST_BPM * exp2(i / TEMPO_BINS_AN_OCTAVE) / out[k])) < .07;
+        if (!known && (best < 0 || p[0] > tempo[best])) best = i;
+    }
+    if (best >= 0) out[n++] = TEMPO_LOWEST_BPM * exp2(best / TEMPO_BINS_AN_OCTAVE);
+    return n;
+}
+
+/* Tempi worth a look: relatives of `bpm`, and the highest peak of either table besides. */
+static int list_tempi(const struct pulse_view *view, double bpm, double out[PULSES]) {
     static const double ratio[] = {1, 2, .5, 1.5, 2.0 / 3, 3, 1.0 / 3, 4.0 / 3, .75};
     int n = 0;
     for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++)
         if (bpm * ratio[i] >= SLOWEST_BPM && bpm * ratio[i] <= FASTEST_BPM) out[n++] = bpm * ratio[i];
-    for (int round = 0; round < 2; round++) {
-        int best = -1;
-        for (int i = 1; i + 1 < TEMPO_BINS; i++) {
-            const float *p = heard->tempo + i;
-            bool known = p[0] < .02f || p[0] < p[-1] || p[0] <= p[1];
-            for (int k = 0; k < n && !known; k++)
-                known = fabs(log2(TEMPO_LOWEST_BPM * exp2(i / TEMPO_BINS_AN_OCTAVE) / out[k])) < .07;
-            if (!known && (best < 0 || p[0] > heard->tempo[best])) best = i;
-        }
-        if (best < 0) break;
-        out[n++] = TEMPO_LOWEST_BPM * exp2(best / TEMPO_BINS_AN_OCTAVE);
-    }
+    n = add_peak(view->heard->tempo, out, n);
+    n = add_peak(view->tempogram, out, n);
     return n;
 }
 
@@ -98,13 +108,13 @@ bool pulses_find(const struct pulse_view *view, struct pulse pulse[PULSES], int 
     double tempi[PULSES];
     struct beats freely;
     *count = 0;
-    for (int i = 0; i < TEMPO_BINS; i++) prior[i] = logf(view->heard->tempo[i] + .003f);
+    for (int i = 0; i < TEMPO_BINS; i++) prior[i] = logf(.5f * (view->heard->tempo[i] + view->tempogram[i]) + .003f);
     struct beats_params params = FREELY;
     params.prior = prior;
     if (!beats_track(view->heard->beat, view->count, BANDS_FPS, &params, &freely)) return false;
     const double bpm = tempo_from_beats(freely.time, freely.count);
     beats_free(&freely);
-    const int n = bpm > 0 ? list_tempi(view->heard, bpm, tempi) : 0;
+    const int n = bpm > 0 ? list_tempi(view, bpm, tempi) : 0;
     for (int i = 0; i < n; i++) {
         struct pulse *p = pulse + *count;
         params = (struct beats_params){

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PULSES         12
-#define PULSE_FEATURES 9
+#define PULSE_FEATURES 10
 
 struct pulse {
     double bpm;
@@ -24,6 +24,7 @@ struct pulse {
 /* What is looked at: the network's output over `count` frames, and the onsets of the same frames. */
 struct pulse_view {
     const struct network_output *heard;
+    const float *tempogram; /* its probabilities of TEMPO_BINS tempi */
     const struct onsets *onsets;
     int64_t count;
 };
@@ -33,7 +34,8 @@ struct pulse_view {
  *   2 the same half-way between beats                 3 at one and two thirds
  *   4 difference between even and odd beats           5 periodicity of the onset envelope
  *   6 periodicity of the network's beats              7 squared distance from 120 bpm in octaves
- *   8 unsteadiness: mean change of the logarithm of the period from beat to beat, times 10 */
+ *   8 unsteadiness: mean change of the logarithm of the period from beat to beat, times 10
+ *   9 log of the tempogram's probability of the tempo */
 void pulse_measure(const struct pulse_view *view, const double *time, int beats, double bpm,
                    double feature[PULSE_FEATURES]);
 

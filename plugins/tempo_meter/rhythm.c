@@ -17,30 +17,41 @@
 #define LOOP_LONGEST_S  40.0 /* in longer files any tempo is near some whole number of bars */
 #define LOOP_AGREES     .012 /* relative distance of the tracked tempo, or a relative of it, from the loop's */
 #define STEADY          .8   /* stability from which on the tempo is that of a line through the beats */
-#define PROBABLE        .5   /* of a loop, and of a tempo */
+#define TEMPO_PROBABLE  .5
+#define LOOP_PROBABLE   .25 /* lower: a loop that is missed costs more than a tempo named with little confidence */
 
-/* A tempo written in the file is as likely as all that the network heard. */
-static void believe(struct network_output *heard, double embedded_bpm) {
+/* What was heard in a stretch of frames. */
+struct heard {
+    struct network_output network;
+    float tempogram[TEMPO_BINS];
+};
+
+/* A tempo written in the file is as likely as all that was heard. */
+static void believe(float tempo[TEMPO_BINS], double embedded_bpm) {
     if (!(embedded_bpm >= TEMPO_LOWEST_BPM && embedded_bpm <= 300)) return;
     const double bin = log2(embedded_bpm / TEMPO_LOWEST_BPM) * TEMPO_BINS_AN_OCTAVE;
     for (int i = 0; i < TEMPO_BINS; i++)
-        heard->tempo[i] = .5f * heard->tempo[i] + .2f * (float)exp(-.5 * (i - bin) * (i - bin)); /* sums to 1/2 */
+        tempo[i] = .5f * tempo[i] + .2f * (float)exp(-.5 * (i - bin) * (i - bin)); /* the bump sums to 1/2 */
 }
 
-/* What the network heard in `count` frames; the caller frees the two arrays. */
-static bool hear(const struct network *network, const float *frames, int64_t count, double embedded_bpm,
-                 struct network_output *heard) {
-    heard->beat = malloc((size_t)count * sizeof *heard->beat);
-    heard->downbeat = malloc((size_t)count * sizeof *heard->downbeat);
-    if (!heard->beat || !heard->downbeat || !network_run(network, frames, count, heard)) return false;
-    believe(heard, embedded_bpm);
+/* The caller frees with heard_free, also after false. */
+static bool hear(const struct rhythm_models *models, const float *frames, int64_t count, double embedded_bpm,
+                 struct heard *heard) {
+    heard->network.beat = malloc((size_t)count * sizeof *heard->network.beat);
+    heard->network.downbeat = malloc((size_t)count * sizeof *heard->network.downbeat);
+    if (!heard->network.beat || !heard->network.downbeat ||
+        !network_run(models->network, frames, count, &heard->network) ||
+        !tempogram_run(models->tempogram, frames, count, heard->tempogram))
+        return false;
+    believe(heard->network.tempo, embedded_bpm);
+    believe(heard->tempogram, embedded_bpm);
     return true;
 }
 
-static void heard_free(struct network_output *heard) {
-    free(heard->beat);
-    free(heard->downbeat);
-    heard->beat = heard->downbeat = NULL;
+static void heard_free(struct heard *heard) {
+    free(heard->network.beat);
+    free(heard->network.downbeat);
+    heard->network.beat = heard->network.downbeat = NULL;
 }
 
 /* The loop's frames again and again, as if it played for half a minute; silence where it lies outside the region. NULL
@@ -114,22 +125,24 @@ static bool pulse_take(struct pulse pulse[PULSES], int count, const struct netwo
 }
 
 /* Follows the beats, wherever they lead. *tracked_bpm: the tempo found, even where it isn't probable enough to be one. */
-static bool track(const struct network *network, const float *frames, int64_t count, const struct rhythm_facts *facts,
-                  struct rhythm *rhythm, double *tracked_bpm) {
-    struct network_output heard = {0};
+static bool track(const struct rhythm_models *models, const float *frames, int64_t count,
+                  const struct rhythm_facts *facts, struct rhythm *rhythm, double *tracked_bpm) {
+    struct heard heard = {0};
     struct pulse pulse[PULSES];
     int pulses = 0;
-    bool ok = hear(network, frames, count, facts->embedded_bpm, &heard);
-    const struct pulse_view view = {.heard = &heard, .onsets = &rhythm->onsets, .count = count};
+    bool ok = hear(models, frames, count, facts->embedded_bpm, &heard);
+    const struct pulse_view view = {
+        .heard = &heard.network, .tempogram = heard.tempogram, .onsets = &rhythm->onsets, .count = count};
     ok = ok && pulses_find(&view, pulse, &pulses);
     *tracked_bpm = 0;
     if (ok && pulses > 0) {
-        const struct judge_facts known = {
-            .none = (double)heard.tempo[TEMPO_BINS], .onsets = rhythm->onsets.count, .seconds = facts->duration};
+        const struct judge_facts known = {.none = (double)heard.network.tempo[TEMPO_BINS],
+                                          .onsets = rhythm->onsets.count,
+                                          .seconds = facts->duration};
         *tracked_bpm = pulse[0].bpm;
-        if (judge_tempo(&pulse[0], &known) > PROBABLE) {
+        if (judge_tempo(&pulse[0], &known) > TEMPO_PROBABLE) {
             rhythm->bpm_confidence = judge_right(&pulse[0], &known);
-            ok = pulse_take(pulse, pulses, &heard, count, rhythm);
+            ok = pulse_take(pulse, pulses, &heard.network, count, rhythm);
         }
     }
     pulses_free(pulse, pulses);
@@ -161,23 +174,24 @@ static bool loop_take(const struct rhythm_facts *facts, const struct loop *loop,
 }
 
 /* Tries to understand the region as a loop. `tracked_bpm` is what was found without that idea, 0: nothing. */
-static bool loop_try(const struct network *network, const float *frames, int64_t count,
+static bool loop_try(const struct rhythm_models *models, const float *frames, int64_t count,
                      const struct rhythm_facts *facts, double tracked_bpm, struct rhythm *rhythm) {
-    struct network_output heard = {0};
+    struct heard heard = {0};
     struct onsets onsets = {0};
     struct loop loop[LOOPS];
     float *repeated = loop_repeat(frames, count, facts->loop_start, facts->loop_seconds);
     bool ok = repeated && onsets_find(repeated, LOOP_FRAMES, &onsets) &&
-              hear(network, repeated, LOOP_FRAMES, facts->embedded_bpm, &heard);
-    const struct pulse_view view = {.heard = &heard, .onsets = &onsets, .count = LOOP_FRAMES};
+              hear(models, repeated, LOOP_FRAMES, facts->embedded_bpm, &heard);
+    const struct pulse_view view = {
+        .heard = &heard.network, .tempogram = heard.tempogram, .onsets = &onsets, .count = LOOP_FRAMES};
     const int loops = ok ? loop_rank(&view, facts->loop_seconds, loop) : 0;
     if (loops > 0) {
-        const struct judge_facts known = {.none = (double)heard.tempo[TEMPO_BINS],
+        const struct judge_facts known = {.none = (double)heard.network.tempo[TEMPO_BINS],
                                           .onsets = rhythm->onsets.count,
                                           .seconds = facts->loop_seconds,
                                           .confirmed = tracked_bpm > 0 && is_relative(tracked_bpm, loop[0].bpm)};
         const double probability = judge_loop(&loop[0], &known);
-        if (probability > PROBABLE) ok = loop_take(facts, loop, loops, probability, rhythm);
+        if (probability > LOOP_PROBABLE) ok = loop_take(facts, loop, loops, probability, rhythm);
     }
     free(repeated);
     onsets_free(&onsets);
@@ -194,8 +208,8 @@ static void meter_name(struct rhythm *rhythm) {
     rhythm->meter_unit = compound || beats == 7 ? 8 : 4;
 }
 
-bool rhythm_analyse(const struct network *network, float *amplitudes, int64_t count, const struct rhythm_facts *facts,
-                    struct rhythm *rhythm) {
+bool rhythm_analyse(const struct rhythm_models *models, float *amplitudes, int64_t count,
+                    const struct rhythm_facts *facts, struct rhythm *rhythm) {
     memset(rhythm, 0, sizeof *rhythm);
     const double level = bands_compress(amplitudes, count);
     if (level < 0 || !onsets_find(amplitudes, count, &rhythm->onsets)) return false;
@@ -207,9 +221,9 @@ bool rhythm_analyse(const struct network *network, float *amplitudes, int64_t co
         rhythm->none = "fewer than three sounds begin in this region";
     if (rhythm->none) return true;
     double tracked_bpm;
-    if (!track(network, amplitudes, count, facts, rhythm, &tracked_bpm)) return false;
+    if (!track(models, amplitudes, count, facts, rhythm, &tracked_bpm)) return false;
     if (facts->loop_seconds >= LOOP_SHORTEST_S && facts->loop_seconds <= LOOP_LONGEST_S &&
-        !loop_try(network, amplitudes, count, facts, tracked_bpm, rhythm))
+        !loop_try(models, amplitudes, count, facts, tracked_bpm, rhythm))
         return false;
     if (rhythm->bpm == 0) rhythm->none = "nothing in this region sounds like a regular beat";
     if (!groove_find(&rhythm->onsets, rhythm->beats.time, rhythm->beats.count, &rhythm->groove)) return false;

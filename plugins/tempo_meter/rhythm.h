@@ -8,9 +8,16 @@
 #include "network.h"
 #include "onsets.h"
 #include "tempo.h"
+#include "tempogram.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+/* The trained parts. Owned by whoever made them. */
+struct rhythm_models {
+    const struct network *network;
+    const struct tempogram *tempogram;
+};
 
 struct rhythm_facts {
     double duration;     /* s, of the region */
@@ -40,8 +47,8 @@ struct rhythm {
 
 /* `amplitudes` is count * BANDS_COUNT band amplitudes as bands_apply makes them; overwritten. The caller frees `rhythm`
  * with rhythm_free, also after false (out of memory). */
-bool rhythm_analyse(const struct network *network, float *amplitudes, int64_t count, const struct rhythm_facts *facts,
-                    struct rhythm *rhythm);
+bool rhythm_analyse(const struct rhythm_models *models, float *amplitudes, int64_t count,
+                    const struct rhythm_facts *facts, struct rhythm *rhythm);
 void rhythm_free(struct rhythm *rhythm);
 
 #endif

@@ -13,12 +13,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WEIGHTS_FILE "tempo_meter.weights"
-#define CURVE_BEATS  4 /* beats between points of the tempo curve, and averaged for each */
+#define NETWORK_FILE   "tempo_meter.weights"
+#define TEMPOGRAM_FILE "tempogram.weights"
+#define CURVE_BEATS    4 /* beats between points of the tempo curve, and averaged for each */
 
 struct tempo_meter {
     sonde_plugin_t plugin;
     struct network *network;
+    struct tempogram *tempogram;
     struct bands bands;
     struct rhythm_facts facts;
     float *amplitudes; /* count * BANDS_COUNT, room for `room` frames */
@@ -165,7 +167,8 @@ static int32_t finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const 
     (void)inputs;
     struct rhythm rhythm;
     int32_t status = SONDE_NO_MEMORY;
-    if (rhythm_analyse(t->network, t->amplitudes, t->count, &t->facts, &rhythm)) {
+    const struct rhythm_models models = {t->network, t->tempogram};
+    if (rhythm_analyse(&models, t->amplitudes, t->count, &t->facts, &rhythm)) {
         write_result(out, &rhythm, t->facts.duration);
         status = out->status(out);
     }
@@ -178,11 +181,15 @@ static void abandon(sonde_plugin_t *self) {
     forget(self->state);
 }
 
-static void destroy(sonde_plugin_t *self) {
-    struct tempo_meter *t = self->state;
+static void destroy_state(struct tempo_meter *t) {
     forget(t);
     network_free(t->network);
+    tempogram_free(t->tempogram);
     free(t);
+}
+
+static void destroy(sonde_plugin_t *self) {
+    destroy_state(self->state);
 }
 
 /* ----------------------------------------------------------------------------------------------------- the library */
@@ -202,7 +209,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "tempo_meter",
     .name = "Tempo and meter",
     .vendor = "sonde",
-    .version = "0.1.0",
+    .version = "0.2.0",
     .licence = "MIT",
     .description = "Tempo with other candidates, beats, downbeats, meter, swing and onsets; or no tempo.",
     .schema = tempo_meter_schema,
@@ -227,23 +234,39 @@ static const sonde_descriptor_t *plugin_at(uint32_t index) {
     return index == 0 ? &descriptor : NULL;
 }
 
+static int32_t file_open(const sonde_host_t *host, const char *name, const void **data, uint64_t *size) {
+    const int32_t status = host->resource_open(host, name, data, size);
+    if (status != SONDE_OK) {
+        char line[200];
+        snprintf(line, sizeof line, "%s can't be read from the plugin's folder", name);
+        host->log(host, SONDE_LOG_ERROR, line);
+    }
+    return status;
+}
+
+static int32_t models_open(const sonde_host_t *host, struct tempo_meter *t) {
+    const void *data = NULL;
+    uint64_t size = 0;
+    int32_t status = file_open(host, NETWORK_FILE, &data, &size);
+    if (status != SONDE_OK) return status;
+    t->network = network_new(data, size);
+    status = file_open(host, TEMPOGRAM_FILE, &data, &size);
+    if (status != SONDE_OK) return status;
+    t->tempogram = tempogram_new(data, size);
+    if (t->network && t->tempogram) return SONDE_OK;
+    host->log(host, SONDE_LOG_ERROR, NETWORK_FILE " or " TEMPOGRAM_FILE " is damaged or of another version");
+    return SONDE_FAILED;
+}
+
 static int32_t create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
                       sonde_plugin_t **plugin) {
     (void)id, (void)values, (void)count; /* one plugin, no parameters */
-    const void *data = NULL;
-    uint64_t size = 0;
-    const int32_t opened = host->resource_open(host, WEIGHTS_FILE, &data, &size);
-    if (opened != SONDE_OK) {
-        host->log(host, SONDE_LOG_ERROR, "the file " WEIGHTS_FILE " is missing from the plugin's folder");
-        return opened;
-    }
     struct tempo_meter *t = calloc(1, sizeof *t);
     if (!t) return SONDE_NO_MEMORY;
-    t->network = network_new(data, size);
-    if (!t->network) {
-        host->log(host, SONDE_LOG_ERROR, WEIGHTS_FILE " is damaged or of another version");
-        free(t);
-        return SONDE_FAILED;
+    const int32_t status = models_open(host, t);
+    if (status != SONDE_OK) {
+        destroy_state(t);
+        return status;
     }
     bands_init(&t->bands);
     t->plugin = (sonde_plugin_t){.struct_size = sizeof t->plugin,

@@ -10,6 +10,7 @@
 #include "plugins/tempo_meter/network.h"
 #include "plugins/tempo_meter/onsets.h"
 #include "plugins/tempo_meter/tempo.h"
+#include "plugins/tempo_meter/tempogram.h"
 
 #include "engine/base/json.h"
 #include "engine/base/schema.h"
@@ -125,7 +126,7 @@ static void loop_lengths(void **state) {
     struct loop loop[LOOPS];
     for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
         struct network_output heard = {.beat = beat, .downbeat = downbeat};
-        const struct pulse_view view = {&heard, &onsets, COUNT};
+        const struct pulse_view view = {&heard, heard.tempo, &onsets, COUNT};
         pulses_make(beat, COUNT, 0, loops[i].bpm);
         for (int b = 0; b <= TEMPO_BINS; b++) {
             const double off = b - log2(loops[i].bpm / TEMPO_LOWEST_BPM) * TEMPO_BINS_AN_OCTAVE;
@@ -140,7 +141,7 @@ static void loop_lengths(void **state) {
         assert_true(fabs(sum - 1) < 1e-9);
     }
     struct network_output heard = {.beat = beat, .downbeat = downbeat};
-    assert_int_equal(loop_rank(&(struct pulse_view){&heard, &onsets, COUNT}, .2, loop), 0);
+    assert_int_equal(loop_rank(&(struct pulse_view){&heard, heard.tempo, &onsets, COUNT}, .2, loop), 0);
     assert_true(loop_whole_tempo(60 * 16 / 97.0, 16) > 0);
     assert_true(loop_whole_tempo(60 * 16 / 97.4, 16) < 0);
     assert_true(loop_whole_tempo(8, 16) == 0);
@@ -208,22 +209,53 @@ static void bands_cover_the_spectrum(void **state) {
     assert_true(bands_compress(frames, 0) == 0);
 }
 
+static char weights[1 << 21];
+
+static size_t weights_read(const char *name) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", getenv("TEMPO_METER_DIR"), name);
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    const size_t size = fread(weights, 1, sizeof weights, file);
+    fclose(file);
+    return size;
+}
+
 static void weights_are_checked(void **state) {
     (void)state;
     char small[64] = "sondeTM1";
     assert_null(network_new(small, sizeof small));
+    assert_null(network_new(small, 8));
     assert_null(network_new(small, 0));
-    FILE *file = fopen(getenv("TEMPO_METER_WEIGHTS"), "rb");
-    assert_non_null(file);
-    static char data[1 << 20];
-    const size_t size = fread(data, 1, sizeof data, file);
-    fclose(file);
-    assert_null(network_new(data, size - 1));
-    struct network *network = network_new(data, size);
+    size_t size = weights_read("tempo_meter.weights");
+    assert_null(network_new(weights, size - 1));
+    assert_null(tempogram_new(weights, size));
+    struct network *network = network_new(weights, size);
     assert_non_null(network);
     network_free(network);
-    data[0] = 'x';
-    assert_null(network_new(data, size));
+    weights[0] = 'x';
+    assert_null(network_new(weights, size));
+    size = weights_read("tempogram.weights");
+    assert_null(tempogram_new(weights, size - 1));
+    assert_null(network_new(weights, size));
+    struct tempogram *tempogram = tempogram_new(weights, size);
+    assert_non_null(tempogram);
+    tempogram_free(tempogram);
+}
+
+static void the_tempogram_adds_up(void **state) {
+    (void)state;
+    struct tempogram *tempogram = tempogram_new(weights, weights_read("tempogram.weights"));
+    static float frames[400 * BANDS_COUNT];
+    for (int64_t count = 1; count <= 400; count += 57) {
+        for (int64_t t = 0; t < count; t++)
+            for (int b = 0; b < BANDS_COUNT; b++) frames[t * BANDS_COUNT + b] = t % 22 == 0 ? 3 : .1f;
+        float tempo[TEMPO_BINS], sum = 0;
+        assert_true(tempogram_run(tempogram, frames, count, tempo));
+        for (int i = 0; i < TEMPO_BINS; i++) sum += tempo[i];
+        assert_true(fabsf(sum - 1) < 1e-4f);
+    }
+    tempogram_free(tempogram);
 }
 
 /* ------------------------------------------------------------------------------------------------------ in the host */
@@ -487,6 +519,7 @@ int main(void) {
         cmocka_unit_test(swing_and_grid),
         cmocka_unit_test(bands_cover_the_spectrum),
         cmocka_unit_test(weights_are_checked),
+        cmocka_unit_test(the_tempogram_adds_up),
         cmocka_unit_test(drums_are_understood),
         cmocka_unit_test(a_loop_is_exact),
         cmocka_unit_test(candidates_hold_relatives),

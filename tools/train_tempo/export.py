@@ -1,4 +1,7 @@
-"""Writes trained weights the way plugins/tempo_meter/network.c reads them: export.py MODEL.pt OUT.bin"""
+"""Writes trained models, one after the other, the way plugins/tempo_meter/network.c reads them:
+
+    export.py OUT MODEL.pt...
+"""
 import sys
 
 import numpy as np
@@ -7,18 +10,23 @@ import torch
 MAGIC = b'sondeTM1'
 
 
-def main():
-    state = {k: v.double().numpy() for k, v in torch.load(sys.argv[1]).items()}
+def parts_of(name):
+    state = {k: v.double().numpy() for k, v in torch.load(name, map_location='cpu').items()}
     layers = sum(1 for k in state if k.startswith('l.') and k.endswith('weight'))
     parts = [state['c0.weight'].transpose(2, 1, 0), state['c0.bias']]
     for i in range(layers):
         parts += [state[f'l.{i}.weight'].transpose(2, 1, 0), state[f'l.{i}.bias']]
     parts += [state['g'][:, :, 0], state['o.weight'][:, :, 0], state['o.bias'], state['t0.weight'][:, :, 0].T,
               state['t0.bias'], state['t1.weight'], state['t1.bias']]
-    with open(sys.argv[2], 'wb') as out:
+    return parts
+
+
+def main():
+    with open(sys.argv[1], 'wb') as out:
         out.write(MAGIC)
-        for part in parts:
-            out.write(np.ascontiguousarray(part, dtype='<f4').tobytes())
+        for name in sys.argv[2:]:
+            for part in parts_of(name):
+                out.write(np.ascontiguousarray(part, dtype='<f4').tobytes())
 
 
 if __name__ == '__main__':
