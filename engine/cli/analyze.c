@@ -1,10 +1,8 @@
 /* sonde analyze: runs the engine over files and folders. */
 #include "engine/cli/commands.h"
-#include "engine/cli/config.h"
-#include "engine/cli/places.h"
 #include "engine/cli/progress.h"
+#include "engine/cli/setup.h"
 
-#include <cjson/cJSON.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,51 +95,6 @@ static int parse(int argc, char **argv, struct request *request) {
     return CLI_OK;
 }
 
-/* {plugin: {key: value}} of what the configuration sets; NULL: nothing is set, or (with *ok false) out of memory. */
-static char *params_json(const struct config *config, bool *ok) {
-    const char *plugin, *key, *value;
-    *ok = true;
-    if (!config_plugin_param(config, 0, &plugin, &key, &value)) return NULL;
-    cJSON *all = cJSON_CreateObject();
-    *ok = all != NULL;
-    for (size_t i = 0; *ok && config_plugin_param(config, i, &plugin, &key, &value); i++) {
-        cJSON *one = cJSON_GetObjectItemCaseSensitive(all, plugin);
-        if (!one) one = cJSON_AddObjectToObject(all, plugin);
-        char *end = NULL;
-        double number = strtod(value, &end);
-        if (end != value && *end == '\0')
-            *ok = one && cJSON_AddNumberToObject(one, key, number);
-        else
-            *ok = one && cJSON_AddStringToObject(one, key, value);
-    }
-    char *text = *ok ? cJSON_PrintUnformatted(all) : NULL;
-    cJSON_Delete(all);
-    if (!text) *ok = false;
-    return text;
-}
-
-/* The segmenter's parameters that are set, as an object, or NULL as above. */
-static char *segment_json(const struct config *config, bool *ok) {
-    cJSON *object = cJSON_CreateObject();
-    *ok = object != NULL;
-    for (const struct config_key *key = config_keys(); *ok && key->name; key++) {
-        if (strncmp(key->name, "segment.", 8) != 0 || config_text(config, key->name)[0] == '\0') continue;
-        *ok = cJSON_AddNumberToObject(object, key->name + 8, config_number(config, key->name)) != NULL;
-    }
-    char *text = *ok && object->child ? cJSON_PrintUnformatted(object) : NULL;
-    if (*ok && object->child && !text) *ok = false;
-    cJSON_Delete(object);
-    return text;
-}
-
-/* Words of the configuration's list, in place. */
-static size_t split_words(char *list, const char **words, size_t room) {
-    size_t n = 0;
-    char *rest = NULL;
-    for (char *word = strtok_r(list, ", ", &rest); word && n < room; word = strtok_r(NULL, ", ", &rest)) words[n++] = word;
-    return n;
-}
-
 static void on_signal(uv_signal_t *handle, int number) {
     (void)number;
     bool *stopped = ((void **)handle->data)[1];
@@ -181,70 +134,30 @@ static int run(struct engine *engine, int argc, char **argv, struct progress *pr
     return failed || stopped ? CLI_SOME_FAILED : CLI_OK;
 }
 
-static int analyze_with(int argc, char **argv, const struct cli *cli, const struct request *request,
-                        struct engine_options *options) {
-    struct error error = {0};
-    struct places_plugins plugins;
-    char *worker = places_worker(cli->config, &error);
-    if (!worker || !places_find_plugins(cli->config, &plugins, &error)) {
-        cli_complain("%s", error.text);
-        free(worker);
-        return CLI_CANNOT_RUN;
-    }
-    options->worker = worker;
-    options->libraries = plugins.libraries;
-    options->libraries_count = plugins.count;
-    int code = CLI_CANNOT_RUN;
-    struct progress *progress = progress_new(request->style, cli->width, cli->colour);
-    struct engine *engine = progress ? engine_new(options, progress_events(), progress, &error) : NULL;
-    if (engine)
-        code = run(engine, argc, argv, progress);
-    else
-        cli_complain("%s", progress ? error.text : "out of memory");
-    engine_free(engine);
-    progress_free(progress);
-    places_free_plugins(&plugins);
-    free(worker);
-    return code;
-}
-
 static int analyze(int argc, char **argv, const struct cli *cli, struct request *request) {
     int code = parse(argc, argv, request);
     if (code != CLI_OK) return code;
-    const struct config *config = cli->config;
-    bool params_ok, segment_ok;
-    char *params = params_json(config, &params_ok), *segment = segment_json(config, &segment_ok);
-    char *disabled = strdup(config_text(config, "plugins.disabled"));
-    if (params_ok && segment_ok && disabled) {
-        const char *words[64];
-        struct engine_options options;
-        engine_options_init(&options);
-        options.catalogue = cli->catalogue;
-        options.only = request->only_count ? request->only : NULL;
-        options.only_count = request->only_count;
-        options.disabled = words;
-        options.disabled_count = split_words(disabled, words, 64);
-        options.params_json = params;
-        options.segment_json = segment;
-        options.force = request->force;
-        options.retry = request->retry;
-        options.jobs = (unsigned)(request->jobs ? request->jobs : config_integer(config, "engine.jobs"));
-        options.byte_budget = (uint64_t)config_integer(config, "engine.pcm_budget") << 20;
-        options.memory_limit = (uint64_t)config_integer(config, "worker.memory_limit") << 20;
-        options.deadlines.open = config_number(config, "engine.open_deadline");
-        options.deadlines.load = config_number(config, "engine.load_deadline");
-        options.deadlines.decode = config_number(config, "engine.decode_deadline");
-        options.deadlines.analyse = config_number(config, "engine.analyse_deadline");
-        options.allow_weak_sandbox = request->weak;
-        if (request->no_sandbox) options.profile = "none";
-        code = analyze_with(argc, argv, cli, request, &options);
-    } else {
-        cli_complain("out of memory");
-        code = CLI_CANNOT_RUN;
-    }
-    free(params);
-    free(segment);
-    free(disabled);
+    struct setup setup;
+    struct error error = {0};
+    struct progress *progress = progress_new(request->style, cli->width, cli->colour);
+    bool ok = setup_open(&setup, cli, &error) && (progress || error_memory(&error));
+    struct engine_options *options = &setup.options;
+    options->only = request->only_count ? request->only : NULL;
+    options->only_count = request->only_count;
+    options->force = request->force;
+    options->retry = request->retry;
+    options->allow_weak_sandbox = request->weak;
+    if (request->jobs) options->jobs = (unsigned)request->jobs;
+    if (request->no_sandbox) options->profile = "none";
+    struct engine *engine = ok ? engine_new(options, progress_events(), progress, &error) : NULL;
+    code = CLI_CANNOT_RUN;
+    if (engine)
+        code = run(engine, argc, argv, progress);
+    else
+        cli_complain("%s", error.text);
+    engine_free(engine);
+    progress_free(progress);
+    setup_close(&setup);
     return code;
 }
 

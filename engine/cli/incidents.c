@@ -2,6 +2,7 @@
 #include "engine/base/json.h"
 #include "engine/catalogue/catalogue.h"
 #include "engine/cli/commands.h"
+#include "engine/cli/replay.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -11,10 +12,13 @@
 
 const char incidents_help[] =
     "usage: sonde incidents [--limit N] [--plugin ID] [--json]\n"
-    "       sonde incidents show N\n\n"
+    "       sonde incidents show N\n"
+    "       sonde incidents replay N [--debugger]\n\n"
     "Lists what went wrong: plugins and decoders that crashed, hung, took too much memory or made a forbidden system call.\n"
     "`show` tells everything about one of them: file and region, plugin with path and hash, parameters, phase, signal or\n"
-    "system call, where the code was, and the last words on stderr.\n\n"
+    "system call, where the code was, and the last words on stderr. `replay` runs the same plugin on the same region once\n"
+    "more, alone and sandboxed, beside the catalogue, and prints what happens; with --debugger the worker stops before it\n"
+    "begins, and how to attach a debugger is printed.\n\n"
     "Exit codes: 0 something was found, 1 nothing was, 3 the catalogue can't be read.\n";
 
 struct wish {
@@ -134,18 +138,33 @@ static int parse(int argc, char **argv, struct wish *wish) {
     return CLI_OK;
 }
 
-int incidents_command(int argc, char **argv, const struct cli *cli) {
-    struct wish wish = {.limit = 50};
-    int code = parse(argc, argv, &wish);
-    if (code != CLI_OK) return code;
-    bool one = optind < argc && strcmp(argv[optind], "show") == 0;
+/* The number after a verb; -1 when it isn't one. */
+static long long number_at(int argc, char **argv, int index) {
     char *end = NULL;
-    long long number = one && optind + 1 < argc ? strtoll(argv[optind + 1], &end, 10) : 0;
-    if (one ? !end || *end || optind + 2 != argc : optind != argc)
-        return cli_usage("incidents", one ? "show takes the number of an incident" : "%s: neither an option nor show", argv[optind]);
+    long long number = index < argc ? strtoll(argv[index], &end, 10) : -1;
+    return end && *end == '\0' && number > 0 ? number : -1;
+}
+
+int incidents_command(int argc, char **argv, const struct cli *cli) {
+    const char *verb = argc > 1 ? argv[1] : "";
+    bool showing = strcmp(verb, "show") == 0, replaying = strcmp(verb, "replay") == 0;
+    struct wish wish = {.limit = 50};
+    if (replaying) {
+        bool debugger = argc == 4 && strcmp(argv[3], "--debugger") == 0;
+        long long number = number_at(argc, argv, 2);
+        if (number < 0 || (argc != 3 && !debugger))
+            return cli_usage("incidents", "replay takes the number of an incident, and --debugger");
+        return replay_incident(number, debugger, cli);
+    }
+    int code = showing ? CLI_OK : parse(argc, argv, &wish);
+    if (code != CLI_OK) return code;
+    long long number = number_at(argc, argv, 2);
+    if (showing && (number < 0 || argc != 3)) return cli_usage("incidents", "show takes the number of an incident");
+    if (!showing && optind != argc) return cli_usage("incidents", "%s: neither an option nor show or replay", argv[optind]);
     struct error error = {0};
     struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, &error);
-    code = catalogue ? one ? show(catalogue, number, &error) : list(catalogue, &wish, &error) : CLI_CANNOT_RUN;
+    code = CLI_CANNOT_RUN;
+    if (catalogue) code = showing ? show(catalogue, number, &error) : list(catalogue, &wish, &error);
     if (code == CLI_CANNOT_RUN) cli_complain("%s", error.text);
     catalogue_close(catalogue);
     return code;

@@ -114,7 +114,7 @@ static int run_command(const struct command *command, int argc, char **argv, con
     if (!config || !apply_sets(config, globals, &error)) {
         cli_complain("%s", error.text);
         config_free(config);
-        return CLI_USAGE;
+        return error.code == 0 ? CLI_USAGE : CLI_CANNOT_RUN; /* memory or a disk failed, not the user */
     }
     char *catalogue = globals->catalogue ? strdup(globals->catalogue) : config_catalogue(config, &error);
     int code = CLI_CANNOT_RUN;

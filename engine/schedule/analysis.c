@@ -26,8 +26,10 @@ bool analysis_begin_region(struct file *file, struct region *region) {
     region->alone = calloc(registry->groups_count + 1, sizeof *region->alone);
     if (!region->results || !region->alone) return false;
     region->open = 0;
+    int64_t only = file->engine->options.only_region;
+    bool asked = only < 0 || region == &file->regions[only];
     for (size_t i = 0; i < registry->plugins_count; i++) {
-        if (registry->plugins[i].enabled)
+        if (asked && registry->plugins[i].enabled)
             region->open++;
         else
             region->results[i].state = RESULT_OVER;

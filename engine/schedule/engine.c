@@ -11,7 +11,6 @@
 #define PROGRESS_MS 100
 #define ERRAND_THREADS 4
 #define CLOSE_TRIES 500 /* ms */
-#define CPU_LIMIT 86400 /* s of processor time in a worker's whole life; a job's time is the deadline's business */
 
 void engine_options_init(struct engine_options *options) {
     *options = (struct engine_options){
@@ -20,6 +19,8 @@ void engine_options_init(struct engine_options *options) {
         .recycle_regions = 20000,
         .deadlines = {.open = 10, .hello = 10, .load = 60, .identify = 20, .decode = 60, .analyse = 30, .analyse_per_second = 2},
         .profile = "full",
+        .cpu_limit = 86400, /* a job's time is the deadline's business */
+        .only_region = -1,
     };
 }
 
@@ -132,7 +133,14 @@ static void on_often(void *context, struct pool *pool, unsigned deaths, double s
                 seconds);
 }
 
+static void on_started(void *context, struct pool *pool, int64_t pid) {
+    const struct engine *engine = context;
+    if (engine->options.debugger && pool != engine->decoders && engine->events.worker_waits)
+        engine->events.worker_waits(engine->user, pool_name(pool), pid);
+}
+
 static const struct pool_events pool_calls = {
+    .started = on_started,
     .available = on_available,
     .message = on_message,
     .died = on_died,
@@ -156,7 +164,7 @@ static bool make_settings(struct engine *engine, struct error *error) {
     return (engine->settings && cJSON_AddStringToObject(engine->settings, "profile", options->profile) &&
             cJSON_AddNumberToObject(engine->settings, "landlock_abi_max", options->landlock_abi_max) &&
             cJSON_AddNumberToObject(engine->settings, "memory_limit", (double)options->memory_limit) &&
-            cJSON_AddNumberToObject(engine->settings, "cpu_limit", CPU_LIMIT) &&
+            cJSON_AddNumberToObject(engine->settings, "cpu_limit", (double)options->cpu_limit) &&
             cJSON_AddNumberToObject(engine->settings, "block_frames", 0)) ||
            error_memory(error);
 }
@@ -260,7 +268,8 @@ static bool make_pools(struct engine *engine, struct error *error) {
         engine->groups[i] = (struct group){.engine = engine, .index = i};
         if (registry->groups[i].plugins_count == 0) continue;
         settings = cJSON_Duplicate(engine->settings, true);
-        if (settings && !probe_add_libraries(settings, registry_group_libraries(registry, i, engine->params))) {
+        bool ok = settings && (!engine->options.debugger || cJSON_AddTrueToObject(settings, "debugger"));
+        if (settings && (!probe_add_libraries(settings, registry_group_libraries(registry, i, engine->params)) || !ok)) {
             cJSON_Delete(settings);
             settings = NULL;
         }

@@ -67,6 +67,9 @@ struct engine_options {
     const char *profile;                     /* "full", "sanitizer" or "none" (refused for third-party plugins) */
     int landlock_abi_max;                    /* for tests; 0: the best there is */
     bool allow_weak_sandbox;                 /* run third-party plugins although a sandbox layer is missing */
+    uint64_t cpu_limit;                      /* s of processor time in a worker's life; 86400 */
+    int64_t only_region;                     /* position of the one region to analyse; -1: all */
+    bool debugger;                           /* analysers stop before they begin (worker_waits), and have no deadlines */
 };
 
 /* What happened to a file. `status` and `reason` as in schema/outcomes.md. */
@@ -109,6 +112,7 @@ struct engine_events {
     void (*incident)(void *user, const struct engine_incident *incident);
     void (*plugin_problem)(void *user, const char *plugin_or_library, const char *sentence);
     void (*warning)(void *user, const char *sentence);
+    void (*worker_waits)(void *user, const char *role, int64_t pid); /* with options.debugger: until it gets a SIGCONT */
 };
 
 void engine_options_init(struct engine_options *options);

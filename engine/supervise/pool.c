@@ -172,6 +172,7 @@ static void start_now(struct pool *pool) {
     seat->next = pool->seats;
     pool->seats = seat;
     pool->alive++;
+    if (pool->spec.events->started) pool->spec.events->started(pool->spec.context, pool, worker_pid(seat->worker));
 }
 
 static void on_timer(uv_timer_t *timer) {

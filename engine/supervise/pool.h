@@ -29,6 +29,7 @@ struct pool_events {
     void (*died_idle)(void *context, struct pool *pool, const struct worker_death *death, const struct blame *blame);
     void (*closed)(void *context, struct pool *pool, const char *sentence); /* no worker will ever come; nothing is taken */
     void (*hello)(void *context, struct pool *pool, const cJSON *message);  /* of each worker */
+    void (*started)(void *context, struct pool *pool, int64_t pid); /* may be NULL */
     void (*often)(void *context, struct pool *pool, unsigned deaths, double seconds); /* more deaths than is normal */
 };
 

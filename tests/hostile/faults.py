@@ -80,7 +80,7 @@ def main():
         for kind in args.kinds or KINDS:
             n, tried, wrong = 1, 0, []
             while True:
-                reached, why = faults.attempt(kind, n, "once" if tried % 2 == 0 else "on")
+                reached, why = faults.attempt(kind, n, "once" if tried % 2 == 0 else "some")
                 if why:
                     wrong.append(f"{kind} call {n}: {why}")
                 if not reached or len(wrong) > 5:

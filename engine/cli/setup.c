@@ -1,0 +1,91 @@
+#include "engine/cli/setup.h"
+
+#include "engine/cli/config.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* {plugin: {key: value}} of what the configuration sets; NULL: nothing is set, or (with *ok false) out of memory. */
+static char *params_json(const struct config *config, bool *ok) {
+    const char *plugin, *key, *value;
+    *ok = true;
+    if (!config_plugin_param(config, 0, &plugin, &key, &value)) return NULL;
+    cJSON *all = cJSON_CreateObject();
+    *ok = all != NULL;
+    for (size_t i = 0; *ok && config_plugin_param(config, i, &plugin, &key, &value); i++) {
+        cJSON *one = cJSON_GetObjectItemCaseSensitive(all, plugin);
+        if (!one) one = cJSON_AddObjectToObject(all, plugin);
+        char *end = NULL;
+        double number = strtod(value, &end);
+        if (end != value && *end == '\0')
+            *ok = one && cJSON_AddNumberToObject(one, key, number);
+        else
+            *ok = one && cJSON_AddStringToObject(one, key, value);
+    }
+    char *text = *ok ? cJSON_PrintUnformatted(all) : NULL;
+    cJSON_Delete(all);
+    if (!text) *ok = false;
+    return text;
+}
+
+/* The segmenter's parameters that are set, as an object, or NULL as above. */
+static char *segment_json(const struct config *config, bool *ok) {
+    cJSON *object = cJSON_CreateObject();
+    *ok = object != NULL;
+    for (const struct config_key *key = config_keys(); *ok && key->name; key++) {
+        if (strncmp(key->name, "segment.", 8) != 0 || config_text(config, key->name)[0] == '\0') continue;
+        *ok = cJSON_AddNumberToObject(object, key->name + 8, config_number(config, key->name)) != NULL;
+    }
+    char *text = *ok && object->child ? cJSON_PrintUnformatted(object) : NULL;
+    if (*ok && object->child && !text) *ok = false;
+    cJSON_Delete(object);
+    return text;
+}
+
+/* Words of the configuration's list, in place. */
+static size_t split_words(char *list, const char **words, size_t room) {
+    size_t n = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(list, ", ", &rest); word && n < room; word = strtok_r(NULL, ", ", &rest)) words[n++] = word;
+    return n;
+}
+
+bool setup_open(struct setup *setup, const struct cli *cli, struct error *error) {
+    const struct config *config = cli->config;
+    memset(setup, 0, sizeof *setup);
+    struct engine_options *options = &setup->options;
+    engine_options_init(options);
+    bool params_ok, segment_ok;
+    setup->params = params_json(config, &params_ok);
+    setup->segment = segment_json(config, &segment_ok);
+    setup->disabled = strdup(config_text(config, "plugins.disabled"));
+    if (!params_ok || !segment_ok || !setup->disabled) return error_memory(error);
+    setup->worker = places_worker(config, error);
+    if (!setup->worker || !places_find_plugins(config, &setup->plugins, error)) return false;
+    options->catalogue = cli->catalogue;
+    options->worker = setup->worker;
+    options->libraries = setup->plugins.libraries;
+    options->libraries_count = setup->plugins.count;
+    options->disabled = setup->words;
+    options->disabled_count = split_words(setup->disabled, setup->words, sizeof setup->words / sizeof *setup->words);
+    options->params_json = setup->params;
+    options->segment_json = setup->segment;
+    options->jobs = (unsigned)config_integer(config, "engine.jobs");
+    options->byte_budget = (uint64_t)config_integer(config, "engine.pcm_budget") << 20;
+    options->memory_limit = (uint64_t)config_integer(config, "worker.memory_limit") << 20;
+    options->cpu_limit = (uint64_t)config_integer(config, "worker.cpu_limit");
+    options->deadlines.open = config_number(config, "engine.open_deadline");
+    options->deadlines.load = config_number(config, "engine.load_deadline");
+    options->deadlines.decode = config_number(config, "engine.decode_deadline");
+    options->deadlines.analyse = config_number(config, "engine.analyse_deadline");
+    return true;
+}
+
+void setup_close(struct setup *setup) {
+    places_free_plugins(&setup->plugins);
+    free(setup->worker);
+    free(setup->params);
+    free(setup->segment);
+    free(setup->disabled);
+}

@@ -1,0 +1,21 @@
+/* What the configuration says to the engine: every command that runs one begins with this. One thread. */
+#ifndef SONDE_CLI_SETUP_H
+#define SONDE_CLI_SETUP_H
+
+#include "engine/cli/cli.h"
+#include "engine/cli/places.h"
+#include "engine/schedule/engine.h"
+
+struct setup {
+    struct engine_options options; /* complete; a command changes what it wants to */
+
+    struct places_plugins plugins; /* what the options point to */
+    char *worker, *params, *segment, *disabled;
+    const char *words[64];
+};
+
+/* False with a sentence; setup_close in any case. */
+bool setup_open(struct setup *setup, const struct cli *cli, struct error *error);
+void setup_close(struct setup *setup);
+
+#endif
