@@ -99,6 +99,11 @@ sqlite3_stmt *catalogue_statement(struct catalogue *catalogue, const char *sql, 
     return made;
 }
 
+void catalogue_forget_statements(struct catalogue *catalogue) {
+    for (size_t i = 0; i < catalogue->cached; i++) sqlite3_finalize(catalogue->cache[i].statement);
+    catalogue->cached = 0;
+}
+
 bool catalogue_execute(struct catalogue *catalogue, const char *sql, struct error *error) {
     if (sqlite3_exec(catalogue->db, sql, NULL, NULL, NULL) == SQLITE_OK) return true;
     return catalogue_failed(catalogue, error, "can't use the catalogue");
@@ -353,7 +358,7 @@ struct catalogue *catalogue_open(const char *path, enum catalogue_mode mode, str
 
 void catalogue_close(struct catalogue *catalogue) {
     if (!catalogue) return;
-    for (size_t i = 0; i < catalogue->cached; i++) sqlite3_finalize(catalogue->cache[i].statement);
+    catalogue_forget_statements(catalogue);
     free(catalogue->cache);
     ruleset_free(catalogue->rules);
     if (catalogue->writable) {

@@ -50,6 +50,9 @@ int catalogue_version(void);
  * bindings; whoever has stepped it calls sqlite3_reset when done. NULL with a sentence on failure. */
 sqlite3_stmt *catalogue_statement(struct catalogue *catalogue, const char *sql, struct error *error);
 
+/* Frees all kept statements (none may be in use): needed before a database is detached. */
+void catalogue_forget_statements(struct catalogue *catalogue);
+
 /* Runs one or more statements without results. */
 bool catalogue_execute(struct catalogue *catalogue, const char *sql, struct error *error);
 

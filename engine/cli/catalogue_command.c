@@ -1,5 +1,6 @@
 /* sonde catalogue: keeping it safe, sound and small. */
 #include "engine/catalogue/check.h"
+#include "engine/catalogue/merge.h"
 #include "engine/catalogue/upkeep.h"
 #include "engine/cli/commands.h"
 
@@ -7,9 +8,11 @@
 #include <string.h>
 
 const char catalogue_help[] =
-    "usage: sonde catalogue backup FILE | check | prune [--missing] | vacuum | recover FILE\n\n"
+    "usage: sonde catalogue backup FILE | check | merge FILE | prune [--missing] | vacuum | recover FILE\n\n"
     "  backup FILE      a complete copy in a new file, also while sonde is writing\n"
     "  check            reads everything, and says what isn't as it should be: damage, missing results, wrong summaries\n"
+    "  merge FILE       takes in what another catalogue holds, made by another machine for example; the newer of two wins,\n"
+    "                   and the order of merging doesn't matter\n"
     "  prune            deletes results that have been replaced, and sounds that no file has any more (not those that you\n"
     "                   have tagged or corrected); with --missing, files that are gone too\n"
     "  vacuum           gives the room of what was deleted back to the disk\n"
@@ -40,6 +43,15 @@ static int do_prune(struct catalogue *catalogue, bool missing, struct error *err
     return CLI_OK;
 }
 
+static int do_merge(struct catalogue *catalogue, const char *from, struct error *error) {
+    struct merge_counts merged;
+    if (!merge_catalogue(catalogue, from, &merged, error)) return CLI_CANNOT_RUN;
+    printf("new or newer: %lld files, %lld contents, %lld sounds, %lld regions, %lld results, %lld edits, %lld tags\n",
+           (long long)merged.files, (long long)merged.contents, (long long)merged.audio, (long long)merged.regions,
+           (long long)merged.results, (long long)merged.edits, (long long)merged.tags);
+    return CLI_OK;
+}
+
 static int do_recover(const struct cli *cli, const char *to) {
     struct upkeep_recovered recovered;
     struct error error = {0};
@@ -56,13 +68,15 @@ static int do_recover(const struct cli *cli, const char *to) {
 /* Those that work on the open catalogue. */
 static int do_open(const struct cli *cli, const char *what, const char *argument) {
     struct error error = {0};
-    bool writes = strcmp(what, "prune") == 0 || strcmp(what, "vacuum") == 0;
+    bool writes = strcmp(what, "prune") == 0 || strcmp(what, "vacuum") == 0 || strcmp(what, "merge") == 0;
     struct catalogue *catalogue = catalogue_open(cli->catalogue, writes ? CATALOGUE_WRITE : CATALOGUE_READ, &error);
     int code = CLI_CANNOT_RUN;
     if (catalogue && strcmp(what, "backup") == 0)
         code = upkeep_backup(catalogue, argument, &error) ? CLI_OK : CLI_CANNOT_RUN;
     else if (catalogue && strcmp(what, "check") == 0)
         code = do_check(catalogue, &error);
+    else if (catalogue && strcmp(what, "merge") == 0)
+        code = do_merge(catalogue, argument, &error);
     else if (catalogue && strcmp(what, "prune") == 0)
         code = do_prune(catalogue, argument != NULL, &error);
     else if (catalogue)
@@ -74,11 +88,11 @@ static int do_open(const struct cli *cli, const char *what, const char *argument
 
 int catalogue_command(int argc, char **argv, const struct cli *cli) {
     const char *what = argc > 1 ? argv[1] : "", *argument = argc > 2 ? argv[2] : NULL;
-    bool takes_file = strcmp(what, "backup") == 0 || strcmp(what, "recover") == 0;
+    bool takes_file = strcmp(what, "backup") == 0 || strcmp(what, "recover") == 0 || strcmp(what, "merge") == 0;
     bool prune = strcmp(what, "prune") == 0;
     if (!takes_file && !prune && strcmp(what, "check") != 0 && strcmp(what, "vacuum") != 0)
-        return cli_usage("catalogue", "say backup, check, prune, vacuum or recover");
-    if (argc > 3 || (takes_file && !argument)) return cli_usage("catalogue", "%s: name one new file", what);
+        return cli_usage("catalogue", "say backup, check, merge, prune, vacuum or recover");
+    if (argc > 3 || (takes_file && !argument)) return cli_usage("catalogue", "%s: name one file", what);
     if (!takes_file && argument && !(prune && strcmp(argument, "--missing") == 0))
         return cli_usage("catalogue", "%s: takes no %s", what, argument);
     return strcmp(what, "recover") == 0 ? do_recover(cli, argument) : do_open(cli, what, argument);

@@ -14,7 +14,7 @@ static const struct command commands[] = {
     {"tag", "give sounds tags of your own", tag_help, tag_command},
     {"untag", "take them away", untag_help, untag_command},
     {"set", "correct tempo, key or label: your word wins", set_help, set_command},
-    {"catalogue", "back up, check, prune, vacuum or recover the catalogue", catalogue_help, catalogue_command},
+    {"catalogue", "back up, check, merge, prune, vacuum or recover it", catalogue_help, catalogue_command},
     {"retry", "try again what failed or was quarantined", retry_help, retry_command},
     {"incidents", "what went wrong: crashes, hangs, forbidden calls", incidents_help, incidents_command},
     {"plugin", "list, show and reset plugins", plugin_help, plugin_command},
