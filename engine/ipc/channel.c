@@ -14,22 +14,29 @@
 
 #define QUEUE       32 /* messages that may wait for the loop; the worker's next ones wait in the kernel */
 #define SEND_BUFFER 16 /* messages that may wait for the worker */
+/* In which NNG takes leave of a worker that died in the handshake; without, it leaks a descriptor now and then. */
+#define REST_MS 20
 
 struct channel {
     nng_socket socket;
     nng_aio *receive;
     uv_async_t wake;
+    uv_timer_t rest;
+    int handles; /* of the two, not yet closed */
     char *url;
     channel_fn on_event;
     void *context;
     bool open;              /* the socket is */
     bool closing;           /* channel_close was called: nobody is told anything any more */
+    bool rested;            /* REST_MS have gone by since */
     bool broken, told_lost; /* loop thread: nothing more is delivered, the loss has been */
 
     _Atomic uint64_t expected; /* pid, 0: not known yet */
     _Atomic uint64_t peer_pid; /* of the latest connection; pair1 has one at a time */
     _Atomic uint32_t peer;     /* its pipe, 0: none */
-    atomic_bool lost;          /* the expected process's connection is gone */
+    _Atomic uint32_t accepted; /* the pipe that the socket talks to, 0: none */
+    _Atomic uint32_t removed;  /* the latest pipe that went */
+    atomic_bool lost;          /* the accepted pipe is gone */
 
     pthread_mutex_t lock; /* guards what follows */
     nng_msg *queue[QUEUE];
@@ -44,6 +51,13 @@ static uint64_t pipe_pid(nng_pipe pipe) {
     return nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) == 0 ? pid : UINT64_MAX;
 }
 
+static void lose(struct channel *channel) {
+    atomic_store(&channel->lost, true);
+    uv_async_send(&channel->wake);
+}
+
+/* ADD_PRE comes when a peer has shaken hands; then either ADD_POST, or the socket turns it away because it has one
+ * already; REM_POST ends both. Messages and REM_POST may overtake ADD_POST. */
 static void pipe_changed(nng_pipe pipe, nng_pipe_ev event, void *context) {
     struct channel *channel = context;
     uint32_t id = (uint32_t)nng_pipe_id(pipe);
@@ -52,16 +66,21 @@ static void pipe_changed(nng_pipe pipe, nng_pipe_ev event, void *context) {
         if (expected != 0 && pipe_pid(pipe) != expected) {
             nng_pipe_close(pipe);
         } else if (atomic_load(&channel->peer) == 0) {
-            /* Already here, for its first message may be delivered before ADD_POST is. */
             atomic_store(&channel->peer_pid, pipe_pid(pipe));
             atomic_store(&channel->peer, id);
         }
     } else if (event == NNG_PIPE_EV_ADD_POST) {
         atomic_store(&channel->peer_pid, pipe_pid(pipe));
         atomic_store(&channel->peer, id);
-    } else if (atomic_load(&channel->peer) == id && (expected == 0 || atomic_load(&channel->peer_pid) == expected)) {
-        atomic_store(&channel->lost, true);
-        uv_async_send(&channel->wake);
+        atomic_store(&channel->accepted, id);
+        if (atomic_load(&channel->removed) == id) lose(channel);
+    } else {
+        uint32_t turned_away = id;
+        atomic_store(&channel->removed, id); /* before the question, as ADD_POST asks the other way round */
+        if (atomic_load(&channel->accepted) == id)
+            lose(channel);
+        else if (atomic_compare_exchange_strong(&channel->peer, &turned_away, 0))
+            uv_async_send(&channel->wake);
     }
 }
 
@@ -117,6 +136,7 @@ static void deliver(struct channel *channel, nng_msg *raw) {
 
 static void closed(uv_handle_t *handle) {
     struct channel *channel = handle->data;
+    if (--channel->handles > 0) return;
     pthread_mutex_destroy(&channel->lock);
     free(channel->url);
     free(channel);
@@ -134,6 +154,17 @@ static void close_socket(struct channel *channel) {
     }
     for (nng_msg *raw; (raw = pop(channel));) nng_msg_free(raw);
     uv_close((uv_handle_t *)&channel->wake, closed);
+    uv_close((uv_handle_t *)&channel->rest, closed);
+}
+
+static void close_if_quiet(struct channel *channel) {
+    if (atomic_load(&channel->lost) || (channel->rested && atomic_load(&channel->peer) == 0)) close_socket(channel);
+}
+
+static void rested(uv_timer_t *rest) {
+    struct channel *channel = rest->data;
+    channel->rested = true;
+    if (channel->open) close_if_quiet(channel);
 }
 
 static void woken(uv_async_t *wake) {
@@ -141,16 +172,16 @@ static void woken(uv_async_t *wake) {
     if (!channel->open || (atomic_load(&channel->expected) == 0 && !channel->closing)) return;
     /* Asked first: what is queued by now was sent before the connection went. */
     bool lost = atomic_load(&channel->lost);
-    for (nng_msg *raw; (raw = take_message(channel));) {
+    for (nng_msg *raw; channel->open && (raw = take_message(channel));) {
         if (channel->closing || channel->broken)
             nng_msg_free(raw);
         else
             deliver(channel, raw);
     }
-    if (!lost) return;
+    if (!channel->open) return; /* closed by a callback */
     if (channel->closing) {
-        close_socket(channel);
-    } else if (!channel->broken && !channel->told_lost) {
+        close_if_quiet(channel);
+    } else if (lost && !channel->broken && !channel->told_lost) {
         struct error problem;
         channel->told_lost = true;
         error_set(&problem, "the worker has closed its connection, or sent a message of more than %zu bytes",
@@ -190,7 +221,10 @@ struct channel *channel_open(uv_loop_t *loop, const char *folder, const char *na
     int code = pthread_mutex_init(&channel->lock, NULL);
     if (code == 0) {
         code = -uv_async_init(loop, &channel->wake, woken);
-        if (code != 0) pthread_mutex_destroy(&channel->lock);
+        if (code != 0)
+            pthread_mutex_destroy(&channel->lock);
+        else
+            uv_timer_init(loop, &channel->rest); /* cannot fail */
     }
     if (code != 0) {
         error_system(error, code, "cannot set up a channel");
@@ -198,7 +232,8 @@ struct channel *channel_open(uv_loop_t *loop, const char *folder, const char *na
         free(channel);
         return NULL;
     }
-    channel->wake.data = channel;
+    channel->wake.data = channel->rest.data = channel;
+    channel->handles = 2;
     if (open_socket(channel, error)) return channel;
     channel_close(channel);
     return NULL;
@@ -212,6 +247,7 @@ void channel_expect(struct channel *channel, pid_t pid) {
     atomic_store(&channel->expected, (uint64_t)pid);
     nng_pipe stranger = {atomic_load(&channel->peer)};
     if (stranger.id != 0 && atomic_load(&channel->peer_pid) != (uint64_t)pid) {
+        atomic_store(&channel->accepted, 0);
         nng_pipe_close(stranger);
         atomic_store(&channel->peer, 0);
         atomic_store(&channel->lost, false);
@@ -240,9 +276,11 @@ bool channel_send(struct channel *channel, const cJSON *message, struct error *e
 void channel_close(struct channel *channel) {
     if (!channel || channel->closing) return;
     channel->closing = true;
-    bool connected = atomic_load(&channel->peer) != 0 && !atomic_load(&channel->lost);
-    if (!channel->open || !connected)
+    bool never_used = atomic_load(&channel->expected) == 0 && atomic_load(&channel->peer) == 0;
+    if (!channel->open || never_used || atomic_load(&channel->lost)) {
         close_socket(channel);
-    else
-        uv_async_send(&channel->wake); /* see channel.h: first the connection has to go */
+    } else { /* see channel.h: first the connection has to go */
+        uv_timer_start(&channel->rest, rested, REST_MS, 0);
+        uv_async_send(&channel->wake);
+    }
 }

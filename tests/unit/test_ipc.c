@@ -521,6 +521,7 @@ static void deaths_in_the_handshake_cost_nothing(void **state) {
         talk_open(&talk);
         if (i < 299) {
             die_in_handshake(channel_url(talk.channel), (size_t)(i % 3) * 4);
+            channel_expect(talk.channel, getpid());
             uv_run(&talk.loop, UV_RUN_NOWAIT);
         } else {
             pid_t peer = start_peer("echo", channel_url(talk.channel));
