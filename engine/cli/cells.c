@@ -40,6 +40,21 @@ int cells_width(const char *text) {
     return width;
 }
 
+static void put_bytes(FILE *out, const char *text, size_t length) {
+    const char *end = text + length;
+    for (size_t n = 0; text < end; text += n) {
+        unsigned c = decode(text, &n);
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+            fputs("\xef\xbf\xbd", out);
+        else
+            fwrite(text, 1, n, out);
+    }
+}
+
+void cells_put(FILE *out, const char *text) {
+    if (text) put_bytes(out, text, strlen(text));
+}
+
 static void pad(FILE *out, int n) {
     for (int i = 0; i < n; i++) fputc(' ', out);
 }
@@ -48,16 +63,18 @@ void cells_print(FILE *out, const char *text, int width, int keep_end) {
     int whole = cells_width(text), used = 0;
     size_t n = 0;
     if (whole <= width) {
-        fputs(text, out);
+        cells_put(out, text);
         pad(out, width - whole);
     } else if (keep_end) {
         for (; whole > width - 1; text += n) whole -= width_of(decode(text, &n));
-        fprintf(out, "\xe2\x80\xa6%s", text);
+        fputs("\xe2\x80\xa6", out);
+        cells_put(out, text);
         pad(out, width - 1 - whole);
     } else {
         const char *end = text;
         for (; used + width_of(decode(end, &n)) <= width - 1; end += n) used += width_of(decode(end, &n));
-        fprintf(out, "%.*s\xe2\x80\xa6", (int)(end - text), text);
+        put_bytes(out, text, (size_t)(end - text));
+        fputs("\xe2\x80\xa6", out);
         pad(out, width - 1 - used);
     }
 }

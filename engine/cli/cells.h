@@ -8,8 +8,12 @@
 /* Columns that UTF-8 text takes: 0 for combining marks, 2 for wide characters. */
 int cells_width(const char *text);
 
+/* Prints text with every control character replaced (U+FFFD): a title in a file, or a plugin's sentence, must not be able to
+ * command the terminal. NULL prints nothing. */
+void cells_put(FILE *out, const char *text);
+
 /* Prints text in exactly `width` columns: padded with spaces, or cut with an ellipsis at its end (at its beginning with
- * `keep_end`: the end of a path says most). */
+ * `keep_end`: the end of a path says most). Control characters as cells_put. */
 void cells_print(FILE *out, const char *text, int width, int keep_end);
 
 /* Prints a string as a JSON string, quotes included. */

@@ -84,9 +84,10 @@ void result_text_print(FILE *out, const cJSON *result, const cJSON *schema, int 
             column = 0;
         }
         if (column == 0)
-            fprintf(out, "%*s%s", indent, "", item);
+            fprintf(out, "%*s", indent, "");
         else
-            fprintf(out, " \u00b7 %s", item);
+            fputs(" \u00b7 ", out);
+        cells_put(out, item);
         column = column == 0 ? indent + cells : column + 3 + cells;
     }
     if (column > 0) fputc('\n', out);

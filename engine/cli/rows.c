@@ -44,7 +44,7 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     if (rows->cut && room >= 8 && cells_width(row->display) > room)
         cells_print(rows->out, row->display, room, 1);
     else
-        fputs(row->display, rows->out);
+        cells_put(rows->out, row->display);
     fputc('\n', rows->out);
 }
 

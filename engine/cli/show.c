@@ -35,7 +35,10 @@ static const char *text_at(sqlite3_stmt *from, int column) {
 
 /* "name value", when there is one. */
 static void print_item(const char *name, const char *value, const char *behind) {
-    if (value && value[0]) printf("%s%s%s", name, value, behind);
+    if (!value || !value[0]) return;
+    fputs(name, stdout);
+    cells_put(stdout, value);
+    fputs(behind, stdout);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ facts */
@@ -69,7 +72,9 @@ static void print_metadata(sqlite3_stmt *from) {
     for (int i = 0; i < 5; i++) {
         const char *value = text_at(from, 10 + i);
         if (!value || !value[0]) continue;
-        printf("%s%s \"%s\"", any ? ", " : "  embedded: ", names[i], value);
+        printf("%s%s \"", any ? ", " : "  embedded: ", names[i]);
+        cells_put(stdout, value);
+        putchar('"');
         any = true;
     }
     if (any) putchar('\n');
@@ -92,8 +97,9 @@ static bool print_facts(const struct view *view, struct error *error) {
     if (!from || !sql_step(view->catalogue, from, &row, error)) return false;
     if (!row) return error_set(error, "the file has just left the catalogue");
     const char *bold = view->cli->colour ? "\033[1m" : "", *plain = view->cli->colour ? "\033[0m" : "";
-    printf("%s%s%s\n", bold, text_at(from, 0), plain);
-    printf("  %s%s", text_at(from, 1), text_at(from, 2) ? ": " : "");
+    print_item(bold, text_at(from, 0), plain);
+    putchar('\n');
+    print_item("  ", text_at(from, 1), text_at(from, 2) ? ": " : "");
     print_item("", text_at(from, 2), "");
     print_item(", analysed ", text_at(from, 16), "");
     print_item(", decoded by ", text_at(from, 15), "");
@@ -114,7 +120,9 @@ static bool print_facts(const struct view *view, struct error *error) {
 /* "  bpm  120.0 (0.93, plugin)" */
 static void print_value(const char *name, const char *value, const char *more, sqlite3_stmt *from, int confidence) {
     if (!value) return;
-    printf("  %-9s %s%s%s", name, value, more[0] ? " " : "", more);
+    printf("  %-9s ", name);
+    cells_put(stdout, value);
+    printf("%s%s", more[0] ? " " : "", more);
     const char *source = text_at(from, confidence + 1);
     if (source && strcmp(source, "user") == 0)
         printf(" (yours)");
@@ -130,7 +138,7 @@ static void print_values(sqlite3_stmt *from) {
     print_value("tempo", sqlite3_column_type(from, 0) == SQLITE_NULL ? NULL : number, "bpm", from, 1);
     print_value("key", key, camelot ? camelot : "", from, 4);
     print_value("label", text_at(from, 6), "", from, 7);
-    if (text_at(from, 9)) printf("  %-9s %s\n", "content", text_at(from, 9));
+    print_item("  content   ", text_at(from, 9), "\n");
     if (sqlite3_column_type(from, 10) != SQLITE_NULL)
         printf("  %-9s %.1f LUFS\n", "loudness", sqlite3_column_double(from, 10));
 }
@@ -190,7 +198,10 @@ static void draw_timeline(const cJSON *summary, int columns, double duration) {
     if (legend.n == 0) return;
     draw_line_print(stdout, &line);
     printf("  ");
-    for (int i = 0; i < legend.n; i++) printf("%s%s %s", i ? ", " : "", legend.letters[i], legend.labels[i]);
+    for (int i = 0; i < legend.n; i++) {
+        printf("%s%s ", i ? ", " : "", legend.letters[i]);
+        cells_put(stdout, legend.labels[i]);
+    }
     putchar('\n');
 }
 
@@ -224,6 +235,7 @@ static bool draw_pictures(const struct view *view, struct error *error) {
     if (!row) return true;
     int points = sqlite3_column_int(from, 1), channels = sqlite3_column_int(from, 2);
     double duration = sqlite3_column_double(from, 3);
+    if (points < 0 || channels < 1 || sqlite3_column_bytes(from, 0) / 6 / channels < points) points = 0; /* damaged */
     putchar('\n');
     draw_waveform(stdout, sqlite3_column_blob(from, 0), points, channels, columns, 6, view->cli->colour);
     const char *text = text_at(from, 4);

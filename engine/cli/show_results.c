@@ -74,12 +74,14 @@ static const char *colour_of(const char *outcome) {
 }
 
 static void print_outcome(const struct show_results *show, sqlite3_stmt *from) {
-    const char *outcome = text_at(from, 2), *reason = text_at(from, 3);
+    const char *outcome = text_at(from, 2) ? text_at(from, 2) : "?", *reason = text_at(from, 3);
     printf("    %-18s %-8s %s%s%s", text_at(from, 0), text_at(from, 1), show->colour ? colour_of(outcome) : "", outcome,
            show->colour ? "\033[0m" : "");
     if (sqlite3_column_type(from, 5) != SQLITE_NULL) printf("  %.0f ms", sqlite3_column_double(from, 5) * 1000);
-    if (reason && reason[0]) printf("  %s", reason);
-    if (text_at(from, 7)) printf("  arrays: %s", text_at(from, 7));
+    if (reason && reason[0]) fputs("  ", stdout);
+    cells_put(stdout, reason);
+    if (text_at(from, 7)) fputs("  arrays: ", stdout);
+    cells_put(stdout, text_at(from, 7));
     putchar('\n');
 }
 

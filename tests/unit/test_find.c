@@ -164,6 +164,26 @@ static void show_says_everything(void **state) {
     cJSON_Delete(json);
 }
 
+/* A title in a file, a label and a reason: none of them may command the terminal. */
+static void escapes_do_not_reach_the_terminal(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    fixture_run(f, "UPDATE contents SET facts = json_set(facts, '$.title', char(27) || ']0;owned' || char(7))");
+    fixture_run(
+        f,
+        "UPDATE region_analysis SET reason = 'a' || char(27) || '[2J', result = json_set(result, '$.x', char(155) || 'x')"
+        " WHERE outcome = 'ok'");
+    fixture_run(f, "UPDATE audio_summary SET label = char(27) || '[31m'");
+    fixture_run(f, "UPDATE region_summary SET label = char(27) || '[31m'");
+    const char *const names[] = {"drum, \"loop\".wav"};
+    assert_int_equal(ON_TERMINAL(80, show_command, "show", "--all", names[0]), CLI_OK);
+    assert_non_null(strstr(output, "owned"));
+    assert_null(strchr(output, 27));
+    assert_null(strstr(output, "\xc2\x9b"));
+    assert_int_equal(ON_TERMINAL(80, find_command, "find"), CLI_OK);
+    assert_null(strchr(output, 27));
+}
+
 static void status_counts(void **state) {
     struct fixture *f = *state;
     fill(f);
@@ -183,7 +203,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(find_formats),         TEST(find_fits_the_terminal), TEST(find_usage),
-        TEST(show_says_everything), TEST(status_counts),
+        TEST(show_says_everything), TEST(status_counts),          TEST(escapes_do_not_reach_the_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
