@@ -62,6 +62,16 @@ bool store_file_seen(struct catalogue *catalogue, const char *path, size_t lengt
 /* Its path is gone: `missing`, and out of the queue. */
 bool store_file_missing(struct catalogue *catalogue, int64_t file, struct error *error);
 
+/* The file at `from`, or all files below that folder, have another path now (`to` in place of `from`). Rows keep their ids,
+ * and with them results, tags and history; a row that was at the new path is replaced. */
+bool store_path_moved(struct catalogue *catalogue, const char *from, const char *to, bool folder, struct error *error);
+
+/* The file at `path`, or all files below that folder, are `missing`. */
+bool store_path_gone(struct catalogue *catalogue, const char *path, bool folder, struct error *error);
+
+/* Whether the row's path (still) is `path`. */
+bool store_file_is_at(struct catalogue *catalogue, int64_t file, const char *path, bool *is, struct error *error);
+
 /* Analysis came to an end: sets the status (done, empty or failed; `reason` says why when failed, else NULL), remembers
  * `stat` as what was analysed, takes the file out of the queue, computes the summary of its audio (summary.h) and its
  * search texts. `profile` is a hash of all that decides which results the file should have (plugins, versions,

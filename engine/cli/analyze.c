@@ -105,7 +105,12 @@ static void on_signal(uv_signal_t *handle, int number) {
 
 static int run(struct engine *engine, int argc, char **argv, struct progress *progress) {
     for (int i = optind; i < argc; i++) {
-        if (!engine_add_path(engine, argv[i], strlen(argv[i]))) {
+        /* One file has one path: what leads up and down again is resolved (where it can be). */
+        char *real = strstr(argv[i], "..") ? realpath(argv[i], NULL) : NULL;
+        const char *path = real ? real : argv[i];
+        bool added = engine_add_path(engine, path, strlen(path));
+        free(real);
+        if (!added) {
             cli_complain("out of memory");
             return CLI_CANNOT_RUN;
         }

@@ -15,6 +15,7 @@ static const struct command commands[] = {
     {"untag", "take them away", untag_help, untag_command},
     {"set", "correct tempo, key or label: your word wins", set_help, set_command},
     {"catalogue", "back up, check, merge, prune, vacuum or recover it", catalogue_help, catalogue_command},
+    {"watch", "keep folders analysed: new, changed and moved files", watch_help, watch_command},
     {"retry", "try again what failed or was quarantined", retry_help, retry_command},
     {"incidents", "what went wrong: crashes, hangs, forbidden calls", incidents_help, incidents_command},
     {"plugin", "list, show and reset plugins", plugin_help, plugin_command},

@@ -7,6 +7,9 @@
 extern const char analyze_help[];
 int analyze_command(int argc, char **argv, const struct cli *cli);
 
+extern const char watch_help[];
+int watch_command(int argc, char **argv, const struct cli *cli);
+
 extern const char config_help[];
 int config_command(int argc, char **argv, const struct cli *cli);
 

@@ -412,6 +412,7 @@ static void on_prepare(uv_prepare_t *prepare) {
 static bool is_over(const struct engine *engine) {
     if (engine->files_count > 0) return false;
     if (engine->stopping || engine->failed) return !engine->taking;
+    if (engine->options.stay) return false;
     return intake_is_over(engine) && !engine->due && writer_pending(engine->writer) == 0;
 }
 
@@ -514,6 +515,14 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
     if (ok) return engine;
     engine_free(engine);
     return NULL;
+}
+
+bool engine_path_moved(struct engine *engine, const char *from, const char *to, bool folder) {
+    return intake_tell(engine, from, to, folder);
+}
+
+bool engine_path_gone(struct engine *engine, const char *path, bool folder) {
+    return intake_tell(engine, path, NULL, folder);
 }
 
 bool engine_add_path(struct engine *engine, const char *path, size_t n) {

@@ -69,6 +69,7 @@ struct engine_options {
     bool allow_weak_sandbox;                 /* run third-party plugins although a sandbox layer is missing */
     uint64_t cpu_limit;                      /* s of processor time in a worker's life; 86400 */
     int64_t only_region;                     /* position of the one region to analyse; -1: all */
+    bool stay;                               /* engine_run returns only after engine_stop: for watching */
     bool debugger;                           /* analysers stop before they begin (worker_waits), and have no deadlines */
 };
 
@@ -127,6 +128,11 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
  * left out; whatever is named here is tried. `path` is `n` bytes without a zero; relative ones are made absolute. The work
  * is done inside engine_run; may also be called during it. False: out of memory. */
 bool engine_add_path(struct engine *engine, const char *path, size_t n);
+
+/* A file, or a folder with all that is below it, has been moved, or is gone: the catalogue follows. Results, tags and history
+ * stay. During engine_run only. False: out of memory. */
+bool engine_path_moved(struct engine *engine, const char *from, const char *to, bool folder);
+bool engine_path_gone(struct engine *engine, const char *path, bool folder);
 
 /* Runs until everything is done or engine_stop is called: everything finished is then stored. False when it could not go on
  * (catalogue damaged, workers can't be started at all): the sentence says why. Files that fail are no error here. */

@@ -147,7 +147,11 @@ static void tell_end(const struct file *file, const char *status, const char *re
 
 static bool store_end(struct catalogue *catalogue, void *argument, struct error *error) {
     const struct record *record = argument;
-    if (record->status == FILE_MISSING) return store_file_missing(catalogue, record->row, error);
+    if (record->status == FILE_MISSING) {
+        bool here = true; /* or it was moved since it was taken from the queue */
+        if (!store_file_is_at(catalogue, record->row, record->file->entry.path, &here, error)) return false;
+        return here ? store_file_missing(catalogue, record->row, error) : store_queue_return(catalogue, record->row, 0.2, error);
+    }
     if (record->content != 0 && !store_file_content(catalogue, record->row, record->content, error)) return false;
     return store_file_finish(catalogue, record->row, record->status, record->reason, &record->stat, record->profile, error);
 }

@@ -49,6 +49,13 @@ struct batch {
     struct sighting sightings[WALK_BATCH];
 };
 
+/* News of a path, on its way through the writer. */
+struct path_news {
+    struct engine *engine;
+    bool folder;
+    char *from, *to; /* `to` NULL: gone */
+};
+
 struct taking {
     struct engine *engine;
     struct store_job entries[TAKE_MAX];
@@ -275,6 +282,50 @@ static void pump_walk(struct engine *engine) {
     engine_fail(engine, &error);
 }
 
+/* Takes "." and empty parts out of an absolute path, in place: one file has one path. ("..", which symbolic links make
+ * ambiguous, is left to whoever knows the file system.) */
+static void tidy(char *path) {
+    char *out = path;
+    for (const char *in = path; *in;) {
+        size_t part = strcspn(in + 1, "/");
+        bool skip = part == 0 || (part == 1 && in[1] == '.');
+        if (!skip) {
+            memmove(out, in, part + 1);
+            out += part + 1;
+        }
+        in += part + 1;
+    }
+    if (out == path) *out++ = '/';
+    *out = '\0';
+}
+
+static bool record_news(struct catalogue *catalogue, void *argument, struct error *error) {
+    const struct path_news *news = argument;
+    return news->to ? store_path_moved(catalogue, news->from, news->to, news->folder, error)
+                    : store_path_gone(catalogue, news->from, news->folder, error);
+}
+
+static void free_news(struct path_news *news) {
+    free(news->from);
+    free(news->to);
+    free(news);
+}
+
+static void on_news_recorded(void *argument, const struct error *error) {
+    struct path_news *news = argument;
+    if (error) engine_fail(news->engine, error);
+    free_news(news);
+}
+
+bool intake_tell(struct engine *engine, const char *from, const char *to, bool folder) {
+    struct path_news *news = calloc(1, sizeof *news);
+    if (!news) return false;
+    *news = (struct path_news){engine, folder, strdup(from), to ? strdup(to) : NULL};
+    if (news->from && (!to || news->to) && writer_post(engine->writer, record_news, news, on_news_recorded)) return true;
+    free_news(news);
+    return false;
+}
+
 bool intake_add(struct engine *engine, const char *path, size_t n) {
     struct walk *walk = engine->walk;
     char folder[4096] = "";
@@ -292,6 +343,7 @@ bool intake_add(struct engine *engine, const char *path, size_t n) {
     if (!root) return false;
     memcpy(root->path, folder, prefix);
     memcpy(root->path + prefix, path, n);
+    tidy(root->path);
     *walk->end = root;
     walk->end = &root->next;
     engine_wake(engine);

@@ -245,6 +245,7 @@ void engine_report_incident(struct engine *engine, const char *plugin, const str
 
 /* intake.c: paths into the queue, and out of it */
 bool intake_add(struct engine *engine, const char *path, size_t n);
+bool intake_tell(struct engine *engine, const char *from, const char *to, bool folder); /* moved, or (`to` NULL) gone */
 void intake_pump(struct engine *engine);
 bool intake_is_over(const struct engine *engine);
 void intake_free(struct engine *engine);

@@ -185,11 +185,12 @@ static void start(struct pool *pool) {
     if (pool->is_closed || pool->alive >= pool->spec.workers) return;
     double wait = backoff_wait(&pool->backoff, now());
     if (wait <= 0) {
+        unsigned before = pool->alive;
         pool->wanted = false;
         start_now(pool);
+        if (pool->alive > before || pool->is_closed) return;
         wait = backoff_wait(&pool->backoff, now());
-        if (pool->alive > 0 || wait <= 0) return;
-        pool->wanted = true;
+        pool->wanted = true; /* whoever asked still waits: nobody will ask again */
     }
     (void)uv_timer_start(&pool->timer, on_timer, (uint64_t)(wait * 1000) + 1, 0);
 }
