@@ -462,7 +462,7 @@ static void an_overflow_leads_to_a_sweep(void **state) {
     assert_non_null(stream);
     assert_int_equal(fscanf(stream, "%lu", &limit), 1);
     fclose(stream);
-    if (limit > 100000) skip();
+    if (limit > 100000) return;
     char one[400];
     strcpy(one, at(place, "one.wav"));
     write_text(one, "x");

@@ -49,6 +49,7 @@ struct host *host_new(const struct host_hooks *hooks, struct error *error) {
 
 void host_free(struct host *host) {
     if (!host) return;
+    host_region_end(host);
     for (size_t i = 0; i < host->plugins_count; i++) {
         plugin_destroy(host, host->plugins[i]);
         params_free(&host->plugins[i]->params);
