@@ -489,7 +489,7 @@ static const char *audio_folder(void) {
     if (!audio) audio = getenv("SONDE_AUDIO_BESIDE");
     if (!audio || access(audio, R_OK) != 0) {
         print_message("no folder of real audio (SONDE_AUDIO): skipped\n");
-        return;
+        return NULL;
     }
     return audio;
 }
@@ -498,6 +498,7 @@ static void test_strange_files(void **state) {
     (void)state;
     char path[512];
     struct survey survey = {0};
+    if (!audio_folder()) return;
     snprintf(path, sizeof path, "%s/robustness", audio_folder());
     survey_folder(path, "", &survey);
     print_message("%d files, %d decoded, slowest %.2f s: %s\n", survey.files, survey.decoded, survey.slowest,
@@ -510,6 +511,7 @@ static void test_loops_are_one_region(void **state) {
     static const char *const folders[] = {"bandlab", "dirt", "grvd", "roots", "wonderwall", "wonderwall_128"};
     struct survey survey = {0};
     const char *audio = audio_folder();
+    if (!audio) return;
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char path[512];
         snprintf(path, sizeof path, "%s/loops_%s", audio, folders[i]);
