@@ -230,7 +230,7 @@ static void test_m4a(void **state) {
              "ffmpeg -v quiet -y -i %s -metadata title=Titel -metadata artist=Wer -c:a aac %s </dev/null", wav,
              path_of("m.m4a"));
     if (!libav || system(command) != 0) {
-        print_message("no FFmpeg: M4A is not tested\n");
+        print_message("# no FFmpeg: M4A is not tested\n");
         return;
     }
     struct outcome o = scan_path(path_of("m.m4a"), false);
@@ -488,7 +488,7 @@ static const char *audio_folder(void) {
     const char *audio = getenv("SONDE_AUDIO");
     if (!audio) audio = getenv("SONDE_AUDIO_BESIDE");
     if (!audio || access(audio, R_OK) != 0) {
-        print_message("no folder of real audio (SONDE_AUDIO): skipped\n");
+        print_message("# no folder of real audio (SONDE_AUDIO): skipped\n");
         return NULL;
     }
     return audio;

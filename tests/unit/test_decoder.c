@@ -301,7 +301,7 @@ static void test_reads(void **state) {
     if (system(command) == 0)
         check_reads(&rig, "r.m4a", 0, RATE);
     else
-        print_message("no ffmpeg command: M4A is not tested\n");
+        print_message("# no ffmpeg command: M4A is not tested\n");
     struct result r = read_part(&rig, 99, path_of("r.wav"), 2, 10 * RATE, 100);
     expect(&r, "failed");
     free_result(&r);
@@ -420,7 +420,7 @@ static void test_strange_files(void **state) {
     const char *audio = getenv("SONDE_AUDIO");
     if (!audio) audio = getenv("SONDE_AUDIO_BESIDE");
     if (!audio || access(audio, R_OK) != 0) {
-        print_message("no folder of real audio (SONDE_AUDIO): skipped\n");
+        print_message("# no folder of real audio (SONDE_AUDIO): skipped\n");
         return;
     }
     struct rig rig;
