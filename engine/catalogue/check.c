@@ -23,19 +23,25 @@ struct rule {
 static const struct rule rules[] = {
     {"%s refers to a row of %s that isn't there", "SELECT \"table\", parent FROM pragma_foreign_key_check"},
     {"%s: the region at %s s lacks an outcome of an enabled plugin",
-     "SELECT f.path_text, r.start FROM files AS f JOIN contents AS c USING (content_id) JOIN regions AS r USING (audio_id)"
-     " WHERE f.status = 'done' AND r.current AND EXISTS (SELECT 1 FROM plugins AS p WHERE p.enabled AND p.state = 'ready'"
-     " AND p.last_seen <= f.finished AND NOT EXISTS (SELECT 1 FROM region_analysis AS x WHERE x.region_id = r.region_id AND"
+     "SELECT f.path_text, r.start FROM files AS f JOIN contents AS c USING (content_id) JOIN regions AS r USING"
+     " (audio_id)"
+     " WHERE f.status = 'done' AND r.current AND EXISTS (SELECT 1 FROM plugins AS p WHERE p.enabled AND p.state ="
+     " 'ready'"
+     " AND p.last_seen <= f.finished AND NOT EXISTS (SELECT 1 FROM region_analysis AS x WHERE x.region_id ="
+     " r.region_id AND"
      " x.plugin = p.plugin AND x.current))"},
     {"%s is done, but has no regions%.0s",
-     "SELECT f.path_text, '' FROM files AS f LEFT JOIN contents AS c USING (content_id) WHERE f.status = 'done' AND NOT EXISTS"
+     "SELECT f.path_text, '' FROM files AS f LEFT JOIN contents AS c USING (content_id) WHERE f.status = 'done' AND"
+     " NOT EXISTS"
      " (SELECT 1 FROM regions AS r WHERE r.audio_id = c.audio_id AND r.current)"},
     {"%s is %s, but not in the queue",
-     "SELECT path_text, status FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN (SELECT file_id FROM queue)"},
+     "SELECT path_text, status FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN (SELECT file_id"
+     " FROM queue)"},
     {"%s is in the queue, but its status is %s",
      "SELECT path_text, status FROM files JOIN queue USING (file_id) WHERE status NOT IN ('queued', 'working')"},
     {"%s has been analysed, but search doesn't know it%.0s",
-     "SELECT path_text, '' FROM files WHERE status IN ('done', 'empty', 'failed') AND file_id NOT IN (SELECT rowid FROM search)"},
+     "SELECT path_text, '' FROM files WHERE status IN ('done', 'empty', 'failed') AND file_id NOT IN (SELECT rowid"
+     " FROM search)"},
     {"the sound of %s has no summary%.0s",
      "SELECT f.path_text, '' FROM files AS f JOIN contents USING (content_id) WHERE f.status IN ('done', 'empty')"
      " AND audio_id NOT IN (SELECT audio_id FROM audio_summary)"},

@@ -1,5 +1,5 @@
-/* Users' words: corrected tempo, key and label, and tags. They hang on the audio and win over what plugins say; every change
- * brings summaries and search up to date with it. The connection's thread, in a transaction. */
+/* Users' words: corrected tempo, key and label, and tags. They hang on the audio and win over what plugins say; every
+ * change brings summaries and search up to date with it. The connection's thread, in a transaction. */
 #ifndef SONDE_CATALOGUE_EDIT_H
 #define SONDE_CATALOGUE_EDIT_H
 
@@ -13,8 +13,8 @@ struct edit_place {
     int64_t region; /* 0: the whole audio */
 };
 
-/* Sets `field` (bpm, key or label); NULL takes the user's word back. Tempo is 10 to 999; a key in any spelling of keys.h is
- * stored as keys_name has it. False with a sentence when the field or the value isn't one. */
+/* Sets `field` (bpm, key or label); NULL takes the user's word back. Tempo is 10 to 999; a key in any spelling of
+ * keys.h is stored as keys_name has it. False with a sentence when the field or the value isn't one. */
 bool edit_set(struct catalogue *catalogue, const struct edit_place *place, const char *field, const char *value,
               struct error *error);
 

@@ -32,7 +32,8 @@ static const struct step steps[] = {
      NONE},
 
     /* audio: `newer` marks those whose scan, and so whose current regions, are theirs */
-    {"INSERT INTO main.audio (audio_hash, rate, channels, frames, decoder, decoder_version, segmenter, nonfinite, warnings,"
+    {"INSERT INTO main.audio (audio_hash, rate, channels, frames, decoder, decoder_version, segmenter, nonfinite,"
+     " warnings,"
      " scanned) SELECT audio_hash, rate, channels, frames, decoder, decoder_version, segmenter, nonfinite, warnings, -1"
      " FROM other.audio WHERE true ON CONFLICT (audio_hash, rate, channels) DO NOTHING",
      COUNT(audio)},
@@ -44,14 +45,17 @@ static const struct step steps[] = {
      " FROM temp.their_audio AS t JOIN other.audio AS o ON o.audio_id = t.theirs WHERE m.audio_id = t.ours AND t.newer",
      NONE},
 
-    {"INSERT INTO main.contents (bytes_hash, audio_id, size, facts, created) SELECT o.bytes_hash, t.ours, o.size, o.facts,"
+    {"INSERT INTO main.contents (bytes_hash, audio_id, size, facts, created) SELECT o.bytes_hash, t.ours, o.size,"
+     " o.facts,"
      " o.created FROM other.contents AS o JOIN temp.their_audio AS t ON t.theirs = o.audio_id"
      " WHERE true ON CONFLICT (bytes_hash) DO NOTHING",
      COUNT(contents)},
 
-    {"UPDATE main.regions SET current = 0 WHERE current AND audio_id IN (SELECT ours FROM temp.their_audio WHERE newer)",
+    {"UPDATE main.regions SET current = 0 WHERE current AND audio_id IN (SELECT ours FROM temp.their_audio WHERE"
+     " newer)",
      NONE},
-    {"INSERT INTO main.regions (audio_id, current, position, part, parts, rate, start_frame, end_frame, sound_start_frame,"
+    {"INSERT INTO main.regions (audio_id, current, position, part, parts, rate, start_frame, end_frame,"
+     " sound_start_frame,"
      " sound_end_frame, segmenter) SELECT t.ours, 0, o.position, o.part, o.parts, o.rate, o.start_frame, o.end_frame,"
      " o.sound_start_frame, o.sound_end_frame, o.segmenter FROM other.regions AS o JOIN temp.their_audio AS t"
      " ON t.theirs = o.audio_id WHERE true ON CONFLICT (audio_id, start_frame, end_frame) DO NOTHING",
@@ -74,18 +78,22 @@ static const struct step steps[] = {
     {"INSERT INTO main.region_analysis (region_id, plugin, plugin_version, identity, current, outcome, reason, result,"
      " interfaces, inputs, sandbox, run_id, created, cpu, wall, peak_bytes)"
      " SELECT t.ours, o.plugin, o.plugin_version, o.identity,"
-     " o.current AND NOT EXISTS (SELECT 1 FROM main.region_analysis AS c WHERE c.region_id = t.ours AND c.plugin = o.plugin"
+     " o.current AND NOT EXISTS (SELECT 1 FROM main.region_analysis AS c WHERE c.region_id = t.ours AND c.plugin ="
+     " o.plugin"
      " AND c.current AND c.identity <> o.identity),"
      " o.outcome, o.reason, o.result, o.interfaces, o.inputs, o.sandbox, (SELECT m.run_id FROM other.runs AS r"
-     " JOIN main.runs AS m USING (started, host, pid) WHERE r.run_id = o.run_id), o.created, o.cpu, o.wall, o.peak_bytes"
+     " JOIN main.runs AS m USING (started, host, pid) WHERE r.run_id = o.run_id), o.created, o.cpu, o.wall,"
+     " o.peak_bytes"
      " FROM other.region_analysis AS o JOIN temp.their_regions AS t ON t.theirs = o.region_id WHERE true"
      " ON CONFLICT (region_id, plugin, identity) DO UPDATE SET plugin_version = excluded.plugin_version,"
      " current = max(current, excluded.current), outcome = excluded.outcome, reason = excluded.reason,"
-     " result = excluded.result, interfaces = excluded.interfaces, inputs = excluded.inputs, sandbox = excluded.sandbox,"
+     " result = excluded.result, interfaces = excluded.interfaces, inputs = excluded.inputs, sandbox ="
+     " excluded.sandbox,"
      " run_id = excluded.run_id, created = excluded.created, cpu = excluded.cpu, wall = excluded.wall,"
      " peak_bytes = excluded.peak_bytes WHERE (excluded.created, excluded.current) > (created, current)",
      COUNT(results)},
-    {"UPDATE OR IGNORE main.region_analysis AS m SET current = 1 WHERE region_id IN (SELECT ours FROM temp.their_regions)"
+    {"UPDATE OR IGNORE main.region_analysis AS m SET current = 1 WHERE region_id IN (SELECT ours FROM"
+     " temp.their_regions)"
      " AND NOT EXISTS (SELECT 1 FROM main.region_analysis AS c WHERE c.region_id = m.region_id AND c.plugin = m.plugin"
      " AND (c.current OR c.created > m.created))",
      NONE},
@@ -96,35 +104,42 @@ static const struct step steps[] = {
     {"INSERT OR REPLACE INTO main.arrays SELECT t.ours, o.name, o.dtype, o.shape, o.unit, o.hop, o.start, o.data"
      " FROM other.arrays AS o JOIN temp.their_results AS t ON t.theirs = o.analysis_id",
      NONE},
-    {"INSERT INTO main.waveforms (audio_id, kind, channels, points, peaks) SELECT t.ours, o.kind, o.channels, o.points, o.peaks"
+    {"INSERT INTO main.waveforms (audio_id, kind, channels, points, peaks) SELECT t.ours, o.kind, o.channels,"
+     " o.points, o.peaks"
      " FROM other.waveforms AS o JOIN temp.their_audio AS t ON t.theirs = o.audio_id"
      " WHERE true ON CONFLICT (audio_id, kind) DO NOTHING",
      NONE},
 
     /* files whose analysis has ended there */
-    {"INSERT INTO main.files (path, path_text, name, status, status_reason, status_before, content_id, size, mtime_ns, device,"
+    {"INSERT INTO main.files (path, path_text, name, status, status_reason, status_before, content_id, size,"
+     " mtime_ns, device,"
      " inode, analysed_size, analysed_mtime_ns, profile, added, seen, finished)"
      " SELECT o.path, o.path_text, o.name, o.status, o.status_reason, o.status_before, (SELECT m.content_id FROM"
-     " other.contents AS c JOIN main.contents AS m USING (bytes_hash) WHERE c.content_id = o.content_id), o.size, o.mtime_ns,"
+     " other.contents AS c JOIN main.contents AS m USING (bytes_hash) WHERE c.content_id = o.content_id), o.size,"
+     " o.mtime_ns,"
      " o.device, o.inode, o.analysed_size, o.analysed_mtime_ns, o.profile, o.added, o.seen, o.finished"
      " FROM other.files AS o WHERE o.finished IS NOT NULL AND o.status NOT IN ('queued', 'working')"
      " ON CONFLICT (path) DO UPDATE SET status = excluded.status, status_reason = excluded.status_reason,"
      " status_before = excluded.status_before, content_id = excluded.content_id, size = excluded.size,"
      " mtime_ns = excluded.mtime_ns, device = excluded.device, inode = excluded.inode,"
-     " analysed_size = excluded.analysed_size, analysed_mtime_ns = excluded.analysed_mtime_ns, profile = excluded.profile,"
+     " analysed_size = excluded.analysed_size, analysed_mtime_ns = excluded.analysed_mtime_ns, profile ="
+     " excluded.profile,"
      " added = min(added, excluded.added), seen = excluded.seen, finished = excluded.finished"
      " WHERE excluded.finished > ifnull(finished, -1)",
      COUNT(files)},
-    {"DELETE FROM main.queue WHERE file_id IN (SELECT file_id FROM main.files WHERE status NOT IN ('queued', 'working'))",
+    {"DELETE FROM main.queue WHERE file_id IN (SELECT file_id FROM main.files WHERE status NOT IN ('queued',"
+     " 'working'))",
      NONE},
 
     /* users' words */
     {"INSERT INTO main.edits (audio_id, start_frame, end_frame, field, value, created) SELECT t.ours, o.start_frame,"
-     " o.end_frame, o.field, o.value, o.created FROM other.edits AS o JOIN temp.their_audio AS t ON t.theirs = o.audio_id"
+     " o.end_frame, o.field, o.value, o.created FROM other.edits AS o JOIN temp.their_audio AS t ON t.theirs ="
+     " o.audio_id"
      " WHERE true ON CONFLICT (audio_id, ifnull(start_frame, -1), ifnull(end_frame, -1), field) DO UPDATE SET"
      " value = excluded.value, created = excluded.created WHERE (excluded.created, excluded.value) > (created, value)",
      COUNT(edits)},
-    {"INSERT INTO main.tags (audio_id, start_frame, end_frame, name, source, automatic, confidence, created) SELECT t.ours,"
+    {"INSERT INTO main.tags (audio_id, start_frame, end_frame, name, source, automatic, confidence, created) SELECT"
+     " t.ours,"
      " o.start_frame, o.end_frame, o.name, o.source, 0, o.confidence, o.created FROM other.tags AS o"
      " JOIN temp.their_audio AS t ON t.theirs = o.audio_id WHERE NOT o.automatic"
      " ON CONFLICT (audio_id, name, source, ifnull(start_frame, -1), ifnull(end_frame, -1)) DO UPDATE SET"
@@ -134,7 +149,8 @@ static const struct step steps[] = {
     {"INSERT INTO main.plugins SELECT * FROM other.plugins WHERE true ON CONFLICT (plugin) DO UPDATE SET"
      " version = excluded.version, library = excluded.library, hash = excluded.hash, descriptor = excluded.descriptor,"
      " schema = excluded.schema, bundled = excluded.bundled, enabled = excluded.enabled, state = excluded.state,"
-     " reason = excluded.reason, last_seen = excluded.last_seen WHERE (excluded.last_seen, excluded.hash) > (last_seen, hash)",
+     " reason = excluded.reason, last_seen = excluded.last_seen WHERE (excluded.last_seen, excluded.hash) >"
+     " (last_seen, hash)",
      NONE},
 };
 
@@ -147,8 +163,8 @@ static bool run_steps(struct catalogue *catalogue, struct merge_counts *counts, 
     return true;
 }
 
-/* Anchors, summaries and words of every sound that both or only they had. The rules may have changed with the plugins, but
- * only for sounds that they know. */
+/* Anchors, summaries and words of every sound that both or only they had. The rules may have changed with the plugins,
+ * but only for sounds that they know. */
 static bool refresh(struct catalogue *catalogue, struct error *error) {
     int64_t audio = 0;
     summary_rules_changed(catalogue);

@@ -40,7 +40,8 @@ void query_init(struct query *query) {
     *query = (struct query){.bpm = open, .duration = open, .loudness = open, .modified = open, .limit = -1};
 }
 
-/* --------------------------------------------------------------------------------------------------- building the SQL */
+/* --------------------------------------------------------------------------------------------------- building the SQL
+ */
 
 struct builder {
     sqlite3_str *sql;
@@ -159,8 +160,8 @@ static void add_conditions(struct builder *builder, const struct query *query) {
     add_range_condition(builder, "f.mtime_ns", modified);
 }
 
-/* Whether some condition can find its rows through an index: then sorting comes after it. Without one, walking an index in
- * the wanted order and stopping at the limit is best. */
+/* Whether some condition can find its rows through an index: then sorting comes after it. Without one, walking an index
+ * in the wanted order and stopping at the limit is best. */
 static bool is_selective(const struct query *query) {
     return !is_open(query->bpm) || !is_open(query->duration) || !is_open(query->loudness) || query->keys != 0 ||
            query->labels_count > 0 || query->tags_count > 0 || query->text;
@@ -175,13 +176,14 @@ static void add_order(struct builder *builder, const struct query *query) {
     sqlite3_str_appendf(builder->sql, " LIMIT %lld", (long long)query->limit); /* -1: none */
 }
 
-/* How many rows are kept by the short vectors to be sorted by the exact ones: enough that rounding can't push one of the
- * wanted out. */
+/* How many rows are kept by the short vectors to be sorted by the exact ones: enough that rounding can't push one of
+ * the wanted out. */
 static long long shortlist(const struct query *query) {
     return query->limit < 0 ? -1 : 10 * (long long)query->limit + 200;
 }
 
-/* The vectors to compare with. Without conditions that leave few rows, all are compared before anything else is read. */
+/* The vectors to compare with. Without conditions that leave few rows, all are compared before anything else is read.
+ */
 static void add_vectors(struct builder *builder, const struct query *query) {
     const char *table = query->regions ? "region_vectors" : "audio_vectors";
     const char *id = query->regions ? "region_id" : "audio_id", *owner = query->regions ? "r.region_id" : "c.audio_id";
@@ -202,8 +204,8 @@ static void add_similar_order(struct builder *builder, const struct query *query
     "s.duration, s.bpm, s.bpm_confidence, s.key, s.key_confidence, s.label, s.label_confidence, s.content, s.loudness," \
     " (SELECT group_concat(name) FROM tags WHERE audio_id = q.audio_id AND NOT automatic), s.summary, %s AS similarity"
 
-/* Rows are found and sorted by their ids first, and only those within the limit are read whole. The CROSS JOINs keep their
- * order. */
+/* Rows are found and sorted by their ids first, and only those within the limit are read whole. The CROSS JOINs keep
+ * their order. */
 static char *build(struct builder *builder, const struct query *query) {
     builder->sql = sqlite3_str_new(NULL);
     const char *similarity = query->similar_to ? "sonde_cosine(s.summary)" : "NULL";
@@ -237,7 +239,8 @@ static char *build(struct builder *builder, const struct query *query) {
     return sqlite3_str_finish(builder->sql);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- running */
+/* ----------------------------------------------------------------------------------------------------------- running
+ */
 
 struct query_result {
     struct catalogue *catalogue;

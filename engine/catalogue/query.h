@@ -39,7 +39,8 @@ enum query_sort {
     QUERY_BY_SIMILARITY, /* to similar_to, the most alike first; the only order when that is set */
 };
 
-/* All conditions must hold; what is left at its initial value sets none. Pointers must stay valid until query_open returns. */
+/* All conditions must hold; what is left at its initial value sets none. Pointers must stay valid until query_open
+ * returns. */
 struct query {
     struct query_range bpm;          /* beats a minute */
     bool octaves;                    /* half and double of them too */

@@ -1,9 +1,9 @@
-/* Sounds that are alike: neighbours by the cosine of their embeddings (the value "embedding" of the summaries, which the
- * features plugin makes: {model, version, hash, catalogue: [unit vector]}). Only embeddings of one model, version and hash are
- * compared.
+/* Sounds that are alike: neighbours by the cosine of their embeddings (the value "embedding" of the summaries, which
+ * the features plugin makes: {model, version, hash, catalogue: [unit vector]}). Only embeddings of one model, version
+ * and hash are compared.
  *
- * The tables audio_vectors and region_vectors hold each vector in int8, for a quick look at all of them; what comes out best is
- * then sorted by the exact vectors. One thread. */
+ * The tables audio_vectors and region_vectors hold each vector in int8, for a quick look at all of them; what comes out
+ * best is then sorted by the exact vectors. One thread. */
 #ifndef SONDE_CATALOGUE_SIMILAR_H
 #define SONDE_CATALOGUE_SIMILAR_H
 
@@ -24,8 +24,8 @@ struct similar {
 /* Reads the vector of a summary; false when there is none (or it is all zero). */
 bool similar_read(const cJSON *summary, struct similar *similar);
 
-/* Stores the short form of a summary's vector for an audio (region 0) or a region, or removes it when there is none. In a
- * transaction. */
+/* Stores the short form of a summary's vector for an audio (region 0) or a region, or removes it when there is none. In
+ * a transaction. */
 bool similar_store(struct catalogue *catalogue, int64_t audio, int64_t region, const cJSON *summary,
                    struct error *error);
 

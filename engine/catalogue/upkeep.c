@@ -24,7 +24,8 @@ bool upkeep_vacuum(struct catalogue *catalogue, struct error *error) {
     return catalogue_execute(catalogue, "INSERT INTO search (search) VALUES ('optimize'); VACUUM", error);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- prune */
+/* ------------------------------------------------------------------------------------------------------------- prune
+ */
 
 /* Runs a DELETE and counts its rows. */
 static bool delete_rows(struct catalogue *catalogue, int64_t *count, const char *sql, struct error *error) {
@@ -66,7 +67,8 @@ bool upkeep_prune(struct catalogue *catalogue, bool missing, struct upkeep_prune
     return end_transaction(catalogue, prune(catalogue, missing, pruned, error), error);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- recover */
+/* ----------------------------------------------------------------------------------------------------------- recover
+ */
 
 /* Tables in the order of their references; what isn't here is made anew. */
 static const char *const tables[] = {"runs",    "audio",           "contents",  "files",     "queue",
@@ -168,7 +170,8 @@ static bool copy_tables(struct catalogue *to, sqlite3 *from, struct upkeep_recov
 static bool drop_dangling(struct catalogue *to, int64_t *lost, struct error *error) {
     static const char *const drops[] = {
         "DELETE FROM contents WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
-        "UPDATE files SET content_id = NULL, analysed_size = NULL WHERE content_id NOT IN (SELECT content_id FROM contents)",
+        "UPDATE files SET content_id = NULL, analysed_size = NULL WHERE content_id NOT IN (SELECT content_id FROM"
+        " contents)",
         "DELETE FROM queue WHERE file_id NOT IN (SELECT file_id FROM files)",
         "DELETE FROM regions WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
         "UPDATE region_analysis SET run_id = NULL WHERE run_id NOT IN (SELECT run_id FROM runs)",
@@ -184,9 +187,12 @@ static bool drop_dangling(struct catalogue *to, int64_t *lost, struct error *err
         "UPDATE incidents SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)",
         "DELETE FROM strikes WHERE incident_id NOT IN (SELECT incident_id FROM incidents)",
         /* files whose results are not whole are looked at again */
-        "UPDATE files SET status = 'queued', analysed_size = NULL WHERE status IN ('done', 'empty') AND content_id IS NULL",
-        "INSERT INTO queue (file_id, state, priority, arrival, due, size, mtime_ns) SELECT file_id, 'waiting', 0, file_id, 0,"
-        " size, mtime_ns FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN (SELECT file_id FROM queue)",
+        "UPDATE files SET status = 'queued', analysed_size = NULL WHERE status IN ('done', 'empty') AND content_id"
+        " IS NULL",
+        "INSERT INTO queue (file_id, state, priority, arrival, due, size, mtime_ns) SELECT file_id, 'waiting', 0,"
+        " file_id, 0,"
+        " size, mtime_ns FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN (SELECT file_id FROM"
+        " queue)",
     };
     for (size_t i = 0; i < sizeof drops / sizeof *drops; i++) {
         if (!sql_run(to, error, drops[i], "")) return false;

@@ -1,5 +1,5 @@
-/* Keeping a catalogue small and safe: what `sonde catalogue backup`, `vacuum`, `prune` and `recover` do. One thread; but for
- * upkeep_backup, the catalogue must be open for writing and nobody else's. */
+/* Keeping a catalogue small and safe: what `sonde catalogue backup`, `vacuum`, `prune` and `recover` do. One thread;
+ * but for upkeep_backup, the catalogue must be open for writing and nobody else's. */
 #ifndef SONDE_CATALOGUE_UPKEEP_H
 #define SONDE_CATALOGUE_UPKEEP_H
 
@@ -22,8 +22,8 @@ struct upkeep_pruned {
     int64_t files;    /* missing ones */
 };
 
-/* Deletes history: results that were replaced, older segmentations, contents and audio that no file has any more (but for
- * audio that a user has said something about). With `missing`, rows of missing files first. In one transaction. */
+/* Deletes history: results that were replaced, older segmentations, contents and audio that no file has any more (but
+ * for audio that a user has said something about). With `missing`, rows of missing files first. In one transaction. */
 bool upkeep_prune(struct catalogue *catalogue, bool missing, struct upkeep_pruned *pruned, struct error *error);
 
 struct upkeep_recovered {
@@ -32,8 +32,8 @@ struct upkeep_recovered {
     int tables;   /* that were damaged */
 };
 
-/* Copies what can be read of the damaged catalogue at `path` into a new catalogue at `to`, leaves out what refers to nothing,
- * and computes summaries and search anew. `path` is only read. */
+/* Copies what can be read of the damaged catalogue at `path` into a new catalogue at `to`, leaves out what refers to
+ * nothing, and computes summaries and search anew. `path` is only read. */
 bool upkeep_recover(const char *path, const char *to, struct upkeep_recovered *recovered, struct error *error);
 
 #endif

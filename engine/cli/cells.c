@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-/* Ranges from Unicode's EastAsianWidth (W, F) and general categories (Mn, Me, Cf), to the precision that a table needs. */
+/* Ranges from Unicode's EastAsianWidth (W, F) and general categories (Mn, Me, Cf), to the precision that a table needs.
+ */
 static int width_of(unsigned c) {
     static const unsigned none[][2] = {{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a},
                                        {0x064b, 0x065f}, {0x0900, 0x0902}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff},

@@ -8,8 +8,8 @@
 /* Columns that UTF-8 text takes: 0 for combining marks, 2 for wide characters. */
 int cells_width(const char *text);
 
-/* Prints text with every control character replaced (U+FFFD): a title in a file, or a plugin's sentence, must not be able to
- * command the terminal. NULL prints nothing. */
+/* Prints text with every control character replaced (U+FFFD): a title in a file, or a plugin's sentence, must not be
+ * able to command the terminal. NULL prints nothing. */
 void cells_put(FILE *out, const char *text);
 
 /* Prints text in exactly `width` columns: padded with spaces, or cut with an ellipsis at its end (at its beginning with

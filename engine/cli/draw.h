@@ -8,8 +8,8 @@
 
 #define DRAW_MAX_COLUMNS 400
 
-/* Draws `points` points of a waveform (as in the catalogue: for each point and channel min, max, RMS, full scale 32767) in
- * `rows` lines of `columns`, scaled to its largest peak: peaks dim, RMS bright. Nothing for silence. */
+/* Draws `points` points of a waveform (as in the catalogue: for each point and channel min, max, RMS, full scale 32767)
+ * in `rows` lines of `columns`, scaled to its largest peak: peaks dim, RMS bright. Nothing for silence. */
 void draw_waveform(FILE *out, const int16_t *peaks, int points, int channels, int columns, int rows, bool colour);
 
 /* A line of `columns` for a file of `duration` seconds, to be filled with stretches and printed. */

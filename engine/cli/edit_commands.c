@@ -8,7 +8,8 @@
 
 const char tag_help[] =
     "usage: sonde tag FILE[#REGION] TAG...\n\n"
-    "Gives a file, or one region of it, tags of yours. They belong to the sound: copies, moved files and files with other\n"
+    "Gives a file, or one region of it, tags of yours. They belong to the sound: copies, moved files and files with"
+    " other\n"
     "metadata have them too, and analysing again keeps them. `sonde find --tag TAG` finds them.\n\n"
     "  sonde tag loops/break.wav favourite dusty\n"
     "  sonde tag field.wav#3 owl\n";
@@ -18,7 +19,8 @@ const char untag_help[] = "usage: sonde untag FILE[#REGION] TAG...\n\n"
 
 const char set_help[] =
     "usage: sonde set FILE[#REGION] FIELD=VALUE...\n\n"
-    "Corrects what plugins say: bpm, key or label, of a file or of one region. Your word wins, belongs to the sound, and\n"
+    "Corrects what plugins say: bpm, key or label, of a file or of one region. Your word wins, belongs to the sound,"
+    " and\n"
     "survives analysing again. FIELD= (without a value) takes your word back.\n\n"
     "  sonde set loop.wav bpm=121.5 key=\"A minor\"\n"
     "  sonde set field.wav#3 label=owl\n"

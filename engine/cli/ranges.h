@@ -1,5 +1,5 @@
-/* Ranges as people type them: "118-122", "118..122", "120" (one value, with a tolerance), "-5" or "..5" (up to), "10-" or
- * "10.." (from). Negative numbers need the two dots: "-20..-10". Any thread. */
+/* Ranges as people type them: "118-122", "118..122", "120" (one value, with a tolerance), "-5" or "..5" (up to), "10-"
+ * or "10.." (from). Negative numbers need the two dots: "-20..-10". Any thread. */
 #ifndef SONDE_CLI_RANGES_H
 #define SONDE_CLI_RANGES_H
 

@@ -13,7 +13,8 @@
 
 const char show_help[] =
     "usage: sonde show FILE[#REGION]... [--all] [--draw | --no-draw] [--json]\n\n"
-    "Shows what the catalogue knows about a file: facts, summary, waveform and timeline, regions, and for each region the\n"
+    "Shows what the catalogue knows about a file: facts, summary, waveform and timeline, regions, and for each"
+    " region the\n"
     "outcome of every plugin, with the reason where there is no result.\n\n"
     "  FILE          a path, or a file's name where only one in the catalogue has it\n"
     "  #REGION       only this region, counted from 0: drums.wav#2\n"
@@ -263,11 +264,13 @@ static bool draw_pictures(const struct view *view, struct error *error) {
 static bool print_json(const struct view *view, struct error *error) {
     sqlite3_stmt *from = sql_bind(
         view->catalogue, error,
-        "SELECT json_object('path', f.path_text, 'path_hex', lower(hex(f.path)), 'file_id', f.file_id, 'status', f.status,"
+        "SELECT json_object('path', f.path_text, 'path_hex', lower(hex(f.path)), 'file_id', f.file_id, 'status',"
+        " f.status,"
         " 'reason', f.status_reason, 'size', f.size, 'rate', a.rate, 'channels', a.channels, 'frames', a.frames,"
         " 'duration', a.duration, 'decoder', a.decoder, 'decoder_version', a.decoder_version, 'facts', json(c.facts),"
         " 'bpm', s.bpm, 'bpm_source', s.bpm_source, 'key', s.key, 'key_source', s.key_source, 'label', s.label,"
-        " 'label_source', s.label_source, 'summary', json(s.summary), 'tags', json((SELECT json_group_array(json_object("
+        " 'label_source', s.label_source, 'summary', json(s.summary), 'tags', json((SELECT"
+        " json_group_array(json_object("
         " 'name', name, 'source', source, 'automatic', automatic, 'confidence', confidence)) FROM tags"
         " WHERE audio_id = a.audio_id)), 'regions', json((SELECT json_group_array(json(region)) FROM (SELECT " REGION
         " AS region FROM regions AS r WHERE r.audio_id = a.audio_id AND r.current AND (?2 IS NULL OR r.region_id = ?2)"

@@ -9,7 +9,8 @@
 
 const char status_help[] =
     "usage: sonde status [--json]\n\n"
-    "Shows the catalogue in numbers: files by status, audio, regions and results, what waits in the queue, what went wrong,\n"
+    "Shows the catalogue in numbers: files by status, audio, regions and results, what waits in the queue, what went"
+    " wrong,\n"
     "the plugins, and who is writing.\n\n"
     "  --json       the same as one JSON object\n";
 

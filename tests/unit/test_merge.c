@@ -123,7 +123,7 @@ static void every_order_gives_the_same(void **state) {
     struct fixture *f = *state;
     static const int orders[ORDERS][SOURCES] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     for (unsigned round = 0; round < 3; round++) {
-        struct fixture sources[SOURCES], merged[ORDERS];
+        struct fixture sources[SOURCES] = {0}, merged[ORDERS] = {0};
         char name[40], *first = NULL;
         for (int i = 0; i < SOURCES; i++) {
             snprintf(name, sizeof name, "source-%u-%d", round, i);
@@ -161,7 +161,7 @@ static void refusals(void **state) {
     assert_false(merge_catalogue(f->catalogue, f->path, &counts, &error));
     assert_non_null(strstr(error.text, "itself"));
     assert_false(merge_catalogue(f->catalogue, "/nowhere.db", &counts, &error));
-    struct fixture other;
+    struct fixture other = {0};
     open_fixture(&other, f->folder, "other");
     fixture_run(&other, "PRAGMA user_version = 9999");
     assert_false(merge_catalogue(f->catalogue, other.path, &counts, &error));
