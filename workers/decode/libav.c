@@ -335,9 +335,9 @@ static int64_t read_stream(void *state, float *to, int64_t frames, struct error 
 }
 
 /* Packets depend on those before them, and time stamps lie: no entry but from the start is exact. */
-static bool seek_stream(void *state, int64_t frame) {
+static int seek_stream(void *state, int64_t frame) {
     (void)state, (void)frame;
-    return false;
+    return 0;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- loading */

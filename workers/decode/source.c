@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SKIP_FLOATS 16384 /* decoded at a time while moving forward */
+#define NEAR_SECONDS 10    /* so far ahead, decoding is as good as seeking */
+#define SKIP_FLOATS  16384 /* decoded at a time while moving forward */
 
 struct source {
     struct input *input;
@@ -175,15 +176,17 @@ static bool skip_to(struct source *source, int64_t frame, struct error *error) {
 
 bool source_seek(struct source *source, int64_t frame, struct error *error) {
     if (frame == source->position) return true;
-    bool near = frame > source->position && frame - source->position <= SKIP_FLOATS / source->facts.channels;
-    if (!near && source->reader->seek(source->state, frame)) {
+    int64_t ahead = frame - source->position;
+    bool near = ahead > 0 && ahead <= (int64_t)NEAR_SECONDS * source->facts.rate;
+    int moved = near ? 0 : source->reader->seek(source->state, frame);
+    if (moved > 0) {
         source->position = frame;
         source->first_taken = source->first_frames;
         source->ended = false;
         source->trouble = (struct error){0};
         return true;
     }
-    if (frame < source->position && !start_again(source, error)) return false;
+    if ((moved < 0 || ahead < 0) && !start_again(source, error)) return false;
     return skip_to(source, frame, error);
 }
 

@@ -26,9 +26,9 @@ struct source_reader {
      * `error` (whose text is empty otherwise). */
     int64_t (*read)(void *state, float *to, int64_t frames, struct error *error);
 
-    /* Moves so that the next frame read is `frame`, with exactly the samples that reading from the start would give.
-     * False when that can't be done; nothing has changed then. */
-    bool (*seek)(void *state, int64_t frame);
+    /* Moves so that the next frame read is `frame`, with exactly the samples that reading from the start would give. 1:
+     * done. 0: that can't be done, nothing has changed. -1: it failed, and where the next frame comes from is unknown. */
+    int (*seek)(void *state, int64_t frame);
 
     void (*close)(void *state);
 };
