@@ -225,15 +225,19 @@ CREATE INDEX region_summary_label ON region_summary (label);
 CREATE INDEX region_summary_content ON region_summary (content);
 CREATE INDEX region_summary_duration ON region_summary (duration);
 
--- Embeddings for similarity search, in short: value i is scale * data[i]. The exact ones stand in the summaries.
+-- Embeddings for similarity search, in short: value i is scale * data[i]. The exact ones stand in the plugin's results.
 CREATE TABLE audio_vectors (
-    audio_id INTEGER PRIMARY KEY REFERENCES audio ON DELETE CASCADE,
-    model    TEXT NOT NULL, -- only vectors of one model can be compared
-    scale    REAL NOT NULL,
-    data     BLOB NOT NULL  -- int8
+    audio_id  INTEGER PRIMARY KEY REFERENCES audio ON DELETE CASCADE,
+    region_id INTEGER NOT NULL REFERENCES regions ON DELETE CASCADE, -- the longest, whose vector this is
+    plugin    TEXT NOT NULL, -- which made it
+    model     TEXT NOT NULL, -- only vectors of one model can be compared
+    scale     REAL NOT NULL,
+    data      BLOB NOT NULL  -- int8
 ) STRICT;
+CREATE INDEX audio_vectors_region ON audio_vectors (region_id);
 CREATE TABLE region_vectors (
     region_id INTEGER PRIMARY KEY REFERENCES regions ON DELETE CASCADE,
+    plugin    TEXT NOT NULL,
     model     TEXT NOT NULL,
     scale     REAL NOT NULL,
     data      BLOB NOT NULL

@@ -204,11 +204,16 @@ static void add_similar_order(struct builder *builder, const struct query *query
     "s.duration, s.bpm, s.bpm_confidence, s.key, s.key_confidence, s.label, s.label_confidence, s.content, s.loudness," \
     " (SELECT group_concat(name) FROM tags WHERE audio_id = q.audio_id AND NOT automatic), s.summary, %s AS similarity"
 
+/* By the exact vector, from the result that the short one was made of. */
+#define EXACT(of)                                                                                                      \
+    "sonde_cosine((SELECT x.result FROM " of "_vectors AS v JOIN region_analysis AS x ON x.region_id = v.region_id"    \
+    " AND x.plugin = v.plugin AND x.current WHERE v." of "_id = q." of "_id))"
+
 /* Rows are found and sorted by their ids first, and only those within the limit are read whole. The CROSS JOINs keep
  * their order. */
 static char *build(struct builder *builder, const struct query *query) {
     builder->sql = sqlite3_str_new(NULL);
-    const char *similarity = query->similar_to ? "sonde_cosine(s.summary)" : "NULL";
+    const char *similarity = !query->similar_to ? "NULL" : query->regions ? EXACT("region") : EXACT("audio");
     if (query->regions)
         sqlite3_str_appendf(builder->sql,
                             "SELECT f.file_id, q.audio_id, q.region_id, f.path, f.path_text, f.status, r.position, 0,"

@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool similar_read(const cJSON *summary, struct similar *similar) {
-    const cJSON *embedding = json_member(summary, "embedding"), *value = NULL;
-    const cJSON *vector = embedding ? json_member(embedding, "catalogue") : NULL;
+bool similar_read(const cJSON *embedding, struct similar *similar) {
+    const cJSON *vector = embedding ? json_member(embedding, "catalogue") : NULL, *value = NULL;
     size_t n = 0;
     double square = 0;
     if (!cJSON_IsArray(vector)) return false;
@@ -36,34 +35,41 @@ static double shorten(const struct similar *similar, int8_t *data) {
     return (double)largest / 127;
 }
 
-bool similar_store(struct catalogue *catalogue, int64_t audio, int64_t region, const cJSON *summary,
-                   struct error *error) {
+bool similar_store(struct catalogue *catalogue, int64_t audio, int64_t region, const char *plugin,
+                   const cJSON *embedding, struct error *error) {
     struct similar similar;
     int8_t data[SIMILAR_MAX_DIMENSIONS];
-    int64_t id = region ? region : audio;
-    if (!similar_read(summary, &similar))
-        return region ? sql_run(catalogue, error, "DELETE FROM region_vectors WHERE region_id = ?", "i", id)
-                      : sql_run(catalogue, error, "DELETE FROM audio_vectors WHERE audio_id = ?", "i", id);
+    if (!similar_read(embedding, &similar))
+        return audio ? sql_run(catalogue, error, "DELETE FROM audio_vectors WHERE audio_id = ?", "i", audio)
+                     : sql_run(catalogue, error, "DELETE FROM region_vectors WHERE region_id = ?", "i", region);
     double scale = shorten(&similar, data);
-    return region ? sql_run(catalogue, error,
-                            "INSERT OR REPLACE INTO region_vectors (region_id, model, scale, data) VALUES (?, ?, ?, ?)",
-                            "itdb", id, similar.model, scale, (const void *)data, similar.dimensions)
-                  : sql_run(catalogue, error,
-                            "INSERT OR REPLACE INTO audio_vectors (audio_id, model, scale, data) VALUES (?, ?, ?, ?)",
-                            "itdb", id, similar.model, scale, (const void *)data, similar.dimensions);
+    return audio
+               ? sql_run(catalogue, error,
+                         "INSERT OR REPLACE INTO audio_vectors (audio_id, region_id, plugin, model, scale, data)"
+                         " VALUES (?, ?, ?, ?, ?, ?)",
+                         "iittdb", audio, region, plugin, similar.model, scale, (const void *)data, similar.dimensions)
+               : sql_run(catalogue, error,
+                         "INSERT OR REPLACE INTO region_vectors (region_id, plugin, model, scale, data)"
+                         " VALUES (?, ?, ?, ?, ?)",
+                         "ittdb", region, plugin, similar.model, scale, (const void *)data, similar.dimensions);
 }
+
+#define RESULT                                                                                                         \
+    " AS v JOIN region_analysis AS x ON x.region_id = v.region_id AND x.plugin = v.plugin AND x.current"               \
+    " AND x.outcome = 'ok' WHERE v."
 
 bool similar_load(struct catalogue *catalogue, int64_t audio, int64_t region, struct similar *similar,
                   struct error *error) {
     sqlite3_stmt *from =
-        region ? sql_bind(catalogue, error, "SELECT summary FROM region_summary WHERE region_id = ?", "i", region)
-               : sql_bind(catalogue, error, "SELECT summary FROM audio_summary WHERE audio_id = ?", "i", audio);
+        region ? sql_bind(catalogue, error, "SELECT x.result FROM region_vectors" RESULT "region_id = ?", "i", region)
+               : sql_bind(catalogue, error, "SELECT x.result FROM audio_vectors" RESULT "audio_id = ?", "i", audio);
     bool row = false;
     if (!from || !sql_step(catalogue, from, &row, error)) return false;
-    cJSON *summary = row ? cJSON_Parse((const char *)sqlite3_column_text(from, 0)) : NULL;
+    const char *text = row ? (const char *)sqlite3_column_text(from, 0) : NULL;
+    cJSON *result = text ? cJSON_Parse(text) : NULL;
     (void)sqlite3_reset(from);
-    bool found = summary && similar_read(summary, similar);
-    cJSON_Delete(summary);
+    bool found = result && similar_read(json_member(result, "embedding"), similar);
+    cJSON_Delete(result);
     return found || error_set(error, "this sound has no embedding to compare by (the features plugin makes it)");
 }
 
@@ -87,10 +93,10 @@ static void cosine_function(sqlite3_context *context, int argc, sqlite3_value **
     const char *text = (const char *)sqlite3_value_text(argv[0]);
     struct similar other;
     (void)argc;
-    cJSON *summary = text ? cJSON_Parse(text) : NULL;
-    bool comparable = summary && similar_read(summary, &other) && other.dimensions == similar->dimensions &&
-                      strcmp(other.model, similar->model) == 0;
-    cJSON_Delete(summary);
+    cJSON *result = text ? cJSON_Parse(text) : NULL;
+    bool comparable = result && similar_read(json_member(result, "embedding"), &other) &&
+                      other.dimensions == similar->dimensions && strcmp(other.model, similar->model) == 0;
+    cJSON_Delete(result);
     if (!comparable) {
         sqlite3_result_null(context);
         return;

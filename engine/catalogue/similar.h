@@ -1,9 +1,8 @@
-/* Sounds that are alike: neighbours by the cosine of their embeddings (the value "embedding" of the summaries, which
- * the features plugin makes: {model, version, hash, catalogue: [unit vector]}). Only embeddings of one model, version
- * and hash are compared.
+/* Sounds that are alike: neighbours by the cosine of their embeddings: the value "embedding" of the features plugin's results,
+ * {model, version, hash, catalogue: [unit vector]}. Only embeddings of one model, version and hash are compared.
  *
  * The tables audio_vectors and region_vectors hold each vector in int8, for a quick look at all of them; what comes out
- * best is then sorted by the exact vectors. One thread. */
+ * best is then sorted by the exact vectors, from the results. One thread. */
 #ifndef SONDE_CATALOGUE_SIMILAR_H
 #define SONDE_CATALOGUE_SIMILAR_H
 
@@ -21,13 +20,13 @@ struct similar {
     float vector[SIMILAR_MAX_DIMENSIONS]; /* of length 1 */
 };
 
-/* Reads the vector of a summary; false when there is none (or it is all zero). */
-bool similar_read(const cJSON *summary, struct similar *similar);
+/* Reads an embedding; false when it isn't one (or all zero). NULL is fine. */
+bool similar_read(const cJSON *embedding, struct similar *similar);
 
-/* Stores the short form of a summary's vector for an audio (region 0) or a region, or removes it when there is none. In
- * a transaction. */
-bool similar_store(struct catalogue *catalogue, int64_t audio, int64_t region, const cJSON *summary,
-                   struct error *error);
+/* Stores the short form of a region's embedding, made by `plugin`; `audio` is not 0: as that of the whole audio. Or removes it
+ * when the embedding is none. In a transaction. */
+bool similar_store(struct catalogue *catalogue, int64_t audio, int64_t region, const char *plugin,
+                   const cJSON *embedding, struct error *error);
 
 /* The exact vector of an audio (region 0) or of a region. False with a sentence when it has none. */
 bool similar_load(struct catalogue *catalogue, int64_t audio, int64_t region, struct similar *similar,
@@ -35,7 +34,7 @@ bool similar_load(struct catalogue *catalogue, int64_t audio, int64_t region, st
 
 /* Gives the connection two functions that compare with this vector (it is copied):
  *   sonde_near(scale, data)   from the short form, to about 0.01
- *   sonde_cosine(summary)     exact, from a summary's JSON; -1 to 1, NULL when there is none */
+ *   sonde_cosine(result)      exact, from a result's JSON; -1 to 1, NULL when there is none */
 bool similar_register(struct catalogue *catalogue, const struct similar *similar, struct error *error);
 
 #endif

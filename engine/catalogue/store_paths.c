@@ -38,7 +38,8 @@ static bool add_row(struct rows *rows, sqlite3_stmt *found) {
 }
 
 /* The file at `path`, or all files below that folder: paths between "PATH/" and "PATH0", for '0' follows '/'. */
-static bool find_rows(struct catalogue *catalogue, const char *path, bool folder, struct rows *rows, struct error *error) {
+static bool find_rows(struct catalogue *catalogue, const char *path, bool folder, struct rows *rows,
+                      struct error *error) {
     size_t n = strlen(path);
     char *low = malloc(n + 2), *high = malloc(n + 2);
     bool ok = (low && high) || error_memory(error);
@@ -76,9 +77,11 @@ static bool move_row(struct catalogue *catalogue, const struct row *row, const c
     char *text = text_display(to, n);
     if (!text) return error_memory(error);
     const char *slash = strrchr(text, '/');
-    bool ok = sql_run(catalogue, error, "DELETE FROM search WHERE rowid IN (SELECT file_id FROM files WHERE path = ? AND file_id <> ?)", "bi",
-                      (const void *)to, n, row->file) &&
-              sql_run(catalogue, error, "DELETE FROM files WHERE path = ? AND file_id <> ?", "bi", (const void *)to, n, row->file) &&
+    bool ok = sql_run(catalogue, error,
+                      "DELETE FROM search WHERE rowid IN (SELECT file_id FROM files WHERE path = ? AND file_id <> ?)",
+                      "bi", (const void *)to, n, row->file) &&
+              sql_run(catalogue, error, "DELETE FROM files WHERE path = ? AND file_id <> ?", "bi", (const void *)to, n,
+                      row->file) &&
               sql_run(catalogue, error, "UPDATE files SET path = ?, path_text = ?, name = ? WHERE file_id = ?", "btti",
                       (const void *)to, n, text, slash && slash[1] ? slash + 1 : text, row->file) &&
               search_update_file(catalogue, row->file, error);

@@ -282,6 +282,21 @@ static bool same_region(struct catalogue *catalogue, const struct part *part, co
     return fine;
 }
 
+/* The longest region with an embedding from this plugin: the one that the rule "longest" has taken it from. */
+static int64_t longest_with(const struct material *material, const char *plugin) {
+    const struct part *longest = NULL;
+    for (size_t p = 0; p < material->ruleset->n; p++) {
+        if (strcmp(material->ruleset->plugins[p].plugin, plugin) != 0) continue;
+        for (size_t i = 0; i < material->n; i++) {
+            const struct part *part = &material->parts[i];
+            if (part->results[p] && json_member(part->results[p], "embedding") &&
+                (!longest || part->duration > longest->duration))
+                longest = part;
+        }
+    }
+    return longest ? longest->region : 0;
+}
+
 /* Computes the summary of part `index` (or, with SIZE_MAX, of the whole) and stores it, or, with `same`, compares it.
  */
 static bool do_one(struct catalogue *catalogue, int64_t audio, const struct material *material, size_t index,
@@ -290,9 +305,15 @@ static bool do_one(struct catalogue *catalogue, int64_t audio, const struct mate
     const struct part *part = whole ? NULL : &material->parts[index];
     struct columns columns = {0};
     struct values values;
-    bool fine = compute(material, whole ? 0 : index, whole ? material->n : 1, !whole, &values, error) &&
-                override_all(catalogue, audio, whole ? 0 : part->region, material->n == 1, &values, error) &&
-                fill_columns(&values, &columns, error);
+    bool fine = compute(material, whole ? 0 : index, whole ? material->n : 1, !whole, &values, error);
+    cJSON *embedding = cJSON_DetachItemFromObjectCaseSensitive(values.summary, "embedding");
+    const char *plugin = json_string(values.origins, "embedding", "");
+    if (fine && !same)
+        fine = similar_store(catalogue, whole ? audio : 0, whole ? longest_with(material, plugin) : part->region,
+                             plugin, embedding, error);
+    cJSON_Delete(embedding);
+    fine = fine && override_all(catalogue, audio, whole ? 0 : part->region, material->n == 1, &values, error) &&
+           fill_columns(&values, &columns, error);
     if (fine && whole)
         fine = same ? same_audio(catalogue, audio, material, &columns, same, error)
                     : put_audio(catalogue, audio, material, &columns, error) &&
@@ -300,7 +321,6 @@ static bool do_one(struct catalogue *catalogue, int64_t audio, const struct mate
     else if (fine)
         fine = same ? same_region(catalogue, part, &columns, same, error)
                     : put_region(catalogue, part, &columns, error);
-    if (fine && !same) fine = similar_store(catalogue, audio, whole ? 0 : part->region, values.summary, error);
     cJSON_free(columns.json);
     values_free(&values);
     return fine;
