@@ -32,6 +32,9 @@ const char watch_help[] =
     "Exit codes: 0 stopped, 2 wrong usage, 3 cannot run.\n";
 
 struct watcher {
+    const struct ignore *ignore;
+    char **roots; /* absolute paths */
+    size_t roots_count;
     struct engine *engine;
     struct watch *watch;
     bool stopping;
@@ -115,6 +118,30 @@ static void on_problem(void *user, const char *plugin, const char *sentence) {
 static void on_warning(void *user, const char *sentence) {
     (void)user;
     say("warning", "text", sentence, NULL);
+}
+
+/* Length of the root that holds `path`; 0: none does. */
+static size_t root_length(const struct watcher *watcher, const char *path) {
+    size_t longest = 0;
+    for (size_t i = 0; i < watcher->roots_count; i++) {
+        size_t n = strlen(watcher->roots[i]);
+        if (strncmp(path, watcher->roots[i], n) == 0 && path[n] == '/' && n > longest) longest = n;
+    }
+    return longest;
+}
+
+/* Neither the file itself nor a folder between it and its root is to be left out. */
+static bool on_wanted(void *user, const char *path) {
+    const struct watcher *watcher = user;
+    size_t root = root_length(watcher, path);
+    bool wanted = !ignore_matches(watcher->ignore, path, false);
+    char *part = wanted ? strdup(path) : NULL;
+    for (char *slash = part ? strrchr(part, '/') : NULL; wanted && slash > part + root; slash = strrchr(part, '/')) {
+        *slash = '\0';
+        wanted = !ignore_matches(watcher->ignore, part, true);
+    }
+    free(part);
+    return wanted;
 }
 
 /* ------------------------------------------------------------------------------------------------ from the watcher */
@@ -212,9 +239,10 @@ static bool add_roots(struct watcher *watcher, int argc, char **argv, struct err
         char *real = realpath(argv[i], NULL);
         if (!real && argv[i][0] != '/')
             return error_set(error, "there is no %s (a folder that comes later needs its full path)", argv[i]);
-        bool ok = watch_add_root(watcher->watch, real ? real : argv[i], error);
-        free(real);
-        if (!ok) return false;
+        char *root = real ? real : strdup(argv[i]);
+        if (!root) return error_memory(error);
+        watcher->roots[watcher->roots_count++] = root;
+        if (!watch_add_root(watcher->watch, root, error)) return false;
     }
     return true;
 }
@@ -253,7 +281,8 @@ static bool watch_until_stopped(struct watcher *watcher, int argc, char **argv, 
 }
 
 int watch_command(int argc, char **argv, const struct cli *cli) {
-    static const struct engine_events events = {.file_finished = on_finished,
+    static const struct engine_events events = {.wanted = on_wanted,
+                                                .file_finished = on_finished,
                                                 .incident = on_incident,
                                                 .plugin_problem = on_problem,
                                                 .warning = on_warning};
@@ -265,7 +294,9 @@ int watch_command(int argc, char **argv, const struct cli *cli) {
     struct setup setup;
     struct error error = {0};
     struct ignore *ignore = ignore_new(wish.hidden, wish.include, wish.exclude);
-    bool ok = setup_open(&setup, cli, &error) && (ignore || error_memory(&error));
+    watcher.roots = calloc((size_t)argc, sizeof *watcher.roots);
+    bool ok = setup_open(&setup, cli, &error) && ((ignore && watcher.roots) || error_memory(&error));
+    watcher.ignore = ignore;
     setup.options.stay = true;
     setup.options.allow_weak_sandbox = wish.weak;
     if (ok) watcher.engine = engine_new(&setup.options, &events, &watcher, &error);
@@ -278,6 +309,8 @@ int watch_command(int argc, char **argv, const struct cli *cli) {
         say("stopped", "files", files, "failed", failed, NULL);
     }
     engine_free(watcher.engine);
+    for (size_t i = 0; i < watcher.roots_count; i++) free(watcher.roots[i]);
+    free(watcher.roots);
     ignore_free(ignore);
     setup_close(&setup);
     return ok ? CLI_OK : CLI_CANNOT_RUN;

@@ -105,8 +105,9 @@ struct engine_incident {
     bool strike;         /* it counts against the plugin */
 };
 
-/* Any of them may be NULL. Strings are valid during the call. None may call engine_free. */
+/* Any of them may be NULL; without `wanted` everything is. Strings are valid during the call. None may call engine_free. */
 struct engine_events {
+    bool (*wanted)(void *user, const char *path); /* whether a path that was found or named is to be looked at */
     void (*file_started)(void *user, const char *display);
     void (*file_finished)(void *user, const struct engine_file *file);
     void (*progress)(void *user, const struct engine_progress *progress); /* after each change, at most 10 a second */

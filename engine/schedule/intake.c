@@ -185,10 +185,23 @@ static void post_hanging(struct engine *engine, const char *path) {
     engine_fail(engine, &error);
 }
 
+/* Drops what the caller doesn't want; the rest moves up. Returns how many are left. */
+static size_t sift(const struct engine *engine, struct walk_entry *entries, size_t n) {
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (engine->events.wanted && !engine->events.wanted(engine->user, entries[i].path)) continue;
+        struct walk_entry entry = entries[i];
+        entries[i] = entries[kept]; /* which stays the walker's to free */
+        entries[kept++] = entry;
+    }
+    return kept;
+}
+
 /* Hands the walker's last batch to the writer. */
 static void post_batch(struct engine *engine, struct walker *walker) {
     size_t n = 0;
     struct walk_entry *entries = walker_entries(walker, &n);
+    n = sift(engine, entries, n);
     if (n == 0) return;
     struct batch *batch = batch_new(engine, n);
     if (batch) {
