@@ -4,8 +4,8 @@
  * schema/results/key.json. */
 #include "chords.h"
 #include "key_schema.h"
+#include "music.h"
 #include "names.h"
-#include "notes.h"
 #include "tonality.h"
 #include "tones.h"
 
@@ -16,9 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAME_SECONDS ((double)TONES_HOP / TONES_RATE)
-#define SPANS         300  /* most key changes that are told */
-#define TUNED_FROM    0.06 /* clarity from which a tuning means something */
+#define SPANS      300  /* most key changes that are told */
+#define TUNED_FROM 0.06 /* clarity from which a tuning means something */
 
 struct key {
     sonde_plugin_t plugin;
@@ -29,7 +28,6 @@ struct key {
 /* What finish works on. */
 struct sheet {
     struct music music;
-    struct notes_tuning tuning;
     struct tonality tonality;
 };
 
@@ -80,34 +78,12 @@ static const sonde_descriptor_t descriptor = {
 
 /* --------------------------------------------------------------------------------------------------------- analysis */
 
-static void sheet_free(struct sheet *s) {
-    free(s->music.treble);
-    free(s->music.bass);
-    free(s->music.strength);
-    free(s->music.chord);
-}
-
 /* false: no memory. */
 static bool sheet_make(const struct tones *tones, struct sheet *s) {
-    struct music *m = &s->music;
-    memset(s, 0, sizeof *s);
-    const struct tones_frame *frames = tones_frames(tones, &m->frames);
-    m->treble = calloc(m->frames + 1, 12 * sizeof(float));
-    m->bass = calloc(m->frames + 1, 12 * sizeof(float));
-    m->strength = calloc(m->frames + 1, sizeof(float));
-    m->chord = calloc(m->frames + 1, sizeof *m->chord);
-    if (!m->treble || !m->bass || !m->strength || !m->chord) return false;
-    s->tuning = notes_tuning_find(frames, m->frames);
-    for (size_t k = 0; k < m->frames; k++) {
-        float notes[NOTES];
-        notes_fit(&frames[k], s->tuning.cents, notes);
-        m->strength[k] = notes_fold(notes, m->treble + k * 12, m->bass + k * 12);
-        m->loudest = m->strength[k] > m->loudest ? m->strength[k] : m->loudest;
-    }
-    if (!chords_find(m->treble, m->bass, m->strength, m->frames, m->chord, &m->chords)) return false;
     struct tonality_view view;
-    tonality_view_whole(m, FRAME_SECONDS, &view);
-    tonality_judge(m, &view, &s->tuning, &s->tonality);
+    if (!music_make(tones, &s->music)) return false;
+    tonality_view_whole(&s->music, &view);
+    tonality_judge(&s->music, &view, &s->tonality);
     return true;
 }
 
@@ -166,20 +142,20 @@ static void write_tuning(const sonde_writer_t *w, const struct notes_tuning *t) 
 }
 
 static double frame_time(size_t frame, double duration) {
-    return fmin(duration, (double)frame * FRAME_SECONDS);
+    return fmin(duration, (double)frame * MUSIC_FRAME_SECONDS);
 }
 
 /* Frames are centred on their time, so a change between two lies half a frame before the second. */
 static double boundary_time(size_t frame, size_t frames, double duration) {
     if (frame == 0) return 0.0;
-    return frame >= frames ? duration : fmin(duration, frame_time(frame, duration) - FRAME_SECONDS / 2.0);
+    return frame >= frames ? duration : fmin(duration, frame_time(frame, duration) - MUSIC_FRAME_SECONDS / 2.0);
 }
 
 static bool write_keys(const sonde_writer_t *w, const struct sheet *s, double duration, bool tonal) {
     struct key_span *spans = calloc(SPANS, sizeof *spans);
     if (!spans) return false;
     size_t n = 0;
-    if (tonal) n = tonality_follow(&s->music, FRAME_SECONDS, s->tonality.score, spans, SPANS);
+    if (tonal) n = tonality_follow(&s->music, s->tonality.score, spans, SPANS);
     w->begin_array(w, "keys");
     for (size_t i = 0; i < n; i++) {
         w->begin_object(w, NULL);
@@ -231,22 +207,22 @@ static void write_chords(const sonde_writer_t *w, const struct sheet *s, double 
 }
 
 static int32_t key_write(const struct key *k, const sonde_writer_t *w) {
-    struct sheet s;
+    struct sheet s = {0};
     int32_t outcome = SONDE_NO_MEMORY;
     if (sheet_make(k->tones, &s)) {
         bool tonal = s.tonality.tonal >= 0.5;
         write_key(w, &s.tonality, tonal);
-        write_tuning(w, &s.tuning);
+        write_tuning(w, &s.music.tuning);
         bool told = write_keys(w, &s, k->duration, tonal);
         write_chords(w, &s, k->duration, tonal);
         uint64_t shape[2] = {s.music.frames, 12};
         if (s.music.frames > 0) {
-            w->array(w, "chroma", s.music.treble, shape, FRAME_SECONDS, 0.0);
-            w->array(w, "bass_chroma", s.music.bass, shape, FRAME_SECONDS, 0.0);
+            w->array(w, "chroma", s.music.treble, shape, MUSIC_FRAME_SECONDS, 0.0);
+            w->array(w, "bass_chroma", s.music.bass, shape, MUSIC_FRAME_SECONDS, 0.0);
         }
         outcome = told ? w->status(w) : SONDE_NO_MEMORY;
     }
-    sheet_free(&s);
+    music_free(&s.music);
     return outcome;
 }
 
@@ -261,7 +237,7 @@ static int32_t key_begin(sonde_plugin_t *self, const sonde_region_t *region, con
     struct key *k = self->state;
     (void)others;
     k->duration = region->duration;
-    k->tones = tones_new((size_t)ceil(region->duration / FRAME_SECONDS) + 2);
+    k->tones = tones_new((size_t)ceil(region->duration / MUSIC_FRAME_SECONDS) + 2);
     return k->tones ? SONDE_OK : SONDE_NO_MEMORY;
 }
 

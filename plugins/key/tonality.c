@@ -7,16 +7,18 @@
 #include <string.h>
 
 #define OPENING_FRAMES      12
-#define OPENING_SUM         3.0
+#define OPENING_SUM         2.4
+#define ROOTS_SUM           3.6
+#define FIRST_CHORD         0.8
 #define FIRST_CHORD_SECONDS 0.3
 #define VIEW_SECONDS        16.0
 #define STEP_SECONDS        2.0
-#define STEPS               512 /* more than the longest region holds */
-#define CHANGE              6.0 /* nats a change of key costs */
-#define GLOBAL_SAY          0.3 /* share of the whole region's score in each view's */
+#define STEPS               512  /* more than the longest region holds */
+#define CHANGE              20.0 /* nats a change of key costs */
+#define GLOBAL_SAY          0.3  /* share of the whole region's score in each view's */
 #define LEAST               1e-6
 
-enum { TREBLE, BASS, OPENING, FIRST_MAJOR, FIRST_MINOR };
+enum { TREBLE, BASS, OPENING, ROOTS, FIRST_MAJOR, FIRST_MINOR };
 
 static void block_scale(double block[12], double total) {
     double sum = 0.0;
@@ -36,13 +38,19 @@ void tonality_view_part(const struct music *m, size_t from, size_t to, struct to
             view->block[BASS][c] += weight * (double)m->bass[k * 12 + (size_t)c];
         }
     }
+    for (size_t i = 0; i < m->chords; i++) {
+        const struct chord *c = &m->chord[i];
+        size_t begin = c->from > from ? c->from : from, end = c->to < to ? c->to : to;
+        if (c->root != CHORD_NONE && end > begin) view->block[ROOTS][c->root] += (double)(end - begin);
+    }
     memcpy(view->block[OPENING], view->block[TREBLE], sizeof view->block[OPENING]);
     block_scale(view->block[TREBLE], 12.0);
     block_scale(view->block[BASS], 12.0);
     block_scale(view->block[OPENING], OPENING_SUM);
+    block_scale(view->block[ROOTS], ROOTS_SUM);
 }
 
-void tonality_view_whole(const struct music *m, double frame_seconds, struct tonality_view *view) {
+void tonality_view_whole(const struct music *m, struct tonality_view *view) {
     tonality_view_part(m, 0, m->frames, view);
     memset(view->block[OPENING], 0, sizeof view->block[OPENING]);
     int seen = 0;
@@ -54,8 +62,8 @@ void tonality_view_whole(const struct music *m, double frame_seconds, struct ton
     block_scale(view->block[OPENING], OPENING_SUM);
     for (size_t i = 0; i < m->chords; i++) {
         const struct chord *c = &m->chord[i];
-        if (c->root == CHORD_NONE || (double)(c->to - c->from) * frame_seconds <= FIRST_CHORD_SECONDS) continue;
-        view->block[chords_minor(c->quality) ? FIRST_MINOR : FIRST_MAJOR][c->root] = 1.0;
+        if (c->root == CHORD_NONE || (double)(c->to - c->from) * MUSIC_FRAME_SECONDS <= FIRST_CHORD_SECONDS) continue;
+        view->block[chords_minor(c->quality) ? FIRST_MINOR : FIRST_MAJOR][c->root] = FIRST_CHORD;
         break;
     }
 }
@@ -105,8 +113,9 @@ static double beyond_chance(double length, double count) {
 }
 
 /* Neighbouring frames overlap, and held tones are the same ones: three and four of them count as one. */
-static double tonal_of(const struct music *m, const struct tonality_view *view, const struct notes_tuning *t) {
-    const double x[TONAL_INPUTS] = {
+void tonality_evidence(const struct music *m, const struct tonality_view *view, double evidence[TONALITY_EVIDENCE]) {
+    const struct notes_tuning *t = &m->tuning;
+    const double all[TONALITY_EVIDENCE] = {
         1.0,
         chords_fit(m),
         evenness(view->block[TREBLE]),
@@ -119,17 +128,17 @@ static double tonal_of(const struct music *m, const struct tonality_view *view, 
         log(1.0 + t->tones),
         log(1.0 + t->held_tones),
     };
-    double z = 0.0;
-    for (int i = 0; i < TONAL_INPUTS; i++) z += tonal_weights[i] * x[i];
-    return view->frames > 0.0 ? 1.0 / (1.0 + exp(-z)) : 0.0;
+    memcpy(evidence, all, sizeof all);
 }
 
-void tonality_judge(const struct music *m, const struct tonality_view *view, const struct notes_tuning *tuning,
-                    struct tonality *r) {
+void tonality_judge(const struct music *m, const struct tonality_view *view, struct tonality *r) {
     tonality_score(view, r->score);
     r->key = best_of(r->score);
-    r->tonal = tonal_of(m, view, tuning);
-    r->confidence = r->tonal >= 0.5 ? r->tonal * r->score[r->key] : 1.0 - r->tonal;
+    double evidence[TONALITY_EVIDENCE], sum = 0.0;
+    tonality_evidence(m, view, evidence);
+    for (int i = 0; i < TONALITY_EVIDENCE; i++) sum += tonal_weights[i] * evidence[i];
+    r->tonal = view->frames > 0.0 ? 1.0 / (1.0 + exp(-sum)) : 0.0;
+    r->confidence = r->tonal >= 0.5 ? r->tonal * weights_ceiling * r->score[r->key] : 1.0 - r->tonal;
 }
 
 /* Adds one view to the chain: the best way into a key is from itself or from the best of all. */
@@ -162,9 +171,9 @@ static size_t spans_collect(const int *path, double (*scores)[KEYS], size_t n, s
     return count;
 }
 
-size_t tonality_follow(const struct music *m, double frame_seconds, const double global[KEYS], struct key_span *spans,
-                       size_t room) {
-    const size_t step = (size_t)(STEP_SECONDS / frame_seconds), half = (size_t)(VIEW_SECONDS / 2.0 / frame_seconds);
+size_t tonality_follow(const struct music *m, const double global[KEYS], struct key_span *spans, size_t room) {
+    const size_t step = (size_t)(STEP_SECONDS / MUSIC_FRAME_SECONDS),
+                 half = (size_t)(VIEW_SECONDS / 2.0 / MUSIC_FRAME_SECONDS);
     double scores[STEPS][KEYS], total[KEYS] = {0};
     unsigned char from[STEPS][KEYS];
     int path[STEPS];

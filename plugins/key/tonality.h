@@ -5,29 +5,21 @@
  * A stretch of music is described by TONALITY_BLOCKS blocks of 12 numbers over pitch classes; the score of a key is the
  * sum of those numbers, turned so that its tonic comes first, times learned weights, one set for major and one for minor;
  * a softmax makes probabilities of the 24 scores. Weights and calibration (tonality_weights.h) come from
- * tools/train/key.py. Any thread. */
+ * tools/train_key. Any thread. */
 #ifndef SONDE_KEY_TONALITY_H
 #define SONDE_KEY_TONALITY_H
 
-#include "chords.h"
+#include "music.h"
 #include "names.h"
-#include "notes.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What is known about a region, frame by frame. */
-struct music {
-    size_t frames, chords;
-    float *treble, *bass; /* frames x 12, see notes.h */
-    float *strength, loudest;
-    struct chord *chord;
-};
-
 /* Treble and bass (means over frames, each summing to 12; a frame counts by its strength, compressed), the treble of the
- * opening (the first 12 sounding frames, summing to 3), and the first chord of more than 0.3 s (1 at its root, in the
- * block of its mode). */
-#define TONALITY_BLOCKS 5
+ * opening (the first 12 sounding frames, summing to 2.4), the roots of the chords (by how long they sound, summing to 3.6),
+ * and the first chord of more than 0.3 s (0.8 at its root, in the block of its mode). The sums set how much the fit trusts
+ * each block. */
+#define TONALITY_BLOCKS 6
 
 struct tonality_view {
     double block[TONALITY_BLOCKS][12];
@@ -41,18 +33,25 @@ struct tonality {
     double confidence;  /* probability that `key` is right (when tonal >= 0.5), or that there is none */
 };
 
-/* The whole region. `frame_seconds`: how long a frame is. */
-void tonality_view_whole(const struct music *music, double frame_seconds, struct tonality_view *view);
+/* The whole region. */
+void tonality_view_whole(const struct music *music, struct tonality_view *view);
 
-/* Frames `from` to `to`, taken out of their context: the opening is the stretch itself, there is no first chord. */
+/* Frames `from` to `to`, taken out of their context: the opening is the stretch itself, there
+ * is no first chord. */
 void tonality_view_part(const struct music *music, size_t from, size_t to, struct tonality_view *view);
 
 /* Probabilities of the 24 keys for a view. */
 void tonality_score(const struct tonality_view *view, double score[KEYS]);
 
+/* What speaks for there being a key: see tonality_evidence. */
+#define TONALITY_EVIDENCE 11
+
+/* One, the chords' mean fit, how even the chroma is, one over the root of the sounding frames, and of the tuning: clarity,
+ * of held tones too, both again beyond chance, the part of held tones, and the logarithms of both numbers of tones. */
+void tonality_evidence(const struct music *music, const struct tonality_view *view, double evidence[TONALITY_EVIDENCE]);
+
 /* `view` is of the whole region. */
-void tonality_judge(const struct music *music, const struct tonality_view *view, const struct notes_tuning *tuning,
-                    struct tonality *result);
+void tonality_judge(const struct music *music, const struct tonality_view *view, struct tonality *result);
 
 struct key_span {
     size_t from, to; /* frames */
@@ -62,7 +61,6 @@ struct key_span {
 
 /* The key over time: views of 16 s every 2 s, and a Markov chain that rather stays. `global`, the probabilities for the
  * whole region, has a word in it, so that a short stray doesn't count as a change. At most `room` spans; returns how many. */
-size_t tonality_follow(const struct music *music, double frame_seconds, const double global[KEYS],
-                       struct key_span *spans, size_t room);
+size_t tonality_follow(const struct music *music, const double global[KEYS], struct key_span *spans, size_t room);
 
 #endif
