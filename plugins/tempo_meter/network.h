@@ -2,7 +2,7 @@
  *
  * After Davies and Böck, "Temporal convolutional networks for musical audio beat tracking" (EUSIPCO 2019): one layer
  * over three frames of all bands, then residual layers of five taps whose distance doubles from layer to layer, so that
- * the last one sees about half a minute. Trained by tools/train_tempo; model card in MODEL.md. */
+ * the last one sees about half a minute. Trained by tools/train_tempo; model card in its MODEL.md. */
 #ifndef TEMPO_METER_NETWORK_H
 #define TEMPO_METER_NETWORK_H
 

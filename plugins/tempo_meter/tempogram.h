@@ -2,7 +2,7 @@
  * frequency on a logarithmic axis of lags, looked at through a small network that is the same for every tempo (it sees the
  * lags at a quarter to four times the beat), and a leaning to slow or fast tempi from the mean spectrum.
  * Sum and compare at related lags: Percival and Tzanetakis, "Streamlined tempo estimation based on autocorrelation and
- * cross-correlation with pulses" (IEEE TASLP 2014). Trained by tools/train_tempo; model card in MODEL.md. */
+ * cross-correlation with pulses" (IEEE TASLP 2014). Trained by tools/train_tempo; model card in its MODEL.md. */
 #ifndef TEMPO_METER_TEMPOGRAM_H
 #define TEMPO_METER_TEMPOGRAM_H
 

@@ -1,0 +1,141 @@
+"""Trains one beat network: train.py DATA.pkl OUT.pt [--without FOLD] [--steps N] [--from MODEL.pt]
+
+The network is that of plugins/tempo_meter/network.c. Every step sees eight stretches of half a minute, stretched in time by
+up to 18 %, moved by up to four bands, filtered, with noise; see augment.
+"""
+import argparse
+import pickle
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+FPS, LENGTH, BINS, LOWEST = 22050 / 512, 1280, 60, 30.0
+SHARE = {'composed': .26, 'mix': .25, 'pop909_synth': .16, 'asap_synth': .12, 'song': .10, 'song_tempo': .05, 'none': .06}
+
+
+class Network(nn.Module):
+    def __init__(self, width=24, layers=9, taps=5):
+        super().__init__()
+        self.c0 = nn.Conv1d(48, width, 3, padding=1)
+        self.l = nn.ModuleList([nn.Conv1d(width, width, taps, padding=2 ** i * (taps // 2), dilation=2 ** i)
+                                for i in range(layers)])
+        self.o = nn.Conv1d(width, 2, 1)
+        self.t0 = nn.Conv1d(width, 32, 1)
+        self.t1 = nn.Linear(32, BINS + 1)
+        self.drop = nn.Dropout2d(.08)
+        self.g = nn.Parameter(torch.ones(layers, width, 1) * .3)
+
+    def forward(self, x):
+        h = F.relu(self.c0(x))
+        for gain, layer in zip(self.g, self.l):
+            h = h + gain * F.relu(layer(self.drop(h.unsqueeze(-1)).squeeze(-1)))
+        return self.o(h), self.t1(F.relu(self.t0(h)).mean(2))
+
+
+def augment(x, rng):
+    shift = int(rng.integers(-4, 5))
+    if shift > 0:
+        x = np.concatenate([np.repeat(x[:, :1], shift, 1) * .3, x[:, :-shift]], 1)
+    elif shift < 0:
+        x = np.concatenate([x[:, -shift:], np.repeat(x[:, -1:], -shift, 1) * .5], 1)
+    x = x * np.exp(np.interp(np.arange(48), np.linspace(0, 47, 5), rng.normal(0, .5, 5)))
+    if rng.random() < .3:
+        x = x + np.abs(rng.normal(0, 1, x.shape)) * np.sqrt((x ** 2).mean()) * rng.uniform(0, .15)
+    reference = np.sqrt(np.quantile((x ** 2).mean(1), .9)) + 1e-9
+    return np.log1p(100 / reference * np.exp(rng.normal(0, .25)) * x)
+
+
+def bumps(times, start, rate, count):
+    """1 at every time, falling to 0 two frames away."""
+    out = np.zeros(LENGTH, np.float32)
+    for at in (times * FPS - start) / rate:
+        for t in range(int(at) - 1, int(at) + 3):
+            if 0 <= t < count:
+                out[t] = max(out[t], 1 - abs(t - at) / 2)
+    return out
+
+
+def tempo_target(item, start, rate):
+    target = np.zeros(BINS + 1, np.float32)
+    if item['kind'] == 'none':
+        target[BINS] = 1
+        return target
+    frames = item['beats'] * FPS
+    here = item['beats'][(frames >= start - 20) & (frames < start + LENGTH * rate + 20)]
+    bpm = (60 / np.median(np.diff(here)) if len(here) > 2 else item['bpm'] if len(item['beats']) == 0 else 0) * rate
+    if bpm > 0:
+        target[:BINS] = np.exp(-.5 * (np.arange(BINS) - 20 * np.log2(bpm / LOWEST)) ** 2)
+        target /= max(target.sum(), 1e-3)
+    return target
+
+
+def sample(pools, rng):
+    kinds = [kind for kind in SHARE if kind in pools]
+    share = np.array([SHARE[kind] for kind in kinds])
+    pool = pools[rng.choice(kinds, p=share / share.sum())]
+    item = pool[rng.integers(len(pool))]
+    rate = np.exp(rng.uniform(-.17, .17)) if rng.random() < .8 else 1.0
+    x, total = item['x'], len(item['x'])
+    start = int(rng.integers(0, max(1, total - int(LENGTH * rate) - 1)))
+    at = start + np.arange(LENGTH) * rate
+    at = at[at < total - 1]
+    count, i = len(at), at.astype(int)
+    part = (at - i)[:, None]
+    frames = np.zeros((LENGTH, 48), np.float32)
+    frames[:count] = augment(x[i] * (1 - part) + x[i + 1] * part, rng)
+    known = np.zeros(LENGTH, np.float32)
+    if item['kind'] == 'none':
+        known[:count] = 1
+    elif len(item['beats']):  # before the first and after the last labelled beat nothing is known
+        first, last = (item['beats'][[0, -1]] * FPS - start) / rate + (-3, 3)
+        known[:count] = (np.arange(count) >= first) & (np.arange(count) <= last)
+    down = item['down']
+    return (frames / 3 - 1, bumps(item['beats'], start, rate, count),
+            bumps(down if down is not None else np.zeros(0), start, rate, count), known,
+            known if down is not None else 0 * known, tempo_target(item, start, rate))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('data')
+    parser.add_argument('out')
+    parser.add_argument('--without', type=int, default=-2, help='fold to leave out')
+    parser.add_argument('--steps', type=int, default=4000)
+    parser.add_argument('--from', dest='start', help='begin with this model, and learn more gently')
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(args.without + 10)
+    rng = np.random.default_rng(args.without + 10)
+    with open(args.data, 'rb') as f:
+        data = [d for d in pickle.load(f) if d['fold'] != args.without]
+    pools = {}
+    for item in data:
+        pools.setdefault(item['kind'], []).append(item)
+    network = Network()
+    if args.start:
+        network.load_state_dict(torch.load(args.start))
+    rate, tempo_share = (2.5e-3, .15) if args.start else (4e-3, .06)
+    optimiser = torch.optim.Adam(network.parameters())
+    for step in range(args.steps):
+        for group in optimiser.param_groups:
+            group['lr'] = rate * min(1, step / 100) * .5 * (1 + np.cos(np.pi * step / args.steps)) + 2e-5
+        x, beat, down, known, known_down, tempo = (torch.from_numpy(np.stack(v)) for v in
+                                                   zip(*(sample(pools, rng) for _ in range(8))))
+        out, logits = network(x.transpose(1, 2).float())
+        cross = F.binary_cross_entropy_with_logits
+        loss_beat = (cross(out[:, 0], beat, reduction='none') * (1 + 2 * beat) * known).sum() / (known.sum() + 1)
+        loss_down = (cross(out[:, 1], down, reduction='none') * (1 + 3 * down) * known_down).sum() / (known_down.sum() + 1)
+        loss_tempo = -(tempo * F.log_softmax(logits, 1)).sum() / (tempo.sum() + 1e-3)
+        optimiser.zero_grad()
+        (loss_beat + .7 * loss_down + tempo_share * loss_tempo).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        if step % 100 == 99:
+            print(f'{step + 1} beat {loss_beat:.4f} downbeat {loss_down:.4f} tempo {loss_tempo:.3f}', flush=True)
+    torch.save(network.state_dict(), args.out)
+
+
+if __name__ == '__main__':
+    main()
