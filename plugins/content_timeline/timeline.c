@@ -17,9 +17,9 @@ static const char *const names[TIMELINE_STATES] = {"speech",
                                                    "music over environment",
                                                    "near-silence"};
 
-/* Natural logarithms. A change of state costs as much as about a second of weak evidence; a mixture has to be better
- * than a single kind, not just as good. */
-#define CHANGE     4.0f
+/* Natural logarithms, the best of a sweep over mixed recordings (tools/train recordings). A change of state costs as
+ * much as a second of strong evidence, for neighbouring steps share theirs; a mixture has to beat a single kind. */
+#define CHANGE     18.0f
 #define MIXTURE    0.7f
 #define IMPOSSIBLE 1000.0f
 

@@ -176,12 +176,13 @@ static double *reference_input(const struct world *world, uint32_t frames) {
         double edge[3];
         for (uint32_t i = 0; i < 3; i++)
             edge[i] = 700 * (pow(10, (low + (high - low) * (b + i) / (NETWORK_BANDS + 1)) / 2595) - 1);
+        const double gain = pow(10, -3.6 * fmax(0, log2(edge[1] / 3400)));
         for (uint32_t f = 0; f < frames + 32; f++) {
             double sum = 1e-9;
             for (uint32_t k = 0; k < BINS && f >= 16 && f < frames + 16; k++) {
                 const double hz = k * 22050.0 / 2048;
                 const double w = fmin((hz - edge[0]) / (edge[1] - edge[0]), (edge[2] - hz) / (edge[2] - edge[1]));
-                if (w > 0) sum += w * (double)world->power[(size_t)(f - 16) * BINS + k];
+                if (w > 0) sum += gain * w * (double)world->power[(size_t)(f - 16) * BINS + k];
             }
             x[(size_t)f * NETWORK_BANDS + b] = (log(sum) - (double)mean[b]) * (double)scale[b];
         }

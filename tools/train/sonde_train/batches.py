@@ -175,4 +175,4 @@ def augment(x, rng):
         t, b = int(rng.integers(0, FRAMES - 24)), int(rng.integers(0, BANDS - 8))
         x[i, t:t + int(rng.integers(4, 24))] = x[i].mean()
         x[i, :, b:b + int(rng.integers(2, 8))] = x[i].mean()
-    return x
+    return torch.logaddexp(x + torch.from_numpy(mel.HEARD), torch.tensor(SILENCE))

@@ -23,9 +23,14 @@ def outputs(network, clips, variant):
     return np.stack(logits), np.stack(kinds)
 
 
-def validate_fold(clips, fold, steps, seed=1, left_out=()):
+def validate_fold(clips, fold, how, left_out=()):
     """Fits on the other folds (without the classes left out), and returns the outputs of this fold's clips."""
-    network = fit([c for c in clips if c.fold != fold and c.label not in left_out], steps, seed)
+    chosen = [c for c in clips if c.fold != fold and c.label not in left_out]
+    return test_fold(clips, fold, fit(chosen, how.steps, how.seed, rate=how.rate, mixup=how.mixup), left_out)
+
+
+def test_fold(clips, fold, network, left_out=()):
+    """The outputs of a fold's clips (and of the classes left out) from a network that hasn't seen them."""
     rows = [i for i, c in enumerate(clips) if c.fold == fold or c.label in left_out]
     result = {"rows": np.array(rows)}
     for variant in VARIANTS:

