@@ -4,27 +4,8 @@
 #include "engine/catalogue/sql.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-bool similar_read(const cJSON *embedding, struct similar *similar) {
-    const cJSON *vector = embedding ? json_member(embedding, "catalogue") : NULL, *value = NULL;
-    size_t n = 0;
-    double square = 0;
-    if (!cJSON_IsArray(vector)) return false;
-    cJSON_ArrayForEach(value, vector) {
-        if (n == SIMILAR_MAX_DIMENSIONS || !cJSON_IsNumber(value) || !isfinite(value->valuedouble)) return false;
-        similar->vector[n++] = (float)value->valuedouble;
-        square += value->valuedouble * value->valuedouble;
-    }
-    if (!(square > 1e-12) || !isfinite(square)) return false;
-    for (size_t i = 0; i < n; i++) similar->vector[i] = (float)(similar->vector[i] / sqrt(square));
-    similar->dimensions = n;
-    snprintf(similar->model, sizeof similar->model, "%.60s %lld %.40s", json_string(embedding, "model", ""),
-             (long long)json_integer(embedding, "version", 0), json_string(embedding, "hash", ""));
-    return true;
-}
 
 /* ---------------------------------------------------------------------------------------------------------- storing */
 
@@ -101,9 +82,7 @@ static void cosine_function(sqlite3_context *context, int argc, sqlite3_value **
         sqlite3_result_null(context);
         return;
     }
-    double sum = 0;
-    for (size_t i = 0; i < similar->dimensions; i++) sum += (double)similar->vector[i] * (double)other.vector[i];
-    sqlite3_result_double(context, fmin(fmax(sum, -1), 1));
+    sqlite3_result_double(context, similar_cosine(similar, &other));
 }
 
 bool similar_register(struct catalogue *catalogue, const struct similar *similar, struct error *error) {

@@ -23,6 +23,9 @@ struct similar {
 /* Reads an embedding; false when it isn't one (or all zero). NULL is fine. */
 bool similar_read(const cJSON *embedding, struct similar *similar);
 
+/* Of two embeddings with the same model and dimensions: -1 to 1. */
+double similar_cosine(const struct similar *a, const struct similar *b);
+
 /* Stores the short form of a region's embedding, made by `plugin`; `audio` is not 0: as that of the whole audio. Or removes it
  * when the embedding is none. In a transaction. */
 bool similar_store(struct catalogue *catalogue, int64_t audio, int64_t region, const char *plugin,

@@ -1,5 +1,5 @@
 /* schema/catalogue.md against the schema: every table, view and column is described, nothing else is, and its example queries
- * run. The file's path is the first argument. */
+ * run; so does the extension for other programs. Arguments: the document, the extension. */
 #include "tests/unit/catalogue_fixture.h"
 
 #include <setjmp.h>
@@ -142,10 +142,35 @@ static void examples_run(void **state) {
     free(text);
 }
 
+static const char *extension_path;
+
+/* sonde_sqlite's functions, in a connection as the sqlite3 shell makes one. */
+static void extension_loads(void **state) {
+    struct fixture *f = *state;
+    char *message = NULL;
+    if (!extension_path) skip();
+    sqlite3 *db = catalogue_db(f->catalogue);
+    assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, NULL), SQLITE_OK);
+    if (sqlite3_load_extension(db, extension_path, NULL, &message) != SQLITE_OK) fail_msg("%s", message);
+    assert_string_equal(fixture_text(f, "SELECT sonde_camelot('Bbm') || sonde_camelot('C major')"), "3A8B");
+    assert_string_equal(fixture_text(f, "SELECT sonde_camelot('H')"), "(null)");
+    assert_string_equal(fixture_text(f, "SELECT sonde_bpm_near(60.5, 120, 0.02) || sonde_bpm_near(90, 120, 0.02) ||"
+                                        " sonde_bpm_near(121, 120, 0.02) || sonde_bpm_near(241, 120, 0.02)"),
+                        "1011");
+    assert_string_equal(fixture_text(f, "SELECT sonde_bpm_near(NULL, 120, 0.02)"), "(null)");
+    assert_true(fixture_real(f, "SELECT abs(sonde_similarity('{\"model\":\"m\",\"catalogue\":[3,4]}',"
+                                "'{\"model\":\"m\",\"catalogue\":[4,3]}') - 0.96)") < 1e-6);
+    assert_string_equal(fixture_text(f, "SELECT sonde_similarity('{\"model\":\"m\",\"catalogue\":[3,4]}',"
+                                        "'{\"model\":\"n\",\"catalogue\":[4,3]}')"),
+                        "(null)");
+    assert_string_equal(fixture_text(f, "SELECT sonde_similarity('nonsense', NULL)"), "(null)");
+}
+
 int main(int argc, char **argv) {
     document_path = argc > 1 ? argv[1] : "schema/catalogue.md";
+    extension_path = argc > 2 ? argv[2] : NULL;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {TEST(everything_is_described), TEST(nothing_else_is_described),
-                                       TEST(examples_run)};
+                                       TEST(examples_run), TEST(extension_loads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
