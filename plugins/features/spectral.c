@@ -9,7 +9,7 @@
 #define FIRST_BIN     2   /* below lie DC and its side lobes */
 #define FLAT_FROM     9   /* 100 Hz */
 #define FLAT_TO       929 /* 10 kHz */
-#define DETAIL_EVERY  4
+#define DETAIL_EVERY  8
 #define HIGHEST_POWER 1e9f /* float files may hold anything */
 #define FLOOR_DB      (-100.0f)
 #define ACTIVE_RANGE  50.0f

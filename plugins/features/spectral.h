@@ -6,7 +6,7 @@
  * the end over the frames that are active: within 50 dB of the loudest and above -80 dBFS. Definitions:
  *   centroid, bandwidth, roll-off (85 %), flatness: Peeters 2004, "A large set of audio features", sections 6.1 and 6.2,
  *     on power; flatness from 100 Hz to 10 kHz.
- *   contrast: Jiang and others 2002, six bands from 200 Hz to 10 kHz, mean of the top and bottom 10 % of bins; every 4th frame.
+ *   contrast: Jiang and others 2002, six bands from 200 Hz to 10 kHz, mean of the top and bottom 10 % of bins; every 8th frame.
  *   flux: mean rise of the mel bands in dB from one frame to the next (Boeck and Widmer 2013, "SuperFlux", maximum over
  *     three bands).
  *   MFCC: 40 Slaney mel bands 30 Hz to 10 kHz (where the resampler ends), dB (at most 80 below
