@@ -129,6 +129,7 @@ static void write_meter(const sonde_writer_t *out, const struct rhythm *r) {
 
 static void write_groove(const sonde_writer_t *out, const struct rhythm *r, double duration) {
     if (r->groove.swing_onsets > 0) out->number(out, "swing", rounded(r->groove.swing, 1e-3));
+    if (r->beats.count == 0) return; /* a loop most of which lies outside the region */
     out->begin_object(out, "grid");
     out->number(out, "start", rounded(within(r->beats.time[0], duration), 1e-4));
     out->number(out, "step", 60 / r->bpm / r->groove.subdivision);
