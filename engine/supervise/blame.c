@@ -82,8 +82,9 @@ void blame_judge(const struct worker_death *death, uint64_t memory_limit, struct
         blame->outcome = "violation";
         blame->counts = true;
         (void)snprintf(blame->reason, sizeof blame->reason, "made a forbidden system call: %s", name);
-    } else if (death->kill != WORKER_NOT_KILLED) {
-        judge_kill(death, blame);
+    } else if (death->kill != WORKER_NOT_KILLED &&
+               (death->kill == WORKER_KILL_UNWANTED || death->signal == SIGKILL || death->signal == 0)) {
+        judge_kill(death, blame); /* had it died of something else, it would have been dying before */
     } else if (death->signal != 0) {
         judge_signal(death, memory_limit, blame);
     } else {

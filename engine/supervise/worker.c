@@ -19,6 +19,7 @@
 
 #define TICK_MS 100
 #define QUIT_SECONDS 2.0
+#define CLOSED_SECONDS 2.0 /* a worker that has closed its connection and isn't dead after so long did so on purpose */
 #define DRAIN_SECONDS 0.2 /* for what a dead worker had said before */
 #define UNKILLABLE_SECONDS 10.0
 
@@ -262,7 +263,7 @@ static void on_timer(uv_timer_t *timer) {
     } else if (!worker->spawned) {
         report_death(worker);
     } else if (worker->connection_lost) {
-        if (passed(worker->lost_at, DRAIN_SECONDS)) worker_kill(worker, WORKER_KILL_PROTOCOL, "closed its connection");
+        if (passed(worker->lost_at, CLOSED_SECONDS)) worker_kill(worker, WORKER_KILL_PROTOCOL, "closed its connection");
     } else if (passed(worker->quit_at, QUIT_SECONDS)) {
         worker_kill(worker, WORKER_KILL_UNWANTED, "did not quit when told to");
     } else if (worker->state < READY) {
@@ -324,20 +325,30 @@ static void on_channel(void *context, cJSON *message, const struct error *proble
     }
 }
 
+/* What to make of a failure to send. A worker that is dying has closed its ends already, and its exit callback tells the
+ * truth about it soon; only one that lives on without taking anything breaks the rules. */
+static bool sending_failed(struct worker *worker, const struct error *error, const char *what) {
+    if (error->code == EPIPE || error->code == ECONNRESET || error->code == ENOTCONN) {
+        worker->connection_lost = true;
+        if (worker->lost_at == 0) worker->lost_at = uv_hrtime();
+    } else {
+        kill_format(worker, WORKER_KILL_PROTOCOL, "does not take %s: %.200s", what, error->text);
+    }
+    return false;
+}
+
 bool worker_send(struct worker *worker, const cJSON *message) {
     struct error error;
     if (!worker_is_usable(worker)) return false;
     if (channel_send(worker->channel, message, &error)) return true;
-    kill_format(worker, WORKER_KILL_PROTOCOL, "does not take messages: %.200s", error.text);
-    return false;
+    return sending_failed(worker, &error, "messages");
 }
 
 bool worker_send_descriptor(struct worker *worker, const struct descriptor_packet *packet, int fd) {
     struct error error;
     if (!worker_is_usable(worker)) return false;
     if (descriptors_send(worker->socket, packet, fd, &error)) return true;
-    kill_format(worker, WORKER_KILL_PROTOCOL, "does not take descriptors: %.200s", error.text);
-    return false;
+    return sending_failed(worker, &error, "descriptors");
 }
 
 /* --------------------------------------------------------------------------------------------------------- its stderr */

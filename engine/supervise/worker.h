@@ -74,7 +74,7 @@ bool worker_is_usable(const struct worker *worker);
 /* The hello message, or NULL before it. */
 const cJSON *worker_hello(const struct worker *worker);
 
-/* Sends; when that can't be done the worker is killed (WORKER_KILL_PROTOCOL) and `died` follows. */
+/* Sends; when that can't be done the worker is dying, or is killed (WORKER_KILL_PROTOCOL): `died` follows. */
 bool worker_send(struct worker *worker, const cJSON *message);
 bool worker_send_descriptor(struct worker *worker, const struct descriptor_packet *packet, int fd);
 

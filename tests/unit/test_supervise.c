@@ -124,6 +124,10 @@ static void test_blame(void **state) {
     assert_string_equal(blame.outcome, "timeout");
     assert_true(blame.counts && !blame.from_outside);
 
+    death.signal = SIGTERM; /* somebody else was quicker than the engine */
+    blame_judge(&death, 0, &blame);
+    assert_true(blame.from_outside);
+
     death.kill = WORKER_KILL_UNWANTED;
     blame_judge(&death, 0, &blame);
     assert_true(blame.asked && !blame.counts);
