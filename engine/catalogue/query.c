@@ -179,7 +179,7 @@ static void add_order(struct builder *builder, const struct query *query) {
 /* How many rows are kept by the short vectors to be sorted by the exact ones: enough that rounding can't push one of
  * the wanted out. */
 static long long shortlist(const struct query *query) {
-    return query->limit < 0 ? -1 : 10 * (long long)query->limit + 200;
+    return query->limit < 0 ? -1 : 5 * (long long)query->limit + 100;
 }
 
 /* The vectors to compare with. Without conditions that leave few rows, all are compared before anything else is read.

@@ -1,6 +1,7 @@
 /* sonde status: what the catalogue holds and what is going on. */
 #include "engine/base/json.h"
 #include "engine/catalogue/sql.h"
+#include "engine/cli/cells.h"
 #include "engine/cli/commands.h"
 
 #include <stdio.h>
@@ -67,8 +68,13 @@ static void print_plugins(const cJSON *plugins) {
     cJSON_ArrayForEach(plugin, plugins) {
         const char *reason = json_string(plugin, "reason", "");
         const char *state = json_integer(plugin, "enabled", 1) ? json_string(plugin, "state", "") : "not enabled";
-        printf("%-10s %s %s: %s%s%s\n", plugin == plugins->child ? "plugins" : "", json_string(plugin, "plugin", ""),
-               json_string(plugin, "version", ""), state, reason[0] ? ", " : "", reason);
+        printf("%-10s ", plugin == plugins->child ? "plugins" : "");
+        cells_put(stdout, json_string(plugin, "plugin", ""));
+        putchar(' ');
+        cells_put(stdout, json_string(plugin, "version", ""));
+        printf(": %s%s", state, reason[0] ? ", " : "");
+        cells_put(stdout, reason);
+        putchar('\n');
     }
 }
 

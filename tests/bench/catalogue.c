@@ -25,7 +25,7 @@ static const char *const schemas[] = {
     "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"mode\"}}}}",
     "{\"type\":\"object\",\"properties\":{\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"mode\"}}}}",
     "{\"type\":\"object\",\"properties\":{\"lufs\":{\"type\":\"number\",\"x-unit\":\"LUFS\",\"x-summary\":{\"as\":\"lufs\","
-    "\"rule\":\"mean\"}}}}",
+    "\"rule\":\"mean\"}},\"embedding\":{\"type\":\"object\",\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}",
     "{\"type\":\"object\",\"properties\":{\"content\":{\"type\":\"string\",\"x-summary\":{\"as\":\"content\",\"rule\":\"mode\"}}}}",
 };
 static const char *const plugins[] = {"tempo_meter", "key", "classifier", "features", "content_timeline"};
@@ -47,13 +47,21 @@ struct work {
 
 static bool put_results(struct catalogue *catalogue, int64_t number, const struct store_region *region,
                         struct error *error) {
-    char json[5][200], identity[HASH_TEXT];
+    static char json[5][2200]; /* the writer's thread alone comes here */
+    char identity[HASH_TEXT];
     uint64_t r = mix((uint64_t)number * 7 + (uint64_t)region->start);
     snprintf(json[0], sizeof json[0], "{\"bpm\":%.2f,\"c\":0.%d}", 60 + (double)(r % 12000) / 100,
              (int)(r >> 8 & 7) + 1);
     snprintf(json[1], sizeof json[1], "{\"key\":\"%s\"}", keys_name((int)((r >> 16) % KEYS_COUNT)));
     snprintf(json[2], sizeof json[2], "{\"label\":\"%s\"}", labels[(r >> 24) % 10]);
-    snprintf(json[3], sizeof json[3], "{\"lufs\":%.2f}", -10 - (double)(r >> 32 & 4095) / 100);
+    int n = snprintf(json[3], sizeof json[3],
+                     "{\"lufs\":%.2f,\"embedding\":{\"model\":\"m\",\"version\":1,\"hash\":\"h\","
+                     "\"catalogue\":[",
+                     -10 - (double)(r >> 32 & 4095) / 100);
+    for (uint64_t k = 0; k < 96; k++)
+        n += snprintf(json[3] + n, sizeof json[3] - (size_t)n, "%s%.6f", k ? "," : "",
+                      (double)(mix(r + k) >> 40) / (1 << 24) - 0.5);
+    snprintf(json[3] + n, sizeof json[3] - (size_t)n, "]}}");
     snprintf(json[4], sizeof json[4], "{\"content\":\"%s\"}", contents[(r >> 44) & 3]);
     hash_bytes(&number, sizeof number, identity);
     for (int i = 0; i < 5; i++) {
@@ -121,16 +129,16 @@ static void put_done(void *argument, const struct error *error) {
 
 /* --------------------------------------------------------------------------------------------------------- questions */
 
-static const char *const names[] = {"bpm 118-122",       "bpm 118-122 octaves", "key Am compatible",
-                                    "label drums",       "text bass loop",      "duration 20-21",
-                                    "loudness -20..-19", "bpm + key + label",   "regions, bpm + key",
-                                    "regions, label",    "all, by path",        "all, by bpm"};
+static const char *const names[] = {
+    "bpm 118-122",    "bpm 118-122 octaves", "key Am compatible", "label drums",        "text bass loop",
+    "duration 20-21", "loudness -20..-19",   "bpm + key + label", "regions, bpm + key", "regions, label",
+    "all, by path",   "all, by bpm",         "similar",           "similar regions"};
 enum { QUESTIONS = sizeof names / sizeof *names };
 
 static void ask(int i, struct query *q) {
     query_init(q);
     q->limit = 100;
-    q->regions = i == 8 || i == 9;
+    q->regions = i == 8 || i == 9 || i == 13;
     if (i == 0 || i == 1 || i == 7 || i == 8) q->bpm = (struct query_range){118, 122};
     q->octaves = i == 1;
     if (i == 2) q->keys = keys_neighbours(keys_parse("Am"));
@@ -140,6 +148,7 @@ static void ask(int i, struct query *q) {
     if (i == 5) q->duration = (struct query_range){20, 21};
     if (i == 6) q->loudness = (struct query_range){-20, -19};
     if (i == 11) q->sort = QUERY_BY_BPM;
+    if (i >= 12) q->limit = 20;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -158,9 +167,11 @@ static double run_question(struct catalogue *catalogue, int i, int64_t *rows, do
     struct query query;
     struct query_row row;
     struct error error = {0};
+    struct similar like;
     ask(i, &query);
     uint64_t start = uv_hrtime();
     double cpu_start = cpu_ms();
+    if (i >= 12 && similar_load(catalogue, 77, i == 13 ? 77 : 0, &like, &error)) query.similar_to = &like;
     struct query_result *result = query_open(catalogue, &query, &error);
     bool more = result != NULL;
     for (*rows = 0; more && query_next(result, &row, &more, &error) && more;) (*rows)++;
