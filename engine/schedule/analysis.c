@@ -66,7 +66,8 @@ static bool is_misled(const struct file *file, size_t index, const struct regist
     const struct registry *registry = file->engine->registry;
     for (size_t k = 0; k < need->providers_count; k++) {
         size_t other = need->providers[k];
-        if (other == index || !members[other] || registry->plugins[other].group != registry->plugins[index].group) continue;
+        if (other == index || !members[other] || registry->plugins[other].group != registry->plugins[index].group)
+            continue;
         if (kind == SOURCE_INPUT || (kind == SOURCE_SAME_JOB && other != provider && other < provider)) return true;
     }
     return false;
@@ -98,7 +99,8 @@ static bool make_identity(const struct file *file, struct region *region, size_t
         if (kind == SOURCE_SAME_JOB) ok = make_identity(file, region, provider, members);
         if (kind != SOURCE_NONE) inputs[n].identity = region->results[provider].identity;
     }
-    ok = ok && identity_of_result(region->identity, plugin->base, inputs, plugin->needs_count, region->results[index].identity);
+    ok = ok && identity_of_result(region->identity, plugin->base, inputs, plugin->needs_count,
+                                  region->results[index].identity);
     free(inputs);
     return ok;
 }
@@ -135,8 +137,8 @@ static void take_known(struct file *file, struct region *region, size_t index) {
 }
 
 /* Ends a result that nothing was run for. */
-static void end_without_run(struct file *file, struct region *region, size_t index, const char *outcome, const char *reason,
-                            bool passing) {
+static void end_without_run(struct file *file, struct region *region, size_t index, const char *outcome,
+                            const char *reason, bool passing) {
     struct result *result = &region->results[index];
     result_set(result, outcome, reason);
     result->passing = passing;
@@ -156,7 +158,8 @@ static bool is_not_needed(const struct file *file, const struct region *region, 
 static void leave_out(struct file *file, struct region *region, size_t index) {
     struct result *result = &region->results[index];
     if (result->had && strcmp(result->had_outcome, "skipped") != 0) {
-        end_without_run(file, region, index, "skipped", "not needed any more: the plugin it stands by for has a result", false);
+        end_without_run(file, region, index, "skipped", "not needed any more: the plugin it stands by for has a result",
+                        false);
         return;
     }
     result_set(result, "skipped", NULL);
@@ -202,14 +205,16 @@ static bool settle(struct file *file, struct region *region, size_t index, const
     } else if (same && !file->force && result_is_lasting(result->had_outcome)) {
         take_known(file, region, index);
     } else if (same && result->strikes >= STRIKES_MAX && !engine->options.retry) {
-        end_without_run(file, region, index, "quarantined", "it has died twice on exactly this (sonde incidents)", false);
+        end_without_run(file, region, index, "quarantined", "it has died twice on exactly this (sonde incidents)",
+                        false);
     } else if (describe_unmet(file, region, index, members, reason, sizeof reason)) {
         end_without_run(file, region, index, "skipped", reason, false);
     } else if (pool_is_closed(pool)) {
         (void)snprintf(reason, sizeof reason, "its worker cannot be started: %s", pool_closed_reason(pool));
         end_without_run(file, region, index, "skipped", reason, true);
     } else if (!run->isolated && !breaker_allows(&run->breaker, now())) {
-        end_without_run(file, region, index, "skipped", "its circuit is open, for it has died too often (sonde status)", true);
+        end_without_run(file, region, index, "skipped", "its circuit is open, for it has died too often (sonde status)",
+                        true);
     } else {
         return false;
     }
@@ -484,7 +489,8 @@ void analysis_over(struct file *file, struct region *region, size_t plugin) {
         if (!record_results(file, region, &plugin, 1)) fail(engine);
     }
     region->open = 0;
-    for (size_t i = 0; i < engine->registry->plugins_count; i++) region->open += region->results[i].state != RESULT_OVER;
+    for (size_t i = 0; i < engine->registry->plugins_count; i++)
+        region->open += region->results[i].state != RESULT_OVER;
     for (size_t i = 0; i < engine->registry->plugins_count; i++) {
         struct result *result = &region->results[i];
         if (result->json && !is_read_later(file, region, i) && region->jobs == 0) result_clear(result);

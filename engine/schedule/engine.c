@@ -8,16 +8,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROGRESS_MS 100
+#define PROGRESS_MS    100
 #define ERRAND_THREADS 4
-#define CLOSE_TRIES 500 /* ms */
+#define CLOSE_TRIES    500 /* ms */
 
 void engine_options_init(struct engine_options *options) {
     *options = (struct engine_options){
         .byte_budget = (uint64_t)96 << 20,
         .memory_limit = (uint64_t)1 << 30,
         .recycle_regions = 20000,
-        .deadlines = {.open = 10, .hello = 10, .load = 60, .identify = 20, .decode = 60, .analyse = 30, .analyse_per_second = 2},
+        .deadlines =
+            {.open = 10, .hello = 10, .load = 60, .identify = 20, .decode = 60, .analyse = 30, .analyse_per_second = 2},
         .profile = "full",
         .cpu_limit = 86400, /* a job's time is the deadline's business */
         .only_region = -1,
@@ -50,8 +51,8 @@ void engine_warn(struct engine *engine, const char *format, ...) {
     if (engine->events.warning) engine->events.warning(engine->user, sentence);
 }
 
-void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame, const struct file *file,
-                            bool strike) {
+void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame,
+                            const struct file *file, bool strike) {
     engine->progress.incidents++;
     engine_changed(engine);
     struct engine_incident incident = {
@@ -109,7 +110,8 @@ static void on_died(void *context, struct seat *seat, const struct worker_death 
         job_died(job, death, blame);
 }
 
-static void on_died_idle(void *context, struct pool *pool, const struct worker_death *death, const struct blame *blame) {
+static void on_died_idle(void *context, struct pool *pool, const struct worker_death *death,
+                         const struct blame *blame) {
     struct engine *engine = context;
     (void)pool;
     (void)record_incident(engine, death, blame, NULL, NULL, NULL, NULL, false);
@@ -129,8 +131,8 @@ static void on_pool_closed(void *context, struct pool *pool, const char *sentenc
 }
 
 static void on_often(void *context, struct pool *pool, unsigned deaths, double seconds) {
-    engine_warn(context, "workers of %s die often: more than %u within %.0f s (sonde incidents)", pool_name(pool), deaths,
-                seconds);
+    engine_warn(context, "workers of %s die often: more than %u within %.0f s (sonde incidents)", pool_name(pool),
+                deaths, seconds);
 }
 
 static void on_started(void *context, struct pool *pool, int64_t pid) {
@@ -177,8 +179,10 @@ static void tell_problems(struct engine *engine) {
             engine->events.plugin_problem(engine->user, registry->libraries[i].path, registry->libraries[i].reason);
     for (size_t i = 0; i < registry->plugins_count; i++) {
         const struct registry_plugin *plugin = &registry->plugins[i];
-        bool expected = strncmp(plugin->reason, "not asked for", 13) == 0 || strncmp(plugin->reason, "disabled", 8) == 0;
-        if ((!plugin->enabled || plugin->unmet) && !expected) engine->events.plugin_problem(engine->user, plugin->id, plugin->reason);
+        bool expected = strncmp(plugin->reason, "not asked for", 13) == 0 ||
+                        strncmp(plugin->reason, "disabled", 8) == 0;
+        if ((!plugin->enabled || plugin->unmet) && !expected)
+            engine->events.plugin_problem(engine->user, plugin->id, plugin->reason);
     }
 }
 
@@ -200,11 +204,13 @@ static bool learn_plugins(struct engine *engine, struct probe_report *report, st
     };
     if (!probe_libraries(&spec, engine->registry, report, error)) return false;
     (void)snprintf(engine->build, sizeof engine->build, "%s", report->build);
-    if (!registry_wire(engine->registry, options->only, options->only_count, options->disabled, options->disabled_count, error))
+    if (!registry_wire(engine->registry, options->only, options->only_count, options->disabled, options->disabled_count,
+                       error))
         return false;
     tell_problems(engine);
     size_t usable = 0;
-    for (size_t i = 0; i < engine->registry->plugins_count; i++) usable += engine->registry->plugins[i].enabled && !engine->registry->plugins[i].unmet;
+    for (size_t i = 0; i < engine->registry->plugins_count; i++)
+        usable += engine->registry->plugins[i].enabled && !engine->registry->plugins[i].unmet;
     if (usable == 0) return error_set(error, "there is no plugin that could be used");
     engine->plugins = calloc(engine->registry->plugins_count, sizeof *engine->plugins);
     return engine->plugins || error_memory(error);
@@ -226,8 +232,8 @@ static bool make_profile(struct engine *engine, struct error *error) {
     return ok || error_memory(error);
 }
 
-static struct pool *make_pool(struct engine *engine, const char *name, const char *role, struct group *group, cJSON *settings,
-                              struct error *error) {
+static struct pool *make_pool(struct engine *engine, const char *name, const char *role, struct group *group,
+                              cJSON *settings, struct error *error) {
     const struct engine_options *options = &engine->options;
     if (!settings) {
         error_memory(error);
@@ -269,11 +275,13 @@ static bool make_pools(struct engine *engine, struct error *error) {
         if (registry->groups[i].plugins_count == 0) continue;
         settings = cJSON_Duplicate(engine->settings, true);
         bool ok = settings && (!engine->options.debugger || cJSON_AddTrueToObject(settings, "debugger"));
-        if (settings && (!probe_add_libraries(settings, registry_group_libraries(registry, i, engine->params)) || !ok)) {
+        if (settings &&
+            (!probe_add_libraries(settings, registry_group_libraries(registry, i, engine->params)) || !ok)) {
             cJSON_Delete(settings);
             settings = NULL;
         }
-        engine->groups[i].pool = make_pool(engine, registry->groups[i].name, "analyse", &engine->groups[i], settings, error);
+        engine->groups[i].pool = make_pool(engine, registry->groups[i].name, "analyse", &engine->groups[i], settings,
+                                           error);
         if (!engine->groups[i].pool) return false;
     }
     return true;
@@ -307,10 +315,10 @@ static bool store_plugins(struct catalogue *catalogue, const struct registry *re
             .schema = plugin->schema_text,
             .bundled = !plugin->third_party,
             .enabled = plugin->enabled || !asked,
-            .state = disabled                                            ? "disabled"
-                     : plugin->enabled && plugin->stands_by != SIZE_MAX    ? "standby"
-                     : (plugin->enabled && !plugin->unmet) || !asked       ? "ready"
-                                                                           : "refused",
+            .state = disabled                                           ? "disabled"
+                     : plugin->enabled && plugin->stands_by != SIZE_MAX ? "standby"
+                     : (plugin->enabled && !plugin->unmet) || !asked    ? "ready"
+                                                                        : "refused",
             .reason = plugin->reason[0] && asked ? plugin->reason : NULL,
         };
         if (about.enabled) ids[n++] = plugin->id;
@@ -327,7 +335,8 @@ static bool begin_run(struct catalogue *catalogue, void *argument, struct error 
     char host[128] = "";
     int64_t recovered = 0;
     (void)gethostname(host, sizeof host - 1);
-    struct store_run about = {.version = engine->build, .host = host, .command = "analyze", .sandbox = beginning->sandbox};
+    struct store_run about = {
+        .version = engine->build, .host = host, .command = "analyze", .sandbox = beginning->sandbox};
     return store_run_begin(catalogue, &about, &engine->run, error) &&
            store_plugins(catalogue, engine->registry, error) && store_queue_recover(catalogue, &recovered, error) &&
            store_queue_count(catalogue, &beginning->counts, error);
@@ -464,12 +473,14 @@ static bool open_loop(struct engine *engine, struct error *error) {
     return true;
 }
 
-static bool start(struct engine *engine, struct catalogue **catalogue, struct probe_report *report, struct error *error) {
+static bool start(struct engine *engine, struct catalogue **catalogue, struct probe_report *report,
+                  struct error *error) {
     const struct engine_options *options = &engine->options;
     *catalogue = catalogue_open(options->catalogue, CATALOGUE_WRITE, error);
     if (!*catalogue || !run_folder_open(&engine->folder, error)) return false;
     engine->folder_open = true;
-    if (!learn_plugins(engine, report, error) || !make_profile(engine, error) || !make_pools(engine, error)) return false;
+    if (!learn_plugins(engine, report, error) || !make_profile(engine, error) || !make_pools(engine, error))
+        return false;
     engine->errands = errands_new(&engine->loop, ERRAND_THREADS, error);
     if (!engine->errands) return false;
     engine->opener = opener_new(engine->errands, options->deadlines.open, error);

@@ -35,51 +35,51 @@ struct engine_library {
 
 /* Seconds that a worker may take before it is killed. Those about audio grow with the audio's length. */
 struct engine_deadlines {
-    double open;               /* stat and open of a file, which may hang on a dead share; 10 */
-    double hello;              /* from spawn to hello; 10 */
-    double load;               /* from hello to ready; 60 */
-    double identify;           /* from scan to identified, plus 1 s for every 4 MiB of file; 20 */
-    double decode;             /* between two signs of life of a decoder at work; a scan or a read may take ten times that
+    double open;     /* stat and open of a file, which may hang on a dead share; 10 */
+    double hello;    /* from spawn to hello; 10 */
+    double load;     /* from hello to ready; 60 */
+    double identify; /* from scan to identified, plus 1 s for every 4 MiB of file; 20 */
+    double decode;   /* between two signs of life of a decoder at work; a scan or a read may take ten times that
                                 * in all, plus 1 s for every 2 MiB of file; 60 */
-    double analyse;            /* a region, with all plugins of a run ... */
+    double analyse;  /* a region, with all plugins of a run ... */
     double analyse_per_second; /* ... and for each second of its audio; 30 + 2/s */
 };
 
 /* Every pointer must stay valid until engine_new returns; it copies what it keeps. */
 struct engine_options {
-    const char *catalogue;                   /* path of the database; made when it isn't there */
-    const char *worker;                      /* path of sonde-worker */
+    const char *catalogue; /* path of the database; made when it isn't there */
+    const char *worker;    /* path of sonde-worker */
     const struct engine_library *libraries;
     size_t libraries_count;
-    const char *const *only;                 /* plugin ids to run (and what they need); NULL: all enabled */
+    const char *const *only; /* plugin ids to run (and what they need); NULL: all enabled */
     size_t only_count;
-    const char *const *disabled;             /* plugin ids never to run */
+    const char *const *disabled; /* plugin ids never to run */
     size_t disabled_count;
-    const char *params_json;                 /* {plugin id: {parameter id: value}}; NULL: defaults */
-    const char *segment_json;                /* the segmenter's parameters, an object; NULL: defaults */
-    bool force;                              /* analyse again what has results already */
-    bool retry;                              /* forget strikes against the files named, and try failed ones again */
-    unsigned jobs;                           /* analysers at once per plugin group; 0: one a processor */
-    uint64_t byte_budget;                    /* bytes of PCM between the processes, at most; 96 MiB */
-    uint64_t memory_limit;                   /* private memory of one worker, bytes; 1 GiB */
-    unsigned recycle_regions;                /* a worker is replaced after so many jobs; 20,000 */
+    const char *params_json;  /* {plugin id: {parameter id: value}}; NULL: defaults */
+    const char *segment_json; /* the segmenter's parameters, an object; NULL: defaults */
+    bool force;               /* analyse again what has results already */
+    bool retry;               /* forget strikes against the files named, and try failed ones again */
+    unsigned jobs;            /* analysers at once per plugin group; 0: one a processor */
+    uint64_t byte_budget;     /* bytes of PCM between the processes, at most; 96 MiB */
+    uint64_t memory_limit;    /* private memory of one worker, bytes; 1 GiB */
+    unsigned recycle_regions; /* a worker is replaced after so many jobs; 20,000 */
     struct engine_deadlines deadlines;
-    const char *profile;                     /* "full", "sanitizer" or "none" (refused for third-party plugins) */
-    int landlock_abi_max;                    /* for tests; 0: the best there is */
-    bool allow_weak_sandbox;                 /* run third-party plugins although a sandbox layer is missing */
-    uint64_t cpu_limit;                      /* s of processor time in a worker's life; 86400 */
-    int64_t only_region;                     /* position of the one region to analyse; -1: all */
-    bool stay;                               /* engine_run returns only after engine_stop: for watching */
-    bool debugger;                           /* analysers stop before they begin (worker_waits), and have no deadlines */
+    const char *profile;     /* "full", "sanitizer" or "none" (refused for third-party plugins) */
+    int landlock_abi_max;    /* for tests; 0: the best there is */
+    bool allow_weak_sandbox; /* run third-party plugins although a sandbox layer is missing */
+    uint64_t cpu_limit;      /* s of processor time in a worker's life; 86400 */
+    int64_t only_region;     /* position of the one region to analyse; -1: all */
+    bool stay;               /* engine_run returns only after engine_stop: for watching */
+    bool debugger;           /* analysers stop before they begin (worker_waits), and have no deadlines */
 };
 
 /* What happened to a file. `status` and `reason` as in schema/outcomes.md. */
 struct engine_file {
-    const char *path;        /* bytes as the system has them, zero-terminated */
-    const char *display;     /* the same as UTF-8 on one line */
-    const char *status;      /* "done", "empty", "failed", "missing", "queued" (stopped before its end) */
-    const char *reason;      /* a sentence, or NULL */
-    double duration;         /* s; 0 when unknown */
+    const char *path;    /* bytes as the system has them, zero-terminated */
+    const char *display; /* the same as UTF-8 on one line */
+    const char *status;  /* "done", "empty", "failed", "missing", "queued" (stopped before its end) */
+    const char *reason;  /* a sentence, or NULL */
+    double duration;     /* s; 0 when unknown */
     uint32_t regions;
     uint32_t results_failed; /* (region, plugin) pairs that did not end in ok, empty, unsupported or skipped */
     bool known;              /* nothing was to be done: content and results were there */
@@ -114,7 +114,8 @@ struct engine_events {
     void (*incident)(void *user, const struct engine_incident *incident);
     void (*plugin_problem)(void *user, const char *plugin_or_library, const char *sentence);
     void (*warning)(void *user, const char *sentence);
-    void (*worker_waits)(void *user, const char *role, int64_t pid); /* with options.debugger: until it gets a SIGCONT */
+    void (*worker_waits)(void *user, const char *role,
+                         int64_t pid); /* with options.debugger: until it gets a SIGCONT */
 };
 
 void engine_options_init(struct engine_options *options);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #define LOST_MAX 64
-#define TICK_MS 100
+#define TICK_MS  100
 
 enum task_state { WAITING, RUNNING, RETURNED, ABANDONED };
 
@@ -267,8 +267,10 @@ void errands_free(struct errands *errands, void (*closed)(void *context), void *
         drop_reference(task);
     }
     queue_init(&errands->running);
-    for (struct task *task = queue_pop(&errands->waiting); task; task = queue_pop(&errands->waiting)) drop_reference(task);
-    for (struct task *task = queue_pop(&errands->returned); task; task = queue_pop(&errands->returned)) drop_reference(task);
+    for (struct task *task = queue_pop(&errands->waiting); task; task = queue_pop(&errands->waiting))
+        drop_reference(task);
+    for (struct task *task = queue_pop(&errands->returned); task; task = queue_pop(&errands->returned))
+        drop_reference(task);
     (void)pthread_cond_broadcast(&errands->wake);
     (void)pthread_mutex_unlock(&errands->mutex);
     uv_close((uv_handle_t *)&errands->async, on_closed);

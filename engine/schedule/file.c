@@ -150,10 +150,12 @@ static bool store_end(struct catalogue *catalogue, void *argument, struct error 
     if (record->status == FILE_MISSING) {
         bool here = true; /* or it was moved since it was taken from the queue */
         if (!store_file_is_at(catalogue, record->row, record->file->entry.path, &here, error)) return false;
-        return here ? store_file_missing(catalogue, record->row, error) : store_queue_return(catalogue, record->row, 0.2, error);
+        return here ? store_file_missing(catalogue, record->row, error)
+                    : store_queue_return(catalogue, record->row, 0.2, error);
     }
     if (record->content != 0 && !store_file_content(catalogue, record->row, record->content, error)) return false;
-    return store_file_finish(catalogue, record->row, record->status, record->reason, &record->stat, record->profile, error);
+    return store_file_finish(catalogue, record->row, record->status, record->reason, &record->stat, record->profile,
+                             error);
 }
 
 static void on_end(void *argument, const struct error *error) {
@@ -306,13 +308,15 @@ void file_scanned(struct file *file) {
 /* Files that have been scanned and are being analysed or wait for it. */
 static size_t count_stage(const struct engine *engine, enum file_stage first, enum file_stage last) {
     size_t n = 0;
-    for (const struct file *file = engine->files; file; file = file->next) n += file->stage >= first && file->stage <= last;
+    for (const struct file *file = engine->files; file; file = file->next)
+        n += file->stage >= first && file->stage <= last;
     return n;
 }
 
 /* A file on which engines have died is alone in the house, and so is one whose decoder died. */
 static bool may_scan(const struct engine *engine, const struct file *file) {
-    size_t busy = count_stage(engine, STAGE_SCANNING, STAGE_ANALYSING) - count_stage(engine, STAGE_WAITING, STAGE_WAITING);
+    size_t busy = count_stage(engine, STAGE_SCANNING, STAGE_ANALYSING) -
+                  count_stage(engine, STAGE_WAITING, STAGE_WAITING);
     if (file->alone) return busy == 0;
     for (const struct file *other = engine->files; other; other = other->next)
         if (other->alone && other->stage >= STAGE_SCANNING) return false;

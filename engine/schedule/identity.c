@@ -9,7 +9,8 @@ static void add_number(struct hash *hash, int64_t number) {
 bool identity_of_region(const struct identity_region *region, char out[HASH_TEXT]) {
     struct hash *hash = hash_new();
     if (!hash) return false;
-    const char *const texts[] = {region->audio_hash, region->decoder, region->decoder_version, region->segmenter, region->host};
+    const char *const texts[] = {region->audio_hash, region->decoder, region->decoder_version, region->segmenter,
+                                 region->host};
     const int64_t numbers[] = {region->start, region->end,     region->sound_start, region->sound_end,
                                region->index, region->regions, region->part,        region->parts};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) hash_add_text(hash, texts[i]);

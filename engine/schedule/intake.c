@@ -66,14 +66,16 @@ struct taking {
 
 /* Why the file failed the last time. */
 static bool read_reason(struct catalogue *catalogue, int64_t file, char *reason, size_t size, struct error *error) {
-    sqlite3_stmt *statement = catalogue_statement(catalogue, "SELECT status_reason FROM files WHERE file_id = ?1", error);
+    sqlite3_stmt *statement = catalogue_statement(catalogue, "SELECT status_reason FROM files WHERE file_id = ?1",
+                                                  error);
     if (!statement) return false;
     (void)sqlite3_bind_int64(statement, 1, file);
     int status = sqlite3_step(statement);
     const char *text = status == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
     (void)snprintf(reason, size, "%s", text ? text : "failed before");
     (void)sqlite3_reset(statement);
-    return status == SQLITE_ROW || status == SQLITE_DONE || catalogue_failed(catalogue, error, "reading a file's status");
+    return status == SQLITE_ROW || status == SQLITE_DONE ||
+           catalogue_failed(catalogue, error, "reading a file's status");
 }
 
 static bool forget_missing(struct catalogue *catalogue, const char *path, struct error *error) {
@@ -93,7 +95,8 @@ static bool record_sighting(struct catalogue *catalogue, const struct batch *bat
         (void)snprintf(sighting->reason, sizeof sighting->reason, "%s", sighting->seen.reason);
         return forget_missing(catalogue, sighting->path, error);
     }
-    if (!store_file_seen(catalogue, sighting->path, strlen(sighting->path), &sighting->seen.stat, &file, error)) return false;
+    if (!store_file_seen(catalogue, sighting->path, strlen(sighting->path), &sighting->seen.stat, &file, error))
+        return false;
     if (!sighting->seen.ok) {
         sighting->verdict = VERDICT_FAILED;
         sighting->status = FILE_FAILED;
@@ -282,7 +285,8 @@ static void pump_walk(struct engine *engine) {
     if (root) {
         bool first = !walker_has_started(walk->walker);
         *step = (struct step){.engine = engine, .walker = walk->walker, .root = root, .first = first};
-        walk->stepping = errands_post(engine->errands, &step_calls, step, first ? engine->options.deadlines.open : STEP_DEADLINE);
+        walk->stepping = errands_post(engine->errands, &step_calls, step,
+                                      first ? engine->options.deadlines.open : STEP_DEADLINE);
     }
     if (walk->stepping) {
         walk->walker = NULL;
@@ -334,7 +338,8 @@ bool intake_tell(struct engine *engine, const char *from, const char *to, bool f
     struct path_news *news = calloc(1, sizeof *news);
     if (!news) return false;
     *news = (struct path_news){engine, folder, strdup(from), to ? strdup(to) : NULL};
-    if (news->from && (!to || news->to) && writer_post(engine->writer, record_news, news, on_news_recorded)) return true;
+    if (news->from && (!to || news->to) && writer_post(engine->writer, record_news, news, on_news_recorded))
+        return true;
     free_news(news);
     return false;
 }

@@ -86,8 +86,9 @@ static cJSON *list_members(const struct job *job) {
 static bool send_array(struct job *job, const struct array *array, uint64_t serial, cJSON *list) {
     cJSON *one = cJSON_CreateObject(), *shape = NULL;
     bool ok = one && cJSON_AddItemToArray(list, one) && cJSON_AddStringToObject(one, "name", array->name) &&
-              cJSON_AddStringToObject(one, "dtype", array->dtype) && cJSON_AddStringToObject(one, "unit", array->unit) &&
-              cJSON_AddNumberToObject(one, "hop", array->hop) && cJSON_AddNumberToObject(one, "start", array->start) &&
+              cJSON_AddStringToObject(one, "dtype", array->dtype) &&
+              cJSON_AddStringToObject(one, "unit", array->unit) && cJSON_AddNumberToObject(one, "hop", array->hop) &&
+              cJSON_AddNumberToObject(one, "start", array->start) &&
               cJSON_AddNumberToObject(one, "serial", (double)serial) &&
               (shape = cJSON_AddArrayToObject(one, "shape")) != NULL;
     for (uint32_t i = 0; ok && i < array->dimensions; i++)
@@ -107,7 +108,8 @@ static bool send_array(struct job *job, const struct array *array, uint64_t seri
 }
 
 /* One result that members read, as an entry of `inputs`. */
-static bool add_input(struct job *job, cJSON *inputs, const struct registry_need *need, size_t provider, uint64_t *serial) {
+static bool add_input(struct job *job, cJSON *inputs, const struct registry_need *need, size_t provider,
+                      uint64_t *serial) {
     const struct result *result = &job->region->results[provider];
     cJSON *one = cJSON_CreateObject(), *arrays = NULL;
     bool ok = one && cJSON_AddItemToArray(inputs, one) && cJSON_AddStringToObject(one, "interface", need->interface) &&
@@ -125,7 +127,8 @@ static bool add_input(struct job *job, cJSON *inputs, const struct registry_need
 static bool has_input(const cJSON *inputs, const struct registry_need *need) {
     const cJSON *item = NULL;
     cJSON_ArrayForEach(item, inputs) {
-        if (strcmp(json_string(item, "interface", ""), need->interface) == 0 && json_integer(item, "major", 0) == need->major)
+        if (strcmp(json_string(item, "interface", ""), need->interface) == 0 &&
+            json_integer(item, "major", 0) == need->major)
             return true;
     }
     return false;
@@ -212,8 +215,8 @@ static void job_free(struct job *job) {
     engine_wake(engine);
 }
 
-bool job_start(struct file *file, struct region *region, size_t group, bool alone, const bool *members, struct seat *seat,
-               struct seat *reader) {
+bool job_start(struct file *file, struct region *region, size_t group, bool alone, const bool *members,
+               struct seat *seat, struct seat *reader) {
     struct engine *engine = file->engine;
     size_t n = engine->registry->plugins_count;
     struct job *job = calloc(1, sizeof *job);
@@ -274,15 +277,19 @@ static bool send_chunk(struct job *job, struct chunk *chunk) {
     const struct store_region *frames = &job->region->frames;
     int64_t end = chunk->start + (int64_t)chunk->frames;
     if (end > frames->end) end = frames->end;
-    struct descriptor_packet packet = {.kind = DESCRIPTOR_PCM, .job = (uint64_t)job->id, .serial = chunk->serial,
-                                       .start = chunk->start, .frames = chunk->frames};
+    struct descriptor_packet packet = {.kind = DESCRIPTOR_PCM,
+                                       .job = (uint64_t)job->id,
+                                       .serial = chunk->serial,
+                                       .start = chunk->start,
+                                       .frames = chunk->frames};
     cJSON *message = message_new_job("pcm", job->id, job->nonce);
     bool ok = message && cJSON_AddNumberToObject(message, "serial", (double)chunk->serial) &&
               cJSON_AddNumberToObject(message, "start", (double)job->position) &&
               cJSON_AddNumberToObject(message, "frames", (double)(end - job->position)) &&
               cJSON_AddBoolToObject(message, "last", end == frames->end);
     if (ok) {
-        (void)(worker_send_descriptor(job->seat->worker, &packet, chunk->fd) && worker_send(job->seat->worker, message));
+        (void)(worker_send_descriptor(job->seat->worker, &packet, chunk->fd) &&
+               worker_send(job->seat->worker, message));
         job->position = end;
     }
     cJSON_Delete(message);
@@ -471,7 +478,8 @@ static void strike(struct job *job, const struct worker_death *death, const stru
     const char *outcome = blame->from_outside ? "crashed" : blame->outcome;
     bool counts = blame->counts || blame->from_outside;
     result_set(result, outcome, blame->reason);
-    (void)record_incident(engine, death, blame, engine->registry->plugins[index].id, file, region, result->identity, counts);
+    (void)record_incident(engine, death, blame, engine->registry->plugins[index].id, file, region, result->identity,
+                          counts);
     if (breaker_note(&engine->plugins[index].breaker, true, content_mark(file), now())) open_circuit(engine, index);
     result->state = RESULT_OVER;
     job_free(job);

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HANGING_MAX 8
+#define HANGING_MAX     8
 #define HANGING_SECONDS 60
-#define AHEAD_MAX (1 << 20) /* bytes asked for in advance */
+#define AHEAD_MAX       (1 << 20) /* bytes asked for in advance */
 
 struct hanging {
     char *mount;
@@ -159,7 +159,8 @@ void opener_note_hanging(struct opener *opener, const char *path) {
 
 bool opener_is_hanging(const struct opener *opener, const char *path) {
     for (size_t i = 0; i < HANGING_MAX; i++)
-        if (opener->hanging[i].mount && opener->hanging[i].until > uv_hrtime() && is_below(path, opener->hanging[i].mount))
+        if (opener->hanging[i].mount && opener->hanging[i].until > uv_hrtime() &&
+            is_below(path, opener->hanging[i].mount))
             return true;
     return false;
 }
@@ -173,8 +174,8 @@ static void done(void *errand, bool returned) {
     }
     opener_note_hanging(request->opener, request->path);
     struct opened opened = {.fd = -1};
-    (void)snprintf(opened.reason, sizeof opened.reason, "could not be opened within %.0f s: its file system doesn't answer",
-                   request->opener->deadline);
+    (void)snprintf(opened.reason, sizeof opened.reason,
+                   "could not be opened within %.0f s: its file system doesn't answer", request->opener->deadline);
     request->done(request->context, &opened);
 }
 

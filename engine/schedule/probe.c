@@ -54,7 +54,8 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
     const char *path = json_string(message, "path", "");
     for (size_t i = 0; strcmp(type, "library") == 0 && i < probe->registry->libraries_count; i++) {
         if (!probe->members[i] || strcmp(probe->registry->libraries[i].path, path) != 0) continue;
-        if (!probe->told[i]) registry_take(probe->registry, i, message); /* else a probe before this one told it, and died */
+        if (!probe->told[i])
+            registry_take(probe->registry, i, message); /* else a probe before this one told it, and died */
         probe->told[i] = true;
         return;
     }
@@ -105,8 +106,7 @@ static cJSON *make_settings(const struct probe *probe) {
         ok = one && cJSON_AddItemToArray(libraries, one) && cJSON_AddStringToObject(one, "path", library->path) &&
              cJSON_AddStringToObject(one, "resources", library->resources ? library->resources : "") &&
              cJSON_AddBoolToObject(one, "third_party", library->third_party) &&
-             (!probe->spec->params ||
-              cJSON_AddItemToObject(one, "params", cJSON_Duplicate(probe->spec->params, true)));
+             (!probe->spec->params || cJSON_AddItemToObject(one, "params", cJSON_Duplicate(probe->spec->params, true)));
     }
     if (!ok) {
         cJSON_Delete(libraries);
@@ -196,8 +196,8 @@ bool probe_libraries(const struct probe_spec *spec, struct registry *registry, s
         if (!registry->libraries[i].third_party) continue;
         if (report->weak && !spec->allow_weak_sandbox) {
             char sentence[400];
-            (void)snprintf(sentence, sizeof sentence, "refused, because the sandbox is weak here (%.200s); see sonde doctor",
-                           report->missing);
+            (void)snprintf(sentence, sizeof sentence,
+                           "refused, because the sandbox is weak here (%.200s); see sonde doctor", report->missing);
             registry_refuse(registry, i, sentence);
             continue;
         }

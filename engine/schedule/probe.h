@@ -24,7 +24,7 @@ struct probe_spec {
 struct probe_report {
     char *sandbox; /* JSON object of the last ready (or hello); NULL: none came */
     char build[128];
-    bool weak; /* a layer is missing */
+    bool weak;         /* a layer is missing */
     char missing[200]; /* which */
 };
 

@@ -24,7 +24,8 @@ struct chunk *reading_give(struct job *job, int64_t serial, uint64_t bytes, stru
 
 bool reading_take(struct job *job, const cJSON *message, struct chunk **chunk, int64_t *start, uint64_t *frames) {
     int64_t first = json_integer(message, "start", -1), count = json_integer(message, "frames", 0);
-    if (!job->filling || json_integer(message, "serial", -1) != job->filling_serial || first < 0 || count < 1) return false;
+    if (!job->filling || json_integer(message, "serial", -1) != job->filling_serial || first < 0 || count < 1)
+        return false;
     *chunk = job->filling;
     *start = first;
     *frames = (uint64_t)count;
@@ -48,8 +49,8 @@ bool reading_start(struct job *job, struct seat *seat) {
     if (ok) {
         const struct engine_deadlines *deadlines = &job->engine->options.deadlines;
         (void)(worker_send_descriptor(seat->worker, &packet, file->fd) && worker_send(seat->worker, message));
-        worker_set_deadline(seat->worker, 10 * deadlines->decode + (double)file->stat.size / (2 << 20), deadlines->decode,
-                            "decode a region");
+        worker_set_deadline(seat->worker, 10 * deadlines->decode + (double)file->stat.size / (2 << 20),
+                            deadlines->decode, "decode a region");
     }
     cJSON_Delete(message);
     return ok;
@@ -71,7 +72,8 @@ static size_t window_used(const struct job *job) {
 /* Grants a waiting request when the window has room and the budget too. The oldest reading is never refused for the
  * budget's sake: so there is always one that goes on, and frees what others wait for. */
 static void grant(struct job *job, bool oldest) {
-    if (job->wanted_serial < 0 || job->filling || window_used(job) >= WINDOW || !worker_is_usable(job->reader->worker)) return;
+    if (job->wanted_serial < 0 || job->filling || window_used(job) >= WINDOW || !worker_is_usable(job->reader->worker))
+        return;
     if (!oldest && !chunks_fit(&job->engine->chunks, job->wanted_bytes, 0)) return;
     struct error error;
     const struct engine_deadlines *deadlines = &job->engine->options.deadlines;
@@ -153,7 +155,8 @@ void reading_message(struct job *job, const char *type, cJSON *message) {
             job_end_when_done(job);
     } else if (strcmp(type, "failed") == 0) {
         char reason[300];
-        (void)snprintf(reason, sizeof reason, "the region could not be read again: %.240s", json_string(message, "reason", ""));
+        (void)snprintf(reason, sizeof reason, "the region could not be read again: %.240s",
+                       json_string(message, "reason", ""));
         end_reading(job);
         job_fail_reading(job, reason);
     } else {
@@ -164,8 +167,7 @@ void reading_message(struct job *job, const char *type, cJSON *message) {
 void reading_died(struct job *job, const struct worker_death *death, const struct blame *blame) {
     char reason[512];
     job->reader = NULL;
-    if (!blame->asked)
-        (void)record_incident(job->engine, death, blame, NULL, job->file, job->region, NULL, false);
+    if (!blame->asked) (void)record_incident(job->engine, death, blame, NULL, job->file, job->region, NULL, false);
     if (job->analysed) {
         job_end_when_done(job);
         return;

@@ -105,9 +105,14 @@ static bool fill(struct stored *stored, const struct file *file, const struct re
     ok = ok && (stored->json || !result->json) && stored->views && copy_arrays(stored, result);
     for (size_t i = 0; ok && i < stored->arrays_count; i++) {
         const struct array *array = &stored->arrays[i];
-        stored->views[i] = (struct store_array){.name = array->name, .dtype = array->dtype, .unit = array->unit,
-                                                .dimensions = array->dimensions, .hop = array->hop,
-                                                .start = array->start + offset, .data = array->data, .bytes = array->bytes};
+        stored->views[i] = (struct store_array){.name = array->name,
+                                                .dtype = array->dtype,
+                                                .unit = array->unit,
+                                                .dimensions = array->dimensions,
+                                                .hop = array->hop,
+                                                .start = array->start + offset,
+                                                .data = array->data,
+                                                .bytes = array->bytes};
         memcpy(stored->views[i].shape, array->shape, sizeof array->shape);
     }
     stored->result = (struct store_result){
@@ -170,8 +175,9 @@ static void on_incident(void *argument, const struct error *error) {
     incident_free(record);
 }
 
-bool record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame, const char *plugin,
-                     const struct file *file, const struct region *region, const char *identity, bool strike) {
+bool record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame,
+                     const char *plugin, const struct file *file, const struct region *region, const char *identity,
+                     bool strike) {
     struct incident_record *record = calloc(1, sizeof *record);
     cJSON *detail = blame_detail(death, blame);
     bool ok = record && detail;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ID_MAX 100   /* bytes of a plugin's id */
+#define ID_MAX   100 /* bytes of a plugin's id */
 #define TEXT_MAX 4000
 #define LIST_MAX 64
 
@@ -217,7 +217,8 @@ void registry_take(struct registry *registry, size_t index, const cJSON *message
         return;
     }
     cJSON_ArrayForEach(item, plugins) {
-        if (!take_plugin(registry, index, item, &error)) set_reason(library->reason, sizeof library->reason, error.text);
+        if (!take_plugin(registry, index, item, &error))
+            set_reason(library->reason, sizeof library->reason, error.text);
     }
 }
 
@@ -238,7 +239,8 @@ bool registry_provides(const struct registry *registry, size_t index, const char
 }
 
 /* One entry of `libraries`; NULL when the group runs nothing of it, or out of memory (*ok false). */
-static cJSON *library_setting(const struct registry *registry, size_t index, size_t group, const cJSON *params, bool *ok) {
+static cJSON *library_setting(const struct registry *registry, size_t index, size_t group, const cJSON *params,
+                              bool *ok) {
     const struct registry_library *library = &registry->libraries[index];
     cJSON *setting = cJSON_CreateObject(), *only = NULL, *chosen = NULL;
     *ok = setting && cJSON_AddStringToObject(setting, "path", library->path) &&

@@ -35,7 +35,8 @@ struct registry_plugin {
     bool enabled;     /* has an outcome on every region */
     bool unmet;       /* ... which is "skipped", for its needs can't be met */
     char reason[512]; /* why not enabled, or unmet */
-    size_t stands_by; /* runs only where that next better provider of the same interfaces fails; SIZE_MAX: always runs */
+    size_t
+        stands_by; /* runs only where that next better provider of the same interfaces fails; SIZE_MAX: always runs */
     struct registry_need *needs;
     size_t needs_count;
     char base[HASH_TEXT]; /* id, version, library, effective parameters, resources */

@@ -79,7 +79,8 @@ static int depth_of(const cJSON *value) {
 
 static bool check_json(const struct registry_plugin *plugin, const cJSON *json, double duration, struct error *error) {
     if (!cJSON_IsObject(json)) return error_set(error, "its result is not an object");
-    if (depth_of(json) > RESULT_MAX_DEPTH) return error_set(error, "its result is nested more than %d deep", RESULT_MAX_DEPTH);
+    if (depth_of(json) > RESULT_MAX_DEPTH)
+        return error_set(error, "its result is nested more than %d deep", RESULT_MAX_DEPTH);
     if (!all_finite(json)) return error_set(error, "its result holds a number that is not finite");
     if (!plugin->schema) return true;
     return schema_check(plugin->schema, json, error) && schema_check_instants(plugin->schema, json, duration, error);
@@ -108,7 +109,8 @@ static bool read_shape(struct array *array, const cJSON *shape, struct error *er
     uint64_t items = size_of_dtype(array->dtype);
     for (int i = 0; i < dimensions; i++) {
         double n = cJSON_GetArrayItem(shape, i)->valuedouble;
-        if (!(n >= 0 && n <= OUT_BYTES) || n != floor(n)) return error_set(error, "array %s has no proper shape", array->name);
+        if (!(n >= 0 && n <= OUT_BYTES) || n != floor(n))
+            return error_set(error, "array %s has no proper shape", array->name);
         array->shape[i] = (uint64_t)n;
         items *= array->shape[i];
         if (items > OUT_BYTES) return error_set(error, "array %s is too large", array->name);

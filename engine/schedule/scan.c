@@ -9,10 +9,10 @@
 #include <string.h>
 
 #define REGIONS_MAX 100000
-#define CHUNKS_MAX 100000
-#define FRAMES_MAX ((int64_t)1 << 50)
-#define SMALL_FILE (512 << 10)       /* bytes: its first FILL goes along with the scan */
-#define SMALL_FILL ((uint64_t)1 << 20)
+#define CHUNKS_MAX  100000
+#define FRAMES_MAX  ((int64_t)1 << 50)
+#define SMALL_FILE  (512 << 10) /* bytes: its first FILL goes along with the scan */
+#define SMALL_FILL  ((uint64_t)1 << 20)
 
 static uint64_t keep_bytes(const struct engine *engine) {
     return engine->chunks.limit / 3;
@@ -336,7 +336,8 @@ static bool read_regions(struct report *report, const cJSON *list, int64_t frame
     return true;
 }
 
-static bool read_waveform(struct report *report, const struct worker *worker, const cJSON *waveform, struct error *error) {
+static bool read_waveform(struct report *report, const struct worker *worker, const cJSON *waveform,
+                          struct error *error) {
     static const char *const kinds[] = {"overview", "zoom"};
     int64_t channels = json_integer(waveform, "channels", 0);
     for (size_t i = 0; i < 2; i++) {
@@ -404,7 +405,8 @@ static bool store_report(struct catalogue *catalogue, void *argument, struct err
     free(report->strikes);
     report->known = (struct store_known_list){0};
     report->strikes = NULL;
-    if (!store_scan(catalogue, report->row, &report->scan, &report->content, &report->audio, &known, error)) return false;
+    if (!store_scan(catalogue, report->row, &report->scan, &report->content, &report->audio, &known, error))
+        return false;
     if (!known) return true;
     if (!store_known_audio(catalogue, report->audio, false, &report->known, error)) return false;
     report->strikes = calloc(report->known.n + 1, sizeof *report->strikes);

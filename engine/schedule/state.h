@@ -18,12 +18,12 @@
 #include "engine/supervise/breaker.h"
 #include "engine/supervise/pool.h"
 
-#define WINDOW 2                /* chunks under way to one analyser */
-#define FILES_AHEAD 8           /* files opened beyond those that keep the workers busy */
-#define TAKE_MAX 32             /* queue entries held beyond that */
-#define ATTEMPTS_MAX 5          /* so often a file that keeps changing is begun again */
-#define OUTSIDE_KILLS_MAX 3     /* then a job runs alone, and what happens there counts */
-#define STRIKES_MAX 2           /* then a result is quarantined */
+#define WINDOW            2  /* chunks under way to one analyser */
+#define FILES_AHEAD       8  /* files opened beyond those that keep the workers busy */
+#define TAKE_MAX          32 /* queue entries held beyond that */
+#define ATTEMPTS_MAX      5  /* so often a file that keeps changing is begun again */
+#define OUTSIDE_KILLS_MAX 3  /* then a job runs alone, and what happens there counts */
+#define STRIKES_MAX       2  /* then a result is quarantined */
 
 /* ------------------------------------------------------------------------------------------------------------ results */
 
@@ -47,25 +47,25 @@ struct array {
 /* What became of one plugin on one region. */
 struct result {
     enum result_state state;
-    bool known;        /* it was in the catalogue already */
-    bool passing;      /* its outcome is no lasting one: the file is to be looked at again in another run */
+    bool known;         /* it was in the catalogue already */
+    bool passing;       /* its outcome is no lasting one: the file is to be looked at again in another run */
     bool next_provider; /* it was skipped for want of an input that another provider may still give */
     char identity[HASH_TEXT];
     char outcome[16];
     char *reason;
-    char *inputs;      /* JSON: interface -> {plugin, identity}; NULL: it read nothing */
-    cJSON *json;       /* relative to the region, kept as long as somebody of the region may read it; NULL: none */
+    char *inputs; /* JSON: interface -> {plugin, identity}; NULL: it read nothing */
+    cJSON *json;  /* relative to the region, kept as long as somebody of the region may read it; NULL: none */
     struct array *arrays;
     size_t arrays_count;
-    bool loaded;       /* json and arrays are here (or there are none) */
+    bool loaded; /* json and arrays are here (or there are none) */
     int64_t cpu_us, wall_us, peak_bytes;
 
     /* From the catalogue, when the region was set up. */
-    bool had;          /* there was a current outcome ... */
+    bool had; /* there was a current outcome ... */
     int64_t had_analysis;
     char had_identity[HASH_TEXT];
     char had_outcome[16];
-    int64_t strikes;   /* ... and so many strikes against its identity */
+    int64_t strikes; /* ... and so many strikes against its identity */
 };
 
 struct region {
@@ -77,20 +77,20 @@ struct region {
     unsigned jobs;          /* under way */
     unsigned loading;       /* results being read from the catalogue */
     unsigned outside_kills;
-    bool read_failed;       /* its audio could not be read a second time, once */
-    bool *alone;            /* a flag a group: its members run one by one */
+    bool read_failed; /* its audio could not be read a second time, once */
+    bool *alone;      /* a flag a group: its members run one by one */
     bool done;
 };
 
 /* -------------------------------------------------------------------------------------------------------------- files */
 
 enum file_stage {
-    STAGE_TAKEN,     /* waiting to be opened */
+    STAGE_TAKEN, /* waiting to be opened */
     STAGE_OPENING,
-    STAGE_OPENED,    /* waiting for a decoder */
+    STAGE_OPENED, /* waiting for a decoder */
     STAGE_SCANNING,
-    STAGE_WAITING,   /* for another file with the same bytes */
-    STAGE_STORING,   /* the scan is on its way into the catalogue */
+    STAGE_WAITING, /* for another file with the same bytes */
+    STAGE_STORING, /* the scan is on its way into the catalogue */
     STAGE_ANALYSING,
     STAGE_LOOKING,   /* whether it has changed meanwhile */
     STAGE_FINISHING, /* on its way into the catalogue for good */
@@ -105,8 +105,8 @@ struct file {
     struct store_job entry; /* of the queue */
     char *display, *name;   /* of the path, and of its last part */
     bool force;
-    bool alone;             /* nothing else may run meanwhile, and workers are fresh: engines have died on it */
-    bool fell_back;         /* a decoder died on it: now it gets a fresh one */
+    bool alone;     /* nothing else may run meanwhile, and workers are fresh: engines have died on it */
+    bool fell_back; /* a decoder died on it: now it gets a fresh one */
     int fd;
     struct store_stat stat;
     unsigned outside_kills;
@@ -159,15 +159,15 @@ struct job {
     /* Analysis. */
     struct region *region;
     size_t group;
-    bool alone; /* one plugin, in a fresh worker */
+    bool alone;    /* one plugin, in a fresh worker */
     bool *members; /* one flag a plugin */
     size_t members_open;
     struct seat *seat;
     struct chunk *queue[WINDOW]; /* read and not sent */
     size_t queued;
     struct chunk *sent[WINDOW];
-    size_t next_kept; /* of file->chunks */
-    int64_t position; /* next frame to send */
+    size_t next_kept;       /* of file->chunks */
+    int64_t position;       /* next frame to send */
     struct result *results; /* of the members, one a plugin: taken over only when the job ends well */
     bool cancelled, analysed;
     struct job *next;
@@ -228,7 +228,7 @@ struct engine {
     bool taking, queue_empty;
     uv_timer_t due_timer; /* files put back are due then */
     bool due;             /* it runs */
-    unsigned closing; /* pools and others that are still going away */
+    unsigned closing;     /* pools and others that are still going away */
 
     struct engine_progress progress;
     double progress_told;
@@ -240,8 +240,8 @@ void engine_wake(struct engine *engine); /* something has changed: plan again be
 void engine_fail(struct engine *engine, const struct error *error);
 void engine_warn(struct engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void engine_changed(struct engine *engine); /* the progress has */
-void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame, const struct file *file,
-                            bool strike);
+void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame,
+                            const struct file *file, bool strike);
 
 /* intake.c: paths into the queue, and out of it */
 bool intake_add(struct engine *engine, const char *path, size_t n);
@@ -256,8 +256,9 @@ struct file *file_new(struct engine *engine, struct store_job *entry); /* takes 
 void file_scan_failed(struct file *file, const char *reason);          /* for good */
 void file_again(struct file *file);                                    /* from its opening on */
 void file_known(struct file *file, bool has_regions);                  /* nothing to do but to link it */
-bool file_is_twin(const struct file *file); /* another one with the same bytes came first: one analysis will do for both */
-void file_scanned(struct file *file);                                  /* its facts and regions are filled in */
+bool file_is_twin(
+    const struct file *file);         /* another one with the same bytes came first: one analysis will do for both */
+void file_scanned(struct file *file); /* its facts and regions are filled in */
 void file_region_done(struct file *file, struct region *region);
 void file_finish(struct file *file, enum file_status status, const char *reason);
 void file_put_back(struct file *file, double delay);
@@ -283,12 +284,12 @@ bool analysis_begin_region(struct file *file, struct region *region);
 void analysis_over(struct file *file, struct region *region, size_t plugin); /* a result is over: store, and go on */
 
 /* job.c: the conversation with an analyser */
-bool job_start(struct file *file, struct region *region, size_t group, bool alone, const bool *members, struct seat *seat,
-               struct seat *reader);
+bool job_start(struct file *file, struct region *region, size_t group, bool alone, const bool *members,
+               struct seat *seat, struct seat *reader);
 void job_message(struct job *job, const char *type, cJSON *message);
 void job_died(struct job *job, const struct worker_death *death, const struct blame *blame);
 void job_send_chunks(struct job *job);
-void job_drop(struct job *job, const char *why); /* its file is given up; workers are killed */
+void job_drop(struct job *job, const char *why);            /* its file is given up; workers are killed */
 void job_fail_reading(struct job *job, const char *reason); /* NULL: for no reason of its own */
 void job_end_when_done(struct job *job);                    /* its reading is over */
 
@@ -296,13 +297,14 @@ void job_end_when_done(struct job *job);                    /* its reading is ov
 bool result_check(struct engine *engine, struct job *job, const cJSON *message, struct error *error);
 void result_set(struct result *result, const char *outcome, const char *reason);
 void result_clear(struct result *result);
-bool result_is_usable(const struct result *result);  /* ok: others can read it */
-bool result_is_lasting(const char *outcome);         /* not to be tried again for this identity */
+bool result_is_usable(const struct result *result); /* ok: others can read it */
+bool result_is_lasting(const char *outcome);        /* not to be tried again for this identity */
 bool result_is_failure(const char *outcome);
 
 /* records.c: what is posted to the writer */
 bool record_results(struct file *file, struct region *region, const size_t *plugins, size_t count);
-bool record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame, const char *plugin,
-                     const struct file *file, const struct region *region, const char *identity, bool strike);
+bool record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame,
+                     const char *plugin, const struct file *file, const struct region *region, const char *identity,
+                     bool strike);
 
 #endif

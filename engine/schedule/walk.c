@@ -51,13 +51,15 @@ void walker_free(struct walker *walker) {
 /* People keep these beside their sounds. Anything else is tried: sounds come under many names, and under none. */
 bool walk_leaves_out(const char *name) {
     static const char *const others[] = {
-        "jpg",  "jpeg", "png",  "gif",  "bmp",  "webp", "tif",  "tiff", "svg",  "ico",  "heic", "psd",  "pdf",    "txt",
-        "md",   "rtf",  "doc",  "docx", "odt",  "xls",  "xlsx", "ods",  "csv",  "tsv",  "json", "jsonl", "xml",   "html",
-        "htm",  "css",  "js",   "yml",  "yaml", "toml", "ini",  "cfg",  "conf", "log",  "nfo",  "cue",  "m3u",    "m3u8",
-        "pls",  "lrc",  "srt",  "sfv",  "md5",  "sha1", "sha256", "zip", "rar", "7z",   "gz",   "bz2",  "xz",     "zst",
-        "tar",  "tgz",  "iso",  "exe",  "dll",  "so",   "o",    "a",    "c",    "h",    "cpp",  "hpp",  "py",     "pyc",
-        "sh",   "rs",   "go",   "java", "url",  "lnk",  "desktop", "db", "db-wal", "db-shm", "lock", "sqlite", "bak", "tmp",
-        "part", "crdownload", "asd", "reapeaks", "pkf", "als", "rpp", "flp", "logicx", "ptx", "mid", "midi", "sf2", "sfz",
+        "jpg",  "jpeg",   "png",    "gif",   "bmp",    "webp", "tif",  "tiff", "svg",        "ico",  "heic",
+        "psd",  "pdf",    "txt",    "md",    "rtf",    "doc",  "docx", "odt",  "xls",        "xlsx", "ods",
+        "csv",  "tsv",    "json",   "jsonl", "xml",    "html", "htm",  "css",  "js",         "yml",  "yaml",
+        "toml", "ini",    "cfg",    "conf",  "log",    "nfo",  "cue",  "m3u",  "m3u8",       "pls",  "lrc",
+        "srt",  "sfv",    "md5",    "sha1",  "sha256", "zip",  "rar",  "7z",   "gz",         "bz2",  "xz",
+        "zst",  "tar",    "tgz",    "iso",   "exe",    "dll",  "so",   "o",    "a",          "c",    "h",
+        "cpp",  "hpp",    "py",     "pyc",   "sh",     "rs",   "go",   "java", "url",        "lnk",  "desktop",
+        "db",   "db-wal", "db-shm", "lock",  "sqlite", "bak",  "tmp",  "part", "crdownload", "asd",  "reapeaks",
+        "pkf",  "als",    "rpp",    "flp",   "logicx", "ptx",  "mid",  "midi", "sf2",        "sfz",
     };
     if (name[0] == '.') return true;
     const char *dot = strrchr(name, '.');

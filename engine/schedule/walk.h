@@ -7,11 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WALK_BATCH 256
+#define WALK_BATCH         256
 #define WALK_BATCH_SECONDS 0.5 /* a batch ends after so long, full or not */
 
 struct walk_entry {
-    char *path; /* absolute, owned */
+    char *path;         /* absolute, owned */
     struct opened seen; /* fd is -1 */
 };
 

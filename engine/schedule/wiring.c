@@ -143,7 +143,8 @@ static void find_stand_ins(struct registry *registry) {
     for (size_t i = 0; i < registry->plugins_count; i++) {
         struct registry_plugin *plugin = &registry->plugins[i];
         if (plugin->stands_by != SIZE_MAX)
-            (void)snprintf(plugin->reason, sizeof plugin->reason, "stands by for %s", registry->plugins[plugin->stands_by].id);
+            (void)snprintf(plugin->reason, sizeof plugin->reason, "stands by for %s",
+                           registry->plugins[plugin->stands_by].id);
     }
 }
 

@@ -37,7 +37,8 @@ static void judge_signal(const struct worker_death *death, uint64_t memory_limit
     blame->counts = !blame->from_outside;
     blame->outcome = "crashed";
     if (blame->from_outside) {
-        (void)snprintf(blame->reason, sizeof blame->reason, "was killed by %s, from outside", blame_signal_name(signal));
+        (void)snprintf(blame->reason, sizeof blame->reason, "was killed by %s, from outside",
+                       blame_signal_name(signal));
     } else if (signal == SIGSYS) {
         blame->outcome = "violation"; /* on a thread that could not note which */
         (void)snprintf(blame->reason, sizeof blame->reason, "made a forbidden system call");
@@ -101,7 +102,8 @@ static bool add_frames(cJSON *detail, const struct note_copy *note) {
     cJSON *frames = cJSON_AddArrayToObject(detail, "backtrace");
     for (uint32_t i = 0; frames && i < note->frame_count && i < NOTE_FRAMES; i++) {
         char text[NOTE_OBJECT + 32];
-        (void)snprintf(text, sizeof text, "%s+0x%llx", note->frames[i].object, (unsigned long long)note->frames[i].offset);
+        (void)snprintf(text, sizeof text, "%s+0x%llx", note->frames[i].object,
+                       (unsigned long long)note->frames[i].offset);
         if (!cJSON_AddItemToArray(frames, cJSON_CreateString(text))) return false;
     }
     return frames != NULL;
@@ -115,7 +117,8 @@ cJSON *blame_detail(const struct worker_death *death, const struct blame *blame)
     if (ok && blame->plugin[0]) ok = cJSON_AddStringToObject(detail, "plugin_noted", blame->plugin);
     if (ok && death->signal != 0) ok = cJSON_AddStringToObject(detail, "signal", blame_signal_name(death->signal));
     if (ok && death->signal == 0) ok = cJSON_AddNumberToObject(detail, "exit_code", (double)death->exit_code);
-    if (ok && death->kill != WORKER_NOT_KILLED) ok = cJSON_AddStringToObject(detail, "killed_because", death->kill_reason);
+    if (ok && death->kill != WORKER_NOT_KILLED)
+        ok = cJSON_AddStringToObject(detail, "killed_because", death->kill_reason);
     if (ok && note->valid && note->forbidden >= 0) {
         char name[64];
         note_system_call_name(note, name, sizeof name);

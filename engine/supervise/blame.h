@@ -8,14 +8,14 @@
 #include "engine/supervise/worker.h"
 
 struct blame {
-    const char *outcome;   /* "crashed", "timeout", "memory", "violation", "failed" */
-    bool counts;           /* a cause inside the worker: a strike, when it was alone */
-    bool from_outside;     /* somebody else killed it: neither guilt nor outcome */
-    bool refused;          /* it said that trying again is pointless (a plugin's exit(64) doesn't) */
-    bool asked;            /* it ended because the engine wanted it to */
-    const char *phase;     /* a note_phase_name; "none" when nobody's code ran */
+    const char *outcome;      /* "crashed", "timeout", "memory", "violation", "failed" */
+    bool counts;              /* a cause inside the worker: a strike, when it was alone */
+    bool from_outside;        /* somebody else killed it: neither guilt nor outcome */
+    bool refused;             /* it said that trying again is pointless (a plugin's exit(64) doesn't) */
+    bool asked;               /* it ended because the engine wanted it to */
+    const char *phase;        /* a note_phase_name; "none" when nobody's code ran */
     char plugin[NOTE_PLUGIN]; /* the hint; "" when none */
-    char reason[400];      /* one sentence, with the phase */
+    char reason[400];         /* one sentence, with the phase */
 };
 
 /* `memory_limit`: bytes, 0 when there is none. */

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BREAKER_JOBS 50
-#define BREAKER_CONTENTS 5
-#define BREAKER_SHARE 0.20
+#define BREAKER_JOBS      50
+#define BREAKER_CONTENTS  5
+#define BREAKER_SHARE     0.20
 #define BREAKER_COOL_DOWN 600.0
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
@@ -19,9 +19,9 @@ enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 /* All zero: closed, nothing known. */
 struct breaker {
     enum breaker_state state;
-    double opened;                     /* when */
-    bool trying;                       /* half-open: the one job is under way */
-    uint64_t contents[BREAKER_JOBS];   /* of the last jobs that died; 0: the job survived */
+    double opened;                   /* when */
+    bool trying;                     /* half-open: the one job is under way */
+    uint64_t contents[BREAKER_JOBS]; /* of the last jobs that died; 0: the job survived */
     unsigned next, count;
 };
 

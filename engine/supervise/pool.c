@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STARTS_MAX 5          /* failed starts in a row, then the pool closes */
-#define OFTEN_DEATHS 10       /* within ... */
-#define OFTEN_SECONDS 60.0    /* ... this: worth saying */
-#define MEMORY_CHECK_JOBS 64  /* how often a worker's memory is looked at */
+#define STARTS_MAX        5    /* failed starts in a row, then the pool closes */
+#define OFTEN_DEATHS      10   /* within ... */
+#define OFTEN_SECONDS     60.0 /* ... this: worth saying */
+#define MEMORY_CHECK_JOBS 64   /* how often a worker's memory is looked at */
 
 struct pool {
     struct pool_spec spec;

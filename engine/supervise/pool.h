@@ -27,9 +27,10 @@ struct pool_events {
     void (*died)(void *context, struct seat *seat, const struct worker_death *death, const struct blame *blame);
     /* A worker died outside of any job. */
     void (*died_idle)(void *context, struct pool *pool, const struct worker_death *death, const struct blame *blame);
-    void (*closed)(void *context, struct pool *pool, const char *sentence); /* no worker will ever come; nothing is taken */
-    void (*hello)(void *context, struct pool *pool, const cJSON *message);  /* of each worker */
-    void (*started)(void *context, struct pool *pool, int64_t pid); /* may be NULL */
+    void (*closed)(void *context, struct pool *pool,
+                   const char *sentence); /* no worker will ever come; nothing is taken */
+    void (*hello)(void *context, struct pool *pool, const cJSON *message);            /* of each worker */
+    void (*started)(void *context, struct pool *pool, int64_t pid);                   /* may be NULL */
     void (*often)(void *context, struct pool *pool, unsigned deaths, double seconds); /* more deaths than is normal */
 };
 
@@ -37,12 +38,12 @@ struct pool_spec {
     uv_loop_t *loop;
     const char *name; /* for people: "decoder", "bundled plugins", "org.example.loudness" */
     const char *binary, *role, *folder;
-    cJSON *settings; /* the pool's own from pool_new on, also when that fails */
+    cJSON *settings;  /* the pool's own from pool_new on, also when that fails */
     unsigned workers; /* at most so many at once */
     double hello_deadline, load_deadline;
     uint64_t memory_limit;
-    uint64_t jobs_per_worker;  /* then it is replaced */
-    uint64_t *numbers;         /* counts workers over all pools */
+    uint64_t jobs_per_worker; /* then it is replaced */
+    uint64_t *numbers;        /* counts workers over all pools */
     const struct pool_events *events;
     void *context;
     void *owner; /* the taker's own: which group this is */

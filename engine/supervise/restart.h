@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BACKOFF_FIRST 0.1 /* s; doubles ... */
-#define BACKOFF_MAX 30.0  /* ... up to this */
+#define BACKOFF_FIRST 0.1  /* s; doubles ... */
+#define BACKOFF_MAX   30.0 /* ... up to this */
 
 /* Failed starts in a row: deaths before the worker was ready. All zero: none. */
 struct backoff {

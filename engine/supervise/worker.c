@@ -17,10 +17,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define TICK_MS 100
-#define QUIT_SECONDS 2.0
-#define CLOSED_SECONDS 2.0 /* a worker that has closed its connection and isn't dead after so long did so on purpose */
-#define DRAIN_SECONDS 0.2 /* for what a dead worker had said before */
+#define TICK_MS            100
+#define QUIT_SECONDS       2.0
+#define CLOSED_SECONDS     2.0 /* a worker that has closed its connection and isn't dead after so long did so on purpose */
+#define DRAIN_SECONDS      0.2 /* for what a dead worker had said before */
 #define UNKILLABLE_SECONDS 10.0
 
 enum state { STARTING, HELLO_SAID, READY, DYING, GONE };
@@ -177,7 +177,8 @@ static void on_process_exit(uv_process_t *process, int64_t exit_code, int signal
 static void send_kill(struct worker *worker) {
     if (!worker->spawned || worker->exited) return;
     if (worker->pidfd >= 0 && syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0) == 0) return;
-    (void)uv_process_kill(&worker->process, SIGKILL); /* before Linux 5.3; libuv hasn't reaped it, so the pid is its own */
+    (void)uv_process_kill(&worker->process,
+                          SIGKILL); /* before Linux 5.3; libuv hasn't reaped it, so the pid is its own */
 }
 
 void worker_kill(struct worker *worker, enum worker_kill why, const char *sentence) {
@@ -205,7 +206,8 @@ void worker_quit(struct worker *worker) {
     worker->asked = true;
     worker->quit_at = uv_hrtime();
     cJSON *message = cJSON_CreateObject();
-    bool sent = message && cJSON_AddStringToObject(message, "type", "quit") && channel_send(worker->channel, message, NULL);
+    bool sent = message && cJSON_AddStringToObject(message, "type", "quit") &&
+                channel_send(worker->channel, message, NULL);
     cJSON_Delete(message);
     if (!sent || !worker->said_hello) worker_kill(worker, WORKER_KILL_UNWANTED, "not needed any more");
 }
@@ -228,7 +230,8 @@ void worker_clear_deadline(struct worker *worker) {
 static void check_job(struct worker *worker) {
     if (worker->deadline == 0) return;
     if (uv_hrtime() >= worker->deadline) {
-        kill_format(worker, WORKER_KILL_DEADLINE, "did not %s within %.3g s", worker->deadline_what, worker->deadline_seconds);
+        kill_format(worker, WORKER_KILL_DEADLINE, "did not %s within %.3g s", worker->deadline_what,
+                    worker->deadline_seconds);
         return;
     }
     if (worker->stall_seconds <= 0) return;
@@ -432,7 +435,8 @@ static int spawn(struct worker *worker, int socket, char *settings) {
         .args = arguments,
         .env = environment,
         .cwd = "/",
-        .flags = UV_PROCESS_DETACHED, /* a session of its own: Ctrl-C is for the engine, which ends its workers itself */
+        .flags =
+            UV_PROCESS_DETACHED, /* a session of its own: Ctrl-C is for the engine, which ends its workers itself */
         .stdio_count = 6,
         .stdio = stdio,
     };

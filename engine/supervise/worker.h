@@ -14,9 +14,9 @@
 #include <cjson/cJSON.h>
 #include <uv.h>
 
-#define WORKER_DO_NOT_RESPAWN 64  /* exit code: trying again is pointless, the last line on stderr says why */
-#define WORKER_STDERR_BYTES 8192  /* what is kept of it: the end */
-#define WORKER_STDERR_FLOOD ((size_t)4 << 20) /* beyond this, between two jobs, nothing more is read */
+#define WORKER_DO_NOT_RESPAWN 64   /* exit code: trying again is pointless, the last line on stderr says why */
+#define WORKER_STDERR_BYTES   8192 /* what is kept of it: the end */
+#define WORKER_STDERR_FLOOD   ((size_t)4 << 20) /* beyond this, between two jobs, nothing more is read */
 
 struct worker;
 
@@ -31,16 +31,16 @@ enum worker_kill {
 
 /* Everything there is to know about a death. */
 struct worker_death {
-    bool asked;            /* it was told to quit */
-    enum worker_kill kill; /* the engine killed it */
+    bool asked;              /* it was told to quit */
+    enum worker_kill kill;   /* the engine killed it */
     const char *kill_reason; /* a sentence, with kill */
-    bool spawned;          /* false: it never was a process; `last_words` says why */
+    bool spawned;            /* false: it never was a process; `last_words` says why */
     bool said_hello, was_ready;
     int64_t exit_code;
-    int signal;            /* 0: it exited */
+    int signal; /* 0: it exited */
     struct note_copy note;
     const char *last_words; /* the end of its stderr, clean UTF-8, may be "" */
-    double lived;          /* s */
+    double lived;           /* s */
 };
 
 /* `hello`, `message`: owned by the worker, valid during the call. Inside any of them, everything below may be called. */
@@ -53,10 +53,10 @@ struct worker_events {
 
 struct worker_spec {
     uv_loop_t *loop;
-    const char *binary; /* of sonde-worker, absolute */
-    const char *role;   /* "decode", "analyse", "probe" */
-    const char *folder; /* private, for its socket */
-    const cJSON *settings; /* of the protocol, without `worker` and `engine_pid` */
+    const char *binary;                   /* of sonde-worker, absolute */
+    const char *role;                     /* "decode", "analyse", "probe" */
+    const char *folder;                   /* private, for its socket */
+    const cJSON *settings;                /* of the protocol, without `worker` and `engine_pid` */
     double hello_deadline, load_deadline; /* s: from spawn to hello, from hello to ready */
     const struct worker_events *events;
     void *context;

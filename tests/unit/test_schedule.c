@@ -197,8 +197,8 @@ static int make_folder(void **state) {
 }
 
 static int remove_folder(void **state) {
-    static const char *const names[] = {"deep/circle", "deep/.hidden.wav", "deep/cover.JPG", "deep/b.flac", "deep",
-                                        "dangling",    "pipe",             "a.wav",          ""};
+    static const char *const names[] = {
+        "deep/circle", "deep/.hidden.wav", "deep/cover.JPG", "deep/b.flac", "deep", "dangling", "pipe", "a.wav", ""};
     char path[512];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         (void)snprintf(path, sizeof path, "%s/%s", (char *)*state, names[i]);
@@ -274,7 +274,8 @@ static void add_library(struct registry *registry, size_t index, const char *con
         char *words[2] = {strtok_r(NULL, " ", &save), strtok_r(NULL, " ", &save)};
         for (int k = 0; k < 2; k++) {
             char *inner = NULL;
-            for (char *word = words[k] ? strtok_r(words[k], ",", &inner) : NULL; word; word = strtok_r(NULL, ",", &inner)) {
+            for (char *word = words[k] ? strtok_r(words[k], ",", &inner) : NULL; word;
+                 word = strtok_r(NULL, ",", &inner)) {
                 if (strcmp(word, "-") == 0) continue;
                 cJSON *one = cJSON_CreateObject();
                 cJSON_AddItemToArray(k == 0 ? provides : needs, one);
@@ -327,10 +328,12 @@ static void test_circles_and_gaps(void **state) {
     add_library(registry, 0, plugins, 7);
     assert_true(registry_wire(registry, NULL, 0, NULL, 0, NULL));
     assert_true(plugin_of(registry, "a")->unmet && plugin_of(registry, "b")->unmet);
-    assert_true(strstr(plugin_of(registry, "a")->reason, "circle") || strstr(plugin_of(registry, "b")->reason, "circle"));
+    assert_true(strstr(plugin_of(registry, "a")->reason, "circle") ||
+                strstr(plugin_of(registry, "b")->reason, "circle"));
     assert_true(plugin_of(registry, "c")->enabled && !plugin_of(registry, "c")->unmet); /* an optional circle is cut */
     assert_non_null(strstr(plugin_of(registry, "d")->reason, "nothing/1"));
-    assert_true(plugin_of(registry, "e")->unmet && plugin_of(registry, "f")->unmet); /* who needs e's result has none either */
+    assert_true(plugin_of(registry, "e")->unmet &&
+                plugin_of(registry, "f")->unmet); /* who needs e's result has none either */
     assert_true(plugin_of(registry, "g")->enabled && !plugin_of(registry, "g")->unmet);
     registry_free(registry);
 }
@@ -401,7 +404,8 @@ static void test_identities(void **state) {
     assert_string_not_equal(first, second);
     struct identity_input inputs[] = {{"timeline", "one"}, {"key", ""}};
     assert_true(identity_of_result(first, "base", inputs, 2, first));
-    assert_true(identity_of_region(&(struct identity_region){"a", "d", "1", "s", "h", 0, 100, 10, 90, 0, 1, 0, 1}, second));
+    assert_true(
+        identity_of_region(&(struct identity_region){"a", "d", "1", "s", "h", 0, 100, 10, 90, 0, 1, 0, 1}, second));
     inputs[0].identity = "two"; /* stale is transitive */
     assert_true(identity_of_result(second, "base", inputs, 2, second));
     assert_string_not_equal(first, second);

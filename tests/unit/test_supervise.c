@@ -395,7 +395,8 @@ static void on_died(void *context, struct seat *seat, const struct worker_death 
     ((struct house *)context)->deaths++;
 }
 
-static void on_died_idle(void *context, struct pool *pool, const struct worker_death *death, const struct blame *blame) {
+static void on_died_idle(void *context, struct pool *pool, const struct worker_death *death,
+                         const struct blame *blame) {
     (void)pool;
     (void)death;
     (void)blame;
