@@ -98,6 +98,20 @@ static void on_message(void *context, struct seat *seat, const char *type, cJSON
         job_message(job, type, message);
 }
 
+/* What a library was when it was probed it must still be: its hash is part of every result's identity. */
+static void on_loading(void *context, struct seat *seat, const char *type, const cJSON *message) {
+    const struct engine *engine = context;
+    const char *path = json_string(message, "path", ""), *hash = json_string(message, "hash", "");
+    for (size_t i = 0; strcmp(type, "library") == 0 && i < engine->registry->libraries_count; i++) {
+        const struct registry_library *library = &engine->registry->libraries[i];
+        if (strcmp(library->path, path) != 0 || strcmp(library->hash, hash) == 0) continue;
+        char sentence[300];
+        (void)snprintf(sentence, sizeof sentence,
+                       "was ended, for %.200s has changed since it was looked at: start sonde again", path);
+        worker_kill(seat->worker, WORKER_KILL_PROTOCOL, sentence);
+    }
+}
+
 static void on_died(void *context, struct seat *seat, const struct worker_death *death, const struct blame *blame) {
     struct job *job = seat->job;
     engine_wake(context);
@@ -145,6 +159,7 @@ static const struct pool_events pool_calls = {
     .started = on_started,
     .available = on_available,
     .message = on_message,
+    .loading = on_loading,
     .died = on_died,
     .died_idle = on_died_idle,
     .closed = on_pool_closed,

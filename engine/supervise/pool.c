@@ -88,6 +88,8 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
     struct pool *pool = seat->pool;
     if (seat->taken)
         pool->spec.events->message(pool->spec.context, seat, type, message);
+    else if (!worker_is_ready(worker) && worker_is_usable(worker) && pool->spec.events->loading)
+        pool->spec.events->loading(pool->spec.context, seat, type, message);
     else if (worker_is_ready(worker))
         worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: spoke without having been asked");
 }

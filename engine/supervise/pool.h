@@ -23,6 +23,8 @@ struct seat {
 struct pool_events {
     void (*available)(void *context, struct pool *pool); /* pool_take may succeed now */
     void (*message)(void *context, struct seat *seat, const char *type, cJSON *message);
+    /* A worker that isn't ready yet tells of what it loads; may kill it. May be NULL. */
+    void (*loading)(void *context, struct seat *seat, const char *type, const cJSON *message);
     /* The worker of a taken seat died; the seat is gone after the call. */
     void (*died)(void *context, struct seat *seat, const struct worker_death *death, const struct blame *blame);
     /* A worker died outside of any job. */

@@ -351,6 +351,34 @@ def test_hanging_share(suite):
             libc.umount2(share.encode(), 2)
 
 
+def test_changed_library(suite):
+    """A plugin that is overwritten during a run: no result under the old one's name comes from the new one."""
+    name = "changed library"
+    built = os.path.join(suite.build, "tests", "hostile", "segv_in_process.so")
+    other = os.path.join(suite.build, "tests", "hostile", "leak_slowly.so")
+    if not os.path.exists(built) or not os.path.exists(other):
+        suite.skip(name, "the hostile plugins are not built")
+        return
+    with Run(suite.build) as run:
+        folder = os.path.join(run.work, "plugins")
+        os.mkdir(folder)
+        target = os.path.join(folder, "plugin.so")
+        shutil.copy(built, target)  # its worker dies with every region, so that new ones load it all the time
+        run.environment["SONDE_PLUGIN_PATH"] = folder
+        for k in range(60):
+            tone(f"{run.sounds}/{k}.wav", k, seconds=1.0)
+        engine = run.start("--allow-weak-sandbox", run.sounds)
+        wait_for(lambda: os.path.exists(run.catalogue) and count_done(run) >= 1)
+        shutil.copy(other, target + ".new")
+        os.replace(target + ".new", target)
+        printed = engine.communicate(timeout=120)[0].decode("utf-8", "replace")
+        suite.check(engine.returncode in (0, 1), f"{name}: the run ends by itself", printed[-1500:])
+        told = run.value("SELECT count(*) FROM incidents WHERE reason LIKE '%has changed since%'")
+        suite.check(told > 0, f"{name}: no worker runs the new one as if it were the old one", printed[-1500:])
+        short = run.value("SELECT count(*) FROM region_analysis WHERE plugin = 'key' AND outcome IN ('ok', 'empty', 'unsupported')")
+        suite.check(short == 60, f"{name}: the others' results are there", short)
+
+
 def test_touches_no_audio(suite):
     with Run(suite.build) as run:
         linked = subprocess.run(["ldd", run.sonde], capture_output=True, check=False).stdout.decode()
