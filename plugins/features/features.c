@@ -21,7 +21,7 @@
 
 struct features {
     sonde_plugin_t plugin;
-    const sonde_kernel_fft_t *fft;
+    struct spectral_design *design;
     struct level *level;
     struct spectral *spectral;
     struct chroma *chroma;
@@ -65,7 +65,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "features",
     .name = "Features",
     .vendor = "sonde",
-    .version = "1.0.0",
+    .version = "1.0.1",
     .licence = "MIT",
     .description = "Level, loudness, envelope, spectrum, pitch and stereo image of a region, and a fingerprint for "
                    "similarity search.",
@@ -214,7 +214,7 @@ static int32_t features_begin(sonde_plugin_t *self, const sonde_region_t *region
     f->duration = region->duration;
     f->whole_file = (region->flags & both) == both;
     f->level = level_new(region->rate, region->channels, region->frames);
-    f->spectral = spectral_new(samples / SPECTRAL_HOP + 1, f->fft);
+    f->spectral = spectral_new(samples / SPECTRAL_HOP + 1, f->design);
     f->chroma = chroma_new(samples / CHROMA_HOP + 1);
     if (f->network && network_begin(f->network, region->duration) != 0) return SONDE_NO_MEMORY;
     return f->level && f->spectral && f->chroma ? SONDE_OK : SONDE_NO_MEMORY;
@@ -267,6 +267,7 @@ static void features_abandon(sonde_plugin_t *self) {
 
 static void features_destroy(sonde_plugin_t *self) {
     features_clear(self->state);
+    spectral_design_free(((struct features *)self->state)->design);
     network_close(((struct features *)self->state)->network);
     free(self->state);
 }
@@ -275,8 +276,8 @@ static void features_destroy(sonde_plugin_t *self) {
 
 static int32_t library_init(const sonde_host_t *host, const char *plugin_dir) {
     (void)plugin_dir;
-    if (host->kernel(host, SONDE_KERNEL_FFT)) return SONDE_OK;
-    host->log(host, SONDE_LOG_ERROR, "features needs the host's kernel " SONDE_KERNEL_FFT ", which this host lacks");
+    if (host->kernel(host, SONDE_KERNEL_FFT_MANY)) return SONDE_OK;
+    host->log(host, SONDE_LOG_ERROR, "features needs the host's kernel " SONDE_KERNEL_FFT_MANY ", which this host lacks");
     return SONDE_FAILED;
 }
 
@@ -309,7 +310,11 @@ static int32_t library_create(const sonde_host_t *host, const char *id, const so
     if (strcmp(id, descriptor.id) != 0) return SONDE_FAILED;
     struct features *f = calloc(1, sizeof *f);
     if (!f) return SONDE_NO_MEMORY;
-    f->fft = host->kernel(host, SONDE_KERNEL_FFT);
+    f->design = spectral_design_new(host->kernel(host, SONDE_KERNEL_FFT_MANY));
+    if (!f->design) {
+        free(f);
+        return SONDE_NO_MEMORY;
+    }
     open_network(f, host);
     f->plugin = (sonde_plugin_t){
         .struct_size = sizeof(sonde_plugin_t),

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "level.h"
 
+#include "kernels/clones.h"
+#include "kernels/sums.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +21,16 @@
 
 typedef double pair __attribute__((vector_size(16)));
 
-/* Two biquads of two channels, transposed direct form II. */
+/* Two biquads in series: their zeros together, which need no memory but the input's, and then their poles. */
+#define ZEROS 5
 struct weighting {
-    pair shelf1, shelf2, pass1, pass2;
+    pair shelf1, shelf2, pass1, pass2; /* the last outputs, of two channels, after the poles of each */
 };
 
 struct coefficients {
-    double sb0, sb1, sb2, sa1, sa2; /* high shelf */
-    double pa1, pa2;                /* high pass, with numerator 1, -2, 1 */
+    double zeros[ZEROS];
+    double sa1, sa2; /* high shelf */
+    double pa1, pa2; /* high pass */
 };
 
 struct channel {
@@ -41,6 +46,7 @@ struct level {
     struct channel *channel;
     struct weighting *weighting; /* one for each two channels */
     float *hop;                  /* channels x (CONTEXT + capacity) samples of the hop under way */
+    double *weighted;            /* 2 x capacity: of the hop, before the poles */
     uint32_t capacity, filled;
     int64_t next;       /* sample at which the hop under way ends */
     int64_t position;   /* samples seen */
@@ -63,9 +69,10 @@ static void weighting_design(struct coefficients *k, double rate) {
     if (f > 0.45 * rate) f = 0.45 * rate; /* a file of a few kHz has no treble to lift */
     double w = tan(M_PI * f / rate), vh = pow(10.0, gain / 20.0), vb = pow(vh, 0.4996667741545416);
     double a0 = 1.0 + w / q + w * w;
-    k->sb0 = (vh + vb * w / q + w * w) / a0;
-    k->sb1 = 2.0 * (w * w - vh) / a0;
-    k->sb2 = (vh - vb * w / q + w * w) / a0;
+    double b0 = (vh + vb * w / q + w * w) / a0, b1 = 2.0 * (w * w - vh) / a0, b2 = (vh - vb * w / q + w * w) / a0;
+    double zeros[ZEROS] = {b0, b1 - 2.0 * b0, b2 - 2.0 * b1 + b0, b1 - 2.0 * b2,
+                           b2}; /* times 1, -2, 1 of the high pass */
+    memcpy(k->zeros, zeros, sizeof zeros);
     k->sa1 = 2.0 * (w * w - 1.0) / a0;
     k->sa2 = (1.0 - w / q + w * w) / a0;
     f = 38.13547087602444, q = 0.5003270373238773;
@@ -119,9 +126,10 @@ struct level *level_new(uint32_t rate, uint32_t channels, int64_t frames) {
     l->channel = calloc(channels, sizeof *l->channel);
     l->weighting = calloc((channels + 1) / 2, sizeof *l->weighting);
     l->hop = calloc((size_t)channels * (CONTEXT + l->capacity), sizeof *l->hop);
+    l->weighted = calloc((size_t)2 * l->capacity, sizeof *l->weighted);
     l->frames = calloc(l->room, sizeof *l->frames);
     l->loud = calloc(l->room / 10 + 2, sizeof *l->loud);
-    if (!l->channel || !l->weighting || !l->hop || !l->frames || !l->loud) {
+    if (!l->channel || !l->weighting || !l->hop || !l->weighted || !l->frames || !l->loud) {
         level_free(l);
         return NULL;
     }
@@ -136,46 +144,10 @@ void level_free(struct level *l) {
     free(l->channel);
     free(l->weighting);
     free(l->hop);
+    free(l->weighted);
     free(l->frames);
     free(l->loud);
     free(l);
-}
-
-/* Sums in eight lanes: fast, and the same whatever the compiler does. */
-static void span_sums(const float *x, uint32_t n, float *sum, float *square, float *peak) {
-    float s[8] = {0}, q[8] = {0}, p[8] = {0};
-    uint32_t i = 0;
-    for (; i + 8 <= n; i += 8) {
-        for (uint32_t j = 0; j < 8; j++) {
-            float v = x[i + j], a = fabsf(v);
-            s[j] += v;
-            q[j] += v * v;
-            p[j] = a > p[j] ? a : p[j];
-        }
-    }
-    for (; i < n; i++) {
-        float a = fabsf(x[i]);
-        s[0] += x[i];
-        q[0] += x[i] * x[i];
-        p[0] = a > p[0] ? a : p[0];
-    }
-    *sum = *square = *peak = 0.0f;
-    for (int j = 0; j < 8; j++) {
-        *sum += s[j];
-        *square += q[j];
-        *peak = p[j] > *peak ? p[j] : *peak;
-    }
-}
-
-static double span_dot(const float *x, const float *y, uint32_t n) {
-    float s[8] = {0};
-    uint32_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (uint32_t j = 0; j < 8; j++) s[j] += x[i + j] * y[i + j];
-    for (; i < n; i++) s[0] += x[i] * y[i];
-    double sum = 0.0;
-    for (int j = 0; j < 8; j++) sum += (double)s[j];
-    return sum;
 }
 
 static int64_t clipped_count(struct channel *c, const float *x, uint32_t n) {
@@ -196,7 +168,7 @@ static void over_measure(struct level *l, struct channel *c, const float *x, uin
     for (uint32_t from = 0; from < n; from += SEGMENT) {
         uint32_t to = from + SEGMENT < n ? from + SEGMENT : n;
         float sum, square, peak;
-        span_sums(x + from, to - from, &sum, &square, &peak);
+        sums_level(x + from, to - from, &sum, &square, &peak);
         if (peak < floor) continue;
         for (uint32_t p = 1; p < l->phases; p++) {
             float y[SEGMENT] = {0};
@@ -207,18 +179,25 @@ static void over_measure(struct level *l, struct channel *c, const float *x, uin
     }
 }
 
-/* Energy of two K-weighted channels. */
-static pair weighting_run(struct weighting *w, const struct coefficients *k, const float *x, const float *y,
-                          uint32_t n) {
+/* The zeros of one channel; CONTEXT samples before x are valid. */
+SONDE_CLONES
+static void zeros_run(const double *zeros, const float *x, uint32_t n, double *restrict out) {
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = zeros[0] * (double)x[i] + zeros[1] * (double)x[(int64_t)i - 1] + zeros[2] * (double)x[(int64_t)i - 2] +
+                 zeros[3] * (double)x[(int64_t)i - 3] + zeros[4] * (double)x[(int64_t)i - 4];
+}
+
+/* The poles of two channels; returns their energy. */
+static pair poles_run(struct weighting *w, const struct coefficients *k, const double *x, const double *y, uint32_t n) {
     pair s1 = w->shelf1, s2 = w->shelf2, p1 = w->pass1, p2 = w->pass2, energy = {0.0, 0.0};
     for (uint32_t i = 0; i < n; i++) {
-        pair in = {(double)x[i], (double)y[i]};
-        pair a = in * k->sb0 + s1;
-        s1 = (in * k->sb1 + s2) - a * k->sa1;
-        s2 = in * k->sb2 - a * k->sa2;
-        pair b = a + p1;
-        p1 = (p2 - (a + a)) - b * k->pa1;
-        p2 = a - b * k->pa2;
+        pair in = {x[i], y[i]};
+        pair a = (in - s2 * k->sa2) - s1 * k->sa1;
+        s2 = s1;
+        s1 = a;
+        pair b = (a - p2 * k->pa2) - p1 * k->pa1;
+        p2 = p1;
+        p1 = b;
         energy += b * b;
     }
     /* Far below hearing, so that silence doesn't decay into slow denormal numbers. */
@@ -230,6 +209,17 @@ static pair weighting_run(struct weighting *w, const struct coefficients *k, con
     return energy;
 }
 
+/* Energy of two K-weighted channels. */
+static pair weighting_run(struct level *l, struct weighting *w, const float *x, const float *y, uint32_t n) {
+    double *left = l->weighted, *right = l->weighted + l->capacity;
+    zeros_run(l->k.zeros, x, n, left);
+    if (y == x)
+        right = left;
+    else
+        zeros_run(l->k.zeros, y, n, right);
+    return poles_run(w, &l->k, left, right, n);
+}
+
 /* One whole hop of 10 ms (or the shorter last one). */
 static void hop_measure(struct level *l) {
     uint32_t n = l->filled;
@@ -239,7 +229,7 @@ static void hop_measure(struct level *l) {
         struct channel *ch = &l->channel[c];
         const float *x = l->hop + c * stride + CONTEXT;
         float sum, square, peak;
-        span_sums(x, n, &sum, &square, &peak);
+        sums_level(x, n, &sum, &square, &peak);
         ch->sum += (double)sum;
         ch->square += (double)square;
         ch->peak = peak > ch->peak ? peak : ch->peak;
@@ -252,11 +242,11 @@ static void hop_measure(struct level *l) {
     }
     for (uint32_t c = 0; c < l->channels; c += 2) {
         const float *x = l->hop + c * stride + CONTEXT, *y = c + 1 < l->channels ? x + stride : x;
-        pair energy = weighting_run(&l->weighting[c / 2], &l->k, x, y, n);
+        pair energy = weighting_run(l, &l->weighting[c / 2], x, y, n);
         l->hop_loud += energy[0] * l->channel[c].weight;
         if (c + 1 < l->channels) l->hop_loud += energy[1] * l->channel[c + 1].weight;
     }
-    if (l->channels >= 2) l->cross += span_dot(l->hop + CONTEXT, l->hop + stride + CONTEXT, n);
+    if (l->channels >= 2) l->cross += sums_dot(l->hop + CONTEXT, l->hop + stride + CONTEXT, n);
     for (uint32_t c = 0; c < l->channels; c++) {
         float *start = l->hop + c * stride;
         memmove(start, start + n, CONTEXT * sizeof *start);
@@ -273,6 +263,7 @@ static void hop_measure(struct level *l) {
 }
 
 /* Float files may hold any number; beyond +120 dBFS no sum here could be trusted, and the square of 1e20 is infinite. */
+SONDE_CLONES
 static void samples_take(float *to, const float *from, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         float v = from[i] < 1e6f ? from[i] : 1e6f;

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "spectral.h"
 
+#include "pitch.h"
+
+#include "kernels/clones.h"
+#include "kernels/sums.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,25 +19,26 @@
 #define FLOOR_DB      (-100.0f)
 #define ACTIVE_RANGE  50.0f
 #define ACTIVE_FROM   (-80.0f)
-#define LAG_MIN       11   /* 2 kHz */
-#define LAG_MAX       441  /* 50 Hz */
 #define BAND_RANGE    1e-8 /* bands are at most 80 dB below their frame, so that level alone changes no feature */
-#define PITCH_BINS    326  /* 3.5 kHz */
-#define OCTAVE_COST   1.03f
-#define VOICED_FROM   0.5f
 #define MEDIAN_TIME   17
 #define MEDIAN_BANDS  7
+#define LANES         8
 
 struct band {
     uint32_t first, count, weights; /* bins, and where their weights begin */
 };
 
+struct spectral_design {
+    struct band mel[SPECTRAL_MEL];
+    float weights[2 * SPECTRAL_BINS + SPECTRAL_MEL * (LANES + 2)];
+    uint8_t chroma_class[SPECTRAL_BINS];
+    float dct[SPECTRAL_MEL][SPECTRAL_MFCC];
+    struct pitch *pitch;
+};
+
 struct spectral {
     size_t room, count;
-    const sonde_kernel_fft_t *kernel;
-    sonde_fft_t *fft;
-    struct band mel[SPECTRAL_MEL];
-    float *weights;
+    struct spectral_design *design;
     float *level; /* dB, of the whole frame */
     float *bands; /* frames x SPECTRAL_MEL, dB */
     float *centroid, *bandwidth, *rolloff, *flatness;
@@ -40,10 +46,6 @@ struct spectral {
     float contrast[SPECTRAL_CONTRAST]; /* sums over the frames looked at */
     double chroma[12];
     double detailed;
-    uint8_t chroma_class[SPECTRAL_BINS];
-    float lag_gain[LAG_MAX + 2]; /* 1 / autocorrelation of the window */
-    float complex_in[2 * SPECTRAL_BINS], lags[SPECTRAL_WINDOW];
-    float scratch[SPECTRAL_BINS];
 };
 
 static const uint32_t contrast_edges[SPECTRAL_CONTRAST + 1] = {19, 37, 74, 149, 297, 594, 929};
@@ -57,41 +59,57 @@ static double mel_from_hz(double hz) {
     return hz < 1000.0 ? hz * 3.0 / 200.0 : 15.0 + log(hz / 1000.0) * 27.0 / log(6.4);
 }
 
-static void mel_design(struct spectral *s) {
+static void mel_design(struct spectral_design *d) {
     double low = mel_from_hz(30.0), step = (mel_from_hz(10000.0) - low) / (SPECTRAL_MEL + 1);
     uint32_t used = 0;
     for (uint32_t b = 0; b < SPECTRAL_MEL; b++) {
         double left = mel_to_hz(low + b * step), centre = mel_to_hz(low + (b + 1) * step),
                right = mel_to_hz(low + (b + 2) * step);
-        s->mel[b] = (struct band){(uint32_t)ceil(left / BIN_HZ), 0, used};
-        for (uint32_t k = s->mel[b].first; k < SPECTRAL_BINS && k * BIN_HZ < right; k++) {
+        d->mel[b] = (struct band){(uint32_t)ceil(left / BIN_HZ), 0, used};
+        for (uint32_t k = d->mel[b].first; k < SPECTRAL_BINS && k * BIN_HZ < right; k++) {
             double f = k * BIN_HZ, w = f < centre ? (f - left) / (centre - left) : (right - f) / (right - centre);
-            s->weights[used++] = (float)(w * 2.0 / (right - left) * BIN_HZ); /* each band has area 1 */
-            s->mel[b].count++;
+            d->weights[used++] = (float)(w * 2.0 / (right - left) * BIN_HZ); /* each band has area 1 */
+            d->mel[b].count++;
+        }
+        while (d->mel[b].count % LANES) { /* weights of 0 up to whole vectors */
+            d->mel[b].count++;
+            used++;
         }
     }
 }
 
-/* The autocorrelation of the Hann window, in closed form (Boersma 1993, equation 8). */
-static void lags_design(struct spectral *s) {
-    for (int lag = 0; lag <= LAG_MAX + 1; lag++) {
-        double x = (double)lag / SPECTRAL_WINDOW;
-        double r = (1.0 - x) * (2.0 / 3.0 + cos(2.0 * M_PI * x) / 3.0) + sin(2.0 * M_PI * x) / (2.0 * M_PI);
-        s->lag_gain[lag] = (float)(1.0 / r);
+struct spectral_design *spectral_design_new(const sonde_kernel_fft_many_t *kernel) {
+    struct spectral_design *d = calloc(1, sizeof *d);
+    if (!d || !(d->pitch = pitch_new(kernel))) {
+        free(d);
+        return NULL;
     }
+    mel_design(d);
+    for (uint32_t k = FIRST_BIN; k < SPECTRAL_BINS; k++) {
+        long note = lround(69.0 + 12.0 * log2(k * BIN_HZ / 440.0));
+        d->chroma_class[k] = (uint8_t)(((note % 12) + 12) % 12);
+    }
+    for (int b = 0; b < SPECTRAL_MEL; b++)
+        for (int c = 0; c < SPECTRAL_MFCC; c++)
+            d->dct[b][c] = (float)(cos(M_PI * c * (b + 0.5) / SPECTRAL_MEL) * sqrt((c ? 2.0 : 1.0) / SPECTRAL_MEL));
+    return d;
 }
 
-struct spectral *spectral_new(size_t frames, const sonde_kernel_fft_t *kernel) {
+void spectral_design_free(struct spectral_design *d) {
+    if (!d) return;
+    pitch_free(d->pitch);
+    free(d);
+}
+
+struct spectral *spectral_new(size_t frames, struct spectral_design *design) {
     struct spectral *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->room = frames + 1;
-    s->kernel = kernel;
-    s->fft = kernel->create(SPECTRAL_WINDOW);
-    s->weights = calloc((size_t)2 * SPECTRAL_BINS + 2 * SPECTRAL_MEL, sizeof(float));
+    s->design = design;
     s->bands = calloc(s->room, SPECTRAL_MEL * sizeof(float));
     s->level = calloc(s->room, 5 * sizeof(float));
     s->f0 = calloc(s->room / SPECTRAL_PITCH_EVERY + 1, sizeof(float));
-    if (!s->fft || !s->weights || !s->bands || !s->level || !s->f0) {
+    if (!s->bands || !s->level || !s->f0) {
         spectral_free(s);
         return NULL;
     }
@@ -99,59 +117,33 @@ struct spectral *spectral_new(size_t frames, const sonde_kernel_fft_t *kernel) {
     s->bandwidth = s->centroid + s->room;
     s->rolloff = s->bandwidth + s->room;
     s->flatness = s->rolloff + s->room;
-    mel_design(s);
-    lags_design(s);
-    for (uint32_t k = FIRST_BIN; k < SPECTRAL_BINS; k++) {
-        long note = lround(69.0 + 12.0 * log2(k * BIN_HZ / 440.0));
-        s->chroma_class[k] = (uint8_t)(((note % 12) + 12) % 12);
-    }
     return s;
 }
 
 void spectral_free(struct spectral *s) {
     if (!s) return;
-    s->kernel->destroy(s->fft);
-    free(s->weights);
+    pitch_forget(s->design->pitch);
     free(s->bands);
     free(s->level);
     free(s->f0);
     free(s);
 }
 
-static float dot(const float *x, const float *y, uint32_t n) {
-    float lane[8] = {0};
-    uint32_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (uint32_t j = 0; j < 8; j++) lane[j] += x[i + j] * y[i + j];
-    for (; i < n; i++) lane[0] += x[i] * y[i];
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
-}
-
-/* Zeroth to second moment over bins. */
-static void moments(const float *p, double m[3]) {
-    float a[8] = {0}, b[8] = {0}, c[8] = {0};
-    for (uint32_t i = 0; i + 8 < SPECTRAL_BINS; i += 8) {
-        for (uint32_t j = 0; j < 8; j++) {
-            float k = (float)(i + j), v = p[i + j];
-            a[j] += v;
-            b[j] += v * k;
-            c[j] += v * k * k;
-        }
-    }
-    m[0] = m[1] = m[2] = 0.0;
-    for (uint32_t j = 0; j < 8; j++) {
-        m[0] += (double)a[j];
-        m[1] += (double)b[j];
-        m[2] += (double)c[j];
-    }
+/* Energy of each band; `p` goes on with LANES zeros. */
+static void bands_of(const struct spectral_design *d, const float *p, float *bands) {
+    for (uint32_t b = 0; b < SPECTRAL_MEL; b++)
+        bands[b] = sums_band(p + d->mel[b].first, d->weights + d->mel[b].weights, d->mel[b].count);
 }
 
 /* Where 85 % of the energy `total` are below, in bins. */
+SONDE_CLONES
 static float rolloff_find(const float *p, double total) {
     double sum = 0.0, want = 0.85 * total;
     for (uint32_t i = 0; i + 16 < SPECTRAL_BINS; i += 16) {
-        double part = 0.0;
-        for (uint32_t j = 0; j < 16; j++) part += (double)p[i + j];
+        double lane[4] = {0};
+        for (uint32_t k = 0; k < 16; k += 4)
+            for (uint32_t j = 0; j < 4; j++) lane[j] += (double)p[i + k + j];
+        double part = (lane[0] + lane[2]) + (lane[1] + lane[3]);
         if (sum + part >= want)
             for (uint32_t j = 0; j < 16; j++)
                 if ((sum += (double)p[i + j]) >= want) return (float)(i + j);
@@ -160,106 +152,118 @@ static float rolloff_find(const float *p, double total) {
     return SPECTRAL_BINS - 1;
 }
 
-/* Geometric over arithmetic mean; eight bins share one logarithm. */
+/* Geometric over arithmetic mean. The logarithm of a product is that of its mantissa and its exponent: exponents are added
+ * up now and then, so that nothing overflows, and one logarithm is left. */
+SONDE_CLONES
 static float flatness_of(const float *p, double total) {
-    double sum = 0.0, logs = 0.0, least = total / SPECTRAL_BINS * 1e-10;
-    for (uint32_t i = FLAT_FROM; i < FLAT_TO; i += 8) {
-        double product = 1.0, part = 0.0;
-        for (uint32_t j = 0; j < 8; j++) {
-            double v = (double)p[i + j] + least;
-            product *= v;
-            part += v;
+    double sum[LANES] = {0}, mantissa[LANES], least = total / SPECTRAL_BINS * 1e-10;
+    int64_t exponent[LANES] = {0};
+    for (uint32_t j = 0; j < LANES; j++) mantissa[j] = 1.0;
+    for (uint32_t i = FLAT_FROM; i < FLAT_TO; i += 4 * LANES) {
+        double product[LANES];
+        uint32_t end = i + 4 * LANES < FLAT_TO ? i + 4 * LANES : FLAT_TO;
+        for (uint32_t j = 0; j < LANES; j++) product[j] = mantissa[j];
+        for (uint32_t k = i; k < end; k += LANES)
+            for (uint32_t j = 0; j < LANES; j++) {
+                double v = (double)p[k + j] + least;
+                product[j] *= v;
+                sum[j] += v;
+            }
+        for (uint32_t j = 0; j < LANES; j++) {
+            int64_t bits;
+            memcpy(&bits, &product[j], sizeof bits);
+            exponent[j] += (int64_t)((uint64_t)bits >> 52) - 1023;
+            bits = (bits & 0xfffffffffffff) | 0x3ff0000000000000;
+            memcpy(&mantissa[j], &bits, sizeof bits);
         }
-        logs += log(product);
-        sum += part;
     }
-    return (float)(exp(logs / (FLAT_TO - FLAT_FROM)) * (FLAT_TO - FLAT_FROM) / sum);
+    double all = 0.0, product = 1.0;
+    int64_t powers = 0;
+    for (uint32_t j = 0; j < LANES; j++) {
+        all += sum[j];
+        product *= mantissa[j];
+        powers += exponent[j];
+    }
+    double mean_log = (log(product) + (double)powers * M_LN2) / (FLAT_TO - FLAT_FROM);
+    return (float)(exp(mean_log) * (FLAT_TO - FLAT_FROM) / all);
 }
 
-/* Moves the `want` smallest of v to its front (Hoare's selection). */
-static void select_smallest(float *v, int n, int want) {
-    int low = 0, high = n - 1;
-    while (low < high) {
-        float pivot = v[low + (high - low) / 2];
-        int i = low, j = high;
-        while (i <= j) {
-            while (v[i] < pivot) i++;
-            while (v[j] > pivot) j--;
-            if (i > j) break;
-            float t = v[i];
-            v[i++] = v[j];
-            v[j--] = t;
-        }
-        /* Up to j nothing is above the pivot, from i on nothing below it, and between them lies the pivot itself. */
-        if (want - 1 <= j)
-            high = j;
-        else if (want - 1 >= i)
-            low = i;
+/* Powers are compared as the bits of their floats: from 0 on both are in the same order. */
+static inline float float_of(int32_t bits) {
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Where n values split into the `want` smallest and the rest, between `*low` and `*high` at first. In the end the two are
+ * the same, with exactly `want` values below, or *high is *low + 1 and some of the values *low belong to either part. */
+static inline void split_find(const int32_t *v, uint32_t n, int32_t want, int32_t *low, int32_t *high) {
+    while (*high - *low > 1) {
+        int32_t middle = *low + (*high - *low) / 2, count = 0;
+        for (uint32_t i = 0; i < n; i++) count += v[i] < middle;
+        if (count == want)
+            *low = *high = middle;
+        else if (count < want)
+            *low = middle;
         else
-            return;
+            *high = middle;
     }
 }
 
-static float mean(const float *v, uint32_t n) {
-    float sum = 0.0f;
-    for (uint32_t i = 0; i < n; i++) sum += v[i];
-    return sum / (float)n;
+/* Sum and number of the values in [from, to). */
+static inline float sum_between(const int32_t *v, uint32_t n, int32_t from, int32_t to, int32_t *count) {
+    float lane[LANES] = {0};
+    uint32_t i = 0;
+    *count = 0;
+    for (uint32_t k = 0; k < n; k++) *count += v[k] >= from && v[k] < to;
+    for (; i + LANES <= n; i += LANES)
+        for (uint32_t j = 0; j < LANES; j++) lane[j] += v[i + j] >= from && v[i + j] < to ? float_of(v[i + j]) : 0.0f;
+    for (; i < n; i++) lane[0] += v[i] >= from && v[i] < to ? float_of(v[i]) : 0.0f;
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+/* Means of the `part` smallest and the `part` largest of n powers. */
+SONDE_CLONES
+static void tails_of(const float *p, uint32_t n, uint32_t part, float *low_mean, float *high_mean) {
+    int32_t v[SPECTRAL_BINS], least = INT32_MAX, most = 0, low, high, count;
+    memcpy(v, p, n * sizeof *v);
+    for (uint32_t i = 0; i < n; i++) {
+        least = v[i] < least ? v[i] : least;
+        most = v[i] > most ? v[i] : most;
+    }
+    low = least, high = most + 1;
+    split_find(v, n, (int32_t)part, &low, &high);
+    float sum = sum_between(v, n, least, low, &count);
+    *low_mean = (sum + (float)((int32_t)part - count) * float_of(low)) / (float)part;
+    low = least, high = most + 1;
+    split_find(v, n, (int32_t)(n - part), &low, &high);
+    sum = sum_between(v, n, high, most + 1, &count);
+    *high_mean = (sum + (float)((int32_t)part - count) * float_of(low)) / (float)part;
 }
 
 static void detail_add(struct spectral *s, const float *p, float least) {
     for (uint32_t b = 0; b < SPECTRAL_CONTRAST; b++) {
         uint32_t n = contrast_edges[b + 1] - contrast_edges[b], tenth = (n + 9) / 10;
-        memcpy(s->scratch, p + contrast_edges[b], n * sizeof(float));
-        select_smallest(s->scratch, (int)n, (int)tenth);
-        float low = mean(s->scratch, tenth);
-        select_smallest(s->scratch, (int)n, (int)(n - tenth));
-        float high = mean(s->scratch + n - tenth, tenth);
+        float low, high;
+        tails_of(p + contrast_edges[b], n, tenth, &low, &high);
         s->contrast[b] += 10.0f * log10f((high + least) / (low + least));
     }
-    for (uint32_t k = 10; k < 470; k++) s->chroma[s->chroma_class[k]] += sqrt((double)p[k]);
+    for (uint32_t k = 10; k < 470; k++) s->chroma[s->design->chroma_class[k]] += sqrt((double)p[k]);
     s->detailed += 1.0;
 }
 
-/* A peak of the autocorrelation, through a parabola. */
-struct peak {
-    float lag, height;
-};
-
-static struct peak peak_at(const float *r, int lag) {
-    float a = r[lag - 1], b = r[lag], c = r[lag + 1], bend = a - 2.0f * b + c;
-    float shift = bend < 0.0f ? 0.5f * (a - c) / bend : 0.0f;
-    return (struct peak){(float)lag + shift, b - 0.25f * (a - c) * shift};
-}
-
-/* Boersma's pitch of one frame in Hz, or 0. What is above PITCH_BINS would only make the peaks too narrow to see. */
-static float pitch_of(struct spectral *s, const float *p) {
-    memset(s->complex_in, 0, sizeof s->complex_in);
-    for (uint32_t k = FIRST_BIN; k < PITCH_BINS; k++) s->complex_in[2 * k] = p[k];
-    s->kernel->inverse(s->fft, s->complex_in, s->lags);
-    float *r = s->lags, scale = r[0] > 0.0f ? 1.0f / r[0] : 0.0f;
-    struct peak best = {0.0f, VOICED_FROM};
-    for (int lag = LAG_MIN - 1; lag <= LAG_MAX + 1; lag++) r[lag] *= scale * s->lag_gain[lag];
-    for (int lag = LAG_MIN; lag <= LAG_MAX; lag++) {
-        if (r[lag] < r[lag - 1] || r[lag] <= r[lag + 1]) continue;
-        struct peak peak = peak_at(r, lag);
-        /* A slightly lower peak at a shorter lag is the fundamental; the longer ones are its multiples. */
-        if (peak.height > best.height * (best.lag > 0.0f ? OCTAVE_COST : 1.0f)) best = peak;
-    }
-    return best.lag > 0.0f ? SPECTRAL_RATE / best.lag : 0.0f;
-}
-
 static void frame_add(struct spectral *s, const float *power) {
-    float p[SPECTRAL_BINS];
+    float p[SPECTRAL_BINS + LANES] = {0}, energy[SPECTRAL_MEL];
     size_t k = s->count;
-    for (uint32_t b = 0; b < SPECTRAL_BINS; b++) p[b] = power[b] < HIGHEST_POWER ? power[b] : HIGHEST_POWER;
-    for (uint32_t b = 0; b < FIRST_BIN; b++) p[b] = 0.0f;
+    for (uint32_t b = FIRST_BIN; b < SPECTRAL_BINS; b++) p[b] = power[b] < HIGHEST_POWER ? power[b] : HIGHEST_POWER;
     double m[3];
-    moments(p, m);
+    sums_moments(p, SPECTRAL_BINS - 1, m); /* zeroth to second over bins */
+    bands_of(s->design, p, energy);
     s->level[k] = m[0] > 1e-10 ? (float)(10.0 * log10(m[0])) : FLOOR_DB;
     float least = m[0] * BAND_RANGE > 1e-10 ? (float)(m[0] * BAND_RANGE) : 1e-10f;
     for (uint32_t b = 0; b < SPECTRAL_MEL; b++) {
-        float e = dot(p + s->mel[b].first, s->weights + s->mel[b].weights, s->mel[b].count);
-        s->bands[k * SPECTRAL_MEL + b] = 10.0f * log10f(e > least ? e : least);
+        float e = energy[b] > least ? energy[b] : least;
+        s->bands[k * SPECTRAL_MEL + b] = 10.0f * log10f(e);
     }
     if (m[0] > 1e-10) {
         double c = m[1] / m[0];
@@ -269,7 +273,7 @@ static void frame_add(struct spectral *s, const float *power) {
         s->flatness[k] = flatness_of(p, m[0]);
         if (k % DETAIL_EVERY == 0) detail_add(s, p, least * 1e-2f);
         if (k % SPECTRAL_PITCH_EVERY == 0 && s->flatness[k] < 0.3f && s->level[k] > ACTIVE_FROM)
-            s->f0[k / SPECTRAL_PITCH_EVERY] = pitch_of(s, p);
+            pitch_add(s->design->pitch, p, &s->f0[k / SPECTRAL_PITCH_EVERY]);
     }
     s->count++;
 }
@@ -306,10 +310,6 @@ static float floor_of(const struct spectral *s) {
 }
 
 static void means_finish(const struct spectral *s, float floor, struct spectral_result *r) {
-    float dct[SPECTRAL_MEL][SPECTRAL_MFCC];
-    for (int b = 0; b < SPECTRAL_MEL; b++)
-        for (int c = 0; c < SPECTRAL_MFCC; c++)
-            dct[b][c] = (float)(cos(M_PI * c * (b + 0.5) / SPECTRAL_MEL) * sqrt((c ? 2.0 : 1.0) / SPECTRAL_MEL));
     struct moment mfcc[SPECTRAL_MFCC] = {{0, 0}}, centroid = {0, 0};
     for (size_t k = 0; k < s->count; k++) {
         if (s->level[k] <= floor) continue;
@@ -321,7 +321,8 @@ static void means_finish(const struct spectral *s, float floor, struct spectral_
         centroid.square += (double)s->centroid[k] * (double)s->centroid[k];
         float out[SPECTRAL_MFCC] = {0};
         for (int b = 0; b < SPECTRAL_MEL; b++)
-            for (int c = 0; c < SPECTRAL_MFCC; c++) out[c] += s->bands[k * SPECTRAL_MEL + (size_t)b] * dct[b][c];
+            for (int c = 0; c < SPECTRAL_MFCC; c++)
+                out[c] += s->bands[k * SPECTRAL_MEL + (size_t)b] * s->design->dct[b][c];
         for (int c = 0; c < SPECTRAL_MFCC; c++) {
             mfcc[c].sum += (double)out[c];
             mfcc[c].square += (double)out[c] * (double)out[c];
@@ -389,64 +390,74 @@ static bool onsets_finish(const struct spectral *s, float floor, struct spectral
     return true;
 }
 
-static float median_small(const float *v, uint32_t n) {
-    float sorted[MEDIAN_TIME];
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t j = i;
-        for (; j > 0 && sorted[j - 1] > v[i]; j--) sorted[j] = sorted[j - 1];
-        sorted[j] = v[i];
+/* A row of values, one a band. */
+typedef float row[SPECTRAL_MEL];
+
+static inline void order_rows(float *restrict low, float *restrict high) {
+    for (uint32_t b = 0; b < SPECTRAL_MEL; b++) {
+        float x = low[b], y = high[b], less = x < y ? x : y, more = x < y ? y : x;
+        low[b] = less;
+        high[b] = more;
     }
-    return sorted[n / 2];
 }
 
-/* Medians of a band over time, slid along: the oldest value leaves a sorted list, the newest enters it. */
-static void medians_time(const struct spectral *s, uint32_t band, float *out) {
-    float sorted[MEDIAN_TIME];
-    uint32_t n = 0;
-    const uint32_t half = MEDIAN_TIME / 2;
-    for (size_t k = 0; k < s->count + half; k++) {
-        if (k >= MEDIAN_TIME) {
-            float old = s->bands[(k - MEDIAN_TIME) * SPECTRAL_MEL + band];
-            uint32_t j = 0;
-            while (sorted[j] != old) j++;
-            for (n--; j < n; j++) sorted[j] = sorted[j + 1];
+/* Medians of `n` rows, band by band: sorts them as far as row n / 2, in vectors. */
+SONDE_CLONES
+static void medians_of(row *rows, uint32_t n, float *medians) {
+    for (uint32_t i = 0; i <= n / 2; i++)
+        for (uint32_t k = i + 1; k < n; k++) order_rows(rows[i], rows[k]);
+    memcpy(medians, rows[n / 2], sizeof(row));
+}
+
+/* Of each band over the frames around k; at the edges, of those that there are. */
+static void medians_time(const struct spectral *s, size_t k, float *medians) {
+    row rows[MEDIAN_TIME];
+    const size_t half = MEDIAN_TIME / 2;
+    uint32_t missing = 0;
+    for (size_t i = 0; i < MEDIAN_TIME; i++) {
+        if (k + i >= half && k + i - half < s->count) {
+            memcpy(rows[i], s->bands + (k + i - half) * SPECTRAL_MEL, sizeof(row));
+            continue;
         }
-        if (k < s->count) {
-            float v = s->bands[k * SPECTRAL_MEL + band];
-            uint32_t j = n++;
-            for (; j > 0 && sorted[j - 1] > v; j--) sorted[j] = sorted[j - 1];
-            sorted[j] = v;
-        }
-        if (k >= half) out[k - half] = sorted[n / 2];
+        float filler = missing++ % 2 ? -INFINITY : INFINITY; /* in turn: the middle stays the middle */
+        for (uint32_t b = 0; b < SPECTRAL_MEL; b++) rows[i][b] = filler;
     }
+    medians_of(rows, MEDIAN_TIME, medians);
+}
+
+/* Of the bands around each band of a frame; at the edges, of those that there are. */
+static void medians_bands(const float *now, float *medians) {
+    row rows[MEDIAN_BANDS];
+    const uint32_t half = MEDIAN_BANDS / 2;
+    float padded[SPECTRAL_MEL + MEDIAN_BANDS - 1];
+    memcpy(padded + half, now, sizeof(row));
+    for (uint32_t i = 0; i < half; i++)
+        padded[half - 1 - i] = padded[half + SPECTRAL_MEL + i] = i % 2 ? -INFINITY : INFINITY;
+    for (uint32_t i = 0; i < MEDIAN_BANDS; i++) memcpy(rows[i], padded + i, sizeof(row));
+    medians_of(rows, MEDIAN_BANDS, medians);
 }
 
 /* Energy is harmonic where the median over time is 3 dB above the one over bands, percussive the other way round. */
-static bool balance_finish(const struct spectral *s, float floor, struct spectral_result *r) {
-    float *steady = malloc((s->count + 1) * SPECTRAL_MEL * sizeof *steady);
-    if (!steady) return false;
-    for (uint32_t b = 0; b < SPECTRAL_MEL; b++) medians_time(s, b, steady + b * s->count);
+static void balance_finish(const struct spectral *s, float floor, struct spectral_result *r) {
     double harmonic = 0.0, percussive = 0.0, total = 0.0;
     for (size_t k = 0; k < s->count; k += 2) {
         if (s->level[k] <= floor) continue;
         const float *now = s->bands + k * SPECTRAL_MEL;
+        float steady[SPECTRAL_MEL], wide[SPECTRAL_MEL];
+        medians_time(s, k, steady);
+        medians_bands(now, wide);
         for (uint32_t b = 0; b < SPECTRAL_MEL; b++) {
-            uint32_t from = b > MEDIAN_BANDS / 2 ? b - MEDIAN_BANDS / 2 : 0;
-            uint32_t to = b + MEDIAN_BANDS / 2 < SPECTRAL_MEL ? b + MEDIAN_BANDS / 2 : SPECTRAL_MEL - 1;
             if (now[b] < s->level[k] - 40.0f) continue;
-            float wide = median_small(now + from, to - from + 1), long_ = steady[b * s->count + k];
             double energy = (double)exp2f(now[b] * 0.33219281f);
             total += energy;
-            if (long_ > wide + 3.0f)
+            if (steady[b] > wide[b] + 3.0f)
                 harmonic += energy;
-            else if (wide > long_ + 3.0f)
+            else if (wide[b] > steady[b] + 3.0f)
                 percussive += energy;
         }
     }
-    free(steady);
     r->harmonic = total > 0.0 ? harmonic / total : 0.0;
     r->percussive = total > 0.0 ? percussive / total : 0.0;
-    return true;
 }
 
 static float semitones(float a, float b) {
@@ -491,13 +502,15 @@ static bool pitch_finish(struct spectral *s, float floor, struct spectral_result
 
 bool spectral_finish(struct spectral *s, struct spectral_result *r) {
     *r = (struct spectral_result){0};
+    pitch_flush(s->design->pitch);
     float floor = floor_of(s);
     means_finish(s, floor, r);
     if (!r->active) {
         memset(s->f0, 0, (s->room / SPECTRAL_PITCH_EVERY + 1) * sizeof *s->f0);
         return true;
     }
-    if (!onsets_finish(s, floor, r) || !balance_finish(s, floor, r) || !pitch_finish(s, floor, r)) return false;
+    balance_finish(s, floor, r);
+    if (!onsets_finish(s, floor, r) || !pitch_finish(s, floor, r)) return false;
     r->onset_rate = r->onsets / ((double)s->count * SPECTRAL_HOP / SPECTRAL_RATE);
     return true;
 }

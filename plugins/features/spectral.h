@@ -34,6 +34,7 @@
 #define SPECTRAL_PITCH_EVERY 2
 
 struct spectral;
+struct spectral_design;
 
 struct spectral_result {
     size_t active;                       /* frames that the means are over; 0: nothing below is meaningful */
@@ -53,8 +54,12 @@ struct spectral_result {
     double f0_jumps;                   /* changes of 0.7 semitones or more between steady stretches, 1/s */
 };
 
-/* For at most `frames` frames; `fft` must outlive it. NULL: no memory. */
-struct spectral *spectral_new(size_t frames, const sonde_kernel_fft_t *fft);
+/* What all regions have in common; serves one `struct spectral` at a time. `kernel` must outlive it. NULL: no memory. */
+struct spectral_design *spectral_design_new(const sonde_kernel_fft_many_t *kernel);
+void spectral_design_free(struct spectral_design *design); /* NULL is fine */
+
+/* For at most `frames` frames; `design` must outlive it. NULL: no memory. */
+struct spectral *spectral_new(size_t frames, struct spectral_design *design);
 void spectral_free(struct spectral *s);
 
 /* The next frames: power of bin b of frame f is power[f * stride + b]. */

@@ -3,7 +3,7 @@
 #include "engine/base/json.h"
 #include "kernels/kernels.h"
 #include "workers/host/host.h"
-#include "workers/host/lanes.h"
+#include "kernels/lanes.h"
 #include "workers/host/order.h"
 
 #include <fenv.h>

@@ -69,6 +69,38 @@ static void real_transforms_are_as_defined(void **state) {
     }
 }
 
+/* More frames than there are lanes, overlapping; and each as if it were alone. */
+static void many_transforms_are_as_single_ones(void **state) {
+    (void)state;
+    static const uint32_t lengths[] = {2, 30, 64, 98, 1000, 2048};
+    enum { FRAMES = 11 };
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+        uint32_t n = lengths[l], hop = n / 2, stride = n + 5;
+        float *in = malloc((n + hop * FRAMES) * sizeof *in), *out = malloc(FRAMES * stride * sizeof *out),
+              *one = malloc((n + 2) * sizeof *one);
+        assert_true(in && out && one);
+        for (uint32_t i = 0; i < n + hop * FRAMES; i++) in[i] = noise(i);
+        sonde_fft_t *fft = kernel_fft.create(n);
+        sonde_fft_many_t *many = kernel_fft_many.create(n);
+        assert_true(fft && many);
+        kernel_fft_many.forward(many, in, hop, FRAMES, out, stride);
+        for (uint32_t f = 0; f < FRAMES; f++) {
+            kernel_fft.forward(fft, in + f * hop, one);
+            double limit = 2e-6 * largest(one, n + 2);
+            for (uint32_t k = 0; k < n + 2; k++) assert_true(fabs((double)(out[f * stride + k] - one[k])) < limit);
+            kernel_fft_many.forward(many, in + f * hop, 0, 1, one, 0);
+            assert_memory_equal(one, out + f * stride, (n + 2) * sizeof *one);
+        }
+        kernel_fft.destroy(fft);
+        kernel_fft_many.destroy(many);
+        free(in), free(out), free(one);
+    }
+    assert_null(kernel_fft_many.create(0));
+    assert_null(kernel_fft_many.create(3));
+    assert_null(kernel_fft_many.create(22));
+    kernel_fft_many.destroy(NULL);
+}
+
 static void complex_transforms_are_as_defined(void **state) {
     (void)state;
     static const uint32_t lengths[] = {1, 2, 3, 7, 60, 101, 512};
@@ -182,6 +214,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(unknown_tables_are_null),
         cmocka_unit_test(real_transforms_are_as_defined),
+        cmocka_unit_test(many_transforms_are_as_single_ones),
         cmocka_unit_test(complex_transforms_are_as_defined),
         cmocka_unit_test(impossible_plans_are_null),
         cmocka_unit_test(lengths_are_exact),

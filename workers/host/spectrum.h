@@ -3,7 +3,7 @@
 #ifndef SONDE_HOST_SPECTRUM_H
 #define SONDE_HOST_SPECTRUM_H
 
-#include "workers/host/lanes.h"
+#include "kernels/lanes.h"
 
 #include <stdbool.h>
 #include <stddef.h>

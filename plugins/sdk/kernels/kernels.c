@@ -8,7 +8,7 @@ const void *kernels_find(const char *id) {
         const char *id;
         const void *table;
     } tables[] = {
-        {SONDE_KERNEL_FFT, &kernel_fft},
+        {SONDE_KERNEL_FFT, &kernel_fft},           {SONDE_KERNEL_FFT_MANY, &kernel_fft_many},
         {SONDE_KERNEL_RESAMPLE, &kernel_resample}, {SONDE_KERNEL_HPSS, &kernel_hpss},
         {SONDE_KERNEL_YIN, &kernel_yin},           {SONDE_KERNEL_CQT, &kernel_cqt},
     };

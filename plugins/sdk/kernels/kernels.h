@@ -9,6 +9,7 @@ const void *kernels_find(const char *id);
 
 /* The tables; each in the file of its name. */
 extern const sonde_kernel_fft_t kernel_fft;
+extern const sonde_kernel_fft_many_t kernel_fft_many;
 extern const sonde_kernel_resample_t kernel_resample;
 extern const sonde_kernel_hpss_t kernel_hpss;
 extern const sonde_kernel_yin_t kernel_yin;

@@ -45,6 +45,28 @@ typedef struct sonde_kernel_fft {
     void (*inverse)(sonde_fft_t *fft, const float *in, float *out);
 } sonde_kernel_fft_t;
 
+/* ------------------------------------------------------------------------------------------------- sonde.fft_many/1 */
+
+#define SONDE_KERNEL_FFT_MANY "sonde.fft_many/1"
+
+typedef struct sonde_fft_many sonde_fft_many_t;
+
+/* The forward transform of real samples as sonde.fft/1 defines it, of many frames: several times as fast as one by one.
+ * Frames are independent: how many go into a call changes no bit. */
+typedef struct sonde_kernel_fft_many {
+    uint32_t struct_size;
+    uint32_t reserved;
+
+    /* Of `length` real samples: even, 2 to 4194304, no prime factor above 7. NULL: unsuitable length, or out of memory. */
+    sonde_fft_many_t *(*create)(uint32_t length);
+    void (*destroy)(sonde_fft_many_t *fft);
+
+    /* Frame f, from 0 to count - 1: `length` samples from in + f * in_stride on (frames may overlap) to length/2 + 1
+     * complex values at out + f * out_stride. */
+    void (*forward)(sonde_fft_many_t *fft, const float *in, uint64_t in_stride, uint32_t count, float *out,
+                    uint64_t out_stride);
+} sonde_kernel_fft_many_t;
+
 /* ------------------------------------------------------------------------------------------------- sonde.resample/1 */
 
 #define SONDE_KERNEL_RESAMPLE "sonde.resample/1"

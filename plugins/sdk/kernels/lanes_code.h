@@ -1,9 +1,9 @@
 /* The inner loops of lanes.c. lanes_code.c is compiled once for each set of instructions; each time it defines one of the
  * tables below. (target_clones wouldn't do: GCC splits vectors before it makes the clones.) */
-#ifndef SONDE_HOST_LANES_CODE_H
-#define SONDE_HOST_LANES_CODE_H
+#ifndef SONDE_KERNELS_LANES_CODE_H
+#define SONDE_KERNELS_LANES_CODE_H
 
-#include "workers/host/lanes.h"
+#include "kernels/lanes.h"
 
 #define LANES_STAGES 33 /* enough for any 32-bit length, and a zero */
 

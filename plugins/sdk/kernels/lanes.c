@@ -1,4 +1,4 @@
-#include "workers/host/lanes_code.h"
+#include "kernels/lanes_code.h"
 
 #include <math.h>
 #include <stdlib.h>

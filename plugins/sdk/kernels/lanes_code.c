@@ -1,4 +1,4 @@
-#include "workers/host/lanes_code.h"
+#include "kernels/lanes_code.h"
 
 typedef struct lanes_pair pair;
 typedef lanes_vector __attribute__((aligned(4), may_alias)) anywhere; /* a vector in somebody's array of floats */

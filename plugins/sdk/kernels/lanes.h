@@ -7,8 +7,8 @@
  * Stockham's self-sorting FFT (Cochran et al., "What is the fast Fourier transform?", Proc. IEEE 55, 1967), radix 4 with
  * 2, 3, 5 and 7 where the length wants them; two real samples make one complex value, and are told apart at the end.
  * Compiled twice on x86-64, for processors with AVX2 and for all: both give the same bits. One thread for each object. */
-#ifndef SONDE_HOST_LANES_H
-#define SONDE_HOST_LANES_H
+#ifndef SONDE_KERNELS_LANES_H
+#define SONDE_KERNELS_LANES_H
 
 #include <stdbool.h>
 #include <stddef.h>
