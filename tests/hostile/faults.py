@@ -37,7 +37,7 @@ class Faults:
             environment.update(LD_PRELOAD=self.shim, SONDE_FAIL=fault, SONDE_FAIL_MARK=self.mark)
         try:
             run = subprocess.run([self.sonde, "--catalogue", self.catalogue, "analyze", "--progress", "lines", self.sounds],
-                                 env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False)
+                                 env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=30, check=False)
         except subprocess.TimeoutExpired as error:
             return None, str(error.output)
         return run.returncode, run.stdout.decode("utf-8", "replace")
@@ -83,6 +83,7 @@ def main():
                 reached, why = faults.attempt(kind, n, "once" if tried % 2 == 0 else "some")
                 if why:
                     wrong.append(f"{kind} call {n}: {why}")
+                    print(f"# {kind} {n} {why[:300]}", file=sys.stderr, flush=True)
                 if not reached or len(wrong) > 5:
                     break
                 tried += 1
