@@ -477,11 +477,14 @@ static void on_stored(void *argument, const struct error *error) {
     struct file *file = report->file;
     file->content = report->content;
     file->audio = report->audio;
-    if (error)
-        engine_fail(report->engine, error);
-    else if (make_regions(report))
+    bool ok = !error && make_regions(report);
+    if (ok)
         file_scanned(file);
     else
+        file->stage = STAGE_TAKEN; /* nothing of it is elsewhere: the engine's end may free it */
+    if (error)
+        engine_fail(report->engine, error);
+    else if (!ok)
         fail(report->engine);
     report_free(report);
 }
