@@ -98,7 +98,8 @@ struct store_job {
 };
 
 /* Puts a file into the queue (status `queued`), or raises the priority of its entry and replaces its options. A file
- * that is being worked on is marked to run again when it finishes. `options`: JSON object or NULL, the engine's own. */
+ * that is being worked on is marked to wait again when it finishes, if it has changed since it was queued or options are
+ * given. `options`: JSON object or NULL, the engine's own. */
 bool store_queue_add(struct catalogue *catalogue, int64_t file, int64_t priority, const char *options,
                      struct error *error);
 

@@ -151,7 +151,8 @@ bool store_queue_add(struct catalogue *catalogue, int64_t file, int64_t priority
                " FROM files WHERE file_id = ?1"
                " ON CONFLICT (file_id) DO UPDATE SET priority = max(priority, excluded.priority),"
                " options = excluded.options, size = excluded.size, mtime_ns = excluded.mtime_ns, due = 0,"
-               " again = (state = 'working')",
+               " again = max(again, state = 'working' AND (size <> excluded.size OR mtime_ns <> excluded.mtime_ns OR"
+               " excluded.options IS NOT NULL))",
                "iit", file, priority, options) &&
            sql_run(catalogue, error,
                    "UPDATE files SET status = 'queued' WHERE file_id = ? AND status NOT IN ('queued', 'working')", "i",

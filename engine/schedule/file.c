@@ -165,6 +165,7 @@ static void on_end(void *argument, const struct error *error) {
         engine_fail(record->engine, error);
     else
         tell_end(file, file_status_name(record->status), record->reason, record->known);
+    record->engine->queue_empty = false; /* it waits again when it changed meanwhile, or was asked for with options */
     record_free(record);
     file_free(file);
 }

@@ -147,7 +147,12 @@ static void queue_recovers(void **state) {
     assert_int_equal(take(f, QUEUE_ARRIVAL), 0); /* not due */
     OK(store_queue_return(f->catalogue, file.file, 0, &error));
     assert_int_equal(take(f, QUEUE_ARRIVAL), file.file);
-    /* asked for while under way: it runs again */
+    /* seen while under way, and the same: once is enough */
+    OK(store_queue_add(f->catalogue, file.file, 3, NULL, &error));
+    assert_int_equal(fixture_number(f, "SELECT again FROM queue"), 0);
+    /* it changed while under way: it runs again */
+    stat.mtime_ns++;
+    OK(store_file_seen(f->catalogue, "/a", 2, &stat, &file, &error));
     OK(store_queue_add(f->catalogue, file.file, 3, NULL, &error));
     OK(store_file_finish(f->catalogue, file.file, FILE_FAILED, "why", &stat, NULL, &error));
     assert_string_equal(fixture_text(f, "SELECT status FROM files"), "queued");
