@@ -124,6 +124,7 @@ bool config_set(struct config *config, const char *name, const char *value, cons
     free(config->values[index].text);
     free(config->values[index].source);
     config->values[index] = (struct value){text, from};
+    // cppcheck-suppress memleak ; the configuration owns them now
     return true;
 }
 

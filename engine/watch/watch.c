@@ -249,6 +249,7 @@ static void depart(struct watch *watch, struct folder *parent, const struct inot
     }
     watch->departure = (struct departure){
         event->cookie, parent, name, copy, (event->mask & IN_ISDIR) != 0, now(watch) + 0.2};
+    // cppcheck-suppress memleak ; the departure owns them now
 }
 
 /* A new folder, with what may already be in it. */

@@ -10,10 +10,12 @@
 /* The edges of neighbouring triangles: bins on the logarithmic axis, each at least one above the last. */
 static void edges_make(uint16_t *edge, int count) {
     const double bin_hz = (double)BANDS_RATE / BANDS_WINDOW;
+    long last = -1;
     for (int i = 0; i < count; i++) {
         long bin = lround(LOWEST_HZ * exp2(i / BANDS_AN_OCTAVE) / bin_hz);
-        if (i > 0 && bin <= edge[i - 1]) bin = edge[i - 1] + 1;
-        edge[i] = (uint16_t)(bin < BANDS_BINS - 1 ? bin : BANDS_BINS - 1);
+        if (bin <= last) bin = last + 1;
+        last = bin < BANDS_BINS - 1 ? bin : BANDS_BINS - 1;
+        edge[i] = (uint16_t)last;
     }
 }
 

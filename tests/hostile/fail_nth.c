@@ -6,7 +6,7 @@
  *     SONDE_FAIL_MARK=FILE       is made when the call was reached, so that the driver knows when to stop
  *
  * Only the program named "sonde" is touched, never a worker. Reads and writes fail on regular files only: the kernel's event
- * descriptors and pipes between threads, on which event loops rely, don't fail on any system. */
+ * descriptors, pipes between threads and memory files don't fail on any system. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +60,7 @@ static bool fails(enum kind kind) {
 
 static bool fails_on_file(enum kind kind, int fd) {
     struct stat st;
-    return (int)kind == chosen && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fails(kind);
+    return (int)kind == chosen && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 0 && fails(kind); /* memory files have no link */
 }
 
 /* The next definition of a symbol; looked up without allocating in our own name. */

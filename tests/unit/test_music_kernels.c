@@ -73,7 +73,7 @@ static void hpss_is_as_defined(void **state) {
 
 /* Plain medians, for shapes that the vectors don't have: fewer frames than the window, one bin, ties. */
 static float median_at(const float *s, int frames, int bins, int f, int b, int window, int across) {
-    float v[127];
+    float v[127] = {0};
     for (int i = 0; i < window; i++) {
         const int n = across ? bins : frames;
         int at = ((across ? b : f) + i - window / 2) % (2 * n);
