@@ -140,3 +140,8 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     if (fails(RECEIVE)) return errno = EIO, -1;
     return syscall(SYS_recvmsg, fd, message, flags);
 }
+
+ssize_t readv(int fd, const struct iovec *parts, int count) {
+    if (fails(RECEIVE)) return errno = ECONNRESET, -1;
+    return syscall(SYS_readv, fd, parts, count);
+}
