@@ -12,6 +12,10 @@
  * (escaped ones neither), nothing behind it, no object with the same key twice. Caller frees with cJSON_Delete. */
 cJSON *json_parse(const char *text, size_t n, size_t max_bytes, int max_depth, struct error *error);
 
+/* The value as text without white space, byte for byte what cJSON_PrintUnformatted gives, in a fraction of its time: that
+ * prints each number twice and reads it once. Caller frees with cJSON_free. NULL: no memory, or not a value. */
+char *json_print(const cJSON *value);
+
 /* Members of an object; the fallback when missing or of another type (or, for integers, not whole or beyond 2^53). */
 const char *json_string(const cJSON *object, const char *key, const char *fallback);
 double json_number(const cJSON *object, const char *key, double fallback);

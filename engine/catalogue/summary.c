@@ -227,7 +227,7 @@ static bool fill_columns(const struct values *values, struct columns *columns, s
                                 .key_confidence = number_of(summary, "key_confidence"),
                                 .label = json_string(summary, "label", NULL),
                                 .label_confidence = number_of(summary, "label_confidence"),
-                                .json = cJSON_PrintUnformatted(summary)};
+                                .json = json_print(summary)};
     bool has[FIELDS] = {!isnan(columns->bpm), columns->key != NULL, columns->label != NULL};
     for (int i = 0; i < FIELDS; i++) {
         bool user = strcmp(json_string(values->origins, fields[i], ""), "user") == 0;

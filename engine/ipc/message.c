@@ -30,7 +30,7 @@ cJSON *message_parse(const void *bytes, size_t n, size_t max_bytes, struct error
 }
 
 char *message_print(const cJSON *message, size_t max_bytes, size_t *n, struct error *error) {
-    char *text = cJSON_PrintUnformatted(message);
+    char *text = json_print(message);
     if (!text) {
         error_memory(error);
         return NULL;

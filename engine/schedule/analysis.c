@@ -3,6 +3,7 @@
  * There are no fixed levels: a job takes all plugins of a group whose needs are met by results that are over or by members of
  * the same job; what needs something early, or from another group, is left for a later job of the same region. So no worker
  * ever waits for another, and a slow group delays only who reads from it. */
+#include "engine/base/json.h"
 #include "engine/schedule/identity.h"
 #include "engine/schedule/state.h"
 
@@ -118,7 +119,7 @@ static char *describe_inputs(const struct file *file, const struct region *regio
             !cJSON_AddStringToObject(one, "identity", region->results[provider].identity))
             break;
     }
-    char *text = all ? cJSON_PrintUnformatted(all) : NULL;
+    char *text = all ? json_print(all) : NULL;
     cJSON_Delete(all);
     return text;
 }

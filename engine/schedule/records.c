@@ -2,6 +2,8 @@
  * go on; a record runs on the writer's thread, perhaps more than once. */
 #include "engine/schedule/state.h"
 
+#include "engine/base/json.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,11 +84,11 @@ static char *print_shifted(const struct file *file, const struct region *region,
                            const cJSON *json) {
     const struct store_region *frames = &region->frames;
     double duration = (double)(frames->end - frames->start) / file->rate, offset = (double)frames->start / file->rate;
-    if (!plugin->schema || frames->start == 0) return cJSON_PrintUnformatted(json);
+    if (!plugin->schema || frames->start == 0) return json_print(json);
     cJSON *shifted = cJSON_Duplicate(json, true);
     if (!shifted) return NULL;
     schema_shift_instants(plugin->schema, shifted, duration, offset);
-    char *text = cJSON_PrintUnformatted(shifted);
+    char *text = json_print(shifted);
     cJSON_Delete(shifted);
     return text;
 }
@@ -187,7 +189,7 @@ bool record_incident(struct engine *engine, const struct worker_death *death, co
         record->plugin = copy(plugin, &ok);
         record->identity = copy(identity, &ok);
         record->reason = copy(blame->reason, &ok);
-        record->detail = cJSON_PrintUnformatted(detail);
+        record->detail = json_print(detail);
         record->incident = (struct store_incident){
             .run = engine->run,
             .kind = record->kind,

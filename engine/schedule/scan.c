@@ -491,9 +491,9 @@ static void on_stored(void *argument, const struct error *error) {
 
 static void fill_scan(struct report *report, const cJSON *message) {
     struct file *file = report->file;
-    report->facts = cJSON_PrintUnformatted(file->facts);
+    report->facts = json_print(file->facts);
     const cJSON *warnings = json_member(message, "warnings");
-    if (cJSON_GetArraySize(warnings) > 0) report->warnings = cJSON_PrintUnformatted(warnings);
+    if (cJSON_GetArraySize(warnings) > 0) report->warnings = json_print(warnings);
     report->scan.bytes_hash = file->bytes_hash;
     report->scan.audio_hash = file->audio_hash;
     report->scan.size = file->stat.size;

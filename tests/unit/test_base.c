@@ -4,10 +4,12 @@
 #include "engine/base/json.h"
 #include "engine/base/text.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +69,39 @@ static void json_limits_hold(void **state) {
     cJSON_Delete(value);
 }
 
+static void check_print(cJSON *value) {
+    assert_non_null(value);
+    char *ours = json_print(value), *theirs = cJSON_PrintUnformatted(value);
+    assert_non_null(ours);
+    assert_string_equal(ours, theirs);
+    cJSON_free(ours);
+    cJSON_free(theirs);
+    cJSON_Delete(value);
+}
+
+static void json_is_printed_as_cjson_does(void **state) {
+    (void)state;
+    static const double numbers[] = {0, -0.0, 1, -1, 0.1, -0.5, 1e-4, 9.9999e-5, 1e-300, 123456789, 999999999.5, 1e9, 1e15,
+                                     1e22, 2147483647, -2147483648.0, 2147483648.0, 4294967296.5, 0.333333333333333314,
+                                     0.123456789, 0.1234567891, 0.00012345678, 0.000123456789, 99.99, 44100.0 / 3,
+                                     (double)1.1f, INFINITY, NAN, 5e-324, 1.7976931348623157e308, 0.3, 100.5, 20.0625};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) check_print(cJSON_CreateNumber(numbers[i]));
+    uint64_t seed = 1;
+    for (int i = 0; i < 20000; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        char text[40];
+        double value = ((double)(seed >> 11) / 9007199254740992.0 - 0.5) * pow(10, (int)(seed % 17) - 6);
+        snprintf(text, sizeof text, "%.*g", 1 + (int)(seed / 32 % 17), value);
+        check_print(cJSON_CreateNumber(strtod(text, NULL)));
+    }
+    static const char *const texts[] = {
+        "{\"a\":[],\"b\":{},\"c\":[1,2.5,{\"d\":null}],\"e\":true,\"f\":false}",
+        "[\"\",\"\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\\u007f/\",\"\xc3\xa9\xf0\x9f\x8e\xb5\"]",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) check_print(cJSON_Parse(texts[i]));
+    assert_null(json_print(NULL));
+}
+
 static void json_members_fall_back(void **state) {
     (void)state;
     cJSON *v = parse("{\"n\": 1.5, \"i\": 7, \"s\": \"x\", \"t\": true, \"big\": 1e300}", NULL);
@@ -117,7 +152,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_knows_utf8),        cmocka_unit_test(text_cut_keeps_characters_whole),
         cmocka_unit_test(text_display_is_one_clean_line), cmocka_unit_test(json_limits_hold),
-        cmocka_unit_test(json_members_fall_back), cmocka_unit_test(hashes_are_stable_and_streaming),
+        cmocka_unit_test(json_members_fall_back), cmocka_unit_test(json_is_printed_as_cjson_does), cmocka_unit_test(hashes_are_stable_and_streaming),
         cmocka_unit_test(error_sentences_fit),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

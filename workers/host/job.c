@@ -152,7 +152,7 @@ static bool read_input(const struct job *job, const cJSON *from, struct host_inp
                                  .outcome = json_string(from, "outcome", "failed"),
                                  .reason = json_string(from, "reason", "")};
     if (!cJSON_IsObject(json)) return true;
-    char *text = cJSON_PrintUnformatted(json);
+    char *text = json_print(json);
     if (!text) return error_memory(error);
     input->json = text;
     input->json_length = strlen(text);
