@@ -243,6 +243,10 @@ void engine_changed(struct engine *engine); /* the progress has */
 void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame,
                             const struct file *file, bool strike);
 
+/* run.c: starts the writer (which takes the catalogue over in any case) and the record of this run, and takes up what earlier
+ * ones left behind; runs the loop until that is done */
+bool run_open(struct engine *engine, struct catalogue *catalogue, const char *sandbox, struct error *error);
+
 /* intake.c: paths into the queue, and out of it */
 bool intake_add(struct engine *engine, const char *path, size_t n);
 bool intake_tell(struct engine *engine, const char *from, const char *to, bool folder); /* moved, or (`to` NULL) gone */
