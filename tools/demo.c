@@ -77,7 +77,8 @@ static void add_kick(struct sound *s, double start) {
     }
 }
 
-static void add_noise_hit(struct sound *s, double start, double decay, double level, double brightness, uint32_t *seed) {
+static void add_noise_hit(struct sound *s, double start, double decay, double level, double brightness,
+                          uint32_t *seed) {
     size_t first = (size_t)(start * RATE);
     double low = 0;
     for (size_t i = 0; i < RATE / 3 && first + i < s->frames; i++) {
@@ -166,7 +167,8 @@ static bool make_take(struct sound *take, const struct sound *parts, size_t coun
     for (size_t i = 0; i < take->frames; i++) take->samples[i] = (float)(0.0008 * noise(&seed));
     size_t at = 3 * RATE;
     for (size_t p = 0; p < count; p++) {
-        for (size_t i = 0; i < parts[p].frames && at + i < take->frames; i++) take->samples[at + i] += parts[p].samples[i];
+        for (size_t i = 0; i < parts[p].frames && at + i < take->frames; i++)
+            take->samples[at + i] += parts[p].samples[i];
         at += parts[p].frames + 3 * RATE;
     }
     return true;

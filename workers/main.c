@@ -141,7 +141,8 @@ int main(int argc, char **argv) {
     cJSON *settings = run ? json_parse(argv[3], strlen(argv[3]), SETTINGS_BYTES, MESSAGE_DEPTH, &error) : NULL;
     worker.settings = settings;
     int code = WORKER_EXIT_NO_RESPAWN;
-    if (json_bool(settings, "debugger", false)) raise(SIGSTOP); /* somebody wants to see all of it, from before the sandbox */
+    if (json_bool(settings, "debugger", false))
+        raise(SIGSTOP); /* somebody wants to see all of it, from before the sandbox */
     if (!run)
         error_set(&error, "sonde-worker is started by sonde, and is of no use by itself");
     else if (settings)

@@ -16,7 +16,8 @@ static bool check_text(const char *text, size_t n, int max_depth, struct error *
         if (c == '\0') return error_set(error, "JSON holds a zero byte");
         if (in_string) {
             if (c == '\\') {
-                if (n - i > 5 && memcmp(text + i, "\\u0000", 6) == 0) return error_set(error, "JSON holds an escaped zero byte");
+                if (n - i > 5 && memcmp(text + i, "\\u0000", 6) == 0)
+                    return error_set(error, "JSON holds an escaped zero byte");
                 i++;
             } else if (c == '"') {
                 in_string = false;
@@ -50,7 +51,8 @@ static bool check_keys(const cJSON *value, struct error *error) {
     qsort(keys, (size_t)count, sizeof *keys, compare_keys);
     bool ok = true;
     for (i = 1; i < count && ok; i++)
-        if (strcmp(keys[i - 1], keys[i]) == 0) ok = error_set(error, "JSON has the key \"%.60s\" twice in one object", keys[i]);
+        if (strcmp(keys[i - 1], keys[i]) == 0)
+            ok = error_set(error, "JSON has the key \"%.60s\" twice in one object", keys[i]);
     cJSON_free(keys);
     return ok;
 }

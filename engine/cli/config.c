@@ -71,11 +71,12 @@ static bool check_value(const struct config_key *key, const char *text, struct e
     return true;
 }
 
-static bool set_param(struct config *config, const char *plugin, size_t plugin_length, const char *key, const char *value,
-                      const char *source, struct error *error) {
+static bool set_param(struct config *config, const char *plugin, size_t plugin_length, const char *key,
+                      const char *value, const char *source, struct error *error) {
     for (size_t i = 0; i < config->params_count; i++) { /* the last word wins */
         struct param *p = &config->params[i];
-        if (strlen(p->plugin) != plugin_length || memcmp(p->plugin, plugin, plugin_length) != 0 || strcmp(p->key, key) != 0)
+        if (strlen(p->plugin) != plugin_length || memcmp(p->plugin, plugin, plugin_length) != 0 ||
+            strcmp(p->key, key) != 0)
             continue;
         char *new_value = strdup(value), *new_source = strdup(source);
         if (!new_value || !new_source) {

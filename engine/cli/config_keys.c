@@ -55,7 +55,8 @@ static const struct config_key keys[] = {
      "Private memory that one worker may take (RLIMIT_DATA). The bundled plugins stay far below it."},
     {"worker.cpu_limit", CONFIG_INTEGER, "86400", 60, 10000000, "s",
      "Processor time in the life of one worker: a last resort behind the deadlines. Workers are recycled long before."},
-    {"worker.path", CONFIG_TEXT, "", 0, 0, "", "The worker program. Unset: sonde-worker beside the sonde program, or "
+    {"worker.path", CONFIG_TEXT, "", 0, 0, "",
+     "The worker program. Unset: sonde-worker beside the sonde program, or "
      "where it was installed."},
 
     {"plugins.bundled", CONFIG_TEXT, "", 0, 0, "",

@@ -90,7 +90,8 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
     if (!death->was_ready || doctor->trouble[0]) {
         if (!doctor->trouble[0])
             snprintf(doctor->trouble, sizeof doctor->trouble, "a worker died before it was ready (%s %lld)%s%s",
-                     death->signal ? "signal" : "exit code", death->signal ? (long long)death->signal : (long long)death->exit_code,
+                     death->signal ? "signal" : "exit code",
+                     death->signal ? (long long)death->signal : (long long)death->exit_code,
                      death->last_words[0] ? ": " : "", death->last_words);
         return;
     }
@@ -121,7 +122,8 @@ static void start_worker(struct doctor *doctor) {
                                .events = &doctor_events,
                                .context = doctor};
     struct error error = {0};
-    if (!worker_start(&spec, ++doctor->workers, &error)) snprintf(doctor->trouble, sizeof doctor->trouble, "%s", error.text);
+    if (!worker_start(&spec, ++doctor->workers, &error))
+        snprintf(doctor->trouble, sizeof doctor->trouble, "%s", error.text);
 }
 
 /* The settings of a worker that holds nothing but the sandbox. */
@@ -173,7 +175,8 @@ static size_t unstopped(const struct doctor *doctor) {
 
 static void print_system(const struct cli *cli, const struct doctor *doctor) {
     struct utsname system;
-    if (uname(&system) == 0) printf("system       %s %s, %ld processors\n", system.sysname, system.release, sysconf(_SC_NPROCESSORS_ONLN));
+    if (uname(&system) == 0)
+        printf("system       %s %s, %ld processors\n", system.sysname, system.release, sysconf(_SC_NPROCESSORS_ONLN));
     printf("libraries    libuv %s, SQLite %s, cJSON %s\n", uv_version_string(), sqlite3_libversion(), cJSON_Version());
     printf("worker       %s\n", doctor->binary ? doctor->binary : "not found");
     struct places_plugins plugins;
@@ -208,7 +211,8 @@ static void print_catalogue(const struct cli *cli) {
 static void print_limits(void) {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) == 0)
-        printf("limits       %llu open files%s", (unsigned long long)files.rlim_cur, files.rlim_cur < 512 ? " (few: raise it with ulimit -n)" : "");
+        printf("limits       %llu open files%s", (unsigned long long)files.rlim_cur,
+               files.rlim_cur < 512 ? " (few: raise it with ulimit -n)" : "");
     FILE *stream = fopen("/proc/sys/fs/inotify/max_user_watches", "re");
     unsigned long watches = 0;
     if (stream && fscanf(stream, "%lu", &watches) == 1) printf(", %lu folders to watch", watches);
@@ -274,7 +278,8 @@ int doctor_command(int argc, char **argv, const struct cli *cli) {
         code = CLI_CANNOT_RUN;
     } else if (unstopped(&doctor) > 0 || cJSON_GetArraySize(json_member(doctor.sandbox, "missing")) > 0) {
         if (!json)
-            printf("\nThe sandbox is weaker than it should be: plugins of others run only with --allow-weak-sandbox.\n");
+            printf(
+                "\nThe sandbox is weaker than it should be: plugins of others run only with --allow-weak-sandbox.\n");
         code = CLI_SOME_FAILED;
     }
     forget(&doctor);

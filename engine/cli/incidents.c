@@ -27,10 +27,10 @@ struct wish {
     bool json;
 };
 
-#define INCIDENTS                                                                                                                \
-    "SELECT i.incident_id, i.time, i.kind, i.plugin, i.reason, i.detail, f.path_text, r.position, r.start, r.end, i.identity,"   \
-    " p.library, p.hash, p.version, EXISTS (SELECT 1 FROM strikes AS s WHERE s.incident_id = i.incident_id)"                     \
-    " FROM incidents AS i LEFT JOIN files AS f USING (file_id) LEFT JOIN regions AS r USING (region_id)"                         \
+#define INCIDENTS                                                                                                              \
+    "SELECT i.incident_id, i.time, i.kind, i.plugin, i.reason, i.detail, f.path_text, r.position, r.start, r.end, i.identity," \
+    " p.library, p.hash, p.version, EXISTS (SELECT 1 FROM strikes AS s WHERE s.incident_id = i.incident_id)"                   \
+    " FROM incidents AS i LEFT JOIN files AS f USING (file_id) LEFT JOIN regions AS r USING (region_id)"                       \
     " LEFT JOIN plugins AS p ON p.plugin = i.plugin "
 enum { ID, TIME, KIND, PLUGIN, REASON, DETAIL, PATH, REGION, START, END, IDENTITY, LIBRARY, HASH, VERSION, STRIKE };
 
@@ -64,8 +64,9 @@ static cJSON *as_json(sqlite3_stmt *row) {
     cJSON *o = cJSON_CreateObject();
     bool ok = o && cJSON_AddNumberToObject(o, "incident", (double)sqlite3_column_int64(row, ID)) &&
               cJSON_AddNumberToObject(o, "time", sqlite3_column_double(row, TIME));
-    ok = ok && add_text(o, "kind", row, KIND) && add_text(o, "plugin", row, PLUGIN) && add_text(o, "reason", row, REASON) &&
-         add_text(o, "path", row, PATH) && add_text(o, "identity", row, IDENTITY) && add_text(o, "library", row, LIBRARY) &&
+    ok = ok && add_text(o, "kind", row, KIND) && add_text(o, "plugin", row, PLUGIN) &&
+         add_text(o, "reason", row, REASON) && add_text(o, "path", row, PATH) &&
+         add_text(o, "identity", row, IDENTITY) && add_text(o, "library", row, LIBRARY) &&
          add_text(o, "library_hash", row, HASH) && add_text(o, "plugin_version", row, VERSION);
     if (ok && sqlite3_column_type(row, REGION) != SQLITE_NULL)
         ok = cJSON_AddNumberToObject(o, "region", sqlite3_column_double(row, REGION)) &&
@@ -119,14 +120,17 @@ static int show(struct catalogue *catalogue, long long number, struct error *err
 
 /* CLI_OK, or the exit code after a complaint. */
 static int parse(int argc, char **argv, struct wish *wish) {
-    static const struct option options[] = {
-        {"limit", required_argument, NULL, 'l'}, {"plugin", required_argument, NULL, 'p'}, {"json", no_argument, NULL, 'j'}, {0}};
+    static const struct option options[] = {{"limit", required_argument, NULL, 'l'},
+                                            {"plugin", required_argument, NULL, 'p'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {0}};
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         char *end = NULL;
         if (c == 'l') {
             wish->limit = strtol(optarg, &end, 10);
-            if (end == optarg || *end || wish->limit < 1) return cli_usage("incidents", "--limit %s: should be at least 1", optarg);
+            if (end == optarg || *end || wish->limit < 1)
+                return cli_usage("incidents", "--limit %s: should be at least 1", optarg);
         } else if (c == 'p') {
             wish->plugin = optarg;
         } else if (c == 'j') {
@@ -160,7 +164,8 @@ int incidents_command(int argc, char **argv, const struct cli *cli) {
     if (code != CLI_OK) return code;
     long long number = number_at(argc, argv, 2);
     if (showing && (number < 0 || argc != 3)) return cli_usage("incidents", "show takes the number of an incident");
-    if (!showing && optind != argc) return cli_usage("incidents", "%s: neither an option nor show or replay", argv[optind]);
+    if (!showing && optind != argc)
+        return cli_usage("incidents", "%s: neither an option nor show or replay", argv[optind]);
     struct error error = {0};
     struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, &error);
     code = CLI_CANNOT_RUN;

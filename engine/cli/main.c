@@ -13,13 +13,14 @@ static void print_help(void) {
          "region, and keeps what it finds in a catalogue that you can query.\n\n"
          "usage: sonde COMMAND [options]\n");
     for (const struct command *c = cli_commands(); c->name; c++) printf("  %-12s %s\n", c->name, c->summary);
-    puts("\nFor every command:\n"
-         "  --catalogue FILE     the catalogue (default: the configuration's, else ~/.local/share/sonde/catalogue.db)\n"
-         "  --config FILE        the configuration file (default: ~/.config/sonde/sonde.ini)\n"
-         "  --set KEY=VALUE      one key of the configuration (segment.min_silence=0.5), or a plugin's parameter (ID:key=1)\n"
-         "  --help               what the command does and takes\n\n"
-         "Exit codes: 0 all well; 1 some files failed, or nothing was found; 2 wrong usage; 3 cannot run.\n\n"
-         "Begin with:  sonde analyze ~/Sounds   and then   sonde find --bpm 118-122 --key Am");
+    puts(
+        "\nFor every command:\n"
+        "  --catalogue FILE     the catalogue (default: the configuration's, else ~/.local/share/sonde/catalogue.db)\n"
+        "  --config FILE        the configuration file (default: ~/.config/sonde/sonde.ini)\n"
+        "  --set KEY=VALUE      one key of the configuration (segment.min_silence=0.5), or a plugin's parameter (ID:key=1)\n"
+        "  --help               what the command does and takes\n\n"
+        "Exit codes: 0 all well; 1 some files failed, or nothing was found; 2 wrong usage; 3 cannot run.\n\n"
+        "Begin with:  sonde analyze ~/Sounds   and then   sonde find --bpm 118-122 --key Am");
 }
 
 /* Global options, taken out of argv wherever they stand before "--". */
@@ -120,7 +121,8 @@ static int run_command(const struct command *command, int argc, char **argv, con
     int code = CLI_CANNOT_RUN;
     if (catalogue) {
         struct winsize size = {0};
-        struct cli cli = {.config = config, .catalogue = catalogue, .terminal = isatty(STDOUT_FILENO) == 1, .width = 100};
+        struct cli cli = {
+            .config = config, .catalogue = catalogue, .terminal = isatty(STDOUT_FILENO) == 1, .width = 100};
         cli.colour = cli.terminal && !getenv("NO_COLOR");
         if (cli.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) cli.width = size.ws_col;
         code = command->run(argc, argv, &cli);

@@ -124,8 +124,12 @@ static bool scan_bundled(const struct config *config, struct places_plugins *plu
     const char *named = config_text(config, "plugins.bundled");
     if (named[0]) return scan_folder(plugins, named, false, error);
     /* In a build tree each plugin has a folder of its own. */
-    static const char *const nearby[] = {"plugins", "../../plugins/features", "../../plugins/content_timeline",
-                                         "../../plugins/classifier", "../../plugins/tempo_meter", "../../plugins/key",
+    static const char *const nearby[] = {"plugins",
+                                         "../../plugins/features",
+                                         "../../plugins/content_timeline",
+                                         "../../plugins/classifier",
+                                         "../../plugins/tempo_meter",
+                                         "../../plugins/key",
                                          "../lib/sonde/plugins"};
     char *folder = program_folder();
     bool ok = true;

@@ -22,7 +22,9 @@ static const char *text_at(sqlite3_stmt *row, int column) {
 
 static int list(struct catalogue *catalogue, bool json, struct error *error) {
     sqlite3_stmt *row = catalogue_statement(
-        catalogue, "SELECT plugin, version, state, enabled, bundled, reason, library FROM plugins ORDER BY bundled DESC, plugin", error);
+        catalogue,
+        "SELECT plugin, version, state, enabled, bundled, reason, library FROM plugins ORDER BY bundled DESC, plugin",
+        error);
     if (!row) return CLI_CANNOT_RUN;
     int found = 0;
     while (sqlite3_step(row) == SQLITE_ROW) {
@@ -43,7 +45,8 @@ static int list(struct catalogue *catalogue, bool json, struct error *error) {
             continue;
         }
         const char *reason = text_at(row, 5);
-        printf("%-28s %-10s %-9s %s%s%s\n", text_at(row, 0), text_at(row, 1), sqlite3_column_int(row, 3) ? text_at(row, 2) : "absent",
+        printf("%-28s %-10s %-9s %s%s%s\n", text_at(row, 0), text_at(row, 1),
+               sqlite3_column_int(row, 3) ? text_at(row, 2) : "absent",
                sqlite3_column_int(row, 4) ? "bundled" : text_at(row, 6), reason[0] ? ": " : "", reason);
     }
     sqlite3_reset(row);
@@ -53,7 +56,8 @@ static int list(struct catalogue *catalogue, bool json, struct error *error) {
 
 /* The row of one plugin, at its first column; NULL (complained) when there is none or on failure. */
 static sqlite3_stmt *find(struct catalogue *catalogue, const char *id, struct error *error) {
-    sqlite3_stmt *row = catalogue_statement(catalogue, "SELECT descriptor, library, hash, state, reason FROM plugins WHERE plugin = ?", error);
+    sqlite3_stmt *row = catalogue_statement(
+        catalogue, "SELECT descriptor, library, hash, state, reason FROM plugins WHERE plugin = ?", error);
     if (!row || sqlite3_bind_text(row, 1, id, -1, SQLITE_STATIC) != SQLITE_OK) return NULL;
     if (sqlite3_step(row) == SQLITE_ROW) return row;
     sqlite3_reset(row);
@@ -98,7 +102,10 @@ int plugin_command(int argc, char **argv, const struct cli *cli) {
     struct error error = {0};
     struct catalogue *catalogue = catalogue_open(cli->catalogue, resetting ? CATALOGUE_WRITE : CATALOGUE_READ, &error);
     int code = CLI_CANNOT_RUN;
-    if (catalogue) code = listing ? list(catalogue, json, &error) : showing ? show(catalogue, argv[2], &error) : reset(catalogue, argv[2], &error);
+    if (catalogue)
+        code = listing   ? list(catalogue, json, &error)
+               : showing ? show(catalogue, argv[2], &error)
+                         : reset(catalogue, argv[2], &error);
     if (error.text[0]) cli_complain("%s", error.text);
     catalogue_close(catalogue);
     return code;

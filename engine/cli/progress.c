@@ -184,8 +184,8 @@ static void say(struct progress *p, const char *kind, const char *about, const c
 
 static void on_incident(void *user, const struct engine_incident *incident) {
     char about[600];
-    snprintf(about, sizeof about, "%s%s%s", incident->plugin ? incident->plugin : "worker", incident->path ? " on " : "",
-             incident->path ? incident->path : "");
+    snprintf(about, sizeof about, "%s%s%s", incident->plugin ? incident->plugin : "worker",
+             incident->path ? " on " : "", incident->path ? incident->path : "");
     say(user, "incident", about, incident->reason);
 }
 
@@ -214,7 +214,8 @@ static void print_failures(const struct progress *p) {
     fprintf(stderr, "\n%zu file%s failed:\n", total, total == 1 ? "" : "s");
     for (size_t i = 0; i < p->failures_count; i++)
         fprintf(stderr, "  %s: %s\n", p->failures[i].display, p->failures[i].reason);
-    if (p->failures_unnamed) fprintf(stderr, "  and %zu more (sonde status --problems lists them)\n", p->failures_unnamed);
+    if (p->failures_unnamed)
+        fprintf(stderr, "  and %zu more (sonde status --problems lists them)\n", p->failures_unnamed);
 }
 
 uint64_t progress_finish(struct progress *p, const struct engine_progress *g, bool stopped) {
@@ -239,10 +240,11 @@ uint64_t progress_finish(struct progress *p, const struct engine_progress *g, bo
     char audio[32], took[32];
     cli_duration(g->audio_done, audio, sizeof audio);
     cli_duration(elapsed, took, sizeof took);
-    fprintf(stderr, "%s%llu of %llu files in %s: %llu analysed, %llu already known, %llu failed; %llu regions, %s of audio",
-            stopped ? "stopped after " : "", (unsigned long long)g->files_done, (unsigned long long)g->files_total, took,
-            (unsigned long long)(g->files_done - g->files_known - g->files_failed), (unsigned long long)g->files_known,
-            (unsigned long long)g->files_failed, (unsigned long long)g->regions_done, audio);
+    fprintf(
+        stderr, "%s%llu of %llu files in %s: %llu analysed, %llu already known, %llu failed; %llu regions, %s of audio",
+        stopped ? "stopped after " : "", (unsigned long long)g->files_done, (unsigned long long)g->files_total, took,
+        (unsigned long long)(g->files_done - g->files_known - g->files_failed), (unsigned long long)g->files_known,
+        (unsigned long long)g->files_failed, (unsigned long long)g->regions_done, audio);
     if (g->results_failed) fprintf(stderr, "; %llu results failed", (unsigned long long)g->results_failed);
     fprintf(stderr, "%s\n", stopped ? "; the next run goes on from here" : "");
     return g->files_failed;

@@ -61,7 +61,8 @@ static void on_problem(void *user, const char *plugin, const char *sentence) {
     printf("plugin    %s: %s\n", plugin, sentence);
 }
 
-static void print_rows(struct catalogue *catalogue, const char *sql, const char *plugin, int64_t region, const char *what) {
+static void print_rows(struct catalogue *catalogue, const char *sql, const char *plugin, int64_t region,
+                       const char *what) {
     sqlite3_stmt *row = catalogue_statement(catalogue, sql, NULL);
     if (!row) return;
     (void)sqlite3_bind_text(row, 1, plugin, -1, SQLITE_STATIC);
@@ -75,13 +76,16 @@ static void print_rows(struct catalogue *catalogue, const char *sql, const char 
 static bool report(const char *path, const struct scene *scene, struct error *error) {
     struct catalogue *catalogue = catalogue_open(path, CATALOGUE_READ, error);
     if (!catalogue) return false;
+    print_rows(
+        catalogue,
+        "SELECT 'region ' || region || ': ' || outcome || coalesce(': ' || reason, '') || coalesce(' ' || result, '')"
+        " FROM region_results WHERE (?1 IS NULL OR plugin = ?1) AND (?2 < 0 OR region = ?2)",
+        scene->plugin, scene->region, "outcome");
     print_rows(catalogue,
-               "SELECT 'region ' || region || ': ' || outcome || coalesce(': ' || reason, '') || coalesce(' ' || result, '')"
-               " FROM region_results WHERE (?1 IS NULL OR plugin = ?1) AND (?2 < 0 OR region = ?2)",
-               scene->plugin, scene->region, "outcome");
-    print_rows(catalogue, "SELECT reason || coalesce(char(10) || detail, '') FROM incidents WHERE ?1 IS NULL OR plugin = ?1", scene->plugin,
-               0, "incident");
-    sqlite3_stmt *row = catalogue_statement(catalogue, "SELECT (SELECT count(*) FROM incidents) + (SELECT count(*) FROM problems)", error);
+               "SELECT reason || coalesce(char(10) || detail, '') FROM incidents WHERE ?1 IS NULL OR plugin = ?1",
+               scene->plugin, 0, "incident");
+    sqlite3_stmt *row = catalogue_statement(
+        catalogue, "SELECT (SELECT count(*) FROM incidents) + (SELECT count(*) FROM problems)", error);
     bool good = row && sqlite3_step(row) == SQLITE_ROW && sqlite3_column_int(row, 0) == 0;
     if (row) sqlite3_reset(row);
     catalogue_close(catalogue);
@@ -89,7 +93,8 @@ static bool report(const char *path, const struct scene *scene, struct error *er
 }
 
 static bool run(struct setup *setup, const struct scene *scene, bool debugger, struct error *error) {
-    const struct engine_events events = {.file_finished = on_file, .plugin_problem = on_problem, .worker_waits = on_worker};
+    const struct engine_events events = {
+        .file_finished = on_file, .plugin_problem = on_problem, .worker_waits = on_worker};
     const char *only[1] = {scene->plugin};
     setup->options.only = scene->plugin ? only : NULL;
     setup->options.only_count = scene->plugin ? 1 : 0;
@@ -98,10 +103,16 @@ static bool run(struct setup *setup, const struct scene *scene, bool debugger, s
     setup->options.jobs = 1;
     double patience = 1e7; /* s: a person at a debugger thinks for longer than any deadline */
     if (debugger)
-        setup->options.deadlines = (struct engine_deadlines){.open = 10, .hello = patience, .load = patience, .identify = 20,
-                                                             .decode = 60, .analyse = patience, .analyse_per_second = 2};
+        setup->options.deadlines = (struct engine_deadlines){.open = 10,
+                                                             .hello = patience,
+                                                             .load = patience,
+                                                             .identify = 20,
+                                                             .decode = 60,
+                                                             .analyse = patience,
+                                                             .analyse_per_second = 2};
     struct engine *engine = engine_new(&setup->options, &events, NULL, error);
-    bool ok = engine && (engine_add_path(engine, scene->path, strlen(scene->path)) || error_memory(error)) && engine_run(engine, error);
+    bool ok = engine && (engine_add_path(engine, scene->path, strlen(scene->path)) || error_memory(error)) &&
+              engine_run(engine, error);
     engine_free(engine);
     return ok;
 }
@@ -110,7 +121,8 @@ int replay_incident(long long number, bool debugger, const struct cli *cli) {
     struct scene scene = {.region = -1};
     struct error error = {0};
     char folder[] = "/tmp/sonde-replay-XXXXXX", path[64];
-    if (!read_scene(cli, number, &scene, &error) || (!mkdtemp(folder) && !error_system(&error, errno, "cannot make %s", folder))) {
+    if (!read_scene(cli, number, &scene, &error) ||
+        (!mkdtemp(folder) && !error_system(&error, errno, "cannot make %s", folder))) {
         cli_complain("%s", error.text);
         free(scene.path);
         free(scene.plugin);

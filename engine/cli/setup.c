@@ -47,7 +47,8 @@ static char *segment_json(const struct config *config, bool *ok) {
 static size_t split_words(char *list, const char **words, size_t room) {
     size_t n = 0;
     char *rest = NULL;
-    for (char *word = strtok_r(list, ", ", &rest); word && n < room; word = strtok_r(NULL, ", ", &rest)) words[n++] = word;
+    for (char *word = strtok_r(list, ", ", &rest); word && n < room; word = strtok_r(NULL, ", ", &rest))
+        words[n++] = word;
     return n;
 }
 

@@ -177,7 +177,8 @@ static void on_sweep(void *user, const char *folder, const char *why) {
 
 static void on_root(void *user, const char *root, bool there) {
     (void)user;
-    say(there ? "back" : "away", "path", root, "reason", there ? NULL : "the folder is not there: waiting for it", NULL);
+    say(there ? "back" : "away", "path", root, "reason", there ? NULL : "the folder is not there: waiting for it",
+        NULL);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- running */
@@ -210,12 +211,10 @@ struct wish {
 
 static int parse(int argc, char **argv, struct wish *wish) {
     enum { INCLUDE = 1, EXCLUDE, HIDDEN, BACKGROUND, WEAK };
-    static const struct option options[] = {{"include", required_argument, NULL, INCLUDE},
-                                            {"exclude", required_argument, NULL, EXCLUDE},
-                                            {"hidden", no_argument, NULL, HIDDEN},
-                                            {"background", no_argument, NULL, BACKGROUND},
-                                            {"allow-weak-sandbox", no_argument, NULL, WEAK},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"include", required_argument, NULL, INCLUDE},   {"exclude", required_argument, NULL, EXCLUDE},
+        {"hidden", no_argument, NULL, HIDDEN},           {"background", no_argument, NULL, BACKGROUND},
+        {"allow-weak-sandbox", no_argument, NULL, WEAK}, {NULL, 0, NULL, 0}};
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == INCLUDE)
@@ -247,7 +246,8 @@ static bool add_roots(struct watcher *watcher, int argc, char **argv, struct err
     return true;
 }
 
-static bool watch_until_stopped(struct watcher *watcher, int argc, char **argv, struct ignore *ignore, struct error *error) {
+static bool watch_until_stopped(struct watcher *watcher, int argc, char **argv, struct ignore *ignore,
+                                struct error *error) {
     static const struct watch_events events = {on_settled, on_moved, on_gone, on_sweep, on_root, on_warning};
     static const int numbers[3] = {SIGINT, SIGTERM, SIGHUP};
     struct watch_options options;

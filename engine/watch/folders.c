@@ -146,14 +146,17 @@ bool folders_move(struct folders *folders, struct folder *folder, struct folder 
     return true;
 }
 
-static void forget_tree(struct folders *folders, struct folder *folder, void (*removed)(void *context, int wd), void *context) {
+static void forget_tree(struct folders *folders, struct folder *folder, void (*removed)(void *context, int wd),
+                        void *context) {
     int wd = folder->wd;
     forget_wd(folders, folder);
     if (wd >= 0 && removed) removed(context, wd);
-    for (struct folder *child = folder->children; child; child = child->next) forget_tree(folders, child, removed, context);
+    for (struct folder *child = folder->children; child; child = child->next)
+        forget_tree(folders, child, removed, context);
 }
 
-void folders_remove(struct folders *folders, struct folder *folder, void (*removed)(void *context, int wd), void *context) {
+void folders_remove(struct folders *folders, struct folder *folder, void (*removed)(void *context, int wd),
+                    void *context) {
     forget_tree(folders, folder, removed, context);
     unlink_folder(folders, folder);
     free_tree(folder);

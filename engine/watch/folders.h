@@ -35,7 +35,8 @@ bool folders_set_wd(struct folders *folders, struct folder *folder, int wd);
 bool folders_move(struct folders *folders, struct folder *folder, struct folder *parent, const char *name);
 
 /* Takes a folder and all below it out; `removed` is called with each descriptor that was in use. */
-void folders_remove(struct folders *folders, struct folder *folder, void (*removed)(void *context, int wd), void *context);
+void folders_remove(struct folders *folders, struct folder *folder, void (*removed)(void *context, int wd),
+                    void *context);
 
 /* "PATH OF FOLDER/NAME" (name NULL: the folder itself). Caller frees; NULL: out of memory. */
 char *folders_path(const struct folder *folder, const char *name);

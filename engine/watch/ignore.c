@@ -12,9 +12,9 @@ enum { MAX_FILE = 65536 };
 
 struct rule {
     char *glob;
-    bool negated;      /* lets in again */
+    bool negated; /* lets in again */
     bool folders_only;
-    bool anchored;     /* matched against the path below `folder`, else against the name */
+    bool anchored; /* matched against the path below `folder`, else against the name */
 };
 
 /* The rules of one folder. */
@@ -32,8 +32,8 @@ struct ignore {
     size_t sets_count;
 };
 
-static const char *const junk[] = {".DS_Store", "Thumbs.db",  "desktop.ini", "*.part", "*.partial", "*.crdownload",
-                                   "*.download", "*.tmp",     "*~",          ".~lock*", "*.!ut",    "*.aria2"};
+static const char *const junk[] = {".DS_Store",  "Thumbs.db", "desktop.ini", "*.part",  "*.partial", "*.crdownload",
+                                   "*.download", "*.tmp",     "*~",          ".~lock*", "*.!ut",     "*.aria2"};
 
 static bool add_rule(struct rule **rules, size_t *count, const char *glob, size_t n, bool negated) {
     struct rule *grown = realloc(*rules, (*count + 1) * sizeof *grown);
@@ -154,7 +154,8 @@ static char *read_text(const char *folder, size_t n) {
 bool ignore_read_folder(struct ignore *ignore, const char *folder) {
     size_t n = folder_length(folder);
     for (size_t i = ignore->sets_count; i-- > 0;)
-        if (strlen(ignore->sets[i].folder) == n && memcmp(ignore->sets[i].folder, folder, n) == 0) remove_set(ignore, i);
+        if (strlen(ignore->sets[i].folder) == n && memcmp(ignore->sets[i].folder, folder, n) == 0)
+            remove_set(ignore, i);
     char *text = read_text(folder, n);
     if (!text) return false;
     struct rule_set set = {.folder = strndup(folder, n)};

@@ -7,8 +7,9 @@
 
 /* File systems whose content can change behind this kernel's back. Anything under FUSE may be one. */
 static bool is_remote(const char *type) {
-    static const char *const remote[] = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "afs", "ncpfs", "coda",
-                                         "glusterfs", "lustre", "gfs2", "ocfs2", "beegfs", "davfs", "virtiofs", "vboxsf", "fuse"};
+    static const char *const remote[] = {"nfs",    "nfs4",  "cifs",     "smb3",      "smbfs",  "9p",   "ceph",
+                                         "afs",    "ncpfs", "coda",     "glusterfs", "lustre", "gfs2", "ocfs2",
+                                         "beegfs", "davfs", "virtiofs", "vboxsf",    "fuse"};
     for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
         if (strcmp(type, remote[i]) == 0) return true;
     return strncmp(type, "fuse.", 5) == 0;
@@ -64,7 +65,8 @@ bool mounts_find(const char *path, const char *table, struct mount *mount, struc
     struct mount *candidate = malloc(sizeof *candidate);
     while (candidate && getline(&line, &room, stream) > 0) {
         /* Later lines shadow earlier ones at the same point. */
-        if (!parse_line(line, candidate) || !covers(candidate->point, path) || strlen(candidate->point) < best) continue;
+        if (!parse_line(line, candidate) || !covers(candidate->point, path) || strlen(candidate->point) < best)
+            continue;
         best = strlen(candidate->point);
         *mount = *candidate;
         found = true;

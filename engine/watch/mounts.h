@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 struct mount {
-    char type[64];        /* "ext4", "nfs4", "fuse.sshfs" ... */
-    char point[4096];     /* where it is mounted */
-    int64_t id;           /* changes when something else is mounted there */
-    bool remote;          /* changes made by other machines raise no events here: it has to be swept */
+    char type[64];    /* "ext4", "nfs4", "fuse.sshfs" ... */
+    char point[4096]; /* where it is mounted */
+    int64_t id;       /* changes when something else is mounted there */
+    bool remote;      /* changes made by other machines raise no events here: it has to be swept */
 };
 
 /* The mount that holds the absolute `path`. `table`: NULL for /proc/self/mountinfo, else a file in its format. */

@@ -136,7 +136,8 @@ void settle_forget(struct settle *settle, const char *path, bool folder) {
     }
     size_t n = strlen(path);
     for (size_t i = settle->count; i-- > 0;)
-        if (strncmp(settle->entries[i].path, path, n) == 0 && settle->entries[i].path[n] == '/') remove_entry(settle, i);
+        if (strncmp(settle->entries[i].path, path, n) == 0 && settle->entries[i].path[n] == '/')
+            remove_entry(settle, i);
 }
 
 void settle_look(struct settle *settle, double now, size_t max, void (*settled)(void *context, const char *path),

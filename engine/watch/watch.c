@@ -93,10 +93,11 @@ static void say_limit(struct watch *watch, const char *path) {
     if (watch->limited) return;
     watch->limited = true;
     char sentence[5000];
-    snprintf(sentence, sizeof sentence,
-             "%s and other folders can't be watched, for the system's limit is reached (%zu in use); they are swept every %.0f s. "
-             "To watch them: sysctl fs.inotify.max_user_watches=%zu",
-             path, folders_watched(watch->folders), watch->options.sweep_interval, 4 * watch->options.max_watches);
+    snprintf(
+        sentence, sizeof sentence,
+        "%s and other folders can't be watched, for the system's limit is reached (%zu in use); they are swept every %.0f s. "
+        "To watch them: sysctl fs.inotify.max_user_watches=%zu",
+        path, folders_watched(watch->folders), watch->options.sweep_interval, 4 * watch->options.max_watches);
     warn(watch, sentence);
 }
 
@@ -123,8 +124,8 @@ static void touch(struct watch *watch, const char *path, enum settle_reason reas
 
 /* Adds the folder at `path` and all below it. With `announce` the files found are new ones: they came in before the watch
  * stood. Links to folders are not followed, so loops end. */
-static struct folder *add_tree(struct watch *watch, struct folder *parent, const char *name, const char *path, bool announce,
-                               int depth) {
+static struct folder *add_tree(struct watch *watch, struct folder *parent, const char *name, const char *path,
+                               bool announce, int depth) {
     if (depth > MAX_DEPTH) return NULL;
     int wd = watch_folder(watch, path);
     struct folder *folder = folders_add(watch->folders, parent, name, wd);
@@ -168,9 +169,10 @@ static void open_root(struct watch *watch, struct root *root) {
     root->swept = known && mount.remote;
     if (root->swept) {
         char sentence[5000];
-        snprintf(sentence, sizeof sentence,
-                 "%s is on a %s file system, which tells nothing of what other machines write: it is swept every %.0f s",
-                 root->path, mount.type, watch->options.sweep_interval);
+        snprintf(
+            sentence, sizeof sentence,
+            "%s is on a %s file system, which tells nothing of what other machines write: it is swept every %.0f s",
+            root->path, mount.type, watch->options.sweep_interval);
         warn(watch, sentence);
     } else {
         root->folder = add_tree(watch, NULL, root->path, root->path, false, 0);
@@ -234,7 +236,8 @@ static void look_after_roots(struct watch *watch) {
     }
     if (t >= watch->next_safety) {
         watch->next_safety = t + watch->options.safety_interval;
-        for (size_t i = 0; i < watch->roots_count; i++) sweep_root(watch, &watch->roots[i], "the daily look at everything");
+        for (size_t i = 0; i < watch->roots_count; i++)
+            sweep_root(watch, &watch->roots[i], "the daily look at everything");
     }
 }
 
@@ -247,8 +250,8 @@ static void depart(struct watch *watch, struct folder *parent, const struct inot
         out_of_memory(watch);
         return;
     }
-    watch->departure = (struct departure){
-        event->cookie, parent, name, copy, (event->mask & IN_ISDIR) != 0, now(watch) + 0.2};
+    watch->departure = (struct departure){event->cookie,   parent, name, copy, (event->mask & IN_ISDIR) != 0,
+                                          now(watch) + 0.2};
     // cppcheck-suppress memleak ; the departure owns them now
 }
 
@@ -412,7 +415,8 @@ struct watch *watch_new(uv_loop_t *loop, const struct watch_options *options, st
     watch->next_safety = now(watch) + options->safety_interval;
     if (!watch->folders || !watch->settle || watch->fd < 0) {
         if (watch->fd < 0)
-            error_system(error, errno, "cannot watch folders (sysctl fs.inotify.max_user_instances says how many programs may)");
+            error_system(error, errno,
+                         "cannot watch folders (sysctl fs.inotify.max_user_instances says how many programs may)");
         else
             error_memory(error);
         free_parts(watch);

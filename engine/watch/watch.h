@@ -36,9 +36,9 @@ struct watch_events {
 
 struct watch_options {
     struct settle_delays delays;
-    double sweep_interval; /* s between sweeps of what can't be watched; 300 */
-    double safety_interval; /* s between sweeps of everything, in case an event was lost; 86400 */
-    size_t max_watches;    /* 0: the system's limit, less what is left to others */
+    double sweep_interval;   /* s between sweeps of what can't be watched; 300 */
+    double safety_interval;  /* s between sweeps of everything, in case an event was lost; 86400 */
+    size_t max_watches;      /* 0: the system's limit, less what is left to others */
     const char *mount_table; /* NULL: /proc/self/mountinfo; a file, for tests */
 };
 

@@ -35,23 +35,53 @@ enum { INPUT_NATIVE, INPUT_SHORT, INPUT_LONG };
 
 static const sonde_input_t inputs[] = {
     {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_AUDIO, .channels = SONDE_CHANNELS_NATIVE},
-    {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_SPECTRUM, .channels = SONDE_CHANNELS_MID,
-     .rate = SPECTRAL_RATE, .window = SPECTRAL_WINDOW, .hop = SPECTRAL_HOP, .form = SONDE_SPECTRUM_POWER},
-    {.struct_size = sizeof(sonde_input_t), .kind = SONDE_INPUT_SPECTRUM, .channels = SONDE_CHANNELS_MID,
-     .rate = CHROMA_RATE, .window = CHROMA_WINDOW, .hop = CHROMA_HOP, .form = SONDE_SPECTRUM_POWER},
+    {.struct_size = sizeof(sonde_input_t),
+     .kind = SONDE_INPUT_SPECTRUM,
+     .channels = SONDE_CHANNELS_MID,
+     .rate = SPECTRAL_RATE,
+     .window = SPECTRAL_WINDOW,
+     .hop = SPECTRAL_HOP,
+     .form = SONDE_SPECTRUM_POWER},
+    {.struct_size = sizeof(sonde_input_t),
+     .kind = SONDE_INPUT_SPECTRUM,
+     .channels = SONDE_CHANNELS_MID,
+     .rate = CHROMA_RATE,
+     .window = CHROMA_WINDOW,
+     .hop = CHROMA_HOP,
+     .form = SONDE_SPECTRUM_POWER},
 };
 
 static const sonde_array_info_t arrays[] = {
-    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "rms", .unit = "dBFS",
-     .description = "RMS over all channels of each 50 ms; -200 for silence.", .dimensions = 1},
-    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "f0", .unit = "Hz",
-     .description = "Pitch, one value each 46 ms; 0 where there is none.", .dimensions = 1},
-    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "chroma", .unit = "ratio",
-     .description = "Constant-Q chroma: time by pitch class C to B, each frame's largest 1.", .dimensions = 2},
-    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "embedding", .unit = "1",
-     .description = "Frame embeddings of the shared network named in `embedding`: time by 96 dimensions.", .dimensions = 2},
-    {.struct_size = sizeof(sonde_array_info_t), .dtype = SONDE_F32, .name = "embedding_level", .unit = "dBFS",
-     .description = "Level of the loudest frame behind each embedding; a full-scale sine is 0.", .dimensions = 1},
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "rms",
+     .unit = "dBFS",
+     .description = "RMS over all channels of each 50 ms; -200 for silence.",
+     .dimensions = 1},
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "f0",
+     .unit = "Hz",
+     .description = "Pitch, one value each 46 ms; 0 where there is none.",
+     .dimensions = 1},
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "chroma",
+     .unit = "ratio",
+     .description = "Constant-Q chroma: time by pitch class C to B, each frame's largest 1.",
+     .dimensions = 2},
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "embedding",
+     .unit = "1",
+     .description = "Frame embeddings of the shared network named in `embedding`: time by 96 dimensions.",
+     .dimensions = 2},
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "embedding_level",
+     .unit = "dBFS",
+     .description = "Level of the loudest frame behind each embedding; a full-scale sine is 0.",
+     .dimensions = 1},
 };
 
 _Static_assert(SPECTRAL_RATE == NETWORK_RATE && SPECTRAL_WINDOW == NETWORK_WINDOW && SPECTRAL_HOP == NETWORK_HOP,
@@ -81,8 +111,10 @@ static const sonde_descriptor_t descriptor = {
 /* -------------------------------------------------------------------------------------------------------- writing */
 
 static void put(const sonde_writer_t *w, const char *key, double value) {
-    if (isfinite(value)) w->number(w, key, value);
-    else w->null(w, key);
+    if (isfinite(value))
+        w->number(w, key, value);
+    else
+        w->null(w, key);
 }
 
 static void put_if(const sonde_writer_t *w, const char *key, double value, bool there) {
@@ -167,8 +199,7 @@ static void write_series(const sonde_writer_t *w, const struct features *f) {
     size_t count;
     const float *f0 = spectral_f0(f->spectral, &count);
     uint64_t shape[2] = {count, 12};
-    if (count > 0)
-        w->array(w, "f0", f0, shape, (double)SPECTRAL_HOP * SPECTRAL_PITCH_EVERY / SPECTRAL_RATE, 0.0);
+    if (count > 0) w->array(w, "f0", f0, shape, (double)SPECTRAL_HOP * SPECTRAL_PITCH_EVERY / SPECTRAL_RATE, 0.0);
     const float *frames = chroma_frames(f->chroma, &count);
     shape[0] = count;
     if (count > 0) w->array(w, "chroma", frames, shape, (double)CHROMA_HOP / CHROMA_RATE, 0.0);
@@ -222,12 +253,14 @@ static int32_t features_begin(sonde_plugin_t *self, const sonde_region_t *region
 
 static int32_t features_process(sonde_plugin_t *self, const sonde_block_t *block) {
     struct features *f = self->state;
-    if (block->input == INPUT_NATIVE) level_add(f->level, block->planes, block->frames, block->nonfinite);
+    if (block->input == INPUT_NATIVE)
+        level_add(f->level, block->planes, block->frames, block->nonfinite);
     else if (block->input == INPUT_SHORT) {
         spectral_add(f->spectral, block->spectra, block->stride, block->frames);
         if (f->network && network_push(f->network, block->spectra, block->frames, block->stride) != 0)
             return SONDE_NO_MEMORY;
-    } else chroma_add(f->chroma, block->spectra, block->stride, block->frames);
+    } else
+        chroma_add(f->chroma, block->spectra, block->stride, block->frames);
     return SONDE_OK;
 }
 
@@ -239,10 +272,11 @@ static int32_t features_write(struct features *f, const sonde_writer_t *w) {
     size_t count;
     level_finish(f->level, &level);
     const float *squares = level_frames(f->level, &count);
-    if (!spectral_finish(f->spectral, &spectral) || !envelope_measure(squares, count, &envelope)) return SONDE_NO_MEMORY;
+    if (!spectral_finish(f->spectral, &spectral) || !envelope_measure(squares, count, &envelope))
+        return SONDE_NO_MEMORY;
     chroma_mean(f->chroma, cqt_chroma);
     fingerprint_make(&spectral, envelope.attack, fingerprint);
-    struct envelope_context context = {f->duration,         f->whole_file,   spectral.onsets,      spectral.onset_rate,
+    struct envelope_context context = {f->duration,     f->whole_file,         spectral.onsets,  spectral.onset_rate,
                                        spectral.voiced, spectral.f0_stability, spectral.f0_jumps};
     write_level(w, &level);
     write_envelope(w, &envelope, envelope_kind(&envelope, &context));
@@ -277,12 +311,12 @@ static void features_destroy(sonde_plugin_t *self) {
 static int32_t library_init(const sonde_host_t *host, const char *plugin_dir) {
     (void)plugin_dir;
     if (host->kernel(host, SONDE_KERNEL_FFT_MANY)) return SONDE_OK;
-    host->log(host, SONDE_LOG_ERROR, "features needs the host's kernel " SONDE_KERNEL_FFT_MANY ", which this host lacks");
+    host->log(host, SONDE_LOG_ERROR,
+              "features needs the host's kernel " SONDE_KERNEL_FFT_MANY ", which this host lacks");
     return SONDE_FAILED;
 }
 
-static void library_deinit(void) {
-}
+static void library_deinit(void) {}
 
 static uint32_t library_count(void) {
     return 1;

@@ -24,9 +24,9 @@ static const struct layer layers[LAYERS] = {
 static const uint32_t dilations[CONTEXTS] = {1, 4};
 
 /* Above the telephone's band, bands count for less: what is up there tells recordings apart more than sounds. */
-#define CEILING 3400.0
-#define CEILING_SLOPE 36.0 /* dB an octave */
-#define FLOOR 1e-9f /* power added to every band: -90 dB */
+#define CEILING       3400.0
+#define CEILING_SLOPE 36.0  /* dB an octave */
+#define FLOOR         1e-9f /* power added to every band: -90 dB */
 
 struct network {
     struct weights weights;

@@ -18,8 +18,8 @@ struct floor_run {
     SF_INFO info;
     soxr_t resampler;
     kiss_fftr_cfg fft;
-    float *in, *mono, *low;  /* decoded, mixed, resampled */
-    float *held;             /* samples waiting for a whole window */
+    float *in, *mono, *low; /* decoded, mixed, resampled */
+    float *held;            /* samples waiting for a whole window */
     size_t held_count;
     double decode, resample, spectrum; /* CPU s */
     double checksum;
@@ -62,7 +62,9 @@ static int process(struct floor_run *run) {
             run->mono[i] = sum / (float)channels;
         }
         size_t done = 0;
-        if (soxr_process(run->resampler, frames > 0 ? run->mono : NULL, (size_t)frames, NULL, run->low, 2 * BLOCK, &done)) return 1;
+        if (soxr_process(run->resampler, frames > 0 ? run->mono : NULL, (size_t)frames, NULL, run->low, 2 * BLOCK,
+                         &done))
+            return 1;
         double t2 = cpu_now();
         take_spectra(run, window, done);
         double t3 = cpu_now();
@@ -94,8 +96,9 @@ int main(int argc, char **argv) {
     int failed = !run.resampler || !run.fft || !run.in || !run.mono || !run.low || !run.held || process(&run);
     double seconds = (double)run.info.frames / run.info.samplerate;
     if (!failed)
-        printf("{\"audio_s\": %.3f, \"decode\": %.4f, \"resample\": %.4f, \"spectrum\": %.4f, \"total\": %.4f, \"checksum\": %.6g}\n",
-               seconds, run.decode, run.resample, run.spectrum, run.decode + run.resample + run.spectrum, run.checksum);
+        printf(
+            "{\"audio_s\": %.3f, \"decode\": %.4f, \"resample\": %.4f, \"spectrum\": %.4f, \"total\": %.4f, \"checksum\": %.6g}\n",
+            seconds, run.decode, run.resample, run.spectrum, run.decode + run.resample + run.spectrum, run.checksum);
     free(run.in);
     free(run.mono);
     free(run.low);

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     }
     for (size_t i = 0; i < schema_summary_count(schema); i++)
         if (!schema_summary_at(schema, i)->as) abort();
-    cJSON *result = split ? json_parse((const char *)split + 1, n - schema_length - 1, RESULT_MAX_BYTES, RESULT_MAX_DEPTH, &error)
+    cJSON *result = split ? json_parse((const char *)split + 1, n - schema_length - 1, RESULT_MAX_BYTES,
+                                       RESULT_MAX_DEPTH, &error)
                           : NULL;
     if (result && schema_check(schema, result, &error) && schema_check_instants(schema, result, 10.0, &error))
         schema_shift_instants(schema, result, 10.0, 100.0);

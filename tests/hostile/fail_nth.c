@@ -23,7 +23,8 @@
 #include <unistd.h>
 
 enum kind { MALLOC, READ, WRITE, FSYNC, SPAWN, MEMFD, SEND, RECEIVE, FTRUNCATE, KINDS };
-static const char *const names[KINDS] = {"malloc", "read", "write", "fsync", "spawn", "memfd", "send", "receive", "ftruncate"};
+static const char *const names[KINDS] = {"malloc", "read", "write",   "fsync",    "spawn",
+                                         "memfd",  "send", "receive", "ftruncate"};
 
 static int chosen = -1;
 static long target;
@@ -44,7 +45,8 @@ __attribute__((constructor)) static void choose(void) {
     if (strstr(colon + 1, ":some")) run_length = 5;
     mark = getenv("SONDE_FAIL_MARK");
     for (int k = 0; k < KINDS; k++)
-        if (strlen(names[k]) == (size_t)(colon - wish) && strncmp(wish, names[k], (size_t)(colon - wish)) == 0) chosen = k;
+        if (strlen(names[k]) == (size_t)(colon - wish) && strncmp(wish, names[k], (size_t)(colon - wish)) == 0)
+            chosen = k;
 }
 
 static bool fails(enum kind kind) {
@@ -60,7 +62,8 @@ static bool fails(enum kind kind) {
 
 static bool fails_on_file(enum kind kind, int fd) {
     struct stat st;
-    return (int)kind == chosen && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 0 && fails(kind); /* memory files have no link */
+    return (int)kind == chosen && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink > 0 &&
+           fails(kind); /* memory files have no link */
 }
 
 /* The next definition of a symbol; looked up without allocating in our own name. */

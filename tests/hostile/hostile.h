@@ -49,7 +49,8 @@
 #define DESTROY
 #endif
 #ifndef SCHEMA
-#define SCHEMA "{\"type\":\"object\",\"additionalProperties\":true,\"properties\":{\"at\":{\"type\":\"number\",\"x-unit\":\"s@region\"}}}"
+#define SCHEMA                                                                                                         \
+    "{\"type\":\"object\",\"additionalProperties\":true,\"properties\":{\"at\":{\"type\":\"number\",\"x-unit\":\"s@region\"}}}"
 #endif
 #ifndef ABI_MAJOR
 #define ABI_MAJOR SONDE_ABI_MAJOR
@@ -59,15 +60,15 @@
 static int *volatile hostile_null;
 
 /* Says which call was refused and how; a call that succeeds is the bad case, and says so. */
-#define REFUSED(call)                                                                                                            \
-    do {                                                                                                                         \
-        errno = 0;                                                                                                               \
-        long hostile_result = (long)(call);                                                                                      \
-        char hostile_text[200];                                                                                                  \
-        snprintf(hostile_text, sizeof hostile_text, hostile_result == -1 ? "refused: %s: %s" : "ALLOWED: %s %s", #call,          \
-                 hostile_result == -1 ? strerror(errno) : "");                                                                   \
-        out->fail(out, hostile_text);                                                                                            \
-        return SONDE_FAILED;                                                                                                     \
+#define REFUSED(call)                                                                                                  \
+    do {                                                                                                               \
+        errno = 0;                                                                                                     \
+        long hostile_result = (long)(call);                                                                            \
+        char hostile_text[200];                                                                                        \
+        snprintf(hostile_text, sizeof hostile_text, hostile_result == -1 ? "refused: %s: %s" : "ALLOWED: %s %s",       \
+                 #call, hostile_result == -1 ? strerror(errno) : "");                                                  \
+        out->fail(out, hostile_text);                                                                                  \
+        return SONDE_FAILED;                                                                                           \
     } while (0)
 
 static int32_t hostile_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *inputs) {
@@ -147,16 +148,15 @@ DESCRIPTOR
 
 static int32_t hostile_init(const sonde_host_t *host, const char *plugin_dir) {
     (void)host, (void)plugin_dir;
-    INIT
-    return SONDE_OK;
+    INIT return SONDE_OK;
 }
 
 static void hostile_deinit(void) {
     DEINIT
 }
 
-static int32_t hostile_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
-                              sonde_plugin_t **plugin) {
+static int32_t hostile_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values,
+                              uint32_t count, sonde_plugin_t **plugin) {
     (void)host, (void)id, (void)values, (void)count;
     CREATE
     *plugin = &hostile_instance;

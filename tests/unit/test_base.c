@@ -42,7 +42,8 @@ static void text_display_is_one_clean_line(void **state) {
     (void)state;
     char *s = text_display("a\nb\xff\x1b[0m\xc2\x85", 10);
     assert_non_null(s);
-    assert_string_equal(s, "a\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd[0m\xef\xbf\xbd");
+    assert_string_equal(s, "a\xef\xbf\xbd"
+                           "b\xef\xbf\xbd\xef\xbf\xbd[0m\xef\xbf\xbd");
     free(s);
 }
 
@@ -56,8 +57,16 @@ static void json_limits_hold(void **state) {
     cJSON *value = parse(" {\"a\": [1, {\"b\": 2.5}]} ", &error);
     assert_non_null(value);
     cJSON_Delete(value);
-    static const char *const bad[] = {"", "{", "[[[[[1]]]]]", "{\"a\":1,\"a\":2}", "1 2", "\"\\u0000\"", "\"\xff\"", "nul",
-                                      "[1,]", "{\"x\":{\"a\":1,\"b\":2,\"a\":3}}"};
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "[[[[[1]]]]]",
+                                      "{\"a\":1,\"a\":2}",
+                                      "1 2",
+                                      "\"\\u0000\"",
+                                      "\"\xff\"",
+                                      "nul",
+                                      "[1,]",
+                                      "{\"x\":{\"a\":1,\"b\":2,\"a\":3}}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         error.text[0] = '\0';
         assert_null(parse(bad[i], &error));
@@ -81,10 +90,39 @@ static void check_print(cJSON *value) {
 
 static void json_is_printed_as_cjson_does(void **state) {
     (void)state;
-    static const double numbers[] = {0, -0.0, 1, -1, 0.1, -0.5, 1e-4, 9.9999e-5, 1e-300, 123456789, 999999999.5, 1e9, 1e15,
-                                     1e22, 2147483647, -2147483648.0, 2147483648.0, 4294967296.5, 0.333333333333333314,
-                                     0.123456789, 0.1234567891, 0.00012345678, 0.000123456789, 99.99, 44100.0 / 3,
-                                     (double)1.1f, INFINITY, NAN, 5e-324, 1.7976931348623157e308, 0.3, 100.5, 20.0625};
+    static const double numbers[] = {0,
+                                     -0.0,
+                                     1,
+                                     -1,
+                                     0.1,
+                                     -0.5,
+                                     1e-4,
+                                     9.9999e-5,
+                                     1e-300,
+                                     123456789,
+                                     999999999.5,
+                                     1e9,
+                                     1e15,
+                                     1e22,
+                                     2147483647,
+                                     -2147483648.0,
+                                     2147483648.0,
+                                     4294967296.5,
+                                     0.333333333333333314,
+                                     0.123456789,
+                                     0.1234567891,
+                                     0.00012345678,
+                                     0.000123456789,
+                                     99.99,
+                                     44100.0 / 3,
+                                     (double)1.1f,
+                                     INFINITY,
+                                     NAN,
+                                     5e-324,
+                                     1.7976931348623157e308,
+                                     0.3,
+                                     100.5,
+                                     20.0625};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) check_print(cJSON_CreateNumber(numbers[i]));
     uint64_t seed = 1;
     for (int i = 0; i < 20000; i++) {
@@ -132,7 +170,8 @@ static void hashes_are_stable_and_streaming(void **state) {
     assert_true(hash_is_text(one));
     assert_false(hash_is_text("xyz"));
     hash_bytes("", 0, one);
-    assert_string_equal(one, "99aa06d3014798d86001c324468d497f"); /* XXH3-128 of nothing, from the xxHash specification */
+    assert_string_equal(one,
+                        "99aa06d3014798d86001c324468d497f"); /* XXH3-128 of nothing, from the xxHash specification */
 }
 
 static void error_sentences_fit(void **state) {
@@ -150,9 +189,13 @@ static void error_sentences_fit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_knows_utf8),        cmocka_unit_test(text_cut_keeps_characters_whole),
-        cmocka_unit_test(text_display_is_one_clean_line), cmocka_unit_test(json_limits_hold),
-        cmocka_unit_test(json_members_fall_back), cmocka_unit_test(json_is_printed_as_cjson_does), cmocka_unit_test(hashes_are_stable_and_streaming),
+        cmocka_unit_test(text_knows_utf8),
+        cmocka_unit_test(text_cut_keeps_characters_whole),
+        cmocka_unit_test(text_display_is_one_clean_line),
+        cmocka_unit_test(json_limits_hold),
+        cmocka_unit_test(json_members_fall_back),
+        cmocka_unit_test(json_is_printed_as_cjson_does),
+        cmocka_unit_test(hashes_are_stable_and_streaming),
         cmocka_unit_test(error_sentences_fit),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

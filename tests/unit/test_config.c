@@ -149,10 +149,9 @@ static void the_segmenters_keys_are_its_own(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_hold_and_fit_their_ranges),   cmocka_unit_test(later_words_win),
+        cmocka_unit_test(defaults_hold_and_fit_their_ranges),    cmocka_unit_test(later_words_win),
         cmocka_unit_test(mistakes_are_named_with_file_and_line), cmocka_unit_test(what_is_printed_can_be_read_again),
-        cmocka_unit_test(the_catalogue_has_a_usual_place),
-        cmocka_unit_test(the_segmenters_keys_are_its_own),
+        cmocka_unit_test(the_catalogue_has_a_usual_place),       cmocka_unit_test(the_segmenters_keys_are_its_own),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

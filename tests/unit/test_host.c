@@ -2,8 +2,8 @@
  * sdk_plugins.c (environment variable SONDE_SDK_PLUGINS). */
 #include "engine/base/json.h"
 #include "kernels/kernels.h"
-#include "workers/host/host.h"
 #include "kernels/lanes.h"
+#include "workers/host/host.h"
 #include "workers/host/order.h"
 
 #include <fenv.h>

@@ -386,7 +386,8 @@ static void abort_now(void) {
 
 static void crashes_leave_last_words(void **state) {
     (void)state;
-    if (SANITIZED) return; /* the weaker profile is tried instead; cmocka reports a skip as a failure in TAP */ /* the sanitizer reports them itself */
+    if (SANITIZED) return;
+    /* the weaker profile is tried instead; cmocka reports a skip as a failure in TAP */ /* the sanitizer reports them itself */
     static const struct {
         void (*task)(void);
         int signal;

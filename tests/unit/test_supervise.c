@@ -361,7 +361,8 @@ static void test_deaths_leave_nothing(void **state) {
     settle(house);
     assert_int_equal(count_entries("/proc/self/fd"), descriptors);
     assert_int_equal(count_entries("/proc/self/task"), threads);
-    if (!SANITIZED) assert_true(resident_pages() - pages < 1024); /* 4 MiB; a sanitizer keeps freed memory for a while */
+    if (!SANITIZED)
+        assert_true(resident_pages() - pages < 1024); /* 4 MiB; a sanitizer keeps freed memory for a while */
     char children[64], text[256] = "";
     (void)snprintf(children, sizeof children, "/proc/self/task/%d/children", getpid());
     FILE *file = fopen(children, "re");

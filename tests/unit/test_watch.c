@@ -53,7 +53,8 @@ static void junk_and_hidden_names_are_out(void **state) {
     (void)state;
     struct ignore *ignore = ignore_new(false, NULL, NULL);
     assert_non_null(ignore);
-    static const char *const out[] = {"/m/.DS_Store", "/m/a.wav.part", "/m/b.crdownload", "/m/c.wav~", "/m/.hidden.wav"};
+    static const char *const out[] = {"/m/.DS_Store", "/m/a.wav.part", "/m/b.crdownload", "/m/c.wav~",
+                                      "/m/.hidden.wav"};
     for (size_t i = 0; i < sizeof out / sizeof *out; i++) assert_true(ignore_matches(ignore, out[i], false));
     assert_false(ignore_matches(ignore, "/m/part.wav", false));
     assert_false(ignore_matches(ignore, "/m/caf\xe9.wav", false)); /* not UTF-8 */
@@ -218,7 +219,8 @@ static void note_event(struct heard *heard, const char *what, const char *path, 
     size_t used = strlen(heard->text), n = strlen(heard->folder);
     if (strncmp(path, heard->folder, n) == 0) path += n;
     if (used < sizeof heard->text - 500)
-        snprintf(heard->text + used, sizeof heard->text - used, "%s %s%s%s\n", what, path, more ? " " : "", more ? more : "");
+        snprintf(heard->text + used, sizeof heard->text - used, "%s %s%s%s\n", what, path, more ? " " : "",
+                 more ? more : "");
 }
 
 static void on_file(void *user, const char *path) {
