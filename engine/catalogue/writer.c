@@ -44,6 +44,8 @@ struct writer {
     uv_async_t async;
     uv_loop_t *loop;
     size_t pending;
+    struct error
+        damage; /* the thread's: once the file is found damaged nothing more is written; what comes later may build on it */
     writer_state state;
     void *context;
     bool stop_called;
@@ -89,12 +91,14 @@ static bool passing(const struct error *error) {
 /* Runs one piece inside a savepoint. False when the whole transaction must be given up. */
 static bool run_work(struct writer *writer, struct work *work, struct error *error) {
     struct catalogue *catalogue = writer->catalogue;
-    work->failed = false;
-    work->error = (struct error){0};
+    work->failed = writer->damage.text[0] != '\0';
+    work->error = writer->damage;
+    if (work->failed) return true;
     if (!catalogue_execute(catalogue, "SAVEPOINT work", error)) return false;
     if (work->function(catalogue, work->argument, &work->error))
         return catalogue_execute(catalogue, "RELEASE work", error);
     work->failed = true;
+    if (work->error.code == ENOTRECOVERABLE) writer->damage = work->error;
     if (passing(&work->error) || sqlite3_get_autocommit(catalogue_db(catalogue))) {
         *error = work->error;
         return false;
@@ -176,6 +180,7 @@ static void run_batch(struct writer *writer, struct list *batch, struct list *ra
             retry = wait_to_retry(writer, wait);
         }
         if (!retry) {
+            if (error.code == ENOTRECOVERABLE) writer->damage = error;
             fail_all(batch, &error);
             *ran = *batch;
             *batch = (struct list){0};

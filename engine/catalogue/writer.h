@@ -7,7 +7,10 @@
  * When the disk is full (or the catalogue can't be written for another passing reason) the whole batch is rolled back
  * and kept; the writer pauses, says so once through `state`, tries again after 0.1 s to 3.2 s, and says when it goes
  * on. Nothing is lost and nothing reported as done meanwhile. So a function may run more than once: it must do the same
- * each time. */
+ * each time.
+ *
+ * A catalogue that is found damaged is written no further: from there on all work fails, lest something is stored that
+ * builds on what was lost. */
 #ifndef SONDE_CATALOGUE_WRITER_H
 #define SONDE_CATALOGUE_WRITER_H
 
