@@ -1,4 +1,5 @@
 /* sonde plugin: what plugins the catalogue knows, and forgetting what they did. */
+#include "engine/cli/plugin.h"
 #include "engine/base/json.h"
 #include "engine/catalogue/catalogue.h"
 #include "engine/catalogue/store.h"
@@ -93,20 +94,59 @@ static int reset(struct catalogue *catalogue, const char *id, struct error *erro
     return CLI_CANNOT_RUN;
 }
 
-int plugin_command(int argc, char **argv, const struct cli *cli) {
-    const char *verb = argc > 1 ? argv[1] : "list";
-    bool listing = strcmp(verb, "list") == 0, json = listing && argc == 3 && strcmp(argv[2], "--json") == 0;
-    bool showing = strcmp(verb, "show") == 0, resetting = strcmp(verb, "reset") == 0;
-    if (!listing && !showing && !resetting) return cli_usage("plugin", "%s: should be list, show or reset", verb);
-    if (listing ? argc > 2 && !json : argc != 3) return cli_usage("plugin", "%s: wrong number of arguments", verb);
+/* Runs `act` on the catalogue, which is opened for it. */
+static int with_catalogue(const struct cli *cli, bool write, const char *id,
+                          int (*act)(struct catalogue *catalogue, const char *id, struct error *error)) {
     struct error error = {0};
-    struct catalogue *catalogue = catalogue_open(cli->catalogue, resetting ? CATALOGUE_WRITE : CATALOGUE_READ, &error);
-    int code = CLI_CANNOT_RUN;
-    if (catalogue)
-        code = listing   ? list(catalogue, json, &error)
-               : showing ? show(catalogue, argv[2], &error)
-                         : reset(catalogue, argv[2], &error);
+    struct catalogue *catalogue = catalogue_open(cli->catalogue, write ? CATALOGUE_WRITE : CATALOGUE_READ, &error);
+    int code = catalogue ? act(catalogue, id, &error) : CLI_CANNOT_RUN;
     if (error.text[0]) cli_complain("%s", error.text);
     catalogue_close(catalogue);
     return code;
+}
+
+static int list_plain(struct catalogue *catalogue, const char *id, struct error *error) {
+    (void)id;
+    return list(catalogue, false, error);
+}
+
+static int list_json(struct catalogue *catalogue, const char *id, struct error *error) {
+    (void)id;
+    return list(catalogue, true, error);
+}
+
+static int list_verb(int argc, char **argv, const struct cli *cli) {
+    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
+    if (argc > 1 && !json) return cli_usage("plugin", "list: wrong arguments");
+    return with_catalogue(cli, false, NULL, json ? list_json : list_plain);
+}
+
+static int show_verb(int argc, char **argv, const struct cli *cli) {
+    if (argc != 2) return cli_usage("plugin", "show: name one plugin");
+    return with_catalogue(cli, false, argv[1], show);
+}
+
+static int reset_verb(int argc, char **argv, const struct cli *cli) {
+    if (argc != 2) return cli_usage("plugin", "reset: name one plugin");
+    return with_catalogue(cli, true, argv[1], reset);
+}
+
+static const struct plugin_verb verbs[] = {
+    {"list", list_verb},
+    {"show", show_verb},
+    {"reset", reset_verb},
+    {NULL, NULL},
+};
+
+const struct plugin_verb *plugin_verbs(void) {
+    return verbs;
+}
+
+int plugin_command(int argc, char **argv, const struct cli *cli) {
+    static char *nothing_said[] = {"list", NULL};
+    const char *name = argc > 1 ? argv[1] : "list";
+    for (const struct plugin_verb *verb = plugin_verbs(); verb->name; verb++)
+        if (strcmp(verb->name, name) == 0)
+            return argc > 1 ? verb->run(argc - 1, argv + 1, cli) : verb->run(1, nothing_said, cli);
+    return cli_usage("plugin", "%s: no such verb", name);
 }
