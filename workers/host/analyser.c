@@ -3,8 +3,10 @@
 #include "engine/base/json.h"
 #include "engine/base/text.h"
 #include "engine/ipc/message.h"
+#include "workers/host/clock.h"
 #include "workers/host/describe.h"
 #include "workers/host/job.h"
+#include "workers/host/measure.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@ struct analyser {
     size_t stash_count;
     uint32_t lines;
     size_t out_used; /* bytes of the out area that hold this job's arrays */
+    struct measure measure;
 };
 
 /* --------------------------------------------------------------------------------------------------------------- hooks */
@@ -43,10 +46,12 @@ static void on_enter(void *context, const char *plugin, enum host_phase phase) {
         [HOST_UNLOAD] = NOTE_UNLOAD};
     struct analyser *a = context;
     worker_note_phase(a->worker, job_number(a), plugin, phases[phase]);
+    measure_enter(&a->measure, phase);
 }
 
 static void on_leave(void *context) {
     struct analyser *a = context;
+    measure_leave(&a->measure);
     worker_note_phase(a->worker, job_number(a), NULL, a->busy ? NOTE_FEED : NOTE_NONE);
 }
 
@@ -54,11 +59,17 @@ static void on_leave(void *context) {
 static void on_log(void *context, const char *plugin, int level, const char *text) {
     static const char *const levels[] = {"debug", "info", "warning", "error"};
     struct analyser *a = context;
+    if (level != SONDE_LOG_DEBUG) measure_line(&a->measure);
     if (level == SONDE_LOG_DEBUG || a->lines > MAX_LINES) return;
     if (a->lines++ == MAX_LINES)
         fprintf(stderr, "%s: further lines are dropped\n", plugin);
     else
         fprintf(stderr, "%s: %s: %s\n", plugin, levels[level], text);
+}
+
+static void on_block(void *context, const sonde_block_t *block, bool returned) {
+    struct analyser *a = context;
+    measure_block(&a->measure, block, returned);
 }
 
 /* Messages that come meanwhile are kept for the loop. */
@@ -75,15 +86,26 @@ static bool on_cancelled(void *context) {
 
 /* ------------------------------------------------------------------------------------------------------------- loading */
 
+/* What became of one entry of the settings' libraries. */
+struct loading {
+    const char *path;
+    const struct library *library; /* NULL: refused */
+    struct error refusal;
+    int64_t cpu_ns;
+};
+
 /* Sends one `library` message; `refusal`: why there is nothing to describe, or NULL. */
-static bool send_library(struct analyser *a, const char *path, const struct library *library, const char *refusal,
-                         struct error *error) {
+static bool send_library(struct analyser *a, const struct loading *loading, const char *refusal, struct error *error) {
+    const char *path = loading->path;
+    const struct library *library = refusal ? NULL : loading->library;
     cJSON *message = message_new("library");
     char *clean = refusal ? text_display(refusal, strlen(refusal)) : NULL;
     bool good = message && (clean || !refusal) && cJSON_AddStringToObject(message, "path", path) &&
                 cJSON_AddStringToObject(message, "outcome", refusal ? "failed" : "ok");
     if (good && refusal) good = cJSON_AddStringToObject(message, "reason", clean);
-    if (good && library) good = describe_library(message, a->host, library);
+    if (good && library)
+        good = describe_library(message, a->host, library) &&
+               measure_add_library(&a->measure, message, library, loading->cpu_ns);
     free(clean);
     if (good) return worker_send(a->worker, message, error);
     cJSON_Delete(message);
@@ -91,30 +113,24 @@ static bool send_library(struct analyser *a, const char *path, const struct libr
 }
 
 /* A library whose descriptors don't fit into a message is refused like any other that breaks a rule. */
-static bool report_library(struct analyser *a, const char *path, const struct library *library, const char *refusal,
-                           struct error *error) {
-    if (send_library(a, path, library, refusal, error)) return true;
+static bool report_library(struct analyser *a, const struct loading *loading, struct error *error) {
+    if (send_library(a, loading, loading->library ? NULL : loading->refusal.text, error)) return true;
     if (error->code != EMSGSIZE) return false;
-    return send_library(a, path, NULL, "its descriptors are longer than 2 MiB", error);
+    return send_library(a, loading, "its descriptors are longer than 2 MiB", error);
 }
 
 static const char *text_or_null(const char *text) {
     return text && text[0] ? text : NULL;
 }
 
-/* What became of one entry of the settings' libraries. */
-struct loading {
-    const char *path;
-    const struct library *library; /* NULL: refused */
-    struct error refusal;
-};
-
 static void load_one(struct analyser *a, const cJSON *setting, struct loading *loading) {
     loading->path = json_string(setting, "path", "");
     const char *resources = text_or_null(json_string(setting, "resources", NULL));
+    int64_t from = clock_cpu_ns();
     if (host_load(a->host, loading->path, resources, json_member(setting, "only"), json_member(setting, "params"),
                   &loading->refusal))
         loading->library = host_library_at(a->host, host_libraries_count(a->host) - 1);
+    loading->cpu_ns = clock_cpu_ns() - from;
 }
 
 /* Every library first, then every instance, then the reports: a `library` message tells of both. */
@@ -126,8 +142,7 @@ static bool load_all(struct analyser *a, struct error *error) {
     cJSON_ArrayForEach(setting, a->worker->libraries) load_one(a, setting, &list[count++]);
     host_create(a->host);
     bool good = true;
-    for (size_t i = 0; good && i < count; i++)
-        good = report_library(a, list[i].path, list[i].library, list[i].library ? NULL : list[i].refusal.text, error);
+    for (size_t i = 0; good && i < count; i++) good = report_library(a, &list[i], error);
     free(list);
     return good;
 }
@@ -193,11 +208,16 @@ static bool send_result(struct analyser *a, const struct host_result *result, st
 /* Ends the region first: plugins may hang while they drop it, and the engine must still be waiting then. */
 static bool end_job(struct analyser *a, struct error *error) {
     int64_t resample = 0, spectrum = 0, feed = 0;
+    cJSON *message = message_new_job("analysed", a->job.number, a->job.nonce), *cpu = NULL;
     if (a->busy) {
         host_region_cost(a->host, &resample, &spectrum, &feed);
+        struct host_result result = *host_result(a->host, 0);
         host_region_end(a->host);
+        if (message && !measure_add_job(&a->measure, message, &result)) {
+            cJSON_Delete(message);
+            message = NULL;
+        }
     }
-    cJSON *message = message_new_job("analysed", a->job.number, a->job.nonce), *cpu = NULL;
     a->busy = false;
     a->cancelled = false;
     job_close(&a->job);
@@ -310,14 +330,27 @@ static cJSON *next_message(struct analyser *a) {
     return message;
 }
 
+/* What ends with the process otherwise: destroy, deinit, destructors. */
+static bool unload(struct analyser *a, struct error *error) {
+    if (a->busy) return error_set(error, "broken protocol: unload inside a job");
+    host_free(a->host);
+    a->host = NULL;
+    a->measure.on = false;
+    worker_note_phase(a->worker, 0, NULL, NOTE_NONE);
+    return worker_send(a->worker, message_new("unloaded"), error);
+}
+
 static bool serve(struct analyser *a, cJSON *message, struct error *error) {
     const char *type = json_string(message, "type", "");
-    if (a->worker->role == WORKER_ANALYSE && strcmp(type, "analyse") == 0) return begin_job(a, message, error);
+    if (a->worker->role == WORKER_ANALYSE && a->host && strcmp(type, "analyse") == 0)
+        return begin_job(a, message, error);
     bool good;
     if (a->worker->role == WORKER_ANALYSE && strcmp(type, "pcm") == 0)
         good = take_pcm(a, message, error);
     else if (a->worker->role == WORKER_ANALYSE && strcmp(type, "cancel") == 0)
         good = cancel_job(a, message, error);
+    else if (a->measure.on && strcmp(type, "unload") == 0)
+        good = unload(a, error);
     else
         good = error_set(error, "broken protocol: a message \"%.50s\" for this role", type);
     cJSON_Delete(message);
@@ -338,7 +371,10 @@ int analyser_run(struct worker *worker) {
     struct error error = {0};
     struct host_hooks hooks = {
         .context = &a, .enter = on_enter, .leave = on_leave, .log = on_log, .cancelled = on_cancelled};
+    if (json_bool(worker->settings, "measure", false)) hooks.block = on_block;
     a.host = host_new(&hooks, &error);
+    if (a.host) measure_open(&a.measure, worker->settings, a.host);
+    if (a.host && json_bool(worker->settings, "twins", false)) host_use_twins(a.host);
     if (!a.host || !load_all(&a, &error)) return end(&a, 1, &error);
     if (!worker_lock_down(worker, &error)) return end(&a, WORKER_EXIT_NO_RESPAWN, &error);
     if (!worker_send_ready(worker, &error)) return end(&a, 1, &error);

@@ -112,6 +112,10 @@ bool host_load(struct host *host, const char *path, const char *resource_dir, co
     return true;
 }
 
+void host_use_twins(struct host *host) {
+    host->twins = true;
+}
+
 void host_create(struct host *host) {
     for (size_t i = 0; i < host->plugins_count; i++) plugin_create(host, host->plugins[i]);
 }

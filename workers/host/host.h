@@ -25,6 +25,8 @@ struct host_hooks {
     void (*log)(void *context, const char *plugin, int level, const char *text);
     /* Whether the region is no longer wanted. */
     bool (*cancelled)(void *context);
+    /* Before (`returned` false) and after every `process`: the block. For whoever checks what plugins do with it. */
+    void (*block)(void *context, const sonde_block_t *block, bool returned);
 };
 
 /* One plugin that was loaded. */
@@ -35,6 +37,8 @@ struct host_plugin {
     struct params params;        /* effective */
     sonde_plugin_t *instance;    /* NULL: create failed */
     struct error failure;        /* why, when there is no instance */
+    struct sonde_plugin *twin;   /* a second instance beside it (host_use_twins), or NULL */
+    bool disturbed;              /* changed the arithmetic or the locale in a call, and didn't set it back */
 };
 
 #define HOST_OK          0
@@ -60,6 +64,9 @@ struct host_result {
     int64_t peak_bytes; /* most heap it held between its calls, or used in begin or finish as far as that raised the
                            process's peak */
     uint64_t nonfinite;
+    const char *refused;  /* what was wrong with what it wrote: "writing", "schema" or "instants"; NULL: nothing */
+    int32_t code;         /* what its last call returned */
+    char undeclared[100]; /* an interface that it read without needing it, or "" */
 };
 
 /* An array of an input. `data`: 64-byte aligned; belongs to the caller, until host_region_end. */
@@ -98,6 +105,10 @@ void host_free(struct host *host);
  * Also refused: a plugin id that another library has. */
 bool host_load(struct host *host, const char *path, const char *resource_dir, const cJSON *only, const cJSON *settings,
                struct error *error);
+
+/* From now on every plugin has a second instance, which lives through the same regions at half the amplitude, call by call
+ * beside the first, and whose results are dropped: plugins that share anything between instances give themselves away. */
+void host_use_twins(struct host *host);
 
 /* Makes an instance of every plugin that has none yet. Afterwards no more files are needed. */
 void host_create(struct host *host);

@@ -97,8 +97,8 @@ static void enter(const struct library *library, enum host_phase phase) {
 }
 
 /* After every call. */
-static void leave(const struct library *library) {
-    environment_repair(library->services.environment);
+static void leave(struct library *library) {
+    library->disturbed |= environment_repair(library->services.environment);
     if (library->services.leave) library->services.leave(library->services.context);
 }
 

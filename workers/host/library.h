@@ -61,7 +61,8 @@ struct library {
     sonde_host_t api; /* what the library sees; its context is this struct */
     struct library_services services;
     bool initialised;
-    bool may_open; /* inside init or create: resource_open works */
+    bool may_open;  /* inside init or create: resource_open works */
+    bool disturbed; /* it changed the arithmetic or the locale when loaded or in init, and didn't set it back */
     size_t plugins_count;
     const sonde_descriptor_t *descriptors[LIBRARY_MAX_PLUGINS];
     struct schema *schemas[LIBRARY_MAX_PLUGINS]; /* compiled; NULL where the descriptor has none */

@@ -18,15 +18,19 @@ static int64_t heap_in_use(void) {
 
 /* -------------------------------------------------------------------------------------------------------- around calls */
 
-static void enter(struct host *host, const char *plugin, enum host_phase phase) {
+void run_enter(struct host *host, const char *plugin, enum host_phase phase) {
     host->current = plugin;
     if (host->hooks.enter) host->hooks.enter(host->hooks.context, plugin, phase);
 }
 
-static void leave(struct host *host) {
-    environment_repair(&host->environment);
+static void leave(struct host *host, struct host_plugin *plugin) {
+    plugin->disturbed |= environment_repair(&host->environment);
     if (host->hooks.leave) host->hooks.leave(host->hooks.context);
     host->current = "";
+}
+
+void run_leave(struct run *run) {
+    leave(run->host, run->plugin);
 }
 
 static int64_t peak_resident(void) {
@@ -41,7 +45,7 @@ static void call_begin(struct run *run, enum host_phase phase) {
     memcpy(host->last_line, run->last_line, sizeof host->last_line);
     run->held_before = heap_in_use();
     run->rss_before = phase == HOST_PROCESS ? 0 : peak_resident();
-    enter(host, run->plugin->descriptor->id, phase);
+    run_enter(host, run->plugin->descriptor->id, phase);
     run->wall_from = clock_wall_ns();
     run->cpu_from = clock_cpu_ns();
 }
@@ -50,7 +54,7 @@ static void call_end(struct run *run) {
     struct host *host = run->host;
     run->result.cpu_ns += clock_cpu_ns() - run->cpu_from;
     run->result.wall_ns += clock_wall_ns() - run->wall_from;
-    leave(host);
+    run_leave(run);
     memcpy(run->last_line, host->last_line, sizeof run->last_line);
     int64_t used = run->held + (run->rss_before ? peak_resident() - run->rss_before : 0);
     run->held += heap_in_use() - run->held_before;
@@ -82,6 +86,7 @@ static const char *sentence_of(const struct run *run, const char *fallback) {
 /* Everything but SONDE_OK ends the run. */
 static void end_by_code(struct run *run, int32_t code, const char *phase) {
     char text[100];
+    run->result.code = code;
     switch (code) {
     case SONDE_EMPTY: run_end(run, HOST_EMPTY, sentence_of(run, "")); return;
     case SONDE_FAILED: run_end(run, HOST_FAILED, sentence_of(run, "the plugin gave no reason")); return;
@@ -167,11 +172,15 @@ bool run_skip(struct run *run, bool at_finish) {
 
 /* What the plugin may read now: declared, and at its time. */
 static struct source readable(const sonde_inputs_t *inputs, const char *interface_id) {
-    const struct run *run = inputs->context;
+    struct run *run = inputs->context;
+    bool declared = false;
     const sonde_descriptor_t *d = run->plugin->descriptor;
-    for (uint32_t i = 0; interface_id && i < d->needs_count; i++)
-        if (strcmp(d->needs[i].id, interface_id) == 0 && (!run->early || d->needs[i].when == SONDE_NEED_EARLY))
-            return run_source(run, &d->needs[i]);
+    for (uint32_t i = 0; interface_id && i < d->needs_count; i++) {
+        if (strcmp(d->needs[i].id, interface_id) != 0) continue;
+        declared = true;
+        if (!run->early || d->needs[i].when == SONDE_NEED_EARLY) return run_source(run, &d->needs[i]);
+    }
+    if (interface_id && !declared) snprintf(run->result.undeclared, sizeof run->result.undeclared, "%s", interface_id);
     return (struct source){0};
 }
 
@@ -227,7 +236,10 @@ void run_begin(struct run *run) {
     call_end(run);
     run->early = false;
     run->running = true;
-    if (code == SONDE_OK) return;
+    if (code == SONDE_OK) {
+        twin_begin(run);
+        return;
+    }
     end_by_code(run, code, "begin");
     run_abandon(run);
 }
@@ -235,9 +247,13 @@ void run_begin(struct run *run) {
 bool run_process(struct run *run, const sonde_block_t *block) {
     if (!run->running) return false;
     sonde_plugin_t *instance = run->plugin->instance;
+    const struct host_hooks *hooks = &run->host->hooks;
+    twin_process(run, block);
+    if (hooks->block) hooks->block(hooks->context, block, false);
     call_begin(run, HOST_PROCESS);
     int32_t code = instance->process(instance, block);
     call_end(run);
+    if (hooks->block) hooks->block(hooks->context, block, true);
     if (code == SONDE_OK) return true;
     end_by_code(run, code, "process");
     run_abandon(run);
@@ -246,18 +262,25 @@ bool run_process(struct run *run, const sonde_block_t *block) {
 
 /* The result as the plugin wrote it: closed, in its schema, with instants inside the region. The engine checks again. */
 static bool check_result(struct run *run, struct error *error) {
+    run->result.refused = "writing";
     if (!writer_finish(&run->writer, error)) return false;
+    run->result.refused = NULL;
     if (!run->plugin->schema) return true;
     struct error why = {0};
     cJSON *value = json_parse(run->writer.json, run->writer.length, RESULT_MAX_BYTES, RESULT_MAX_DEPTH, &why);
-    bool good = value && schema_check(run->plugin->schema, value, &why) &&
-                schema_check_instants(run->plugin->schema, value, run->host->region->duration, &why);
+    bool good = value && schema_check(run->plugin->schema, value, &why);
+    if (!good) run->result.refused = "schema";
+    if (good && !schema_check_instants(run->plugin->schema, value, run->host->region->duration, &why)) {
+        run->result.refused = "instants";
+        good = false;
+    }
     cJSON_Delete(value);
     return good ? true : error_set(error, "the result is refused: %.400s", why.text);
 }
 
 void run_finish(struct run *run) {
     sonde_plugin_t *instance = run->plugin->instance;
+    twin_finish(run);
     writer_init(&run->writer, run->plugin->descriptor, &run->host->environment);
     call_begin(run, HOST_FINISH);
     int32_t code = instance->finish(instance, &run->inputs, &run->writer.api);
@@ -284,6 +307,7 @@ void run_finish(struct run *run) {
 void run_abandon(struct run *run) {
     if (!run->running) return;
     run->running = false;
+    twin_abandon(run);
     call_begin(run, HOST_ABANDON);
     run->plugin->instance->abandon(run->plugin->instance);
     call_end(run);
@@ -293,10 +317,13 @@ void plugin_create(struct host *host, struct host_plugin *plugin) {
     const char *id = plugin->descriptor->id;
     if (plugin->instance || !plugin->params.values) return; /* no values: its settings were refused */
     host->last_line[0] = '\0';
-    enter(host, id, HOST_CREATE);
+    run_enter(host, id, HOST_CREATE);
     plugin->instance = library_create(plugin->library, id, plugin->params.values, plugin->params.count,
                                       &plugin->failure);
-    leave(host);
+    if (plugin->instance && host->twins)
+        plugin->twin = library_create(plugin->library, id, plugin->params.values, plugin->params.count,
+                                      &plugin->failure);
+    leave(host, plugin);
     if (plugin->instance || !host->last_line[0]) return;
     size_t used = strlen(plugin->failure.text);
     snprintf(plugin->failure.text + used, sizeof plugin->failure.text - used, ": %s", host->last_line);
@@ -305,8 +332,9 @@ void plugin_create(struct host *host, struct host_plugin *plugin) {
 
 void plugin_destroy(struct host *host, struct host_plugin *plugin) {
     if (!plugin->instance) return;
-    enter(host, plugin->descriptor->id, HOST_DESTROY);
+    run_enter(host, plugin->descriptor->id, HOST_DESTROY);
     plugin->instance->destroy(plugin->instance);
-    leave(host);
-    plugin->instance = NULL;
+    if (plugin->twin && plugin->twin != plugin->instance) plugin->twin->destroy(plugin->twin);
+    leave(host, plugin);
+    plugin->instance = plugin->twin = NULL;
 }

@@ -14,6 +14,7 @@ struct host {
     struct host_plugin **plugins;
     size_t plugins_count;
     struct spectrum_plans plans;
+    bool twins;          /* host_use_twins */
     const char *current; /* id of the plugin that is being called, or "" */
     char last_line[500]; /* the last line it logged during this call or the ones before, on this region */
     /* The region: */
@@ -33,6 +34,7 @@ struct run {
     bool running; /* begun, and neither finished nor abandoned */
     bool early;   /* inside begin: only EARLY needs are readable */
     bool broken;  /* its instance must be made anew */
+    bool twinned; /* its twin has begun too */
     struct host_result result;
     struct writer writer;
     sonde_inputs_t inputs;
@@ -63,6 +65,16 @@ void run_begin(struct run *run);
 bool run_process(struct run *run, const sonde_block_t *block); /* false: no more blocks */
 void run_finish(struct run *run);
 void run_abandon(struct run *run);
+
+/* The same calls for the plugin's twin, if it has one (twin.c). */
+void twin_begin(struct run *run);
+void twin_process(struct run *run, const sonde_block_t *block);
+void twin_finish(struct run *run);
+void twin_abandon(struct run *run);
+
+/* Around every call of a plugin. */
+void run_enter(struct host *host, const char *plugin, enum host_phase phase);
+void run_leave(struct run *run);
 
 /* Makes the instance of a plugin, or records why not. And destroys it. */
 void plugin_create(struct host *host, struct host_plugin *plugin);
