@@ -4,9 +4,14 @@
  * of the correlations of the window's pieces with what follows them. Where the hop divides the window and no period is
  * longer than a hop, pieces are hops: a piece with what follows is two pieces, whose spectrum of twice a hop is
  * S[p] + (-1)^k S[p+1], so one transform a hop and one back are all it takes. Elsewhere the window is one piece, and has a
- * longer stretch transformed beside it. */
+ * longer stretch transformed beside it.
+ *
+ * LANES frames go through each transform together. The way back is a transform of real values as well: with a spectrum
+ * R + i I of real values x, R - I at k and R + I at size - k are the Hartley transform of x, whose own Hartley transform,
+ * the real minus the imaginary part of its spectrum, is size times x (Bracewell, "Discrete Hartley transform", 1983). */
 #include "kernels/clones.h"
 #include "kernels/kernels.h"
+#include "kernels/lanes.h"
 
 #include <float.h>
 #include <math.h>
@@ -20,13 +25,16 @@ struct sonde_yin {
     int shared;             /* whether pieces are hops */
     uint32_t piece, pieces; /* samples in a piece, and pieces in a window */
     uint32_t size, floats;  /* transform length, and floats of its spectrum */
-    sonde_fft_t *fft;
-    float *padded;     /* size samples */
-    float *spectra;    /* pieces + 1 of them */
-    float *product;    /* a spectrum */
-    float *lags;       /* size: A(t) times size */
-    float *frame;      /* window + longest + 1 samples, from x[1] on */
-    float *difference; /* longest + 2: d, then d' */
+    struct lanes *lanes;
+    float *piece_weights; /* size: of a piece's samples, 0 behind them */
+    float *whole_weights; /* size: of a piece and what follows, where pieces aren't hops */
+    float *back_weights;  /* size: of a Hartley transform */
+    float *stretch;       /* the samples of LANES frames, from x[1] of the first on */
+    uint32_t stretch_count;
+    float *spectra;    /* LANES + pieces of them, one a hop; or LANES of pieces and LANES of wholes */
+    float *hartley;    /* LANES times size */
+    float *lags;       /* LANES spectra: A(t) is the real minus the imaginary part of value t */
+    float *difference; /* longest + 2: d' from the shortest period on */
 };
 
 static float sample_at(const float *samples, uint64_t count, int64_t i) {
@@ -41,47 +49,59 @@ static void span_copy(const float *samples, uint64_t count, int64_t from, uint32
         for (uint32_t i = 0; i < n; i++) out[i] = sample_at(samples, count, from + i);
 }
 
-/* The spectrum of `n` samples from `from` on, zeros behind them. */
-static void piece_transform(sonde_yin_t *y, const float *samples, uint64_t count, int64_t from, uint32_t n,
-                            float *spectrum) {
-    memset(y->padded + n, 0, (y->size - n) * sizeof *y->padded);
-    span_copy(samples, count, from, n, y->padded);
-    kernel_fft.forward(y->fft, y->padded, spectrum);
-}
-
-/* product += conj(one) (one + (-1)^k next), k the index of the complex value. */
-SONDE_CLONES static void product_add_neighbours(float *product, const float *one, const float *next, uint32_t floats) {
-    for (uint32_t i = 0; i + 1 < floats; i += 2) {
-        const float sign = i % 4 ? -1.0f : 1.0f;
-        const float re = one[i], im = one[i + 1], a = re + sign * next[i], b = im + sign * next[i + 1];
-        product[i] += re * a + im * b;
-        product[i + 1] += re * b - im * a;
+/* Spectra of `n` stretches a hop apart, `from` hops from the start, as `weights` cut them out. */
+static void stretches_transform(sonde_yin_t *y, const float *weights, uint32_t from, uint32_t n, float *spectra) {
+    for (uint32_t i = 0; i < n; i += LANES) {
+        const uint32_t count = n - i < LANES ? n - i : LANES;
+        lanes_transform(y->lanes, y->stretch + (size_t)(from + i) * y->hop, y->hop, count, weights);
+        lanes_values(y->lanes, count, spectra + (size_t)i * y->floats, y->floats);
     }
 }
 
-SONDE_CLONES static void product_make(float *product, const float *one, const float *whole, uint32_t floats) {
-    for (uint32_t i = 0; i + 1 < floats; i += 2) {
-        product[i] = one[i] * whole[i] + one[i + 1] * whole[i + 1];
-        product[i + 1] = one[i] * whole[i + 1] - one[i + 1] * whole[i];
+/* Adds re + i im, value k of a spectrum, to its Hartley transform. */
+static inline void hartley_add(float *hartley, uint32_t k, uint32_t size, float re, float im) {
+    hartley[k] += re - im;
+    if (k > 0 && 2 * k < size) hartley[size - k] += re + im;
+}
+
+/* Adds conj(one) (one + (-1)^k next), k the index of the complex value. */
+SONDE_CLONES static void product_add_neighbours(float *hartley, const float *one, const float *next, uint32_t size) {
+    for (uint32_t k = 0; 2 * k <= size; k++) {
+        const float sign = k % 2 ? -1.0f : 1.0f, re = one[2 * k], im = one[2 * k + 1];
+        const float a = re + sign * next[2 * k], b = im + sign * next[2 * k + 1];
+        hartley_add(hartley, k, size, re * a + im * b, re * b - im * a);
     }
 }
 
-/* A of the frame whose x[1] is sample `first`, into lags. */
-static void frame_correlate(sonde_yin_t *y, const float *samples, uint64_t count, int64_t first, int is_first) {
+/* Adds conj(one) whole. */
+SONDE_CLONES static void product_add(float *hartley, const float *one, const float *whole, uint32_t size) {
+    for (uint32_t k = 0; 2 * k <= size; k++) {
+        const float re = one[2 * k], im = one[2 * k + 1], a = whole[2 * k], b = whole[2 * k + 1];
+        hartley_add(hartley, k, size, re * a + im * b, re * b - im * a);
+    }
+}
+
+/* A of the LANES frames in the stretch, into lags. The last `pieces` spectra of one call are the first of the next. */
+static void frames_correlate(sonde_yin_t *y, int is_first) {
+    const size_t floats = y->floats;
+    memset(y->hartley, 0, (size_t)LANES * y->size * sizeof *y->hartley);
     if (y->shared) {
-        const uint32_t from = is_first ? 0 : y->pieces;
-        if (!is_first) memmove(y->spectra, y->spectra + y->floats, (size_t)y->pieces * y->floats * sizeof(float));
-        for (uint32_t p = from; p <= y->pieces; p++)
-            piece_transform(y, samples, count, first + (int64_t)p * y->piece, y->piece, y->spectra + p * y->floats);
-        memset(y->product, 0, y->floats * sizeof *y->product);
-        for (uint32_t p = 0; p < y->pieces; p++)
-            product_add_neighbours(y->product, y->spectra + p * y->floats, y->spectra + (p + 1) * y->floats, y->floats);
+        const uint32_t known = is_first ? 0 : y->pieces;
+        if (!is_first) memmove(y->spectra, y->spectra + LANES * floats, y->pieces * floats * sizeof(float));
+        stretches_transform(y, y->piece_weights, known, LANES + y->pieces - known, y->spectra + known * floats);
+        for (uint32_t f = 0; f < LANES; f++)
+            for (uint32_t p = f; p < f + y->pieces; p++)
+                product_add_neighbours(y->hartley + (size_t)f * y->size, y->spectra + p * floats,
+                                       y->spectra + (p + 1) * floats, y->size);
     } else {
-        piece_transform(y, samples, count, first, y->piece, y->spectra);
-        piece_transform(y, samples, count, first, y->piece + y->longest + 1, y->spectra + y->floats);
-        product_make(y->product, y->spectra, y->spectra + y->floats, y->floats);
+        float *wholes = y->spectra + LANES * floats;
+        stretches_transform(y, y->piece_weights, 0, LANES, y->spectra);
+        stretches_transform(y, y->whole_weights, 0, LANES, wholes);
+        for (uint32_t f = 0; f < LANES; f++)
+            product_add(y->hartley + (size_t)f * y->size, y->spectra + f * floats, wholes + f * floats, y->size);
     }
-    kernel_fft.inverse(y->fft, y->product, y->lags);
+    lanes_transform(y->lanes, y->hartley, y->size, LANES, y->back_weights);
+    lanes_values(y->lanes, LANES, y->lags, floats);
 }
 
 static double energy_of(const float *x, uint32_t n) {
@@ -93,29 +113,18 @@ static double energy_of(const float *x, uint32_t n) {
     return (lane[0] + lane[2]) + (lane[1] + lane[3]);
 }
 
-/* d for all lags up to one beyond the longest. Returns E(0). */
-static double difference_make(sonde_yin_t *y) {
-    const float *x = y->frame;
-    const double first = energy_of(x, y->window), scale = 2.0 / y->size;
-    double energy = first;
+/* d' of the frame whose x[1] is at `x`, from the shortest period to the longest. Returns E(0). */
+static double difference_make(sonde_yin_t *y, const float *x, const float *lags) {
+    const double first = energy_of(x, y->window);
+    double energy = first, sum = 0.0;
     for (uint32_t t = 0; t <= y->longest; t++) {
-        const double v = first + energy - (double)y->lags[t] * scale;
-        y->difference[t] = v > 1e-9 * first ? (float)v : 0.0f;
+        const double v = first + energy - 2.0 * (double)(lags[2 * t] - lags[2 * t + 1]);
+        const double d = v > 1e-9 * first ? v : 0.0;
+        if (t > 0) sum += d;
+        if (t >= y->shortest) y->difference[t - y->shortest] = (float)(d * t / (sum + DBL_MIN));
         energy += (double)x[y->window + t] * (double)x[y->window + t] - (double)x[t] * (double)x[t];
     }
     return first;
-}
-
-/* d' from the shortest period on (index 0), in place of d. Returns how many. */
-static uint32_t difference_normalise(sonde_yin_t *y) {
-    float *d = y->difference;
-    double sum = 0.0;
-    for (uint32_t t = 1; t <= y->longest; t++) {
-        sum += (double)d[t];
-        d[t] = (float)((double)d[t] * t / (sum + DBL_MIN));
-    }
-    memmove(d, d + y->shortest, (y->longest - y->shortest + 1) * sizeof *d);
-    return y->longest - y->shortest + 1;
 }
 
 /* The first trough below the threshold, or the least value. */
@@ -129,9 +138,9 @@ static uint32_t trough_find(const float *d, uint32_t n, float threshold) {
     return least;
 }
 
-static void frame_finish(sonde_yin_t *y, float *pitch, float *depth) {
-    const double energy = difference_make(y);
-    const uint32_t n = difference_normalise(y), i = trough_find(y->difference, n, y->threshold);
+static void frame_finish(sonde_yin_t *y, const float *x, const float *lags, float *pitch, float *depth) {
+    const double energy = difference_make(y, x, lags);
+    const uint32_t n = y->longest - y->shortest + 1, i = trough_find(y->difference, n, y->threshold);
     double shift = 0.0;
     if (i > 0 && i + 1 < n) {
         double before = (double)y->difference[i - 1], here = (double)y->difference[i],
@@ -145,22 +154,26 @@ static void frame_finish(sonde_yin_t *y, float *pitch, float *depth) {
 
 static void yin_process(sonde_yin_t *y, const float *samples, uint64_t count, float *pitch, float *depth) {
     const int64_t frames = (int64_t)(count / y->hop) + 1, half = y->length / 2;
-    for (int64_t k = 0; k < frames; k++) {
+    for (int64_t k = 0; k < frames; k += LANES) {
         const int64_t first = k * (int64_t)y->hop - half + 1; /* x[1] */
-        frame_correlate(y, samples, count, first, k == 0);
-        span_copy(samples, count, first, y->window + y->longest + 1, y->frame);
-        frame_finish(y, pitch + k, depth ? depth + k : NULL);
+        span_copy(samples, count, first, y->stretch_count, y->stretch);
+        frames_correlate(y, k == 0);
+        for (int64_t f = 0; f < LANES && k + f < frames; f++)
+            frame_finish(y, y->stretch + f * y->hop, y->lags + f * y->floats, pitch + k + f,
+                         depth ? depth + k + f : NULL);
     }
 }
 
 static void yin_destroy(sonde_yin_t *y) {
     if (!y) return;
-    kernel_fft.destroy(y->fft);
-    free(y->padded);
+    lanes_free(y->lanes);
+    free(y->piece_weights);
+    free(y->whole_weights);
+    free(y->back_weights);
+    free(y->stretch);
     free(y->spectra);
-    free(y->product);
+    free(y->hartley);
     free(y->lags);
-    free(y->frame);
     free(y->difference);
     free(y);
 }
@@ -173,6 +186,15 @@ static uint32_t transform_length(uint32_t least) {
         while (rest % 3 == 0) rest /= 3;
         while (rest % 5 == 0) rest /= 5;
         if (rest == 1) return n;
+    }
+}
+
+/* What lanes_values gives is twice the transform. */
+static void weights_make(sonde_yin_t *y) {
+    for (uint32_t i = 0; i < y->size; i++) {
+        y->piece_weights[i] = i < y->piece ? 0.5f : 0.0f;
+        y->whole_weights[i] = i < y->piece + y->longest + 1 ? 0.5f : 0.0f;
+        y->back_weights[i] = 0.5f / (float)y->size;
     }
 }
 
@@ -199,16 +221,23 @@ static sonde_yin_t *yin_create(uint32_t rate, uint32_t length, uint32_t window, 
         free(y);
         return NULL;
     }
-    y->fft = kernel_fft.create(y->size);
-    y->padded = calloc(y->size, sizeof(float));
-    y->spectra = calloc((size_t)(y->pieces + 1) * y->floats, sizeof(float));
-    y->product = calloc(y->floats, sizeof(float));
-    y->lags = calloc(y->size, sizeof(float));
-    y->frame = calloc(y->window + y->longest + 2, sizeof(float));
+    y->stretch_count = (LANES + y->pieces) * hop + y->size;
+    y->lanes = lanes_new(y->size, false);
+    y->piece_weights = calloc(y->size, sizeof(float));
+    y->whole_weights = calloc(y->size, sizeof(float));
+    y->back_weights = calloc(y->size, sizeof(float));
+    y->stretch = calloc(y->stretch_count, sizeof(float));
+    y->spectra = calloc((size_t)(LANES + (y->shared ? y->pieces : LANES)) * y->floats, sizeof(float));
+    y->hartley = calloc((size_t)LANES * y->size, sizeof(float));
+    y->lags = calloc((size_t)LANES * y->floats, sizeof(float));
     y->difference = calloc(y->longest + 2, sizeof(float));
-    if (y->fft && y->padded && y->spectra && y->product && y->lags && y->frame && y->difference) return y;
-    yin_destroy(y);
-    return NULL;
+    if (!y->lanes || !y->piece_weights || !y->whole_weights || !y->back_weights || !y->stretch || !y->spectra ||
+        !y->hartley || !y->lags || !y->difference) {
+        yin_destroy(y);
+        return NULL;
+    }
+    weights_make(y);
+    return y;
 }
 
 const sonde_kernel_yin_t kernel_yin = {
