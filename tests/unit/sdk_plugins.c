@@ -222,6 +222,11 @@ static int32_t finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const 
         out->string(out, "early", t->need);
         out->integer(out, "length", json && strlen(json) == length ? (int64_t)length : -1);
         out->boolean(out, "stranger", inputs->json(inputs, "audio_stranger", NULL) != NULL);
+        char name[100];
+        snprintf(name, sizeof name, "%s/1", t->descriptor->needs[0].id);
+        out->boolean(out, "of_its_major", inputs->json(inputs, name, NULL) == json);
+        snprintf(name, sizeof name, "%s/2", t->descriptor->needs[0].id);
+        out->boolean(out, "of_another_major", inputs->json(inputs, name, NULL) != NULL);
         if (inputs->array(inputs, t->descriptor->needs[0].id, "mid", &view) == SONDE_OK) {
             out->number(out, "array_frames", (double)view.shape[0]);
             out->number(out, "array_first", (double)((const float *)view.data)[0]);

@@ -366,6 +366,8 @@ static void needs_are_met_in_order(void **state) {
     assert_int_equal(json_integer(json, "array_frames", 0), FRAMES);
     assert_true(json_number(json, "array_start", 0) == 0.25);
     assert_false(json_bool(json, "stranger", true));
+    assert_true(json_bool(json, "of_its_major", false));
+    assert_false(json_bool(json, "of_another_major", true));
     cJSON_Delete(json);
     host_region_end(host);
     host_free(host);

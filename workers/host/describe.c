@@ -18,7 +18,8 @@ static bool add_texts(cJSON *object, const sonde_descriptor_t *d) {
            cJSON_AddStringToObject(object, "vendor", d->vendor) &&
            cJSON_AddStringToObject(object, "version", d->version) &&
            cJSON_AddStringToObject(object, "licence", d->licence) &&
-           cJSON_AddStringToObject(object, "description", d->description);
+           cJSON_AddStringToObject(object, "description", d->description) &&
+           (!d->url || cJSON_AddStringToObject(object, "url", d->url));
 }
 
 static bool add_flags(cJSON *object, const sonde_descriptor_t *d) {

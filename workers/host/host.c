@@ -98,6 +98,7 @@ bool host_load(struct host *host, const char *path, const char *resource_dir, co
                                         .cancelled = service_cancelled};
     host->last_line[0] = '\0';
     struct library *library = library_load(path, resource_dir, &services, error);
+    if (!library) host_add_last_line(host, error);
     if (!library) return false;
     for (size_t i = 0; i < library->plugins_count; i++) {
         if (!host_plugin_find(host, library->descriptors[i]->id)) continue;

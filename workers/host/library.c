@@ -2,6 +2,7 @@
 
 #include "engine/base/text.h"
 #include "kernels/kernels.h"
+#include "workers/host/abi.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -116,10 +117,11 @@ static bool open_library(struct library *library, struct error *error) {
     if (!library->entry)
         return error_set(error, "%.200s exports no sonde_entry: it isn't a sonde plugin", library->path);
     const sonde_entry_t *entry = library->entry;
-    if (entry->abi_major != SONDE_ABI_MAJOR || entry->abi_minor != SONDE_ABI_MINOR)
+    if (entry->abi_major != SONDE_ABI_MAJOR)
         return error_set(error, "%.200s is built for plugin ABI %u.%u, this host has %u.%u: rebuild it", library->path,
                          entry->abi_major, entry->abi_minor, SONDE_ABI_MAJOR, SONDE_ABI_MINOR);
-    if (entry->struct_size != sizeof *entry) return error_set(error, "struct_size is wrong in sonde_entry");
+    if (!abi_size_is_sane(entry->struct_size, ABI_1_0_ENTRY))
+        return error_set(error, "struct_size is wrong in sonde_entry");
     if (!entry->init || !entry->deinit || !entry->plugin_count || !entry->plugin_at || !entry->create)
         return error_set(error, "a function of sonde_entry is NULL");
     return true;
@@ -144,13 +146,13 @@ static bool initialise(struct library *library, struct error *error) {
 
 static bool describe(struct library *library, size_t index, struct error *error) {
     enter(library, HOST_INIT);
-    const sonde_descriptor_t *descriptor = library->entry->plugin_at((uint32_t)index);
+    const sonde_descriptor_t *given = library->entry->plugin_at((uint32_t)index);
     leave(library);
-    if (!library_check_descriptor(descriptor, error)) return false;
+    const sonde_descriptor_t *descriptor = library->descriptors[index] = library_take_descriptor(given, error);
+    if (!descriptor) return false;
     for (size_t i = 0; i < index; i++)
         if (strcmp(library->descriptors[i]->id, descriptor->id) == 0)
             return error_set(error, "two plugins are called %.100s", descriptor->id);
-    library->descriptors[index] = descriptor;
     if (!descriptor->schema) return true;
     struct error why = {0};
     library->schemas[index] = schema_compile(descriptor->schema, strnlen(descriptor->schema, SCHEMA_MAX_BYTES + 1),
@@ -197,7 +199,10 @@ void library_close(struct library *library) {
         library->entry->deinit();
         leave(library);
     }
-    for (size_t i = 0; i < LIBRARY_MAX_PLUGINS; i++) schema_free(library->schemas[i]);
+    for (size_t i = 0; i < LIBRARY_MAX_PLUGINS; i++) {
+        schema_free(library->schemas[i]);
+        free(library->descriptors[i]);
+    }
     if (library->handle) {
         enter(library, HOST_UNLOAD);
         dlclose(library->handle);
@@ -226,7 +231,7 @@ sonde_plugin_t *library_create(struct library *library, const char *id, const so
         error_set(error, "create of plugin %.100s returned %d", id, code);
     else if (!plugin)
         error_set(error, "create of plugin %.100s made nothing", id);
-    else if (plugin->struct_size != sizeof *plugin)
+    else if (!abi_size_is_sane(plugin->struct_size, ABI_1_0_PLUGIN))
         error_set(error, "struct_size is wrong in what create of %.100s made", id);
     else if (!plugin->begin || !plugin->process || !plugin->finish || !plugin->abandon || !plugin->destroy)
         error_set(error, "a function of what create of plugin %.100s made is NULL", id);

@@ -64,8 +64,8 @@ struct library {
     bool may_open;  /* inside init or create: resource_open works */
     bool disturbed; /* it changed the arithmetic or the locale when loaded or in init, and didn't set it back */
     size_t plugins_count;
-    const sonde_descriptor_t *descriptors[LIBRARY_MAX_PLUGINS];
-    struct schema *schemas[LIBRARY_MAX_PLUGINS]; /* compiled; NULL where the descriptor has none */
+    sonde_descriptor_t *descriptors[LIBRARY_MAX_PLUGINS]; /* copies, in the sizes of this host's header */
+    struct schema *schemas[LIBRARY_MAX_PLUGINS];          /* compiled; NULL where the descriptor has none */
     struct resource *resources;
     size_t resources_count;
 };
@@ -81,8 +81,10 @@ void library_close(struct library *library);
 sonde_plugin_t *library_create(struct library *library, const char *id, const sonde_param_value_t *values,
                                uint32_t count, struct error *error);
 
-/* Whether a descriptor keeps the rules (library_load calls it). */
-bool library_check_descriptor(const sonde_descriptor_t *descriptor, struct error *error);
+/* A copy of a plugin's descriptor, which may be of an older or newer minor version than this host, with its lists, in this
+ * host's sizes (texts are still the plugin's); NULL with a sentence when it breaks a rule. Caller frees. (library_load calls
+ * it.) */
+sonde_descriptor_t *library_take_descriptor(const sonde_descriptor_t *given, struct error *error);
 
 /* Opens a file below `dir`: plain names joined by "/", no "..", no links anywhere, a regular file. Fills in data, size and
  * hash; the caller unmaps. */

@@ -170,13 +170,22 @@ bool run_skip(struct run *run, bool at_finish) {
     return false;
 }
 
+/* A need goes by its id, or by id/major. */
+static bool is_called(const sonde_need_t *need, const char *name) {
+    size_t n = strlen(need->id);
+    if (strncmp(need->id, name, n) != 0) return false;
+    char major[16];
+    snprintf(major, sizeof major, "/%u", need->major);
+    return name[n] == '\0' || strcmp(name + n, major) == 0;
+}
+
 /* What the plugin may read now: declared, and at its time. */
 static struct source readable(const sonde_inputs_t *inputs, const char *interface_id) {
     struct run *run = inputs->context;
     bool declared = false;
     const sonde_descriptor_t *d = run->plugin->descriptor;
     for (uint32_t i = 0; interface_id && i < d->needs_count; i++) {
-        if (strcmp(d->needs[i].id, interface_id) != 0) continue;
+        if (!is_called(&d->needs[i], interface_id)) continue;
         declared = true;
         if (!run->early || d->needs[i].when == SONDE_NEED_EARLY) return run_source(run, &d->needs[i]);
     }
@@ -324,10 +333,14 @@ void plugin_create(struct host *host, struct host_plugin *plugin) {
         plugin->twin = library_create(plugin->library, id, plugin->params.values, plugin->params.count,
                                       &plugin->failure);
     leave(host, plugin);
-    if (plugin->instance || !host->last_line[0]) return;
-    size_t used = strlen(plugin->failure.text);
-    snprintf(plugin->failure.text + used, sizeof plugin->failure.text - used, ": %s", host->last_line);
-    text_cut(plugin->failure.text, sizeof plugin->failure.text - 1);
+    if (!plugin->instance) host_add_last_line(host, &plugin->failure);
+}
+
+void host_add_last_line(const struct host *host, struct error *error) {
+    if (!host->last_line[0]) return;
+    size_t used = strlen(error->text);
+    snprintf(error->text + used, sizeof error->text - used, ": %s", host->last_line);
+    text_cut(error->text, sizeof error->text - 1);
 }
 
 void plugin_destroy(struct host *host, struct host_plugin *plugin) {

@@ -54,6 +54,9 @@ struct source {
 /* Looks a need up; a source with neither run nor input has no result. */
 struct source run_source(const struct run *run, const sonde_need_t *need);
 
+/* Adds to a sentence what the library or plugin logged last, if anything. */
+void host_add_last_line(const struct host *host, struct error *error);
+
 /* Sets the run's outcome; the reason is made clean. */
 void run_end(struct run *run, int outcome, const char *reason);
 

@@ -3,35 +3,62 @@
  * sonde/plugin.h: everything needed to write an analysis plugin for sonde.
  *
  * A plugin is a shared library that exports one symbol, `sonde_entry`. sonde loads it into a sandboxed worker process,
- * hands it the audio of one region at a time, and stores the JSON result and the arrays that it writes.
+ * hands it the audio of one region at a time, and stores the JSON result and the arrays that it writes. This file is the
+ * interface and its manual; it needs nothing but the C standard's headers, in C99 or later or C++11 or later.
  *
  * THE LIFE OF A LIBRARY AND ITS INSTANCES
  *
  *     load -> init -> plugin_count, plugin_at -> create -> [ lock-down ] ->
- *         ( begin -> process ... process -> finish | abandon )*  -> destroy -> deinit
+ *         ( begin -> process ... process -> finish | abandon )*  -> destroy -> deinit -> unload
  *
  * - Files can be read and threads started until the last `create` returns (through `resource_open` only, as far as files
  *   go). Then the sandbox closes: no files, no sockets, no processes, no new threads, no executable memory. A system call
  *   outside the list ends the worker, and the result says so: "violation".
- * - An instance is used by one thread at a time, for many regions one after the other. Nothing may be remembered from one
- *   region to the next: the same region must give the same result whatever came before it.
+ * - An instance serves many regions, one after the other. Nothing may be remembered from one region to the next: the same
+ *   region must give the same result whatever came before it.
  * - Regions arrive block by block. Blocks have any size from one frame up; a result may not depend on where they are cut.
- * - If anything goes wrong, return FAILED with a sentence (`writer->fail`). If a plugin crashes, hangs or takes too much
- *   memory, only its own result is lost, and that is recorded against it.
+ * - A region ends with `finish` or with `abandon`, exactly one of them.
+ * - destroy, deinit and the unloading are a courtesy: a worker may just exit. Nothing may depend on them.
+ * - If anything goes wrong, return SONDE_FAILED with a sentence (`writer->fail`). If a plugin crashes, hangs or takes too
+ *   much memory, only its own result is lost, and that is recorded against it.
+ *
+ * THREADS
+ *
+ * - init, deinit, plugin_count, plugin_at, create and destroy: never two at a time in one library.
+ * - begin, process, finish and abandon: one at a time for each instance, and not during create or destroy of the same
+ *   instance. Calls may come from different threads over time, and a host may use two instances of a library in two threads
+ *   at the same time: what instances share must be constant after init, or guarded.
+ * - What the plugin is given (host, inputs, writer, kernels) is called from the thread that is inside the plugin's call, never
+ *   from a thread of the plugin's own.
+ * - A call has at least 1 MiB of stack. The locale is "C", the arithmetic rounds to nearest and keeps denormals; the host
+ *   restores both after every call. Signal handlers are not the plugin's to set.
+ * - C++ exceptions and longjmp may not leave a call: catch everything inside (plugins/examples/cpp shows how).
  *
  * CONVENTIONS
  *
- * - Fixed-width integers, float audio, double time. Every struct starts with its size (`struct_size`, set by whoever
- *   fills it in): minor versions only append members, and a member beyond the given size does not exist.
- * - Strings are UTF-8, zero-terminated, and owned by whoever declares them. A descriptor and all that it points to stay
- *   valid from `init` to `deinit`.
- * - Memory never changes owner across this interface. Pointers received in a call are valid during that call, unless said
- *   otherwise.
+ * - Fixed-width integers, float audio, double time, 64-bit machines.
+ * - Strings are UTF-8, zero-terminated, and owned by whoever declares them.
+ * - Memory never changes owner across this interface: who allocates, frees. Pointers received in a call are valid during that
+ *   call, unless said otherwise.
  * - Time: a plugin's results count seconds from the start of the REGION. Fields that the schema marks with the unit
  *   "s@region" are instants: the engine shifts them to seconds from the start of the file. "s" is a duration.
  * - No clocks, no random numbers but those made from `region->seed`: results are bit-identical from run to run.
  *
- * STATUS: 0.9. It may still change until 1.0; from 1.0 on, it stays compatible within a major version.
+ * VERSIONS: ABI 1.0, FROZEN
+ *
+ * Within major version 1 nothing below changes its place, type or meaning; a minor version only adds. So a library built with
+ * any 1.x header runs in any 1.y host, and a host refuses another major version only. The rules that make it so:
+ *
+ * - Every struct begins with its size in bytes, `struct_size`, set by whoever fills it in: write `sizeof` there. Minor versions
+ *   append members. A member beyond the given size does not exist; one that is zero or NULL means what its absence means.
+ * - Lists that a plugin declares (inputs, params ...) are walked in steps of their elements' struct_size, the same for all
+ *   elements of one list.
+ * - Structs marked FIXED never grow within major version 1: lists of them that the host passes can be indexed plainly.
+ * - Unknown flags and kinds in a descriptor are refused with a sentence: that plugin needs a newer host. A plugin that can do
+ *   with less looks at `host->abi_minor` in init, before plugin_at is called, and declares accordingly.
+ * - Unknown return codes are taken as SONDE_BROKEN.
+ * - What goes beyond this file is asked for by a text id: `host->kernel` gives tables of the host's, `plugin->extension` tables
+ *   of the plugin's. NULL is always a possible answer.
  */
 #ifndef SONDE_PLUGIN_H
 #define SONDE_PLUGIN_H
@@ -42,8 +69,8 @@
 extern "C" {
 #endif
 
-#define SONDE_ABI_MAJOR 0u
-#define SONDE_ABI_MINOR 9u
+#define SONDE_ABI_MAJOR 1u
+#define SONDE_ABI_MINOR 0u
 
 #if defined(_WIN32)
 #define SONDE_EXPORT __declspec(dllexport)
@@ -53,13 +80,14 @@ extern "C" {
 
 /* ------------------------------------------------------------------------------------------------ what calls return */
 
-/* Any other value is taken as SONDE_BROKEN. */
-#define SONDE_OK          0 /* go on; from finish: the result written is stored */
-#define SONDE_EMPTY       1 /* nothing to say about this region; from begin or process: stop feeding me, no finish */
+/* What the host does then. In begin and process, everything but SONDE_OK ends the region: abandon is called, and the outcome
+ * is recorded. After finish the region is over whatever it returns. Any other value is taken as SONDE_BROKEN. */
+#define SONDE_OK          0 /* go on; from finish: the result written is checked and stored */
+#define SONDE_EMPTY       1 /* begin, process, finish: nothing to say about this region. That is a result, not a fault */
 #define SONDE_FAILED      2 /* this region cannot be analysed; the sentence given to writer->fail or host->log is stored */
-#define SONDE_UNSUPPORTED 3 /* this kind of region is not for this plugin (too short, too many channels ...) */
+#define SONDE_UNSUPPORTED 3 /* begin, process, finish: this kind of region is not for this plugin (too short ...) */
 #define SONDE_NO_MEMORY   4 /* an allocation failed: the outcome is "memory" */
-#define SONDE_BROKEN      5 /* the instance cannot go on: it is destroyed, and a new one is made for the next region */
+#define SONDE_BROKEN      5 /* the instance cannot go on: it is destroyed, and a new one is created for the next region */
 
 /* --------------------------------------------------------------------------------------------------------- the host */
 
@@ -68,57 +96,60 @@ extern "C" {
 #define SONDE_LOG_WARNING 2
 #define SONDE_LOG_ERROR   3
 
-/* Owned by the host; valid from init to the return of deinit. Its functions may be called from the thread that is inside
- * a call of the plugin, never from a thread of the plugin's own. */
+/* Owned by the host; valid from init to the return of deinit, so a plugin may keep the pointer that init or create got. */
 typedef struct sonde_host {
     uint32_t struct_size;
-    uint32_t abi_major, abi_minor;
+    uint32_t abi_major, abi_minor; /* the host's, not this header's */
     uint32_t reserved;
     void *context;       /* the host's own; do not touch */
     const char *name;    /* "sonde" */
     const char *version; /* for example "0.1.0" */
 
-    /* Any phase. One line of text, at most 1,000 bytes are kept; it ends up in the worker's log. */
+    /* Any phase. One line of text, at most 1,000 bytes are kept (copied); it ends up in the worker's log. When the call that it
+     * is made in fails without a sentence for writer->fail, the last line logged is stored as the reason. */
     void (*log)(const struct sonde_host *host, int32_t level, const char *text);
 
-    /* begin, process, finish. Non-zero when the result is no longer wanted: return SONDE_FAILED soon. */
+    /* begin, process, finish. Non-zero when the result is no longer wanted: return SONDE_FAILED soon. Costs a system call:
+     * ask every 10 ms, not every sample. Plugins whose calls take less than a second need not ask at all. */
     int32_t (*cancelled)(const struct sonde_host *host);
 
     /* init and create only. Maps the file `name` (a plain name or a path below it, without "..") from the library's
-     * resource folder, read-only, until deinit returns. The content's hash becomes part of the identity of every result,
-     * so that new weights make old results stale.
-     * Returns SONDE_OK, SONDE_FAILED (no such file, or not a plain file), SONDE_NO_MEMORY. */
+     * resource folder (of DIR/NAME.so it is DIR/NAME.resources), read-only, until deinit returns. Opening it again gives the
+     * same data. The content's hash becomes part of the identity of every result, so that new weights make old results stale.
+     * At most 256 files. Returns SONDE_OK; SONDE_FAILED (no such file, not a plain file, or the wrong phase), *data and *size
+     * are then unchanged and a line is in the log; SONDE_NO_MEMORY. */
     int32_t (*resource_open)(const struct sonde_host *host, const char *name, const void **data, uint64_t *size);
 
-    /* Any phase. A table of functions (see sonde/kernels.h) by its id, "sonde.fft/1" for example, or NULL. Valid until
-     * deinit returns. */
+    /* Any phase. A table of functions by its id, "sonde.fft/1" for example, or NULL when this host doesn't have it:
+     * sonde/kernels.h lists FFT, resampling, HPSS, YIN and CQT. Valid until deinit returns. */
     const void *(*kernel)(const struct sonde_host *host, const char *id);
 } sonde_host_t;
 
 /* ----------------------------------------------------------------------------------------------------- parameters */
 
 #define SONDE_PARAM_NUMBER  0 /* a double within min..max */
-#define SONDE_PARAM_INTEGER 1
+#define SONDE_PARAM_INTEGER 1 /* a whole number within min..max, which are whole too */
 #define SONDE_PARAM_BOOLEAN 2 /* 0 or 1 */
 #define SONDE_PARAM_CHOICE  3 /* text, one of choices */
-#define SONDE_PARAM_TEXT    4
+#define SONDE_PARAM_TEXT    4 /* at most 4,000 bytes */
 #define SONDE_PARAM_FILE    5 /* text: the name of a resource */
 
-/* A parameter that users can set (configuration file, `--set plugin:id=value`). Part of every result's identity. */
+/* A parameter that users can set (configuration file: `id = value` in the section [plugin:PLUGIN-ID]; command line:
+ * `--set PLUGIN-ID:id=value`). Its effective value is part of every result's identity. */
 typedef struct sonde_param {
     uint32_t struct_size;
     uint32_t kind;              /* SONDE_PARAM_... */
-    const char *id;             /* [a-z0-9_]+ */
+    const char *id;             /* [a-z0-9_]+, at most 100 bytes, each but once in a plugin */
     const char *name;           /* for people */
     const char *description;    /* one sentence */
     const char *unit;           /* "Hz", "dBFS", "s", "" ... */
-    double min, max;            /* NUMBER and INTEGER: the inclusive range */
-    double default_number;      /* NUMBER, INTEGER, BOOLEAN */
+    double min, max;            /* NUMBER and INTEGER: the inclusive range, finite */
+    double default_number;      /* NUMBER, INTEGER, BOOLEAN: within the range */
     const char *default_text;   /* CHOICE, TEXT, FILE */
-    const char *const *choices; /* CHOICE: NULL-terminated */
+    const char *const *choices; /* CHOICE: 1 to 64, NULL-terminated */
 } sonde_param_t;
 
-/* The effective value of one parameter, checked against its declaration by the host. */
+/* The effective value of one parameter, checked against its declaration by the host. FIXED. */
 typedef struct sonde_param_value {
     uint32_t struct_size;
     uint32_t reserved;
@@ -133,7 +164,7 @@ typedef struct sonde_param_value {
 #define SONDE_INPUT_SPECTRUM  1
 
 #define SONDE_CHANNELS_MID    0 /* one plane: the mean of all channels, taken before resampling */
-#define SONDE_CHANNELS_STEREO 1 /* two planes: channels 1 and 2; a mono file gives the same plane twice */
+#define SONDE_CHANNELS_STEREO 1 /* AUDIO: two planes: channels 1 and 2; a mono file gives the same plane twice */
 #define SONDE_CHANNELS_NATIVE                                                                                          \
     2 /* one plane a channel (AUDIO), or one spectrum a channel, interleaved by frame (SPECTRUM) */
 
@@ -161,11 +192,12 @@ typedef struct sonde_input {
 /* ------------------------------------------------------------------------------------------------------ interfaces */
 
 /* A named kind of result with a major version, such as {"content_timeline", 1}. Plugins depend on interfaces, never on
- * plugins, so that anyone can offer a better provider. Its result follows the interface's published schema. */
+ * plugins, so that anyone can offer a better provider. Its result follows the interface's published schema: fields may be
+ * added to an interface, what is there stays within a major version. */
 typedef struct sonde_interface {
     uint32_t struct_size;
     uint32_t major;
-    const char *id;
+    const char *id; /* [a-z0-9._-]+, at most 100 bytes; put yours under your domain: "org.example.applause" */
 } sonde_interface_t;
 
 #define SONDE_NEED_REQUIRED  0 /* without it the outcome is "skipped", naming the interface and what became of it */
@@ -173,6 +205,7 @@ typedef struct sonde_interface {
 #define SONDE_NEED_AT_FINISH 0 /* readable in finish */
 #define SONDE_NEED_EARLY     1 /* readable from begin on: costs a pass of its own over the region */
 
+/* Two needs may name the same interface with different major versions, to take whichever is there. */
 typedef struct sonde_need {
     uint32_t struct_size;
     uint32_t major;
@@ -190,7 +223,7 @@ typedef struct sonde_need {
 typedef struct sonde_array_info {
     uint32_t struct_size;
     uint32_t dtype;          /* SONDE_F32 ... */
-    const char *name;        /* [a-z0-9_]+ */
+    const char *name;        /* [a-z0-9_]+, at most 100 bytes */
     const char *unit;        /* of the values */
     const char *description; /* one sentence, with the meaning of each axis */
     uint32_t dimensions;     /* 1 to 4; the first axis is time where there is one */
@@ -203,11 +236,13 @@ typedef struct sonde_array_info {
     1u /* same input, same bytes. Expected of every plugin; without it results aren't cached */
 #define SONDE_FLAG_WHOLE_REGION 2u /* audio inputs arrive in one block each, for regions up to whole_region_seconds */
 
+/* What a plugin is and wants. It and all that it points to belong to the library, and stay valid and unchanged from plugin_at
+ * until deinit. At most 64 of each list. */
 typedef struct sonde_descriptor {
     uint32_t struct_size;
     uint32_t flags;   /* SONDE_FLAG_... */
-    const char *id;   /* reverse domain, [a-z0-9._-]+: "org.example.loudness". Bundled plugins have plain names. */
-    const char *name; /* for people */
+    const char *id;   /* reverse domain, [a-z0-9._-]+, at most 100 bytes: "org.example.loudness". Never change it. */
+    const char *name; /* for people; this and the next three: 1 to 100 bytes */
     const char *vendor;
     const char *version;     /* "1.2.3": must change whenever results do */
     const char *licence;     /* SPDX expression */
@@ -218,7 +253,7 @@ typedef struct sonde_descriptor {
     uint32_t provides_count;
     uint32_t needs_count;
     const sonde_need_t *needs;
-    const sonde_input_t *inputs;
+    const sonde_input_t *inputs; /* none: the plugin works on the results of others alone */
     uint32_t inputs_count;
     uint32_t params_count;
     const sonde_param_t *params;
@@ -226,6 +261,7 @@ typedef struct sonde_descriptor {
     uint32_t arrays_count;
     uint32_t reserved;
     double whole_region_seconds; /* with SONDE_FLAG_WHOLE_REGION: longer regions are "unsupported" */
+    const char *url;             /* where to read more and report faults; NULL: nowhere */
 } sonde_descriptor_t;
 
 /* ---------------------------------------------------------------------------------------------------------- region */
@@ -233,16 +269,17 @@ typedef struct sonde_descriptor {
 #define SONDE_REGION_AT_FILE_START 1u /* the region begins with the file's first frame */
 #define SONDE_REGION_AT_FILE_END   2u /* the region ends with the file's last frame */
 
+/* FIXED. */
 typedef struct sonde_loop {
     uint32_t struct_size;
     uint32_t reserved;
     int64_t start_frame, end_frame; /* native frames of the file, end exclusive */
 } sonde_loop_t;
 
-/* What is known about the region that begins. Valid from begin until finish or abandon returns. */
+/* What is known about the region that begins. Owned by the host, valid from begin until finish or abandon returns. */
 typedef struct sonde_region {
     uint32_t struct_size;
-    uint32_t flags;           /* SONDE_REGION_... */
+    uint32_t flags;           /* SONDE_REGION_... ; ignore those you don't know */
     uint32_t index;           /* of the region in its file, from 0 */
     uint32_t regions;         /* in the file */
     uint32_t part;            /* long stretches are cut into parts: 0-based ... */
@@ -269,7 +306,7 @@ typedef struct sonde_region {
 /* ----------------------------------------------------------------------------------------------------------- block */
 
 /* A stretch of one input. Each input is a stream of its own, in order and without gaps; how the streams interleave is not
- * defined. Everything is read-only and valid during the call. */
+ * defined. Everything is owned by the host, read-only, and valid during the call. */
 typedef struct sonde_block {
     uint32_t struct_size;
     uint32_t input;    /* index into the descriptor's inputs */
@@ -287,30 +324,36 @@ typedef struct sonde_block {
 
 /* ------------------------------------------------------------------------------------------------ results of others */
 
+/* FIXED: the plugin provides the struct, the host fills it in. */
 typedef struct sonde_array_view {
     uint32_t struct_size;
-    uint32_t dtype;
+    uint32_t dtype; /* SONDE_F32 ... */
     uint32_t dimensions;
     uint32_t reserved;
-    uint64_t shape[4];
-    double hop;   /* s between entries of the first axis; 0 when it isn't time */
-    double start; /* s from the start of the region of entry 0 */
+    uint64_t shape[4]; /* as many as dimensions; the others are 0 */
+    double hop;        /* s between entries of the first axis; 0 when it isn't time */
+    double start;      /* s from the start of the region of entry 0 */
     const char *unit;
-    const void *data; /* row-major, 64-byte aligned */
+    const void *data; /* row-major, 64-byte aligned, read-only */
 } sonde_array_view_t;
 
-/* Results of the interfaces that this plugin needs. Times are relative to the region, as their plugin wrote them. */
+/* Results of the interfaces that this plugin needs. Times are relative to the region, as their plugin wrote them. Owned by the
+ * host; valid, with all that it gives, from the call that it is passed to until finish or abandon returns. To be called in
+ * begin (for EARLY needs) and in finish.
+ *
+ * `interface_id` is the id of a need, "key"; where needs differ in the major version only, "key/2". An interface that isn't
+ * among the descriptor's needs has no result. */
 typedef struct sonde_inputs {
     uint32_t struct_size;
     uint32_t reserved;
     void *context;
 
-    /* The JSON of the interface's result, zero-terminated, or NULL when there is none (an optional need). Valid until
-     * finish returns. */
+    /* The JSON of the interface's result, zero-terminated, or NULL when there is none (an optional need). `length`, without
+     * the zero, may be NULL. The host has checked it against its own plugin's schema, which needn't be the one you know: look
+     * before you leap. */
     const char *(*json)(const struct sonde_inputs *inputs, const char *interface_id, uint64_t *length);
 
-    /* One array of the interface's result. SONDE_OK or SONDE_FAILED (no such array). The view is valid until finish
-     * returns. */
+    /* One array of the interface's result. SONDE_OK, or SONDE_FAILED (no such array; *view is unchanged). */
     int32_t (*array)(const struct sonde_inputs *inputs, const char *interface_id, const char *name,
                      sonde_array_view_t *view);
 } sonde_inputs_t;
@@ -318,9 +361,10 @@ typedef struct sonde_inputs {
 /* ---------------------------------------------------------------------------------------------------------- writer */
 
 /* Writes the result, a JSON object, which is open when finish begins and closed by the host. `key` is the name inside an
- * object, and NULL inside an array. Errors stick: after the first, all calls do nothing, `status` says SONDE_FAILED, and
- * so does the result. Numbers are written with 9 significant digits; NaN and infinity are errors. At most 1 MiB of JSON,
- * 32 levels deep. Only valid inside finish. */
+ * object, and NULL inside an array. Everything given is copied before the call returns. Errors stick: after the first, all
+ * calls do nothing, `status` says SONDE_FAILED, and the result is refused even if finish returns SONDE_OK. Numbers are written
+ * with 9 significant digits; NaN and infinity are errors. At most 1 MiB of JSON, 32 levels deep. Owned by the host, only valid
+ * inside finish. */
 typedef struct sonde_writer {
     uint32_t struct_size;
     uint32_t reserved;
@@ -330,8 +374,8 @@ typedef struct sonde_writer {
     void (*begin_array)(const struct sonde_writer *w, const char *key);
     void (*end_array)(const struct sonde_writer *w);
     void (*number)(const struct sonde_writer *w, const char *key, double value);
-    void (*integer)(const struct sonde_writer *w, const char *key, int64_t value);
-    void (*boolean)(const struct sonde_writer *w, const char *key, int32_t value);
+    void (*integer)(const struct sonde_writer *w, const char *key, int64_t value); /* up to 2^53 either way */
+    void (*boolean)(const struct sonde_writer *w, const char *key, int32_t value); /* 0: false */
     void (*string)(const struct sonde_writer *w, const char *key, const char *utf8);
     void (*null)(const struct sonde_writer *w, const char *key);
     /* A JSON array of numbers in one call. */
@@ -340,33 +384,39 @@ typedef struct sonde_writer {
     void (*raw_json)(const struct sonde_writer *w, const char *key, const char *json, uint64_t length);
 
     /* Writes an array declared in the descriptor, once. `shape` has as many entries as declared dimensions; `hop` and
-     * `start` as in sonde_array_view. The data is copied, and NaN and infinity are errors here too. At most 32 MiB for all
-     * arrays of one result. */
+     * `start` as in sonde_array_view. NaN and infinity are errors here too. At most 32 MiB for all arrays of one result. An
+     * array that isn't written doesn't exist. */
     void (*array)(const struct sonde_writer *w, const char *name, const void *data, const uint64_t *shape, double hop,
                   double start);
 
-    /* The sentence that is stored with SONDE_FAILED, SONDE_EMPTY or SONDE_UNSUPPORTED: say what and why. */
+    /* The sentence that is stored with SONDE_FAILED, SONDE_EMPTY or SONDE_UNSUPPORTED: say what and why. Up to 499 bytes are
+     * kept. It fails nothing by itself: return the code too. */
     void (*fail)(const struct sonde_writer *w, const char *sentence);
 
-    /* SONDE_OK, or SONDE_FAILED once any call above has failed. */
+    /* SONDE_OK, or SONDE_FAILED once any call above has failed: what finish returns when it has nothing else to say. */
     int32_t (*status)(const struct sonde_writer *w);
 } sonde_writer_t;
 
 /* -------------------------------------------------------------------------------------------------------- instance */
 
-/* Made by create, owned by the plugin until destroy. All functions but `extension` must be there. */
+/* Made by create; the memory is the plugin's, until it frees it in destroy. The host reads the members after create and doesn't
+ * write to them. All functions but `extension` must be there. */
 typedef struct sonde_plugin {
     uint32_t struct_size;
     uint32_t reserved;
     void *state; /* the plugin's own */
 
-    /* A region begins. `inputs` gives the results of EARLY needs. Allocate here what depends on the region. */
+    /* A region begins. `inputs` gives the results of EARLY needs. Allocate here what depends on the region.
+     * SONDE_OK: blocks follow, then finish or abandon. Anything else: abandon follows at once. */
     int32_t (*begin)(struct sonde_plugin *self, const sonde_region_t *region, const sonde_inputs_t *inputs);
 
-    /* Some audio or some spectral frames. Never called for a plugin without inputs. */
+    /* Some audio or some spectral frames. Never called for a plugin without inputs.
+     * SONDE_OK: go on. Anything else: no more blocks, abandon follows. */
     int32_t (*process)(struct sonde_plugin *self, const sonde_block_t *block);
 
-    /* All blocks have been seen: write the result. After the return the instance is as if newly created. */
+    /* All blocks have been seen: write the result. After the return the instance is as if newly created.
+     * SONDE_OK: the result is checked (schema, instants within the region, sizes) and stored, or refused with the sentence that
+     * says what is wrong with it. Anything else: what was written is dropped, the outcome and the sentence are stored. */
     int32_t (*finish)(struct sonde_plugin *self, const sonde_inputs_t *inputs, const sonde_writer_t *out);
 
     /* Instead of finish, also after a failed begin or process: drop the region and be as if newly created. */
@@ -375,37 +425,44 @@ typedef struct sonde_plugin {
     /* Frees everything, `self` included. Never between begin and finish or abandon. */
     void (*destroy)(struct sonde_plugin *self);
 
-    /* A table of an extension by its id, or NULL. The member itself may be NULL. (Live streams will be one.) */
+    /* Any time between create and destroy: a table of an extension by its id, or NULL; owned by the plugin, valid until
+     * destroy. The member itself may be NULL. (Live streams will be one; no host asks for any yet.) */
     const void *(*extension)(struct sonde_plugin *self, const char *id);
 } sonde_plugin_t;
 
 /* ----------------------------------------------------------------------------------------------------------- entry */
 
-/* The one exported symbol:
- *     SONDE_EXPORT extern const sonde_entry_t sonde_entry;
- *     const sonde_entry_t sonde_entry = { ... };
- * The host refuses a library of another major version, or (before 1.0) of another minor one. */
+/* The library itself. Constant, valid while the library is loaded. */
 typedef struct sonde_entry {
     uint32_t struct_size;
-    uint32_t abi_major, abi_minor;
+    uint32_t abi_major, abi_minor; /* SONDE_ABI_MAJOR, SONDE_ABI_MINOR: of the header that it was built with */
     uint32_t reserved;
 
-    /* Once, before anything else. `plugin_dir` is the library's resource folder, for messages only: open resources with
-     * host->resource_open. Anything but SONDE_OK refuses the library, and deinit isn't called. */
+    /* Once, before anything else. `plugin_dir` is the library's resource folder, for messages only ("" when there is none): open
+     * resources with host->resource_open. Anything but SONDE_OK refuses the library with the last line logged as the reason;
+     * deinit isn't called then. */
     int32_t (*init)(const sonde_host_t *host, const char *plugin_dir);
 
     /* Once, after all instances are destroyed. */
     void (*deinit)(void);
 
-    /* After init. 1 to 64 plugins; the same for as long as the library is loaded. */
+    /* After init. 1 to 64 plugins; the same for as long as the library is loaded. A library may find out in init which ones it
+     * has. A descriptor that breaks a rule of this file refuses the library. */
     uint32_t (*plugin_count)(void);
     const sonde_descriptor_t *(*plugin_at)(uint32_t index);
 
-    /* An instance of plugin `id`, with all its parameters (`values`, in the descriptor's order; copied if kept).
-     * On anything but SONDE_OK, *plugin is ignored. */
+    /* An instance of plugin `id`, with all its parameters (`values`, in the descriptor's order). `id` and `values` are the
+     * host's, valid during the call: copy what you keep. Several instances of one plugin may exist.
+     * SONDE_OK: *plugin is the new instance. Anything else: *plugin is ignored, and the outcome of every region is "failed",
+     * with the last line logged as the reason. */
     int32_t (*create)(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
                       sonde_plugin_t **plugin);
 } sonde_entry_t;
+
+/* The one exported symbol, which the library defines:
+ *     const sonde_entry_t sonde_entry = {sizeof(sonde_entry_t), SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, ...};
+ */
+extern SONDE_EXPORT const sonde_entry_t sonde_entry;
 
 #ifdef __cplusplus
 }
