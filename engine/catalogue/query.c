@@ -37,7 +37,8 @@ int query_sort_parse(const char *name) {
 
 void query_init(struct query *query) {
     const struct query_range open = {NAN, NAN};
-    *query = (struct query){.bpm = open, .duration = open, .loudness = open, .modified = open, .limit = -1};
+    *query = (struct query){
+        .bpm = open, .duration = open, .loudness = open, .modified = open, .added = open, .limit = -1};
 }
 
 /* --------------------------------------------------------------------------------------------------- building the SQL
@@ -158,6 +159,7 @@ static void add_conditions(struct builder *builder, const struct query *query) {
     add_range_condition(builder, "s.duration", query->duration);
     add_range_condition(builder, "s.loudness", query->loudness);
     add_range_condition(builder, "f.mtime_ns", modified);
+    add_range_condition(builder, "f.added", query->added);
 }
 
 /* Whether some condition can find its rows through an index: then sorting comes after it. Without one, walking an index
@@ -167,11 +169,17 @@ static bool is_selective(const struct query *query) {
            query->labels_count > 0 || query->tags_count > 0 || query->text;
 }
 
+/* Whether the rows come in the order of an index that is walked from end to end. */
+static bool is_streaming(const struct query *query) {
+    return query->streaming && query->sort == QUERY_BY_PATH && !query->similar_to;
+}
+
 static void add_order(struct builder *builder, const struct query *query) {
     const char *column = sorts[query->sort].column;
-    const char *plus = column[0] == 'f' && is_selective(query) ? "+" : ""; /* SQLite: not by an index */
-    sqlite3_str_appendf(builder->sql, " ORDER BY %s%s%s", plus, column,
-                        query->descending ? " DESC NULLS LAST" : " NULLS LAST");
+    bool of_file = column[0] == 'f', plain = of_file && is_selective(query) && !is_streaming(query);
+    const char *plus = plain ? "+" : ""; /* SQLite: not by an index */
+    sqlite3_str_appendf(builder->sql, " ORDER BY %s%s%s%s", plus, column, query->descending ? " DESC" : "",
+                        of_file ? "" : " NULLS LAST");
     if (query->regions) sqlite3_str_appendf(builder->sql, ", %sf.path_text, r.position", plus);
     sqlite3_str_appendf(builder->sql, " LIMIT %lld", (long long)query->limit); /* -1: none */
 }
@@ -209,6 +217,24 @@ static void add_similar_order(struct builder *builder, const struct query *query
     "sonde_cosine((SELECT x.result FROM " of "_vectors AS v JOIN region_analysis AS x ON x.region_id = v.region_id"    \
     " AND x.plugin = v.plugin AND x.current WHERE v." of "_id = q." of "_id))"
 
+/* Where the ids come from. SQLite chooses where to begin, unless the rows are to come as they are found. */
+static void add_tables(struct builder *builder, const struct query *query) {
+    if (is_streaming(query))
+        sqlite3_str_appendall(builder->sql,
+                              query->regions
+                                  ? " files AS f INDEXED BY files_text CROSS JOIN contents AS c USING (content_id)"
+                                    " CROSS JOIN regions AS r ON r.audio_id = c.audio_id AND r.current"
+                                    " CROSS JOIN region_summary AS s USING (region_id)"
+                                  : " files AS f INDEXED BY files_text CROSS JOIN contents AS c USING (content_id)"
+                                    " CROSS JOIN audio_summary AS s USING (audio_id)");
+    else
+        sqlite3_str_appendall(builder->sql, query->regions ? " region_summary AS s JOIN regions AS r USING (region_id)"
+                                                             " JOIN contents AS c ON c.audio_id = r.audio_id"
+                                                             " JOIN files AS f USING (content_id)"
+                                                           : " audio_summary AS s JOIN contents AS c USING (audio_id)"
+                                                             " JOIN files AS f USING (content_id)");
+}
+
 /* Rows are found and sorted by their ids first, and only those within the limit are read whole. The CROSS JOINs keep
  * their order. */
 static char *build(struct builder *builder, const struct query *query) {
@@ -217,16 +243,14 @@ static char *build(struct builder *builder, const struct query *query) {
     if (query->regions)
         sqlite3_str_appendf(builder->sql,
                             "SELECT f.file_id, q.audio_id, q.region_id, f.path, f.path_text, f.status, r.position, 0,"
-                            " r.start, r.end, " COLUMNS " FROM (SELECT f.file_id, c.audio_id, r.region_id"
-                            " FROM region_summary AS s JOIN regions AS r USING (region_id)"
-                            " JOIN contents AS c ON c.audio_id = r.audio_id JOIN files AS f USING (content_id)",
+                            " r.start, r.end, " COLUMNS " FROM (SELECT f.file_id, c.audio_id, r.region_id FROM",
                             similarity);
     else
         sqlite3_str_appendf(builder->sql,
                             "SELECT f.file_id, q.audio_id, 0, f.path, f.path_text, f.status, -1, s.regions, 0,"
-                            " s.duration, " COLUMNS " FROM (SELECT f.file_id, c.audio_id FROM audio_summary AS s"
-                            " JOIN contents AS c USING (audio_id) JOIN files AS f USING (content_id)",
+                            " s.duration, " COLUMNS " FROM (SELECT f.file_id, c.audio_id FROM",
                             similarity);
+    add_tables(builder, query);
     add_vectors(builder, query);
     add_conditions(builder, query);
     if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");

@@ -54,6 +54,7 @@ struct query {
     struct query_range duration;      /* s */
     struct query_range loudness;      /* LUFS */
     struct query_range modified;      /* s since 1970 */
+    struct query_range added;         /* s since 1970: when first seen */
     bool missing;                     /* files that are gone, too */
     bool regions;                     /* a row for each region, not for each file */
     const struct similar *similar_to; /* only sounds that can be compared with this one, most alike first */
@@ -62,6 +63,9 @@ struct query {
     enum query_sort sort;
     bool descending;
     int64_t limit; /* rows; -1: all */
+    /* In the order of paths (and without similar_to), rows come as they are found, in memory that doesn't grow with their
+     * number; the whole list takes longer to search where few rows match. */
+    bool streaming;
 };
 
 /* One sound. Texts are valid until the next call; NULL: unknown. NaN: unknown. */

@@ -9,6 +9,7 @@
 static const struct command commands[] = {
     {"analyze", "analyse files and folders, keep the results in the catalogue", analyze_help, analyze_command},
     {"find", "list the sounds with this tempo, key, label, text ...", find_help, find_command},
+    {"export", "write a selection as CSV, JSON or JAMS", export_help, export_command},
     {"show", "all that is known about a file", show_help, show_command},
     {"status", "the catalogue in numbers, and what is going on", status_help, status_command},
     {"tag", "give sounds tags of your own", tag_help, tag_command},

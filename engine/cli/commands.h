@@ -28,6 +28,9 @@ int retry_command(int argc, char **argv, const struct cli *cli);
 extern const char find_help[];
 int find_command(int argc, char **argv, const struct cli *cli);
 
+extern const char export_help[];
+int export_command(int argc, char **argv, const struct cli *cli);
+
 extern const char show_help[];
 int show_command(int argc, char **argv, const struct cli *cli);
 

@@ -6,6 +6,7 @@
 #include "engine/cli/cells.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/draw.h"
+#include "engine/cli/file_json.h"
 #include "engine/cli/show_results.h"
 
 #include <stdio.h>
@@ -248,48 +249,13 @@ static bool draw_pictures(const struct view *view, struct error *error) {
     return fine;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- JSON */
-
-#define RESULT                                                                                                           \
-    "json_object('plugin', x.plugin, 'version', x.plugin_version, 'outcome', x.outcome, 'reason', x.reason, 'identity'," \
-    " x.identity, 'cpu', x.cpu, 'wall', x.wall, 'peak_bytes', x.peak_bytes, 'result', json(x.result), 'arrays',"         \
-    " json((SELECT json_group_array(json_object('name', name, 'dtype', dtype, 'shape', json(shape), 'unit', unit,"       \
-    " 'hop', hop, 'start', start)) FROM arrays WHERE analysis_id = x.analysis_id)))"
-#define REGION                                                                                                         \
-    "json_object('region', r.position, 'start', r.start, 'end', r.end, 'sound_start', r.sound_start, 'sound_end',"     \
-    " r.sound_end, 'part', r.part, 'parts', r.parts, 'results', json((SELECT json_group_array(json(result)) FROM"      \
-    " (SELECT " RESULT " AS result FROM region_analysis AS x WHERE x.region_id = r.region_id AND x.current"            \
-    " ORDER BY x.plugin))))"
-
-static bool print_json(const struct view *view, struct error *error) {
-    sqlite3_stmt *from = sql_bind(
-        view->catalogue, error,
-        "SELECT json_object('path', f.path_text, 'path_hex', lower(hex(f.path)), 'file_id', f.file_id, 'status',"
-        " f.status,"
-        " 'reason', f.status_reason, 'size', f.size, 'rate', a.rate, 'channels', a.channels, 'frames', a.frames,"
-        " 'duration', a.duration, 'decoder', a.decoder, 'decoder_version', a.decoder_version, 'facts', json(c.facts),"
-        " 'bpm', s.bpm, 'bpm_source', s.bpm_source, 'key', s.key, 'key_source', s.key_source, 'label', s.label,"
-        " 'label_source', s.label_source, 'summary', json(s.summary), 'tags', json((SELECT"
-        " json_group_array(json_object("
-        " 'name', name, 'source', source, 'automatic', automatic, 'confidence', confidence)) FROM tags"
-        " WHERE audio_id = a.audio_id)), 'regions', json((SELECT json_group_array(json(region)) FROM (SELECT " REGION
-        " AS region FROM regions AS r WHERE r.audio_id = a.audio_id AND r.current AND (?2 IS NULL OR r.region_id = ?2)"
-        " ORDER BY r.position))))"
-        " FROM files AS f LEFT JOIN contents AS c USING (content_id) LEFT JOIN audio AS a USING (audio_id)"
-        " LEFT JOIN audio_summary AS s USING (audio_id) WHERE f.file_id = ?1",
-        "io", view->file.file, view->file.region);
-    bool row = false;
-    if (!from || !sql_step(view->catalogue, from, &row, error)) return false;
-    if (row) puts(text_at(from, 0));
-    (void)sqlite3_reset(from);
-    return true;
-}
-
 /* ---------------------------------------------------------------------------------------------------------- command */
 
 static bool show_file(struct view *view, const char *name, struct error *error) {
     if (!lookup_find(view->catalogue, name, &view->file, error)) return false;
-    if (view->json) return print_json(view, error);
+    if (view->json)
+        return file_json_print(stdout, view->catalogue, view->file.file, view->file.region, error) &&
+               putchar('\n') != EOF;
     const struct show_results results = {.catalogue = view->catalogue,
                                          .audio = view->file.audio,
                                          .region = view->file.region,

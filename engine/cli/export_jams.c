@@ -1,0 +1,231 @@
+#include "engine/cli/export_jams.h"
+
+#include "engine/catalogue/sql.h"
+#include "engine/cli/cells.h"
+
+#include <string.h>
+
+/* What is being printed. */
+struct document {
+    FILE *out;
+    struct catalogue *catalogue;
+    int64_t audio, region;
+    double start, end; /* s: what the annotations are about */
+    bool any;          /* an annotation has been printed */
+};
+
+/* How the result of an interface becomes observations: rows of time, duration, value as JSON, confidence, from the result
+ * ?1 of the region from ?2 to ?3 s. */
+static const struct kind {
+    const char *namespace, *interface;
+    bool placed; /* the statement names ?2 and ?3 */
+    const char *observations;
+} kinds[] = {
+    {"beat", "tempo_meter/1", false,
+     "WITH beats AS (SELECT value AS time, value IN (SELECT value FROM json_each(?1, '$.downbeats')) AS down"
+     " FROM json_each(?1, '$.beats')), bars AS (SELECT time, sum(down) OVER (ORDER BY time) AS bar FROM beats)"
+     " SELECT time, 0.0, CASE WHEN bar > 0 THEN row_number() OVER (PARTITION BY bar ORDER BY time) ELSE 'null' END, NULL"
+     " FROM bars ORDER BY time"},
+    {"tempo", "tempo_meter/1", true,
+     "SELECT ?2, ?3 - ?2, json_extract(?1, '$.bpm'), max(0, min(1, ifnull(json_extract(?1, '$.bpm_confidence'), 0)))"
+     " WHERE json_extract(?1, '$.bpm') IS NOT NULL"},
+    {"key_mode", "key/1", true,
+     "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
+     " json_quote(replace(json_extract(value, '$.key'), ' ', ':')), json_extract(value, '$.strength')"
+     " FROM json_each(?1, '$.keys') UNION ALL SELECT ?2, ?3 - ?2, json_quote(replace(json_extract(?1, '$.key'), ' ', ':')),"
+     " json_extract(?1, '$.key_confidence') WHERE json_extract(?1, '$.key') IS NOT NULL"
+     " AND ifnull(json_array_length(?1, '$.keys'), 0) = 0 ORDER BY 1"},
+    {"chord", "key/1", false,
+     "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
+     " json_quote(json_extract(value, '$.chord')), json_extract(value, '$.fit') FROM json_each(?1, '$.chords') ORDER BY 1"},
+    {"segment_open", "content_timeline/1", false,
+     "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
+     " json_quote(json_extract(value, '$.label')), json_extract(value, '$.confidence') FROM json_each(?1, '$.segments')"
+     " ORDER BY 1"},
+    {"segment_open", "classifier/1", false,
+     "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
+     " json_quote(json_extract(value, '$.label')), json_extract(value, '$.confidence') FROM json_each(?1, '$.segments')"
+     " ORDER BY 1"},
+};
+
+/* -------------------------------------------------------------------------------------------------------- annotations */
+
+static const char *text_at(sqlite3_stmt *from, int column) {
+    return (const char *)sqlite3_column_text(from, column);
+}
+
+static void put_text(FILE *out, const char *name, const char *text) {
+    fprintf(out, "\"%s\":", name);
+    cells_json(out, text ? text : "");
+}
+
+/* The head of an annotation, up to its observations. */
+static void begin(struct document *document, const char *namespace, const char *tool, const char *version, bool user) {
+    FILE *out = document->out;
+    fprintf(out, "%s{\"namespace\":\"%s\",\"time\":%.9g,\"duration\":%.9g,\"sandbox\":{},\"annotation_metadata\":{",
+            document->any ? "," : "", namespace, document->start, document->end - document->start);
+    fputs("\"curator\":{\"name\":\"\",\"email\":\"\"},\"annotator\":{},\"corpus\":\"\",\"annotation_rules\":\"\","
+          "\"validation\":\"\",",
+          out);
+    put_text(out, "version", version);
+    fputs(",\"annotation_tools\":", out);
+    cells_json(out, tool);
+    fprintf(out, ",\"data_source\":\"%s\"},\"data\":[", user ? "user" : "program");
+    document->any = true;
+}
+
+static void end(struct document *document) {
+    fputs("]}", document->out);
+}
+
+/* A row of time, duration, value as JSON, confidence; one that lacks a time or a value is left out. */
+static void put_observation(FILE *out, sqlite3_stmt *from, bool first) {
+    double duration = sqlite3_column_double(from, 1);
+    const char *confidence = text_at(from, 3);
+    fprintf(out, "%s{\"time\":%.9g,\"duration\":%.9g,\"value\":%s,\"confidence\":%s}", first ? "" : ",",
+            sqlite3_column_double(from, 0), duration > 0 ? duration : 0, text_at(from, 2),
+            confidence ? confidence : "null");
+}
+
+/* The annotations of one kind under way: one for each plugin, over all regions, begun with its first observation. */
+struct series {
+    char plugin[200], version[100];
+    bool open;
+};
+
+static bool put_observations(struct document *document, const struct kind *kind, struct series *series,
+                             sqlite3_stmt *from, struct error *error) {
+    bool row = from != NULL;
+    while (row) {
+        if (!sql_step(document->catalogue, from, &row, error)) return false;
+        if (!row || sqlite3_column_type(from, 0) == SQLITE_NULL || !text_at(from, 2)) continue;
+        if (!series->open) begin(document, kind->namespace, series->plugin, series->version, false);
+        put_observation(document->out, from, !series->open);
+        series->open = true;
+    }
+    return from != NULL;
+}
+
+/* The next result: its observations, in an annotation of its own when the plugin is another. */
+static bool put_result(struct document *document, const struct kind *kind, struct series *series, sqlite3_stmt *from,
+                       struct error *error) {
+    const char *plugin = text_at(from, 0) ? text_at(from, 0) : "", *version = text_at(from, 1);
+    if (strncmp(series->plugin, plugin, sizeof series->plugin - 1) != 0) {
+        if (series->open) end(document);
+        series->open = false;
+        snprintf(series->plugin, sizeof series->plugin, "%s", plugin);
+        snprintf(series->version, sizeof series->version, "%s", version ? version : "");
+    }
+    return put_observations(document, kind, series,
+                            sql_bind(document->catalogue, error, kind->observations, kind->placed ? "tdd" : "t",
+                                     text_at(from, 2), sqlite3_column_double(from, 3), sqlite3_column_double(from, 4)),
+                            error);
+}
+
+static bool put_kind(struct document *document, const struct kind *kind, struct error *error) {
+    sqlite3_stmt *from = sql_bind(document->catalogue, error,
+                                  "SELECT x.plugin, x.plugin_version, x.result, r.start, r.end FROM regions AS r"
+                                  " JOIN region_analysis AS x USING (region_id) WHERE r.audio_id = ?1 AND r.current"
+                                  " AND x.current AND x.outcome = 'ok' AND (?2 IS NULL OR r.region_id = ?2)"
+                                  " AND EXISTS (SELECT 1 FROM json_each(x.interfaces) WHERE value = ?3)"
+                                  " ORDER BY x.plugin, r.position",
+                                  "iot", document->audio, document->region, kind->interface);
+    struct series series = {0};
+    bool row = from != NULL, fine = row;
+    while (fine && row) {
+        fine = sql_step(document->catalogue, from, &row, error);
+        if (fine && row) fine = put_result(document, kind, &series, from, error);
+    }
+    if (series.open) end(document);
+    if (from) (void)sqlite3_reset(from);
+    return fine;
+}
+
+/* An annotation with the rows of a statement, when there are any. */
+static bool put_rows(struct document *document, const char *namespace, bool user, sqlite3_stmt *from,
+                     struct error *error) {
+    bool row = from != NULL, first = true;
+    while (row) {
+        if (!sql_step(document->catalogue, from, &row, error)) return false;
+        if (!row) break;
+        if (first) begin(document, namespace, "sonde", "", user);
+        put_observation(document->out, from, first);
+        first = false;
+    }
+    if (!first) end(document);
+    return from != NULL;
+}
+
+#define STRETCH                                                                                                        \
+    "SELECT ifnull(t.start_frame * 1.0 / a.rate, ?3), ifnull((t.end_frame - t.start_frame) * 1.0 / a.rate, ?4 - ?3), "
+#define OF                                                                                                             \
+    " JOIN audio AS a USING (audio_id) WHERE t.audio_id = ?1 AND (?2 IS NULL OR t.start_frame IS NULL OR t.region_id = ?2)"
+#define BIND "iodd", document->audio, document->region, document->start, document->end
+
+static bool put_tags(struct document *document, struct error *error) {
+    static const char *const own = STRETCH "json_quote(t.name), t.confidence FROM tags AS t" OF
+                                           " AND NOT t.automatic ORDER BY 1, t.name";
+    static const char *const heard = STRETCH "json_quote(t.name), t.confidence FROM tags AS t" OF
+                                             " AND t.automatic ORDER BY 1, t.name";
+    return put_rows(document, "tag_open", true, sql_bind(document->catalogue, error, own, BIND), error) &&
+           put_rows(document, "tag_open", false, sql_bind(document->catalogue, error, heard, BIND), error);
+}
+
+/* Users' corrections. */
+static bool put_edits(struct document *document, struct error *error) {
+    static const struct {
+        const char *namespace, *sql;
+    } fields[] = {
+        {"tempo", STRETCH "CAST(t.value AS REAL), 1 FROM edits AS t" OF " AND t.field = 'bpm' ORDER BY 1"},
+        {"key_mode",
+         STRETCH "json_quote(replace(t.value, ' ', ':')), 1 FROM edits AS t" OF " AND t.field = 'key' ORDER BY 1"},
+        {"tag_open", STRETCH "json_quote(t.value), 1 FROM edits AS t" OF " AND t.field = 'label' ORDER BY 1"},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (!put_rows(document, fields[i].namespace, true, sql_bind(document->catalogue, error, fields[i].sql, BIND),
+                      error))
+            return false;
+    return true;
+}
+
+/* ----------------------------------------------------------------------------------------------------------- document */
+
+static void put_head(struct document *document, sqlite3_stmt *from) {
+    FILE *out = document->out;
+    fputs("{\"file_metadata\":{", out);
+    put_text(out, "title", text_at(from, 1));
+    fputc(',', out);
+    put_text(out, "artist", text_at(from, 2));
+    fputc(',', out);
+    put_text(out, "release", text_at(from, 3));
+    fprintf(out, ",\"duration\":%.9g,\"jams_version\":\"0.3.4\",\"identifiers\":{", sqlite3_column_double(from, 4));
+    put_text(out, "path", text_at(from, 5));
+    fputc(',', out);
+    put_text(out, "audio_hash", text_at(from, 6));
+    fputc(',', out);
+    put_text(out, "bytes_hash", text_at(from, 7));
+    fputs("}},\"annotations\":[", out);
+    document->audio = sqlite3_column_int64(from, 0);
+    document->start = sqlite3_column_double(from, 8);
+    document->end = sqlite3_column_double(from, 9);
+}
+
+bool export_jams_print(FILE *out, struct catalogue *catalogue, int64_t file, int64_t region, struct error *error) {
+    struct document document = {.out = out, .catalogue = catalogue, .region = region};
+    sqlite3_stmt *from = sql_bind(
+        catalogue, error,
+        "SELECT a.audio_id, ifnull(nullif(c.title, ''), f.name), c.artist, c.album, a.duration, f.path_text, a.audio_hash,"
+        " c.bytes_hash, ifnull(r.start, 0), ifnull(r.end, a.duration) FROM files AS f JOIN contents AS c USING (content_id)"
+        " JOIN audio AS a USING (audio_id) LEFT JOIN regions AS r ON r.region_id = ?2 WHERE f.file_id = ?1",
+        "io", file, region);
+    bool row = false;
+    if (!from || !sql_step(catalogue, from, &row, error)) return false;
+    if (!row) return true;
+    put_head(&document, from);
+    (void)sqlite3_reset(from);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!put_kind(&document, &kinds[i], error)) return false;
+    if (!put_edits(&document, error) || !put_tags(&document, error)) return false;
+    fputs("],\"sandbox\":{}}", out);
+    return true;
+}

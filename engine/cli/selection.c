@@ -1,0 +1,153 @@
+#include "engine/cli/selection.h"
+
+#include "engine/catalogue/keys.h"
+#include "engine/catalogue/lookup.h"
+#include "engine/cli/ranges.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void selection_init(struct selection *selection) {
+    *selection = (struct selection){0};
+    query_init(&selection->query);
+}
+
+static bool add_keys(struct selection *selection, const char *value, struct error *error) {
+    char *copy = strdup(value), *rest = NULL;
+    if (!copy) return error_memory(error);
+    bool fine = true;
+    for (char *word = strtok_r(copy, ",", &rest); word && fine; word = strtok_r(NULL, ",", &rest)) {
+        int key = keys_parse(word);
+        if (key >= 0)
+            selection->query.keys |= 1u << key;
+        else
+            fine = error_set(error, "--key %s: no key that I know; say Am, \"A minor\", F#, Bb or 8A", word);
+    }
+    free(copy);
+    return fine;
+}
+
+static bool add_word(const char *words[QUERY_WORDS], size_t *count, const char *value, struct error *error) {
+    if (*count == QUERY_WORDS) return error_set(error, "at most %d labels or tags", QUERY_WORDS);
+    words[(*count)++] = value;
+    return true;
+}
+
+bool selection_add_text(struct selection *selection, const char *word, struct error *error) {
+    size_t used = strlen(selection->text), n = strlen(word);
+    if (used + n + 2 > sizeof selection->text) return error_set(error, "too many words");
+    if (used > 0) strcpy(selection->text + used, " ");
+    strcat(selection->text, word);
+    selection->query.text = selection->text;
+    return true;
+}
+
+static bool set_sort(struct selection *selection, const char *value, struct error *error) {
+    bool down = value[0] == '-';
+    int sort = query_sort_parse(value + down);
+    if (sort < 0)
+        return error_set(error,
+                         "--sort %s: there are path, name, bpm, key, label, duration, loudness, added, "
+                         "modified and confidence",
+                         value);
+    selection->query.sort = (enum query_sort)sort;
+    selection->query.descending = down;
+    return true;
+}
+
+static bool set_limit(struct selection *selection, const char *value, struct error *error) {
+    char *end = NULL;
+    long long limit = strtoll(value, &end, 10);
+    if (end == value || *end || limit < 1) return error_set(error, "--limit %s: should be a number from 1 up", value);
+    selection->query.limit = limit;
+    return true;
+}
+
+static bool set_folder(struct selection *selection, const char *value, struct error *error) {
+    if (!realpath(value, selection->folder)) {
+        if (strlen(value) >= sizeof selection->folder) return error_set(error, "--under: the path is too long");
+        strcpy(selection->folder, value); /* a folder that is gone may still be in the catalogue */
+    }
+    selection->query.under = selection->folder;
+    return true;
+}
+
+/* An option that takes a value. */
+static bool take_value(struct selection *selection, const char *name, const char *value, struct error *error) {
+    struct query *query = &selection->query;
+    if (strcmp(name, "--bpm") == 0) return range_parse(value, RANGE_NUMBER, 0.01, &query->bpm, error);
+    if (strcmp(name, "--key") == 0) return add_keys(selection, value, error);
+    if (strcmp(name, "--label") == 0) return add_word(query->labels, &query->labels_count, value, error);
+    if (strcmp(name, "--tag") == 0) return add_word(query->tags, &query->tags_count, value, error);
+    if (strcmp(name, "--text") == 0) return selection_add_text(selection, value, error);
+    if (strcmp(name, "--duration") == 0) return range_parse(value, RANGE_DURATION, 0.05, &query->duration, error);
+    if (strcmp(name, "--loudness") == 0) return range_parse(value, RANGE_NUMBER, 0.05, &query->loudness, error);
+    if (strcmp(name, "--modified") == 0) return range_parse(value, RANGE_DATE, 0, &query->modified, error);
+    if (strcmp(name, "--added") == 0) return range_parse(value, RANGE_DATE, 0, &query->added, error);
+    if (strcmp(name, "--under") == 0) return set_folder(selection, value, error);
+    if (strcmp(name, "--similar") == 0) return (selection->similar = value) != NULL;
+    if (strcmp(name, "--sort") == 0) return set_sort(selection, value, error);
+    return set_limit(selection, value, error);
+}
+
+static bool wants_value(const char *name) {
+    static const char *const names[] = {"--bpm",      "--key",      "--label",    "--tag",   "--text",
+                                        "--duration", "--loudness", "--modified", "--under", "--sort",
+                                        "--limit",    "--similar",  "--added"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0) return true;
+    return false;
+}
+
+static bool take_flag(struct selection *selection, const char *name, bool *taken) {
+    struct query *query = &selection->query;
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"--octaves", &query->octaves},
+                 {"--compatible", &selection->compatible},
+                 {"--missing", &query->missing},
+                 {"--regions", &query->regions}};
+    *taken = false;
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (strcmp(name, flags[i].name) != 0) continue;
+        *flags[i].flag = *taken = true;
+    }
+    return true;
+}
+
+bool selection_take(struct selection *selection, int argc, char **argv, int *i, bool *taken, struct error *error) {
+    char name[32];
+    const char *argument = argv[*i], *equals = strchr(argument, '=');
+    size_t n = equals ? (size_t)(equals - argument) : strlen(argument);
+    *taken = true;
+    if (argument[0] != '-' || argument[1] == '\0') return selection_add_text(selection, argument, error);
+    if (n >= sizeof name) return error_set(error, "%s: no such option", argument);
+    memcpy(name, argument, n);
+    name[n] = '\0';
+    if (!wants_value(name)) return take_flag(selection, argument, taken);
+    if (equals) return take_value(selection, name, equals + 1, error);
+    if (*i + 1 >= argc) return error_set(error, "%s lacks its value", name);
+    return take_value(selection, name, argv[++*i], error);
+}
+
+bool selection_finish(struct selection *selection, struct error *error) {
+    uint32_t keys = selection->query.keys;
+    for (int key = 0; selection->compatible && key < KEYS_COUNT; key++)
+        if (keys & 1u << key) selection->query.keys |= keys_neighbours(key);
+    return !selection->compatible || keys != 0 || error_set(error, "--compatible needs --key");
+}
+
+bool selection_resolve(struct selection *selection, struct catalogue *catalogue, struct error *error) {
+    struct lookup file;
+    struct query *query = &selection->query;
+    if (!selection->similar) return true;
+    if (!lookup_find(catalogue, selection->similar, &file, error) ||
+        !similar_load(catalogue, file.audio, file.region, &selection->vector, error))
+        return false;
+    query->similar_to = &selection->vector;
+    query->similar_audio = file.audio;
+    query->similar_region = file.region;
+    if (query->limit < 0) query->limit = 20;
+    return true;
+}
