@@ -5,8 +5,10 @@
 bool search_update_file(struct catalogue *catalogue, int64_t file, struct error *error) {
     return sql_run(catalogue, error,
                    "INSERT OR REPLACE INTO search (rowid, path, tags, labels, metadata) SELECT f.file_id, f.path_text,"
-                   " (SELECT group_concat(name, ' ') FROM tags WHERE audio_id = c.audio_id AND NOT automatic),"
-                   " (SELECT group_concat(name, ' ') FROM tags WHERE audio_id = c.audio_id AND automatic),"
+                   " (SELECT group_concat(name, ' ') FROM (SELECT name FROM tags WHERE audio_id = c.audio_id"
+                   " AND NOT automatic ORDER BY name)),"
+                   " (SELECT group_concat(name, ' ') FROM (SELECT name FROM tags WHERE audio_id = c.audio_id"
+                   " AND automatic ORDER BY name)),"
                    " ifnull(c.title, '') || ' ' || ifnull(c.artist, '') || ' ' || ifnull(c.album, '') || ' ' ||"
                    " ifnull(c.comment, '') FROM files AS f LEFT JOIN contents AS c USING (content_id)"
                    " WHERE f.file_id = ?",

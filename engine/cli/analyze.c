@@ -2,6 +2,7 @@
 #include "engine/cli/commands.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/setup.h"
+#include "engine/cli/shard.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -19,6 +20,8 @@ const char analyze_help[] =
     "  --force                 analyse again what has results already\n"
     "  --retry                 try again what failed or was quarantined before\n"
     "  --jobs N                analyser processes at once (default: one for each processor)\n"
+    "  --shard I/N             only this share of the files: 1/4 to 4/4 on four machines that see the same paths, each into a\n"
+    "                          catalogue of its own; `sonde catalogue merge` then makes one of them\n"
     "  --progress STYLE        bar, lines, json or none (default: bar on a terminal, else lines)\n"
     "  --allow-weak-sandbox    run plugins of others although this system lacks a layer of the sandbox (sonde doctor)\n"
     "  --no-sandbox            for developers: no sandbox at all; refused for plugins of others\n\n"
@@ -33,6 +36,7 @@ struct request {
     size_t only_count;
     bool force, retry, weak, no_sandbox;
     long jobs;
+    struct shard shard;
     enum progress_style style;
 };
 
@@ -58,16 +62,18 @@ static bool parse_style(const char *name, enum progress_style *style) {
 
 /* CLI_OK, or the exit code after a complaint. */
 static int parse(int argc, char **argv, struct request *request) {
-    enum { ONLY = 1, FORCE, RETRY, JOBS, PROGRESS, WEAK, NO_SANDBOX };
+    enum { ONLY = 1, FORCE, RETRY, JOBS, PROGRESS, WEAK, NO_SANDBOX, SHARD };
     static const struct option options[] = {{"only", required_argument, NULL, ONLY},
                                             {"force", no_argument, NULL, FORCE},
                                             {"retry", no_argument, NULL, RETRY},
                                             {"jobs", required_argument, NULL, JOBS},
+                                            {"shard", required_argument, NULL, SHARD},
                                             {"progress", required_argument, NULL, PROGRESS},
                                             {"allow-weak-sandbox", no_argument, NULL, WEAK},
                                             {"no-sandbox", no_argument, NULL, NO_SANDBOX},
                                             {NULL, 0, NULL, 0}};
     request->style = isatty(STDERR_FILENO) == 1 ? PROGRESS_BAR : PROGRESS_LINES;
+    struct error error = {0};
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         char *end = NULL;
@@ -83,6 +89,9 @@ static int parse(int argc, char **argv, struct request *request) {
             request->jobs = strtol(optarg, &end, 10);
             if (end == optarg || *end || request->jobs < 1 || request->jobs > 256)
                 return cli_usage("analyze", "--jobs %s: should be from 1 to 256", optarg);
+            break;
+        case SHARD:
+            if (!shard_parse(optarg, &request->shard, &error)) return cli_usage("analyze", "%s", error.text);
             break;
         case PROGRESS:
             if (!parse_style(optarg, &request->style))
@@ -139,6 +148,10 @@ static int run(struct engine *engine, int argc, char **argv, struct progress *pr
     return failed || stopped ? CLI_SOME_FAILED : CLI_OK;
 }
 
+static bool is_in_shard(void *context, const char *path) {
+    return shard_has(context, path);
+}
+
 static int analyze(int argc, char **argv, const struct cli *cli, struct request *request) {
     int code = parse(argc, argv, request);
     if (code != CLI_OK) return code;
@@ -146,6 +159,7 @@ static int analyze(int argc, char **argv, const struct cli *cli, struct request 
     struct error error = {0};
     struct progress *progress = progress_new(request->style, cli->width, cli->colour);
     bool ok = setup_open(&setup, cli, &error) && (progress || error_memory(&error));
+    if (progress) progress_only(progress, is_in_shard, &request->shard);
     struct engine_options *options = &setup.options;
     options->only = request->only_count ? request->only : NULL;
     options->only_count = request->only_count;

@@ -14,6 +14,8 @@ struct failure {
 
 struct progress {
     enum progress_style style;
+    bool (*wanted)(void *context, const char *path); /* NULL: all are */
+    void *wanted_context;
     int width;
     bool colour;
     double started, last_drawn; /* s, monotonic */
@@ -197,8 +199,19 @@ static void on_warning(void *user, const char *sentence) {
     say(user, "warning", NULL, sentence);
 }
 
+static bool on_wanted(void *user, const char *path) {
+    const struct progress *p = user;
+    return !p->wanted || p->wanted(p->wanted_context, path);
+}
+
+void progress_only(struct progress *progress, bool (*wanted)(void *context, const char *path), void *context) {
+    progress->wanted = wanted;
+    progress->wanted_context = context;
+}
+
 const struct engine_events *progress_events(void) {
     static const struct engine_events events = {
+        .wanted = on_wanted,
         .file_finished = on_file_finished,
         .progress = on_progress,
         .incident = on_incident,

@@ -20,6 +20,9 @@ struct progress *progress_new(enum progress_style style, int width, bool colour)
 /* The events to give to engine_new, with the progress as their user. */
 const struct engine_events *progress_events(void);
 
+/* Only paths for which `wanted` says so are looked at. Before engine_run. */
+void progress_only(struct progress *progress, bool (*wanted)(void *context, const char *path), void *context);
+
 /* The end: clears the line and prints the summary, which names every failure. `stopped`: by Ctrl-C. Returns the number
  * of files that failed. */
 uint64_t progress_finish(struct progress *progress, const struct engine_progress *final, bool stopped);
