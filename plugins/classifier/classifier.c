@@ -3,7 +3,7 @@
 #include "classifier_schema.h"
 #include "features/embedding.h"
 #include "ranking.h"
-#include "sonde/plugin.h"
+#include "sonde/frame.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -18,7 +18,6 @@
 #define SILENCE       "near-silence"
 
 struct classifier {
-    struct sonde_plugin plugin;
     struct ranking ranking;
     char refusal[300];  /* why the weights can't be used; "" if they can */
     struct ranking own; /* without classes: the user has none */
@@ -35,20 +34,6 @@ struct span {
     double start, end, confidence;
     char content[48];
 };
-
-static int32_t on_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *inputs) {
-    (void)self, (void)region, (void)inputs;
-    return SONDE_OK;
-}
-
-static int32_t on_process(sonde_plugin_t *self, const sonde_block_t *block) {
-    (void)self, (void)block;
-    return SONDE_OK;
-}
-
-static void on_abandon(sonde_plugin_t *self) {
-    (void)self;
-}
 
 static int read_span(const cJSON *item, struct span *span) {
     const cJSON *start = cJSON_GetObjectItemCaseSensitive(item, "start");
@@ -197,8 +182,8 @@ static void write_result(const struct classifier *classifier, const struct span 
     out->string(out, "vocabulary", vocabulary);
 }
 
-static int32_t on_finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
-    const struct classifier *classifier = self->state;
+static int32_t on_finish(void *state, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
+    const struct classifier *classifier = state;
     struct embedding embedding;
     struct span *spans = NULL;
     char error[250];
@@ -221,22 +206,10 @@ static int32_t on_finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, con
     return result;
 }
 
-static void on_destroy(sonde_plugin_t *self) {
-    struct classifier *classifier = self->state;
+static void on_close(void *state) {
+    struct classifier *classifier = state;
     ranking_close(&classifier->ranking);
     ranking_close(&classifier->own);
-    free(classifier);
-}
-
-static int32_t on_init(const sonde_host_t *host, const char *plugin_dir) {
-    (void)host, (void)plugin_dir;
-    return SONDE_OK;
-}
-
-static void on_deinit(void) {}
-
-static uint32_t on_count(void) {
-    return 1;
 }
 
 static const sonde_interface_t provides[] = {{sizeof(sonde_interface_t), 1, "classifier"}};
@@ -271,10 +244,6 @@ static const sonde_descriptor_t descriptor = {
     .params_count = 1,
 };
 
-static const sonde_descriptor_t *on_at(uint32_t index) {
-    return index == 0 ? &descriptor : NULL;
-}
-
 /* Without good weights the instance still comes to be: so every result says why there is none. */
 static void open_weights(struct classifier *classifier, const sonde_host_t *host, const char *own) {
     const void *data;
@@ -299,30 +268,14 @@ static void open_weights(struct classifier *classifier, const sonde_host_t *host
     host->log(host, SONDE_LOG_ERROR, classifier->own_refusal);
 }
 
-static int32_t on_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
-                         sonde_plugin_t **plugin) {
-    (void)id;
-    struct classifier *classifier = calloc(1, sizeof *classifier);
-    if (classifier == NULL) return SONDE_NO_MEMORY;
-    open_weights(classifier, host, count > 0 ? values[0].text : NULL);
-    classifier->plugin = (sonde_plugin_t){.struct_size = sizeof classifier->plugin,
-                                          .state = classifier,
-                                          .begin = on_begin,
-                                          .process = on_process,
-                                          .finish = on_finish,
-                                          .abandon = on_abandon,
-                                          .destroy = on_destroy};
-    *plugin = &classifier->plugin;
+static int32_t on_open(void *state, const sonde_host_t *host, const sonde_param_value_t *values) {
+    open_weights(state, host, values[0].text);
     return SONDE_OK;
 }
 
-SONDE_EXPORT const sonde_entry_t sonde_entry = {
-    .struct_size = sizeof sonde_entry,
-    .abi_major = SONDE_ABI_MAJOR,
-    .abi_minor = SONDE_ABI_MINOR,
-    .init = on_init,
-    .deinit = on_deinit,
-    .plugin_count = on_count,
-    .plugin_at = on_at,
-    .create = on_create,
-};
+static const sonde_frame_t plugins[] = {{.descriptor = &descriptor,
+                                         .size = sizeof(struct classifier),
+                                         .open = on_open,
+                                         .finish = on_finish,
+                                         .close = on_close}};
+SONDE_LIBRARY(plugins)

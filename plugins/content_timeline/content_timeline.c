@@ -4,7 +4,7 @@
 #include "content_timeline_schema.h"
 #include "features/embedding.h"
 #include "features/weights.h"
-#include "sonde/plugin.h"
+#include "sonde/frame.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +17,6 @@
 #define RESOURCE      "content_timeline.weights"
 
 struct timeline {
-    struct sonde_plugin plugin;
     struct weights weights;
     const float *weight, *bias; /* [DIMENSIONS][TIMELINE_KINDS], [TIMELINE_KINDS] */
     char refusal[300];          /* why the weights can't be used; "" if they can */
@@ -25,19 +24,10 @@ struct timeline {
     struct timeline_segment segments[MOST_SEGMENTS];
 };
 
-static int32_t on_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *inputs) {
+static int32_t on_begin(void *state, const sonde_region_t *region, const sonde_inputs_t *inputs) {
     (void)inputs;
-    ((struct timeline *)self->state)->duration = region->duration;
+    ((struct timeline *)state)->duration = region->duration;
     return SONDE_OK;
-}
-
-static int32_t on_process(sonde_plugin_t *self, const sonde_block_t *block) {
-    (void)self, (void)block;
-    return SONDE_OK;
-}
-
-static void on_abandon(sonde_plugin_t *self) {
-    (void)self;
 }
 
 /* A linear layer and a logistic function. */
@@ -102,8 +92,8 @@ static void write_segments(const struct timeline *timeline, uint32_t n, uint32_t
     out->end_array(out);
 }
 
-static int32_t on_finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
-    struct timeline *timeline = self->state;
+static int32_t on_finish(void *state, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
+    struct timeline *timeline = state;
     struct embedding embedding;
     char error[250];
     if (timeline->refusal[0]) {
@@ -131,21 +121,6 @@ static int32_t on_finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, con
     return out->status(out) == SONDE_OK ? SONDE_OK : SONDE_FAILED;
 }
 
-static void on_destroy(sonde_plugin_t *self) {
-    free(self->state);
-}
-
-static int32_t on_init(const sonde_host_t *host, const char *plugin_dir) {
-    (void)host, (void)plugin_dir;
-    return SONDE_OK;
-}
-
-static void on_deinit(void) {}
-
-static uint32_t on_count(void) {
-    return 1;
-}
-
 static const sonde_interface_t provides[] = {{sizeof(sonde_interface_t), 1, "content_timeline"}};
 static const sonde_need_t needs[] = {{sizeof(sonde_need_t), 1, "features", SONDE_NEED_REQUIRED, SONDE_NEED_AT_FINISH}};
 static const sonde_descriptor_t descriptor = {
@@ -164,10 +139,6 @@ static const sonde_descriptor_t descriptor = {
     .needs_count = 1,
 };
 
-static const sonde_descriptor_t *on_at(uint32_t index) {
-    return index == 0 ? &descriptor : NULL;
-}
-
 /* Without good weights the instance still comes to be: so every result says why there is none. */
 static void open_weights(struct timeline *timeline, const sonde_host_t *host) {
     const void *data;
@@ -184,30 +155,15 @@ static void open_weights(struct timeline *timeline, const sonde_host_t *host) {
     host->log(host, SONDE_LOG_ERROR, timeline->refusal);
 }
 
-static int32_t on_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
-                         sonde_plugin_t **plugin) {
-    (void)id, (void)values, (void)count;
-    struct timeline *timeline = calloc(1, sizeof *timeline);
-    if (timeline == NULL) return SONDE_NO_MEMORY;
-    open_weights(timeline, host);
-    timeline->plugin = (sonde_plugin_t){.struct_size = sizeof timeline->plugin,
-                                        .state = timeline,
-                                        .begin = on_begin,
-                                        .process = on_process,
-                                        .finish = on_finish,
-                                        .abandon = on_abandon,
-                                        .destroy = on_destroy};
-    *plugin = &timeline->plugin;
+static int32_t on_open(void *state, const sonde_host_t *host, const sonde_param_value_t *values) {
+    (void)values;
+    open_weights(state, host);
     return SONDE_OK;
 }
 
-SONDE_EXPORT const sonde_entry_t sonde_entry = {
-    .struct_size = sizeof sonde_entry,
-    .abi_major = SONDE_ABI_MAJOR,
-    .abi_minor = SONDE_ABI_MINOR,
-    .init = on_init,
-    .deinit = on_deinit,
-    .plugin_count = on_count,
-    .plugin_at = on_at,
-    .create = on_create,
-};
+static const sonde_frame_t plugins[] = {{.descriptor = &descriptor,
+                                         .size = sizeof(struct timeline),
+                                         .open = on_open,
+                                         .begin = on_begin,
+                                         .finish = on_finish}};
+SONDE_LIBRARY(plugins)

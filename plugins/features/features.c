@@ -10,7 +10,8 @@
 #include "network.h"
 #include "spectral.h"
 
-#include "sonde/plugin.h"
+#include "sonde/frame.h"
+#include "sonde/kernels.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,7 +21,6 @@
 #define RMS_EVERY 5 /* level frames of 10 ms in one value of the array: 50 ms */
 
 struct features {
-    sonde_plugin_t plugin;
     struct spectral_design *design;
     struct level *level;
     struct spectral *spectral;
@@ -111,20 +111,11 @@ static const sonde_descriptor_t descriptor = {
 /* -------------------------------------------------------------------------------------------------------- writing */
 
 static void put(const sonde_writer_t *w, const char *key, double value) {
-    if (isfinite(value))
-        w->number(w, key, value);
-    else
-        w->null(w, key);
+    sonde_write_number_if(w, key, value, isfinite(value));
 }
 
 static void put_if(const sonde_writer_t *w, const char *key, double value, bool there) {
     put(w, key, there ? value : NAN);
-}
-
-static void put_all(const sonde_writer_t *w, const char *key, const double *values, int count) {
-    w->begin_array(w, key);
-    for (int i = 0; i < count; i++) w->number(w, NULL, values[i]);
-    w->end_array(w);
 }
 
 static void write_level(const sonde_writer_t *w, const struct level_result *l) {
@@ -161,12 +152,12 @@ static void write_spectral(const sonde_writer_t *w, const struct spectral_result
     put_if(w, "bandwidth", s->bandwidth, any);
     put_if(w, "rolloff", s->rolloff, any);
     put_if(w, "flatness", fmin(1.0, s->flatness), any);
-    put_all(w, "contrast", s->contrast, SPECTRAL_CONTRAST);
+    sonde_write_doubles(w, "contrast", s->contrast, SPECTRAL_CONTRAST);
     put_if(w, "flux", s->flux, any);
-    put_all(w, "mfcc_mean", s->mfcc_mean, SPECTRAL_MFCC);
-    put_all(w, "mfcc_spread", s->mfcc_spread, SPECTRAL_MFCC);
-    put_all(w, "chroma", s->chroma, 12);
-    put_all(w, "cqt_chroma", cqt_chroma, 12);
+    sonde_write_doubles(w, "mfcc_mean", s->mfcc_mean, SPECTRAL_MFCC);
+    sonde_write_doubles(w, "mfcc_spread", s->mfcc_spread, SPECTRAL_MFCC);
+    sonde_write_doubles(w, "chroma", s->chroma, 12);
+    sonde_write_doubles(w, "cqt_chroma", cqt_chroma, 12);
     w->integer(w, "onsets", s->onsets);
     w->number(w, "onset_rate", s->onset_rate);
     put_if(w, "harmonic", s->harmonic, any);
@@ -228,7 +219,8 @@ static bool write_embedding(const sonde_writer_t *w, const struct features *f) {
 
 /* ----------------------------------------------------------------------------------------------------- the instance */
 
-static void features_clear(struct features *f) {
+static void features_clear(void *state) {
+    struct features *f = state;
     level_free(f->level);
     spectral_free(f->spectral);
     chroma_free(f->chroma);
@@ -237,8 +229,8 @@ static void features_clear(struct features *f) {
     f->chroma = NULL;
 }
 
-static int32_t features_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *others) {
-    struct features *f = self->state;
+static int32_t features_begin(void *state, const sonde_region_t *region, const sonde_inputs_t *others) {
+    struct features *f = state;
     (void)others;
     const uint32_t both = SONDE_REGION_AT_FILE_START | SONDE_REGION_AT_FILE_END;
     size_t samples = (size_t)ceil(region->duration * SPECTRAL_RATE) + 16;
@@ -251,8 +243,8 @@ static int32_t features_begin(sonde_plugin_t *self, const sonde_region_t *region
     return f->level && f->spectral && f->chroma ? SONDE_OK : SONDE_NO_MEMORY;
 }
 
-static int32_t features_process(sonde_plugin_t *self, const sonde_block_t *block) {
-    struct features *f = self->state;
+static int32_t features_process(void *state, const sonde_block_t *block) {
+    struct features *f = state;
     if (block->input == INPUT_NATIVE)
         level_add(f->level, block->planes, block->frames, block->nonfinite);
     else if (block->input == INPUT_SHORT) {
@@ -281,49 +273,15 @@ static int32_t features_write(struct features *f, const sonde_writer_t *w) {
     write_level(w, &level);
     write_envelope(w, &envelope, envelope_kind(&envelope, &context));
     write_spectral(w, &spectral, cqt_chroma);
-    put_all(w, "fingerprint", fingerprint, FINGERPRINT_SIZE);
+    sonde_write_doubles(w, "fingerprint", fingerprint, FINGERPRINT_SIZE);
     write_series(w, f);
     if (!write_embedding(w, f)) return SONDE_NO_MEMORY;
     return write_rms(w, squares, count) ? w->status(w) : SONDE_NO_MEMORY;
 }
 
-static int32_t features_finish(sonde_plugin_t *self, const sonde_inputs_t *others, const sonde_writer_t *out) {
-    struct features *f = self->state;
+static int32_t features_finish(void *state, const sonde_inputs_t *others, const sonde_writer_t *out) {
     (void)others;
-    int32_t outcome = features_write(f, out);
-    features_clear(f);
-    return outcome;
-}
-
-static void features_abandon(sonde_plugin_t *self) {
-    features_clear(self->state);
-}
-
-static void features_destroy(sonde_plugin_t *self) {
-    features_clear(self->state);
-    spectral_design_free(((struct features *)self->state)->design);
-    network_close(((struct features *)self->state)->network);
-    free(self->state);
-}
-
-/* ------------------------------------------------------------------------------------------------------- the library */
-
-static int32_t library_init(const sonde_host_t *host, const char *plugin_dir) {
-    (void)plugin_dir;
-    if (host->kernel(host, SONDE_KERNEL_FFT_MANY)) return SONDE_OK;
-    host->log(host, SONDE_LOG_ERROR,
-              "features needs the host's kernel " SONDE_KERNEL_FFT_MANY ", which this host lacks");
-    return SONDE_FAILED;
-}
-
-static void library_deinit(void) {}
-
-static uint32_t library_count(void) {
-    return 1;
-}
-
-static const sonde_descriptor_t *library_at(uint32_t index) {
-    return index == 0 ? &descriptor : NULL;
+    return features_write(state, out);
 }
 
 static void open_network(struct features *f, const sonde_host_t *host) {
@@ -337,39 +295,33 @@ static void open_network(struct features *f, const sonde_host_t *host) {
     host->log(host, SONDE_LOG_ERROR, f->refusal);
 }
 
-static int32_t library_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values,
-                              uint32_t count, sonde_plugin_t **plugin) {
+static int32_t features_open(void *state, const sonde_host_t *host, const sonde_param_value_t *values) {
+    struct features *f = state;
     (void)values;
-    (void)count;
-    if (strcmp(id, descriptor.id) != 0) return SONDE_FAILED;
-    struct features *f = calloc(1, sizeof *f);
-    if (!f) return SONDE_NO_MEMORY;
-    f->design = spectral_design_new(host->kernel(host, SONDE_KERNEL_FFT_MANY));
-    if (!f->design) {
-        free(f);
-        return SONDE_NO_MEMORY;
+    const sonde_kernel_fft_many_t *fft = host->kernel(host, SONDE_KERNEL_FFT_MANY);
+    if (!fft) {
+        host->log(host, SONDE_LOG_ERROR,
+                  "features needs the host's kernel " SONDE_KERNEL_FFT_MANY ", which this host lacks");
+        return SONDE_FAILED;
     }
+    f->design = spectral_design_new(fft);
+    if (!f->design) return SONDE_NO_MEMORY;
     open_network(f, host);
-    f->plugin = (sonde_plugin_t){
-        .struct_size = sizeof(sonde_plugin_t),
-        .state = f,
-        .begin = features_begin,
-        .process = features_process,
-        .finish = features_finish,
-        .abandon = features_abandon,
-        .destroy = features_destroy,
-    };
-    *plugin = &f->plugin;
     return SONDE_OK;
 }
 
-SONDE_EXPORT const sonde_entry_t sonde_entry = {
-    .struct_size = sizeof(sonde_entry_t),
-    .abi_major = SONDE_ABI_MAJOR,
-    .abi_minor = SONDE_ABI_MINOR,
-    .init = library_init,
-    .deinit = library_deinit,
-    .plugin_count = library_count,
-    .plugin_at = library_at,
-    .create = library_create,
-};
+static void features_close(void *state) {
+    struct features *f = state;
+    spectral_design_free(f->design);
+    network_close(f->network);
+}
+
+static const sonde_frame_t plugins[] = {{.descriptor = &descriptor,
+                                         .size = sizeof(struct features),
+                                         .open = features_open,
+                                         .begin = features_begin,
+                                         .process = features_process,
+                                         .finish = features_finish,
+                                         .clear = features_clear,
+                                         .close = features_close}};
+SONDE_LIBRARY(plugins)

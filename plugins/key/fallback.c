@@ -7,7 +7,7 @@
 #include "key_schema.h"
 #include "names.h"
 
-#include "sonde/plugin.h"
+#include "sonde/frame.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -25,7 +25,6 @@
 #define TONAL_UNEVEN 1.976
 
 struct fallback {
-    sonde_plugin_t plugin;
     double chroma[12], frames, duration;
     uint8_t class_of[LAST_BIN + 1];
 };
@@ -107,13 +106,6 @@ static void judge(const struct fallback *f, struct verdict *v) {
     v->confidence = v->tonal >= 0.5 ? v->tonal * v->score[v->key] : 1.0 - v->tonal;
 }
 
-static void write_text(const sonde_writer_t *w, const char *key, const char *text) {
-    if (text)
-        w->string(w, key, text);
-    else
-        w->null(w, key);
-}
-
 static void write_list(const sonde_writer_t *w, const char *key) {
     w->begin_array(w, key);
     w->end_array(w);
@@ -121,8 +113,8 @@ static void write_list(const sonde_writer_t *w, const char *key) {
 
 static void write_verdict(const sonde_writer_t *w, const struct verdict *v, double duration) {
     bool tonal = v->tonal >= 0.5;
-    write_text(w, "key", tonal ? names_key(v->key) : NULL);
-    write_text(w, "tonic", tonal ? names_tonic(v->key) : NULL);
+    sonde_write_text(w, "key", tonal ? names_key(v->key) : NULL);
+    sonde_write_text(w, "tonic", tonal ? names_tonic(v->key) : NULL);
     w->string(w, "mode", !tonal ? "none" : v->key < 12 ? "major" : "minor");
     w->number(w, "key_confidence", v->confidence);
     w->number(w, "tonal", v->tonal);
@@ -134,11 +126,9 @@ static void write_verdict(const sonde_writer_t *w, const struct verdict *v, doub
         w->end_object(w);
     }
     w->end_array(w);
-    w->begin_array(w, "scores");
-    for (int key = 0; key < KEYS; key++) w->number(w, NULL, v->score[key]);
-    w->end_array(w);
-    write_text(w, "camelot", tonal ? names_camelot(v->key) : NULL);
-    write_text(w, "open_key", tonal ? names_open_key(v->key) : NULL);
+    sonde_write_doubles(w, "scores", v->score, KEYS);
+    sonde_write_text(w, "camelot", tonal ? names_camelot(v->key) : NULL);
+    sonde_write_text(w, "open_key", tonal ? names_open_key(v->key) : NULL);
     w->begin_array(w, "scale");
     for (int degree = 0; tonal && degree < 7; degree++) w->string(w, NULL, names_scale(v->key, degree));
     w->end_array(w);
@@ -147,9 +137,7 @@ static void write_verdict(const sonde_writer_t *w, const struct verdict *v, doub
     w->number(w, "tuning_clarity", 0.0);
     w->begin_array(w, "keys");
     if (tonal) {
-        w->begin_object(w, NULL);
-        w->number(w, "start", 0.0);
-        w->number(w, "end", duration);
+        sonde_write_span(w, 0.0, duration);
         w->string(w, "key", names_key(v->key));
         w->number(w, "strength", v->score[v->key]);
         w->end_object(w);
@@ -162,8 +150,8 @@ static void write_verdict(const sonde_writer_t *w, const struct verdict *v, doub
 
 /* ----------------------------------------------------------------------------------------------------- the instance */
 
-static int32_t fallback_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *others) {
-    struct fallback *f = self->state;
+static int32_t fallback_begin(void *state, const sonde_region_t *region, const sonde_inputs_t *others) {
+    struct fallback *f = state;
     (void)others;
     memset(f->chroma, 0, sizeof f->chroma);
     f->frames = 0.0;
@@ -184,13 +172,13 @@ static void frame_add(struct fallback *f, const float *power) {
     f->frames += 1.0;
 }
 
-static int32_t fallback_process(sonde_plugin_t *self, const sonde_block_t *block) {
-    for (uint32_t i = 0; i < block->frames; i++) frame_add(self->state, block->spectra + (size_t)i * block->stride);
+static int32_t fallback_process(void *state, const sonde_block_t *block) {
+    for (uint32_t i = 0; i < block->frames; i++) frame_add(state, block->spectra + (size_t)i * block->stride);
     return SONDE_OK;
 }
 
-static int32_t fallback_finish(sonde_plugin_t *self, const sonde_inputs_t *others, const sonde_writer_t *out) {
-    struct fallback *f = self->state;
+static int32_t fallback_finish(void *state, const sonde_inputs_t *others, const sonde_writer_t *out) {
+    struct fallback *f = state;
     (void)others;
     struct verdict verdict = {0};
     judge(f, &verdict);
@@ -198,62 +186,19 @@ static int32_t fallback_finish(sonde_plugin_t *self, const sonde_inputs_t *other
     return out->status(out);
 }
 
-static void fallback_abandon(sonde_plugin_t *self) {
-    (void)self; /* begin starts from nothing */
-}
-
-static void fallback_destroy(sonde_plugin_t *self) {
-    free(self->state);
-}
-
-/* ------------------------------------------------------------------------------------------------------- the library */
-
-static int32_t library_init(const sonde_host_t *host, const char *plugin_dir) {
-    (void)host;
-    (void)plugin_dir;
-    return SONDE_OK;
-}
-
-static void library_deinit(void) {}
-
-static uint32_t library_count(void) {
-    return 1;
-}
-
-static const sonde_descriptor_t *library_at(uint32_t index) {
-    return index == 0 ? &descriptor : NULL;
-}
-
-static int32_t library_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values,
-                              uint32_t count, sonde_plugin_t **plugin) {
+static int32_t fallback_open(void *state, const sonde_host_t *host, const sonde_param_value_t *values) {
+    struct fallback *f = state;
     (void)host;
     (void)values;
-    (void)count;
-    if (strcmp(id, descriptor.id) != 0) return SONDE_FAILED;
-    struct fallback *f = calloc(1, sizeof *f);
-    if (!f) return SONDE_NO_MEMORY;
     for (int k = FIRST_BIN; k <= LAST_BIN; k++)
         f->class_of[k] = (uint8_t)(lround(69.0 + 12.0 * log2((double)k * RATE / WINDOW / 440.0)) % 12);
-    f->plugin = (sonde_plugin_t){
-        .struct_size = sizeof(sonde_plugin_t),
-        .state = f,
-        .begin = fallback_begin,
-        .process = fallback_process,
-        .finish = fallback_finish,
-        .abandon = fallback_abandon,
-        .destroy = fallback_destroy,
-    };
-    *plugin = &f->plugin;
     return SONDE_OK;
 }
 
-SONDE_EXPORT const sonde_entry_t sonde_entry = {
-    .struct_size = sizeof(sonde_entry_t),
-    .abi_major = SONDE_ABI_MAJOR,
-    .abi_minor = SONDE_ABI_MINOR,
-    .init = library_init,
-    .deinit = library_deinit,
-    .plugin_count = library_count,
-    .plugin_at = library_at,
-    .create = library_create,
-};
+static const sonde_frame_t plugins[] = {{.descriptor = &descriptor,
+                                         .size = sizeof(struct fallback),
+                                         .open = fallback_open,
+                                         .begin = fallback_begin,
+                                         .process = fallback_process,
+                                         .finish = fallback_finish}};
+SONDE_LIBRARY(plugins)

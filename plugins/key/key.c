@@ -9,7 +9,7 @@
 #include "tonality.h"
 #include "tones.h"
 
-#include "sonde/plugin.h"
+#include "sonde/frame.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,7 +20,6 @@
 #define TUNED_FROM 0.06 /* clarity from which a tuning means something */
 
 struct key {
-    sonde_plugin_t plugin;
     struct tones *tones;
     double duration;
 };
@@ -89,13 +88,6 @@ static bool sheet_make(const struct tones *tones, struct sheet *s) {
 
 /* ---------------------------------------------------------------------------------------------------------- writing */
 
-static void write_text(const sonde_writer_t *w, const char *key, const char *text) {
-    if (text)
-        w->string(w, key, text);
-    else
-        w->null(w, key);
-}
-
 static void write_candidates(const sonde_writer_t *w, const struct tonality *t, bool tonal) {
     bool told[KEYS] = {false};
     w->begin_array(w, "candidates");
@@ -110,21 +102,19 @@ static void write_candidates(const sonde_writer_t *w, const struct tonality *t, 
         w->end_object(w);
     }
     w->end_array(w);
-    w->begin_array(w, "scores");
-    for (int key = 0; key < KEYS; key++) w->number(w, NULL, t->score[key]);
-    w->end_array(w);
+    sonde_write_doubles(w, "scores", t->score, KEYS);
 }
 
 static void write_key(const sonde_writer_t *w, const struct tonality *t, bool tonal) {
     int key = t->key;
-    write_text(w, "key", tonal ? names_key(key) : NULL);
-    write_text(w, "tonic", tonal ? names_tonic(key) : NULL);
+    sonde_write_text(w, "key", tonal ? names_key(key) : NULL);
+    sonde_write_text(w, "tonic", tonal ? names_tonic(key) : NULL);
     w->string(w, "mode", !tonal ? "none" : key < 12 ? "major" : "minor");
     w->number(w, "key_confidence", t->confidence);
     w->number(w, "tonal", t->tonal);
     write_candidates(w, t, tonal);
-    write_text(w, "camelot", tonal ? names_camelot(key) : NULL);
-    write_text(w, "open_key", tonal ? names_open_key(key) : NULL);
+    sonde_write_text(w, "camelot", tonal ? names_camelot(key) : NULL);
+    sonde_write_text(w, "open_key", tonal ? names_open_key(key) : NULL);
     w->begin_array(w, "scale");
     for (int degree = 0; tonal && degree < 7; degree++) w->string(w, NULL, names_scale(key, degree));
     w->end_array(w);
@@ -158,9 +148,8 @@ static bool write_keys(const sonde_writer_t *w, const struct sheet *s, double du
     if (tonal) n = tonality_follow(&s->music, s->tonality.score, spans, SPANS);
     w->begin_array(w, "keys");
     for (size_t i = 0; i < n; i++) {
-        w->begin_object(w, NULL);
-        w->number(w, "start", boundary_time(spans[i].from, s->music.frames, duration));
-        w->number(w, "end", boundary_time(spans[i].to, s->music.frames, duration));
+        sonde_write_span(w, boundary_time(spans[i].from, s->music.frames, duration),
+                         boundary_time(spans[i].to, s->music.frames, duration));
         w->string(w, "key", names_key(spans[i].key));
         w->number(w, "strength", fmin(1.0, spans[i].strength));
         w->end_object(w);
@@ -187,11 +176,10 @@ static void write_chords(const sonde_writer_t *w, const struct sheet *s, double 
         const struct chord *c = &s->music.chord[i];
         bool none = c->root == CHORD_NONE;
         chord_name(c, name, sizeof name);
-        w->begin_object(w, NULL);
-        w->number(w, "start", boundary_time(c->from, s->music.frames, duration));
-        w->number(w, "end", boundary_time(c->to, s->music.frames, duration));
+        sonde_write_span(w, boundary_time(c->from, s->music.frames, duration),
+                         boundary_time(c->to, s->music.frames, duration));
         w->string(w, "chord", name);
-        write_text(w, "root", none ? NULL : names_root(c->root));
+        sonde_write_text(w, "root", none ? NULL : names_root(c->root));
         w->string(w, "quality", none ? "N" : chords_quality(c->quality));
         w->number(w, "fit", none ? 0.0 : (double)c->fit);
         w->end_object(w);
@@ -203,7 +191,7 @@ static void write_chords(const sonde_writer_t *w, const struct sheet *s, double 
     w->end_array(w);
     struct chord most = {.root = longest % 12, .quality = longest / 12};
     if (longest >= 0) chord_name(&most, name, sizeof name);
-    write_text(w, "chord", longest >= 0 ? name : NULL);
+    sonde_write_text(w, "chord", longest >= 0 ? name : NULL);
 }
 
 static int32_t key_write(const struct key *k, const sonde_writer_t *w) {
@@ -228,88 +216,35 @@ static int32_t key_write(const struct key *k, const sonde_writer_t *w) {
 
 /* ----------------------------------------------------------------------------------------------------- the instance */
 
-static void key_clear(struct key *k) {
-    tones_free(k->tones);
-    k->tones = NULL;
-}
-
-static int32_t key_begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *others) {
-    struct key *k = self->state;
+static int32_t key_begin(void *state, const sonde_region_t *region, const sonde_inputs_t *others) {
+    struct key *k = state;
     (void)others;
     k->duration = region->duration;
     k->tones = tones_new((size_t)ceil(region->duration / MUSIC_FRAME_SECONDS) + 2);
     return k->tones ? SONDE_OK : SONDE_NO_MEMORY;
 }
 
-static int32_t key_process(sonde_plugin_t *self, const sonde_block_t *block) {
-    struct key *k = self->state;
+static int32_t key_process(void *state, const sonde_block_t *block) {
+    struct key *k = state;
     tones_add(k->tones, block->spectra, block->stride, block->frames);
     return SONDE_OK;
 }
 
-static int32_t key_finish(sonde_plugin_t *self, const sonde_inputs_t *others, const sonde_writer_t *out) {
-    struct key *k = self->state;
+static int32_t key_finish(void *state, const sonde_inputs_t *others, const sonde_writer_t *out) {
     (void)others;
-    int32_t outcome = key_write(k, out);
-    key_clear(k);
-    return outcome;
+    return key_write(state, out);
 }
 
-static void key_abandon(sonde_plugin_t *self) {
-    key_clear(self->state);
+static void key_clear(void *state) {
+    struct key *k = state;
+    tones_free(k->tones);
+    k->tones = NULL;
 }
 
-static void key_destroy(sonde_plugin_t *self) {
-    key_clear(self->state);
-    free(self->state);
-}
-
-/* ------------------------------------------------------------------------------------------------------- the library */
-
-static int32_t library_init(const sonde_host_t *host, const char *plugin_dir) {
-    (void)host;
-    (void)plugin_dir;
-    return SONDE_OK;
-}
-
-static void library_deinit(void) {}
-
-static uint32_t library_count(void) {
-    return 1;
-}
-
-static const sonde_descriptor_t *library_at(uint32_t index) {
-    return index == 0 ? &descriptor : NULL;
-}
-
-static int32_t library_create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values,
-                              uint32_t count, sonde_plugin_t **plugin) {
-    (void)host;
-    (void)values;
-    (void)count;
-    if (strcmp(id, descriptor.id) != 0) return SONDE_FAILED;
-    struct key *k = calloc(1, sizeof *k);
-    if (!k) return SONDE_NO_MEMORY;
-    k->plugin = (sonde_plugin_t){
-        .struct_size = sizeof(sonde_plugin_t),
-        .state = k,
-        .begin = key_begin,
-        .process = key_process,
-        .finish = key_finish,
-        .abandon = key_abandon,
-        .destroy = key_destroy,
-    };
-    *plugin = &k->plugin;
-    return SONDE_OK;
-}
-
-SONDE_EXPORT const sonde_entry_t sonde_entry = {
-    .struct_size = sizeof(sonde_entry_t),
-    .abi_major = SONDE_ABI_MAJOR,
-    .abi_minor = SONDE_ABI_MINOR,
-    .init = library_init,
-    .deinit = library_deinit,
-    .plugin_count = library_count,
-    .plugin_at = library_at,
-    .create = library_create,
-};
+static const sonde_frame_t plugins[] = {{.descriptor = &descriptor,
+                                         .size = sizeof(struct key),
+                                         .begin = key_begin,
+                                         .process = key_process,
+                                         .finish = key_finish,
+                                         .clear = key_clear}};
+SONDE_LIBRARY(plugins)

@@ -5,7 +5,7 @@
 #include "bands.h"
 #include "network.h"
 #include "rhythm.h"
-#include "sonde/plugin.h"
+#include "sonde/frame.h"
 #include "tempo_meter_schema.h"
 
 #include <math.h>
@@ -18,7 +18,6 @@
 #define CURVE_BEATS    4 /* beats between points of the tempo curve, and averaged for each */
 
 struct tempo_meter {
-    sonde_plugin_t plugin;
     struct network *network;
     struct tempogram *tempogram;
     struct bands bands;
@@ -29,7 +28,8 @@ struct tempo_meter {
 
 /* ------------------------------------------------------------------------------------------------------ the region */
 
-static void forget(struct tempo_meter *t) {
+static void forget(void *state) {
+    struct tempo_meter *t = state;
     free(t->amplitudes);
     t->amplitudes = NULL;
     t->count = t->room = 0;
@@ -53,16 +53,15 @@ static void facts_read(const sonde_region_t *region, struct rhythm_facts *facts)
     }
 }
 
-static int32_t begin(sonde_plugin_t *self, const sonde_region_t *region, const sonde_inputs_t *inputs) {
-    struct tempo_meter *t = self->state;
+static int32_t begin(void *state, const sonde_region_t *region, const sonde_inputs_t *inputs) {
+    struct tempo_meter *t = state;
     (void)inputs;
-    forget(t);
     facts_read(region, &t->facts);
     return SONDE_OK;
 }
 
-static int32_t process(sonde_plugin_t *self, const sonde_block_t *block) {
-    struct tempo_meter *t = self->state;
+static int32_t process(void *state, const sonde_block_t *block) {
+    struct tempo_meter *t = state;
     if (t->count + block->frames > t->room) {
         const int64_t room = 2 * t->room + block->frames + 64;
         float *grown = realloc(t->amplitudes, (size_t)(room * BANDS_COUNT) * sizeof *grown);
@@ -163,8 +162,8 @@ static void write_result(const sonde_writer_t *out, const struct rhythm *r, doub
     out->end_array(out);
 }
 
-static int32_t finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
-    struct tempo_meter *t = self->state;
+static int32_t finish(void *state, const sonde_inputs_t *inputs, const sonde_writer_t *out) {
+    struct tempo_meter *t = state;
     (void)inputs;
     struct rhythm rhythm;
     int32_t status = SONDE_NO_MEMORY;
@@ -174,23 +173,7 @@ static int32_t finish(sonde_plugin_t *self, const sonde_inputs_t *inputs, const 
         status = out->status(out);
     }
     rhythm_free(&rhythm);
-    forget(t);
     return status;
-}
-
-static void abandon(sonde_plugin_t *self) {
-    forget(self->state);
-}
-
-static void destroy_state(struct tempo_meter *t) {
-    forget(t);
-    network_free(t->network);
-    tempogram_free(t->tempogram);
-    free(t);
-}
-
-static void destroy(sonde_plugin_t *self) {
-    destroy_state(self->state);
 }
 
 /* ----------------------------------------------------------------------------------------------------- the library */
@@ -220,21 +203,6 @@ static const sonde_descriptor_t descriptor = {
     .inputs_count = 1,
 };
 
-static int32_t init(const sonde_host_t *host, const char *plugin_dir) {
-    (void)host, (void)plugin_dir;
-    return SONDE_OK;
-}
-
-static void deinit(void) {}
-
-static uint32_t plugin_count(void) {
-    return 1;
-}
-
-static const sonde_descriptor_t *plugin_at(uint32_t index) {
-    return index == 0 ? &descriptor : NULL;
-}
-
 static int32_t file_open(const sonde_host_t *host, const char *name, const void **data, uint64_t *size) {
     const int32_t status = host->resource_open(host, name, data, size);
     if (status != SONDE_OK) {
@@ -259,28 +227,25 @@ static int32_t models_open(const sonde_host_t *host, struct tempo_meter *t) {
     return SONDE_FAILED;
 }
 
-static int32_t create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
-                      sonde_plugin_t **plugin) {
-    (void)id, (void)values, (void)count; /* one plugin, no parameters */
-    struct tempo_meter *t = calloc(1, sizeof *t);
-    if (!t) return SONDE_NO_MEMORY;
-    const int32_t status = models_open(host, t);
-    if (status != SONDE_OK) {
-        destroy_state(t);
-        return status;
-    }
+static int32_t instance_open(void *state, const sonde_host_t *host, const sonde_param_value_t *values) {
+    struct tempo_meter *t = state;
+    (void)values;
     bands_init(&t->bands);
-    t->plugin = (sonde_plugin_t){.struct_size = sizeof t->plugin,
-                                 .state = t,
-                                 .begin = begin,
-                                 .process = process,
-                                 .finish = finish,
-                                 .abandon = abandon,
-                                 .destroy = destroy};
-    *plugin = &t->plugin;
-    return SONDE_OK;
+    return models_open(host, t);
 }
 
-SONDE_EXPORT extern const sonde_entry_t sonde_entry;
-const sonde_entry_t sonde_entry = {sizeof sonde_entry, SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit,
-                                   plugin_count,       plugin_at,       create};
+static void instance_close(void *state) {
+    struct tempo_meter *t = state;
+    network_free(t->network);
+    tempogram_free(t->tempogram);
+}
+
+static const sonde_frame_t plugins[] = {{.descriptor = &descriptor,
+                                         .size = sizeof(struct tempo_meter),
+                                         .open = instance_open,
+                                         .begin = begin,
+                                         .process = process,
+                                         .finish = finish,
+                                         .clear = forget,
+                                         .close = instance_close}};
+SONDE_LIBRARY(plugins)

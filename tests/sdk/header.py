@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 
-HEADERS = ("plugin.h", "kernels.h")
+HEADERS = ("plugin.h", "kernels.h")  # the ABI: nothing but the standard's headers, and frozen
+C_HELPERS, CXX_HELPERS = ("frame.h",), ("frame.h", "frame.hpp")  # what is compiled into a plugin
 STRICT = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-Wshadow", "-Wconversion", "-fsyntax-only"]
 C_VERSIONS = ("c99", "c11", "c17")
 CXX_VERSIONS = ("c++11", "c++17", "c++20")
@@ -39,7 +40,7 @@ def compile_alone(sdk: str, work: str) -> None:
             report(name, skip=f"no {compiler} here")
             continue
         reason = ""
-        for header in HEADERS:
+        for header in HEADERS + (C_HELPERS if suffix == "c" else CXX_HELPERS):
             path = os.path.join(work, f"alone.{suffix}")
             with open(path, "w", encoding="utf-8") as f:
                 f.write(f'#include "sonde/{header}"\n#include "sonde/{header}"\nint main(void);\n')
