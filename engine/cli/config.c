@@ -258,6 +258,10 @@ const char *config_file(const struct config *config) {
     return config->file ? config->file : "(none: $HOME is not set)";
 }
 
+const char *config_path(const struct config *config) {
+    return config->file;
+}
+
 char *config_catalogue(const struct config *config, struct error *error) {
     const char *path = config_text(config, "catalogue.path");
     if (path[0] == '\0') return place("XDG_DATA_HOME", ".local/share", "catalogue.db", error);

@@ -51,6 +51,9 @@ bool config_plugin_param(const struct config *config, size_t index, const char *
 /* The file that was read or would be read. */
 const char *config_file(const struct config *config);
 
+/* The same; NULL where there is no place for one. */
+const char *config_path(const struct config *config);
+
 /* Where the catalogue is: catalogue.path, or `$XDG_DATA_HOME/sonde/catalogue.db` (~/.local/share/...). Caller frees. */
 char *config_catalogue(const struct config *config, struct error *error);
 

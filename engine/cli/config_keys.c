@@ -62,11 +62,13 @@ static const struct config_key keys[] = {
     {"plugins.bundled", CONFIG_TEXT, "", 0, 0, "",
      "Folder of the bundled plugins. Unset: beside the sonde program, or where they were installed."},
     {"plugins.path", CONFIG_TEXT, "", 0, 0, "",
-     "Folders with plugins of others, separated by colons; also $SONDE_PLUGIN_PATH and ~/.local/lib/sonde."},
-    {"plugins.disabled", CONFIG_TEXT, "", 0, 0, "", "Ids of plugins not to run, separated by spaces."},
+     "Folders with plugins of others, separated by colons; searched after $SONDE_PLUGIN_PATH, before ~/.local/lib/sonde and the "
+     "system's own (/usr/local/lib/sonde, /usr/lib/sonde)."},
+    {"plugins.disabled", CONFIG_TEXT, "", 0, 0, "",
+     "Ids of plugins not to run, separated by spaces; besides those that `sonde plugin disable` names."},
     {"plugins.isolation", CONFIG_TEXT, "plugin", 0, 0, "",
-     "What shares a process among plugins of others: plugin (each its own, the default: one crash costs one result), vendor, "
-     "or shared."},
+     "What shares a process among plugins of others: plugin (each its own, the default: one crash costs one result), library, "
+     "vendor, or shared. Sharing saves memory and decoding; bundled plugins never share one with others."},
 
     {NULL, CONFIG_TEXT, NULL, 0, 0, NULL, NULL},
 };

@@ -4,11 +4,16 @@
 #include "engine/schedule/engine.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Where distributions and administrators put plugins of others. */
+static const char *const system_folders[] = {SONDE_SYSTEMDIR, "/usr/local/lib/sonde", "/usr/lib/sonde"};
 
 /* The folder of the running program; caller frees. */
 static char *program_folder(void) {
@@ -48,43 +53,83 @@ char *places_worker(const struct config *config, struct error *error) {
     return path;
 }
 
-static bool known(const struct places_plugins *plugins, const char *name) {
-    for (size_t i = 0; i < plugins->count; i++) {
-        const char *slash = strrchr(plugins->libraries[i].path, '/');
-        if (slash && strcmp(slash + 1, name) == 0) return true;
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+/* Takes `path`, and copies of the rest. */
+static bool add(struct places_plugins *plugins, char *path, bool third_party, const char *refused,
+                struct error *error) {
+    struct engine_library *grown = path ? realloc(plugins->libraries, (plugins->count + 1) * sizeof *grown) : NULL;
+    if (grown) plugins->libraries = grown;
+    char *sentence = grown && refused ? strdup(refused) : NULL, *resources = NULL;
+    bool ok = grown && (sentence || !refused);
+    if (ok && !refused && asprintf(&resources, "%.*s.resources", (int)(strlen(path) - 3), path) < 0) ok = false;
+    if (!ok) {
+        free(path);
+        free(sentence);
+        return error_memory(error);
     }
-    return false;
+    struct stat st;
+    if (resources && (stat(resources, &st) != 0 || !S_ISDIR(st.st_mode))) {
+        free(resources);
+        resources = NULL;
+    }
+    plugins->libraries[plugins->count++] = (struct engine_library){path, resources, third_party, sentence};
+    return true;
+}
+
+/* Something that was found and can't be used: it is listed with the reason. */
+static bool add_refused(struct places_plugins *plugins, const char *folder, const char *name, bool third_party,
+                        const char *refused, struct error *error) {
+    char *path = NULL;
+    if (asprintf(&path, "%s%s%s", folder, name ? "/" : "", name ? name : "") < 0) return error_memory(error);
+    return add(plugins, path, third_party, refused, error);
 }
 
 static bool add_library(struct places_plugins *plugins, const char *folder, const char *name, bool third_party,
                         struct error *error) {
-    struct engine_library *grown = realloc(plugins->libraries, (plugins->count + 1) * sizeof *grown);
-    if (!grown) return error_memory(error);
-    plugins->libraries = grown;
-    char *path = existing(folder, name);
-    if (!path) return true; /* a dangling link */
-    char *resources = NULL;
-    if (asprintf(&resources, "%.*s.resources", (int)(strlen(path) - 3), path) < 0) {
+    char *path = existing(folder, name), sentence[PATH_MAX + 100];
+    if (!path) {
+        (void)snprintf(sentence, sizeof sentence, "cannot be opened: %s", strerror(errno));
+        return add_refused(plugins, folder, name, third_party, sentence, error);
+    }
+    size_t n = strlen(path);
+    for (size_t i = 0; i < plugins->count; i++) {
+        const struct engine_library *other = &plugins->libraries[i];
+        if (strcmp(other->path, path) == 0) { /* the same one by another way */
+            free(path);
+            return true;
+        }
+        if (other->refused || strcmp(base_name(other->path), name) != 0) continue;
+        (void)snprintf(sentence, sizeof sentence, "is hidden by %s, which has the same name and comes first",
+                       other->path);
+        return add(plugins, path, third_party, sentence, error);
+    }
+    if (n < 4 || strcmp(path + n - 3, ".so") != 0) { /* a link to something else */
+        (void)snprintf(sentence, sizeof sentence, "is a link to %s, which is no .so", path);
         free(path);
-        return error_memory(error);
+        return add_refused(plugins, folder, name, third_party, sentence, error);
     }
-    struct stat st;
-    if (stat(resources, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        free(resources);
-        resources = NULL;
-    }
-    plugins->libraries[plugins->count++] = (struct engine_library){path, resources, third_party};
-    return true;
+    return add(plugins, path, third_party, NULL, error);
 }
 
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The .so files of `folder` in the order of their names, so that runs agree; a missing folder has none. */
-static bool scan_folder(struct places_plugins *plugins, const char *folder, bool third_party, struct error *error) {
+/* The .so files of `folder` in the order of their names, so that runs agree. A missing folder has none; one that somebody
+ * named must be there. */
+static bool scan_folder(struct places_plugins *plugins, const char *folder, bool third_party, bool named,
+                        struct error *error) {
     DIR *dir = opendir(folder);
-    if (!dir) return true;
+    if (!dir && !named && (errno == ENOENT || errno == ENOTDIR)) return true;
+    if (!dir) {
+        char sentence[100];
+        (void)snprintf(sentence, sizeof sentence, "this folder of plugins cannot be read: %s", strerror(errno));
+        return add_refused(plugins, folder, NULL, third_party, sentence, error);
+    }
     char **names = NULL;
     size_t count = 0;
     bool ok = true;
@@ -100,7 +145,7 @@ static bool scan_folder(struct places_plugins *plugins, const char *folder, bool
     closedir(dir);
     if (count) qsort(names, count, sizeof *names, compare_names);
     for (size_t i = 0; i < count; i++) {
-        if (ok && !known(plugins, names[i])) ok = add_library(plugins, folder, names[i], third_party, error);
+        if (ok) ok = add_library(plugins, folder, names[i], third_party, error);
         free(names[i]);
     }
     free(names);
@@ -115,14 +160,14 @@ static bool scan_list(struct places_plugins *plugins, const char *list, struct e
     bool ok = true;
     char *rest = NULL;
     for (char *folder = strtok_r(copy, ":", &rest); folder && ok; folder = strtok_r(NULL, ":", &rest))
-        ok = scan_folder(plugins, folder, true, error);
+        ok = scan_folder(plugins, folder, true, true, error);
     free(copy);
     return ok;
 }
 
 static bool scan_bundled(const struct config *config, struct places_plugins *plugins, struct error *error) {
     const char *named = config_text(config, "plugins.bundled");
-    if (named[0]) return scan_folder(plugins, named, false, error);
+    if (named[0]) return scan_folder(plugins, named, false, true, error);
     /* In a build tree each plugin has a folder of its own. */
     static const char *const nearby[] = {"plugins",
                                          "../../plugins/features",
@@ -135,11 +180,21 @@ static bool scan_bundled(const struct config *config, struct places_plugins *plu
     bool ok = true;
     for (size_t i = 0; folder && ok && i < sizeof nearby / sizeof *nearby; i++) {
         char *place = existing(folder, nearby[i]);
-        if (place) ok = scan_folder(plugins, place, false, error);
+        if (place) ok = scan_folder(plugins, place, false, false, error);
         free(place);
     }
     free(folder);
-    return ok && (plugins->count > 0 || scan_folder(plugins, SONDE_PLUGINDIR, false, error));
+    return ok && (plugins->count > 0 || scan_folder(plugins, SONDE_PLUGINDIR, false, false, error));
+}
+
+/* BASE/REST, if there is such a folder. */
+static bool scan_below(struct places_plugins *plugins, const char *base, const char *rest, struct error *error) {
+    if (!base || base[0] != '/') return true;
+    char *folder = NULL;
+    if (asprintf(&folder, "%s/%s", base, rest) < 0) return error_memory(error);
+    bool ok = scan_folder(plugins, folder, true, false, error);
+    free(folder);
+    return ok;
 }
 
 bool places_find_plugins(const struct config *config, struct places_plugins *plugins, struct error *error) {
@@ -149,14 +204,12 @@ bool places_find_plugins(const struct config *config, struct places_plugins *plu
         ok = error_set(error, "no bundled plugins beside this program: set plugins.bundled to their folder");
     ok = ok && scan_list(plugins, getenv("SONDE_PLUGIN_PATH"), error);
     ok = ok && scan_list(plugins, config_text(config, "plugins.path"), error);
-    const char *home = getenv("HOME");
-    char *own = NULL;
-    if (ok && home && asprintf(&own, "%s/.local/lib/sonde", home) < 0) {
-        own = NULL;
-        ok = error_memory(error);
-    }
-    ok = ok && (!own || scan_folder(plugins, own, true, error));
-    free(own);
+    ok = ok && scan_below(plugins, getenv("HOME"), ".local/lib/sonde", error);
+    char *folder = program_folder();
+    ok = ok && scan_below(plugins, folder, "../lib/sonde", error);
+    free(folder);
+    for (size_t i = 0; ok && i < sizeof system_folders / sizeof *system_folders; i++)
+        ok = scan_folder(plugins, system_folders[i], true, false, error);
     if (!ok) places_free_plugins(plugins);
     return ok;
 }
@@ -165,6 +218,7 @@ void places_free_plugins(struct places_plugins *plugins) {
     for (size_t i = 0; i < plugins->count; i++) {
         free((char *)(uintptr_t)plugins->libraries[i].path);
         free((char *)(uintptr_t)plugins->libraries[i].resources);
+        free((char *)(uintptr_t)plugins->libraries[i].refused);
     }
     free(plugins->libraries);
     *plugins = (struct places_plugins){0};

@@ -1,5 +1,5 @@
 /* Where the worker program and the plugin libraries are: beside the running program, in a build tree or an installation.
- * One thread. */
+ * Any thread: nothing is kept between two calls. */
 #ifndef SONDE_CLI_PLACES_H
 #define SONDE_CLI_PLACES_H
 
@@ -21,9 +21,10 @@ struct places_plugins {
 };
 
 /* All plugin libraries: the bundled folder (plugins.bundled, else beside the program), then those of others in
- * $SONDE_PLUGIN_PATH, plugins.path, ~/.local/lib/sonde and the system's library folder, in that order, a file name once.
- * The resources of DIR/NAME.so are the folder DIR/NAME.resources, if there is one. False with a sentence when there are no
- * bundled plugins or memory is short. */
+ * $SONDE_PLUGIN_PATH, plugins.path, ~/.local/lib/sonde, ../lib/sonde seen from the program, and the system's library folders,
+ * in that order. The resources of DIR/NAME.so are the folder DIR/NAME.resources, if there is one. What is found and can't be
+ * used is among them with the reason: a second file of the same name, a link to nothing, a folder that can't be read. False
+ * with a sentence when there are no bundled plugins or memory is short. Any thread. */
 bool places_find_plugins(const struct config *config, struct places_plugins *plugins, struct error *error);
 void places_free_plugins(struct places_plugins *plugins);
 

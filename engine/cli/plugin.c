@@ -1,6 +1,5 @@
-/* sonde plugin: what plugins the catalogue knows, and forgetting what they did. */
+/* sonde plugin: its verbs, their help, and the one that forgets what a plugin did. */
 #include "engine/cli/plugin.h"
-#include "engine/base/json.h"
 #include "engine/catalogue/catalogue.h"
 #include "engine/catalogue/store.h"
 #include "engine/cli/commands.h"
@@ -9,81 +8,37 @@
 #include <string.h>
 
 const char plugin_help[] =
-    "usage: sonde plugin list [--json]\n"
-    "       sonde plugin show ID\n"
+    "usage: sonde plugin list [--broken] [--json]\n"
+    "       sonde plugin show ID [--json]\n"
+    "       sonde plugin enable ID...\n"
+    "       sonde plugin disable ID...\n"
+    "       sonde plugin rank INTERFACE [ID... | --reset]\n"
     "       sonde plugin reset ID\n\n"
-    "`list` shows every plugin that a run has met, with its state: ready, refused (it could not be loaded), open (it crashed so\n"
-    "often that it rests) or disabled. `show` prints its description: inputs, needs, parameters, schema. `reset` forgets its\n"
-    "strikes, so that what was quarantined runs again with the next `sonde analyze --retry`.\n";
+    "`list` looks at every plugin in the places below, in a sandbox, and shows its state: ready, standby (it runs where the\n"
+    "plugin it stands by for fails), disabled, broken (with the reason), or absent (the catalogue has results of it, but it is\n"
+    "gone). `show` prints one plugin's description: inputs, needs, parameters and how to set them, schema.\n"
+    "`disable` keeps a plugin from running, `enable` lets it; its results stay. `rank` says which plugins come first where\n"
+    "several provide an interface (key/1, content_timeline/1 ...): the first that succeeds is read, the next steps in where it\n"
+    "fails; without IDs it shows the order. These choices are kept beside the configuration, in sonde.plugins.ini.\n"
+    "`reset` forgets a plugin's strikes, so that what was quarantined runs again with the next `sonde analyze --retry`.\n\n"
+    "  --broken    only what can't be used, each with the reason; the exit code is 1 if there is any\n"
+    "  --json      one JSON object a line\n"
+    "  --reset     back to the usual order: bundled plugins first\n\n"
+    "Plugins are the .so files in $SONDE_PLUGIN_PATH (folders between colons), in plugins.path of the configuration, in\n"
+    "~/.local/lib/sonde, and in /usr/local/lib/sonde and /usr/lib/sonde. The first of a name counts.\n";
 
-static const char *text_at(sqlite3_stmt *row, int column) {
-    const unsigned char *text = sqlite3_column_text(row, column);
-    return text ? (const char *)text : "";
-}
-
-static int list(struct catalogue *catalogue, bool json, struct error *error) {
-    sqlite3_stmt *row = catalogue_statement(
-        catalogue,
-        "SELECT plugin, version, state, enabled, bundled, reason, library FROM plugins ORDER BY bundled DESC, plugin",
-        error);
-    if (!row) return CLI_CANNOT_RUN;
-    int found = 0;
-    while (sqlite3_step(row) == SQLITE_ROW) {
-        found++;
-        if (json) {
-            cJSON *o = cJSON_CreateObject();
-            static const char *const keys[] = {"plugin", "version", "state", "enabled", "bundled", "reason", "library"};
-            for (int i = 0; o && i < 7; i++) {
-                if (i == 3 || i == 4)
-                    cJSON_AddBoolToObject(o, keys[i], sqlite3_column_int(row, i));
-                else if (sqlite3_column_type(row, i) != SQLITE_NULL)
-                    cJSON_AddStringToObject(o, keys[i], text_at(row, i));
-            }
-            char *text = o ? cJSON_PrintUnformatted(o) : NULL;
-            if (text) puts(text);
-            cJSON_free(text);
-            cJSON_Delete(o);
-            continue;
-        }
-        const char *reason = text_at(row, 5);
-        printf("%-28s %-10s %-9s %s%s%s\n", text_at(row, 0), text_at(row, 1),
-               sqlite3_column_int(row, 3) ? text_at(row, 2) : "absent",
-               sqlite3_column_int(row, 4) ? "bundled" : text_at(row, 6), reason[0] ? ": " : "", reason);
-    }
+/* Whether the catalogue knows the plugin. */
+static bool knows(struct catalogue *catalogue, const char *id, struct error *error) {
+    sqlite3_stmt *row = catalogue_statement(catalogue, "SELECT 1 FROM plugins WHERE plugin = ?", error);
+    if (!row || sqlite3_bind_text(row, 1, id, -1, SQLITE_STATIC) != SQLITE_OK) return false;
+    bool found = sqlite3_step(row) == SQLITE_ROW;
     sqlite3_reset(row);
-    if (found == 0 && !json) fputs("no run has met a plugin yet\n", stderr);
-    return found ? CLI_OK : CLI_SOME_FAILED;
-}
-
-/* The row of one plugin, at its first column; NULL (complained) when there is none or on failure. */
-static sqlite3_stmt *find(struct catalogue *catalogue, const char *id, struct error *error) {
-    sqlite3_stmt *row = catalogue_statement(
-        catalogue, "SELECT descriptor, library, hash, state, reason FROM plugins WHERE plugin = ?", error);
-    if (!row || sqlite3_bind_text(row, 1, id, -1, SQLITE_STATIC) != SQLITE_OK) return NULL;
-    if (sqlite3_step(row) == SQLITE_ROW) return row;
-    sqlite3_reset(row);
-    error_set(error, "no run has met a plugin %s (sonde plugin list shows those that were)", id);
-    return NULL;
-}
-
-static int show(struct catalogue *catalogue, const char *id, struct error *error) {
-    sqlite3_stmt *row = find(catalogue, id, error);
-    if (!row) return CLI_SOME_FAILED;
-    const char *descriptor = text_at(row, 0);
-    cJSON *object = json_parse(descriptor, strlen(descriptor), 4 << 20, 60, NULL);
-    char *text = object ? cJSON_Print(object) : NULL;
-    printf("library  %s\nhash     %s\nstate    %s%s%s\n%s\n", text_at(row, 1), text_at(row, 2), text_at(row, 3),
-           text_at(row, 4)[0] ? ": " : "", text_at(row, 4), text ? text : descriptor);
-    cJSON_free(text);
-    cJSON_Delete(object);
-    sqlite3_reset(row);
-    return CLI_OK;
+    return found ||
+           error_set(error, "no run has met a plugin %s, so there is nothing to forget (sonde plugin list)", id);
 }
 
 static int reset(struct catalogue *catalogue, const char *id, struct error *error) {
-    sqlite3_stmt *row = find(catalogue, id, error);
-    if (!row) return CLI_SOME_FAILED;
-    sqlite3_reset(row);
+    if (!knows(catalogue, id, error)) return CLI_SOME_FAILED;
     if (!catalogue_execute(catalogue, "BEGIN IMMEDIATE", error)) return CLI_CANNOT_RUN;
     if (store_strikes_clear(catalogue, id, error) && store_plugin_state(catalogue, id, "ready", NULL, error) &&
         catalogue_execute(catalogue, "COMMIT", error)) {
@@ -94,46 +49,22 @@ static int reset(struct catalogue *catalogue, const char *id, struct error *erro
     return CLI_CANNOT_RUN;
 }
 
-/* Runs `act` on the catalogue, which is opened for it. */
-static int with_catalogue(const struct cli *cli, bool write, const char *id,
-                          int (*act)(struct catalogue *catalogue, const char *id, struct error *error)) {
+static int reset_verb(int argc, char **argv, const struct cli *cli) {
+    if (argc != 2) return cli_usage("plugin", "reset: name one plugin");
     struct error error = {0};
-    struct catalogue *catalogue = catalogue_open(cli->catalogue, write ? CATALOGUE_WRITE : CATALOGUE_READ, &error);
-    int code = catalogue ? act(catalogue, id, &error) : CLI_CANNOT_RUN;
+    struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_WRITE, &error);
+    int code = catalogue ? reset(catalogue, argv[1], &error) : CLI_CANNOT_RUN;
     if (error.text[0]) cli_complain("%s", error.text);
     catalogue_close(catalogue);
     return code;
 }
 
-static int list_plain(struct catalogue *catalogue, const char *id, struct error *error) {
-    (void)id;
-    return list(catalogue, false, error);
-}
-
-static int list_json(struct catalogue *catalogue, const char *id, struct error *error) {
-    (void)id;
-    return list(catalogue, true, error);
-}
-
-static int list_verb(int argc, char **argv, const struct cli *cli) {
-    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
-    if (argc > 1 && !json) return cli_usage("plugin", "list: wrong arguments");
-    return with_catalogue(cli, false, NULL, json ? list_json : list_plain);
-}
-
-static int show_verb(int argc, char **argv, const struct cli *cli) {
-    if (argc != 2) return cli_usage("plugin", "show: name one plugin");
-    return with_catalogue(cli, false, argv[1], show);
-}
-
-static int reset_verb(int argc, char **argv, const struct cli *cli) {
-    if (argc != 2) return cli_usage("plugin", "reset: name one plugin");
-    return with_catalogue(cli, true, argv[1], reset);
-}
-
 static const struct plugin_verb verbs[] = {
-    {"list", list_verb},
-    {"show", show_verb},
+    {"list", plugin_list_verb},
+    {"show", plugin_show_verb},
+    {"enable", plugin_enable_verb},
+    {"disable", plugin_disable_verb},
+    {"rank", plugin_rank_verb},
     {"reset", reset_verb},
     {NULL, NULL},
 };

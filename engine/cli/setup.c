@@ -43,13 +43,41 @@ static char *segment_json(const struct config *config, bool *ok) {
     return text;
 }
 
-/* Words of the configuration's list, in place. */
-static size_t split_words(char *list, const char **words, size_t room) {
-    size_t n = 0;
+/* All that is disabled: words of the configuration's list (cut in place), and the choices. */
+static bool list_disabled(struct setup *setup, struct error *error) {
+    size_t n = 0, room = strlen(setup->disabled) / 2 + 1 + setup->choices.disabled_count;
+    setup->words = calloc(room + 1, sizeof *setup->words);
+    if (!setup->words) return error_memory(error);
     char *rest = NULL;
-    for (char *word = strtok_r(list, ", ", &rest); word && n < room; word = strtok_r(NULL, ", ", &rest))
-        words[n++] = word;
-    return n;
+    for (char *word = strtok_r(setup->disabled, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest))
+        setup->words[n++] = word;
+    for (size_t i = 0; i < setup->choices.disabled_count; i++) setup->words[n++] = setup->choices.disabled[i];
+    setup->options.disabled = setup->words;
+    setup->options.disabled_count = n;
+    return true;
+}
+
+static bool parse_isolation(const char *word, enum engine_isolation *isolation, struct error *error) {
+    static const char *const words[] = {"plugin", "library", "vendor", "shared"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i], word) != 0) continue;
+        *isolation = (enum engine_isolation)i;
+        return true;
+    }
+    return error_set(error, "plugins.isolation = %.100s: should be plugin, library, vendor or shared", word);
+}
+
+/* $XDG_CACHE_HOME/sonde/probes or ~/.cache/sonde/probes; NULL: none, or (with *ok false) out of memory. */
+static char *cache_folder(bool *ok) {
+    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char *folder = NULL;
+    int n = 0;
+    if (base && base[0] == '/')
+        n = asprintf(&folder, "%s/sonde/probes", base);
+    else if (home && home[0] == '/')
+        n = asprintf(&folder, "%s/.cache/sonde/probes", home);
+    *ok = n >= 0;
+    return n > 0 ? folder : NULL;
 }
 
 bool setup_open(struct setup *setup, const struct cli *cli, struct error *error) {
@@ -57,19 +85,25 @@ bool setup_open(struct setup *setup, const struct cli *cli, struct error *error)
     memset(setup, 0, sizeof *setup);
     struct engine_options *options = &setup->options;
     engine_options_init(options);
-    bool params_ok, segment_ok;
+    bool params_ok, segment_ok, cache_ok;
+    setup->choices.lock = -1;
+    setup->probe_cache = cache_folder(&cache_ok);
     setup->params = params_json(config, &params_ok);
     setup->segment = segment_json(config, &segment_ok);
     setup->disabled = strdup(config_text(config, "plugins.disabled"));
-    if (!params_ok || !segment_ok || !setup->disabled) return error_memory(error);
+    if (!params_ok || !segment_ok || !cache_ok || !setup->disabled) return error_memory(error);
+    if (!choices_open(&setup->choices, config, false, error) || !list_disabled(setup, error) ||
+        !parse_isolation(config_text(config, "plugins.isolation"), &options->isolation, error))
+        return false;
     setup->worker = places_worker(config, error);
     if (!setup->worker || !places_find_plugins(config, &setup->plugins, error)) return false;
     options->catalogue = cli->catalogue;
     options->worker = setup->worker;
     options->libraries = setup->plugins.libraries;
     options->libraries_count = setup->plugins.count;
-    options->disabled = setup->words;
-    options->disabled_count = split_words(setup->disabled, setup->words, sizeof setup->words / sizeof *setup->words);
+    options->rankings = setup->choices.rankings;
+    options->rankings_count = setup->choices.rankings_count;
+    options->probe_cache = setup->probe_cache;
     options->params_json = setup->params;
     options->segment_json = setup->segment;
     options->jobs = (unsigned)config_integer(config, "engine.jobs");
@@ -89,4 +123,7 @@ void setup_close(struct setup *setup) {
     free(setup->params);
     free(setup->segment);
     free(setup->disabled);
+    free(setup->probe_cache);
+    free(setup->words);
+    choices_close(&setup->choices);
 }

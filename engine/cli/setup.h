@@ -2,6 +2,7 @@
 #ifndef SONDE_CLI_SETUP_H
 #define SONDE_CLI_SETUP_H
 
+#include "engine/cli/choices.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/places.h"
 #include "engine/schedule/engine.h"
@@ -10,8 +11,9 @@ struct setup {
     struct engine_options options; /* complete; a command changes what it wants to */
 
     struct places_plugins plugins; /* what the options point to */
-    char *worker, *params, *segment, *disabled;
-    const char *words[64];
+    struct choices choices;
+    char *worker, *params, *segment, *disabled, *probe_cache;
+    const char **words; /* of plugins.disabled, and of the choices */
 };
 
 /* False with a sentence; setup_close in any case. */

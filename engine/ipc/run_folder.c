@@ -1,5 +1,7 @@
 #include "engine/ipc/run_folder.h"
 
+#include "engine/base/tree.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -8,19 +10,10 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PREFIX "sonde-run-"
-
-static void remove_folder(const char *path) {
-    DIR *dir = opendir(path);
-    if (!dir) return;
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(dirfd(dir), entry->d_name, 0); /* sockets and the lock; a folder in it isn't ours and stays */
-    closedir(dir);
-    rmdir(path);
-}
 
 /* A folder is left over when it is ours, nobody holds its lock, and it isn't just being made. */
 static void sweep(const char *base) {
@@ -35,8 +28,11 @@ static void sweep(const char *base) {
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid()) continue;
         snprintf(lock, sizeof lock, "%s/lock", path);
         int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0) continue;
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0) remove_folder(path);
+        if (fd < 0) { /* killed in the middle of its own removal */
+            if (errno == ENOENT && time(NULL) - st.st_mtime > 3600) tree_remove(AT_FDCWD, path);
+            continue;
+        }
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) tree_remove(AT_FDCWD, path);
         close(fd);
     }
     closedir(dir);
@@ -65,7 +61,7 @@ bool run_folder_open(struct run_folder *folder, struct error *error) {
 }
 
 void run_folder_close(struct run_folder *folder) {
-    if (folder->path[0] != '\0') remove_folder(folder->path);
+    if (folder->path[0] != '\0') tree_remove(AT_FDCWD, folder->path);
     if (folder->lock >= 0) close(folder->lock);
     folder->path[0] = '\0';
     folder->lock = -1;

@@ -1,4 +1,5 @@
-/* The engine's private folder for its workers' sockets: mode 0700, below $XDG_RUNTIME_DIR or /tmp, removed at the end.
+/* The engine's private folder for its workers' sockets and its copies of plugins: mode 0700, below $XDG_RUNTIME_DIR or /tmp,
+ * removed at the end.
  * What an engine that was killed left behind is swept up by the next one that starts. Loop thread. */
 #ifndef SONDE_IPC_RUN_FOLDER_H
 #define SONDE_IPC_RUN_FOLDER_H

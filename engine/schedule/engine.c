@@ -104,10 +104,10 @@ static void on_loading(void *context, struct seat *seat, const char *type, const
     const char *path = json_string(message, "path", ""), *hash = json_string(message, "hash", "");
     for (size_t i = 0; strcmp(type, "library") == 0 && i < engine->registry->libraries_count; i++) {
         const struct registry_library *library = &engine->registry->libraries[i];
-        if (strcmp(library->path, path) != 0 || strcmp(library->hash, hash) == 0) continue;
+        if (!library->copy.path || strcmp(library->copy.path, path) != 0 || strcmp(library->hash, hash) == 0) continue;
         char sentence[300];
         (void)snprintf(sentence, sizeof sentence,
-                       "was ended, for %.200s has changed since it was looked at: start sonde again", path);
+                       "was ended, for %.200s has changed since it was looked at: start sonde again", library->path);
         worker_kill(seat->worker, WORKER_KILL_PROTOCOL, sentence);
     }
 }
@@ -168,61 +168,13 @@ static const struct pool_events pool_calls = {
 
 /* --------------------------------------------------------------------------------------------------------- starting up */
 
-static bool take_json(const char *text, const char *what, cJSON **value, struct error *error) {
-    struct error why;
-    *value = text ? json_parse(text, strlen(text), 1 << 20, 8, &why) : cJSON_CreateObject();
-    if (!*value) return text ? error_set(error, "%s: %.400s", what, why.text) : error_memory(error);
-    return cJSON_IsObject(*value) || error_set(error, "%s must be an object", what);
-}
-
-static bool make_settings(struct engine *engine, struct error *error) {
-    const struct engine_options *options = &engine->options;
-    engine->settings = cJSON_CreateObject();
-    return (engine->settings && cJSON_AddStringToObject(engine->settings, "profile", options->profile) &&
-            cJSON_AddNumberToObject(engine->settings, "landlock_abi_max", options->landlock_abi_max) &&
-            cJSON_AddNumberToObject(engine->settings, "memory_limit", (double)options->memory_limit) &&
-            cJSON_AddNumberToObject(engine->settings, "cpu_limit", (double)options->cpu_limit) &&
-            cJSON_AddNumberToObject(engine->settings, "block_frames", 0)) ||
-           error_memory(error);
-}
-
-static void tell_problems(struct engine *engine) {
-    if (!engine->events.plugin_problem) return;
-    const struct registry *registry = engine->registry;
-    for (size_t i = 0; i < registry->libraries_count; i++)
-        if (registry->libraries[i].reason[0])
-            engine->events.plugin_problem(engine->user, registry->libraries[i].path, registry->libraries[i].reason);
-    for (size_t i = 0; i < registry->plugins_count; i++) {
-        const struct registry_plugin *plugin = &registry->plugins[i];
-        bool expected = strncmp(plugin->reason, "not asked for", 13) == 0 ||
-                        strncmp(plugin->reason, "disabled", 8) == 0;
-        if ((!plugin->enabled || plugin->unmet) && !expected)
-            engine->events.plugin_problem(engine->user, plugin->id, plugin->reason);
-    }
-}
-
 static bool learn_plugins(struct engine *engine, struct probe_report *report, struct error *error) {
-    const struct engine_options *options = &engine->options;
-    engine->registry = registry_new(options->libraries, options->libraries_count, error);
+    struct discovery discovery = {
+        .loop = &engine->loop, .folder = engine->folder.path, .numbers = &engine->worker_numbers};
+    engine->registry = discovery_learn(&discovery, &engine->options, report, error);
     if (!engine->registry) return false;
-    struct probe_spec spec = {
-        .loop = &engine->loop,
-        .binary = engine->worker_binary,
-        .folder = engine->folder.path,
-        .settings = engine->settings,
-        .params = engine->params,
-        .hello_deadline = options->deadlines.hello,
-        .load_deadline = options->deadlines.load,
-        .memory_limit = options->memory_limit,
-        .numbers = &engine->worker_numbers,
-        .allow_weak_sandbox = options->allow_weak_sandbox,
-    };
-    if (!probe_libraries(&spec, engine->registry, report, error)) return false;
     (void)snprintf(engine->build, sizeof engine->build, "%s", report->build);
-    if (!registry_wire(engine->registry, options->only, options->only_count, options->disabled, options->disabled_count,
-                       error))
-        return false;
-    tell_problems(engine);
+    discovery_problems(engine->registry, engine->events.plugin_problem, engine->user);
     size_t usable = 0;
     for (size_t i = 0; i < engine->registry->plugins_count; i++)
         usable += engine->registry->plugins[i].enabled && !engine->registry->plugins[i].unmet;
@@ -424,6 +376,8 @@ static bool start(struct engine *engine, struct catalogue **catalogue, struct pr
 static void forget_options(struct engine_options *options) {
     options->catalogue = options->worker = options->params_json = options->segment_json = options->profile = NULL;
     options->libraries = NULL;
+    options->rankings = NULL;
+    options->probe_cache = NULL;
     options->only = options->disabled = NULL;
 }
 
@@ -447,9 +401,11 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
     struct probe_report report = {0};
     engine->worker_binary = strdup(options->worker);
     bool ok = engine->worker_binary ? open_loop(engine, error) : error_memory(error);
-    ok = ok && take_json(options->params_json, "the plugins' parameters", &engine->params, error) &&
-         take_json(options->segment_json, "the segmenter's parameters", &engine->segment, error) &&
-         make_settings(engine, error) && start(engine, &catalogue, &report, error);
+    engine->settings = discovery_settings(options);
+    ok = ok && (engine->settings || error_memory(error)) &&
+         discovery_object(options->params_json, "the plugins' parameters", &engine->params, error) &&
+         discovery_object(options->segment_json, "the segmenter's parameters", &engine->segment, error) &&
+         start(engine, &catalogue, &report, error);
     cJSON_free(report.sandbox);
     if (catalogue) catalogue_close(catalogue);
     forget_options(&engine->options);

@@ -30,7 +30,23 @@ struct uv_loop_s;
 struct engine_library {
     const char *path;      /* absolute, a .so */
     const char *resources; /* its resource folder, absolute; NULL: none */
-    bool third_party;      /* gets a process of its own; bundled ones share one */
+    bool third_party;      /* never shares a process with bundled ones */
+    const char *refused;   /* a sentence: it was found, but can't be used as it lies there; NULL: it can be looked at */
+};
+
+/* Which providers of an interface come first, by the user's word: before bundled ones, and those before all others. */
+struct engine_ranking {
+    const char *interface; /* "key/1" */
+    const char *const *plugins;
+    size_t plugins_count;
+};
+
+/* What shares a process among third-party plugins. */
+enum engine_isolation {
+    ISOLATE_PLUGIN,  /* nothing: each plugin has its own */
+    ISOLATE_LIBRARY, /* the plugins of one library */
+    ISOLATE_VENDOR,  /* the plugins that name the same vendor */
+    ISOLATE_SHARED,  /* all */
 };
 
 /* Seconds that a worker may take before it is killed. Those about audio grow with the audio's length. */
@@ -55,6 +71,10 @@ struct engine_options {
     size_t only_count;
     const char *const *disabled; /* plugin ids never to run */
     size_t disabled_count;
+    const struct engine_ranking *rankings;
+    size_t rankings_count;
+    enum engine_isolation isolation;
+    const char *probe_cache;  /* folder that keeps what probes told (probe_cache.h); NULL: none */
     const char *params_json;  /* {plugin id: {parameter id: value}}; NULL: defaults */
     const char *segment_json; /* the segmenter's parameters, an object; NULL: defaults */
     bool force;               /* analyse again what has results already */

@@ -16,8 +16,9 @@ struct probe {
     struct registry *registry;
     struct probe_report *report;
     bool *members; /* one flag a library */
-    size_t members_count;
-    bool *told; /* a `library` message came; shared by all probes */
+    bool *told;    /* a `library` message came, or was in the cache; shared by all probes */
+    cJSON **said;  /* what came of each in this life of the process, until it is known to have gone well */
+    bool alive;    /* the process is */
     bool over, failed, never_spoke, from_outside;
     char reason[512];
 };
@@ -46,6 +47,11 @@ static void on_ready(struct worker *worker, const cJSON *message) {
     struct probe *probe = worker_context(worker);
     if (json_member(message, "sandbox")) note_sandbox(probe, json_member(message, "sandbox"));
     probe->over = true;
+    for (size_t i = 0; i < probe->registry->libraries_count; i++) {
+        const struct registry_library *library = &probe->registry->libraries[i];
+        if (probe->said[i] && library->loaded)
+            probe_cache_keep(probe->spec->cache, library->path, &library->copy, probe->said[i]);
+    }
     worker_quit(worker);
 }
 
@@ -53,9 +59,11 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
     struct probe *probe = worker_context(worker);
     const char *path = json_string(message, "path", "");
     for (size_t i = 0; strcmp(type, "library") == 0 && i < probe->registry->libraries_count; i++) {
-        if (!probe->members[i] || strcmp(probe->registry->libraries[i].path, path) != 0) continue;
-        if (!probe->told[i])
-            registry_take(probe->registry, i, message); /* else a probe before this one told it, and died */
+        if (!probe->members[i] || strcmp(probe->registry->libraries[i].copy.path, path) != 0) continue;
+        if (!probe->told[i]) { /* else a probe before this one told it, and died */
+            registry_take(probe->registry, i, message);
+            probe->said[i] = cJSON_Duplicate(message, true);
+        }
         probe->told[i] = true;
         return;
     }
@@ -74,7 +82,7 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
         probe->never_spoke = !death->said_hello && !(death->note.valid && death->note.phase != NOTE_NONE);
     }
     probe->over = true;
-    probe->members_count = 0; /* the process is gone */
+    probe->alive = false;
 }
 
 static const struct worker_events calls = {on_hello, on_ready, on_message, on_died};
@@ -101,10 +109,10 @@ static cJSON *make_settings(const struct probe *probe) {
     bool ok = settings && libraries;
     for (size_t i = 0; ok && i < probe->registry->libraries_count; i++) {
         const struct registry_library *library = &probe->registry->libraries[i];
-        if (!probe->members[i]) continue;
+        if (!probe->members[i] || probe->told[i]) continue;
         cJSON *one = cJSON_CreateObject();
-        ok = one && cJSON_AddItemToArray(libraries, one) && cJSON_AddStringToObject(one, "path", library->path) &&
-             cJSON_AddStringToObject(one, "resources", library->resources ? library->resources : "") &&
+        ok = one && cJSON_AddItemToArray(libraries, one) && cJSON_AddStringToObject(one, "path", library->copy.path) &&
+             cJSON_AddStringToObject(one, "resources", library->copy.resources ? library->copy.resources : "") &&
              cJSON_AddBoolToObject(one, "third_party", library->third_party) &&
              (!probe->spec->params || cJSON_AddItemToObject(one, "params", cJSON_Duplicate(probe->spec->params, true)));
     }
@@ -115,6 +123,10 @@ static cJSON *make_settings(const struct probe *probe) {
     if (settings && probe_add_libraries(settings, libraries)) return settings;
     cJSON_Delete(settings);
     return NULL;
+}
+
+static bool is_cancelled(const struct probe *probe) {
+    return probe->spec->cancelled && *probe->spec->cancelled;
 }
 
 /* Runs one probe to its end. */
@@ -134,7 +146,17 @@ static bool run(struct probe *probe, struct error *error) {
     };
     struct worker *worker = worker_start(&spec, ++*probe->spec->numbers, error);
     cJSON_Delete(settings);
-    while (worker && probe->members_count > 0) (void)uv_run(probe->spec->loop, UV_RUN_ONCE);
+    probe->alive = worker != NULL;
+    for (bool ended = false; probe->alive;) {
+        (void)uv_run(probe->spec->loop, UV_RUN_ONCE);
+        if (ended || !is_cancelled(probe) || !probe->alive) continue;
+        worker_kill(worker, WORKER_KILL_UNWANTED, "nobody waits for it any more");
+        ended = true;
+    }
+    for (size_t i = 0; i < probe->registry->libraries_count; i++) {
+        cJSON_Delete(probe->said[i]);
+        probe->said[i] = NULL;
+    }
     return worker != NULL;
 }
 
@@ -148,20 +170,42 @@ static void refuse_silent(struct probe *probe) {
     }
 }
 
-static bool probe_one_by_one(struct probe *probe, struct error *error);
-
-/* Probes the libraries flagged in `members` together. */
-static bool probe_members(struct probe *probe, struct error *error) {
+/* How many of the flagged libraries have to be loaded. */
+static size_t count_open(const struct probe *probe) {
     size_t count = 0;
     for (size_t i = 0; i < probe->registry->libraries_count; i++) count += probe->members[i] && !probe->told[i];
-    if (count == 0) return true;
+    return count;
+}
+
+/* Takes what the cache knows of the flagged libraries. */
+static void recall(struct probe *probe) {
+    for (size_t i = 0; i < probe->registry->libraries_count; i++) {
+        const struct registry_library *library = &probe->registry->libraries[i];
+        if (!probe->members[i] || probe->told[i]) continue;
+        cJSON *message = probe_cache_find(probe->spec->cache, library->path, &library->copy);
+        if (!message) continue;
+        registry_take(probe->registry, i, message);
+        probe->told[i] = true;
+        cJSON_Delete(message);
+    }
+}
+
+static bool probe_one_by_one(struct probe *probe, struct error *error);
+
+/* Probes the libraries flagged in `members` together, as far as they aren't known; `always`: even if all are. */
+static bool probe_members(struct probe *probe, bool always, struct error *error) {
+    recall(probe);
+    size_t count = count_open(probe);
+    if (count == 0 && !always) return true;
+    probe->report->asked += count;
     for (int tries = 0; tries < TRIES; tries++) {
-        probe->members_count = count;
         probe->over = probe->failed = probe->never_spoke = probe->from_outside = false;
         if (!run(probe, error)) return false;
+        if (is_cancelled(probe)) return error_set(error, "looking at plugins was given up");
         if (!probe->from_outside) break;
     }
     if (probe->failed && probe->never_spoke) return error_set(error, "no worker can be started: %s", probe->reason);
+    if (probe->failed && count == 0) return error_set(error, "a worker without plugins died: %s", probe->reason);
     if (probe->failed && count > 1) return probe_one_by_one(probe, error);
     refuse_silent(probe);
     return true;
@@ -176,9 +220,31 @@ static bool probe_one_by_one(struct probe *probe, struct error *error) {
         if (!all[i] || probe->told[i]) continue;
         memset(probe->members, 0, n * sizeof *probe->members);
         probe->members[i] = true;
-        ok = probe_members(probe, error);
+        ok = probe_members(probe, false, error);
     }
     free(all);
+    return ok;
+}
+
+/* Each third-party library by itself. */
+static bool probe_others(struct probe *probe, struct error *error) {
+    size_t n = probe->registry->libraries_count;
+    const struct probe_report *report = probe->report;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        const struct registry_library *library = &probe->registry->libraries[i];
+        if (!library->third_party || library->refused) continue;
+        if (report->weak && !probe->spec->allow_weak_sandbox) {
+            char sentence[400];
+            (void)snprintf(sentence, sizeof sentence,
+                           "refused, because the sandbox is weak here (%.200s); see sonde doctor", report->missing);
+            registry_refuse(probe->registry, i, sentence);
+            continue;
+        }
+        memset(probe->members, 0, n * sizeof *probe->members);
+        probe->members[i] = true;
+        ok = probe_members(probe, false, error);
+    }
     return ok;
 }
 
@@ -189,23 +255,13 @@ bool probe_libraries(const struct probe_spec *spec, struct registry *registry, s
     struct probe probe = {.spec = spec, .registry = registry, .report = report};
     probe.members = calloc(n + 1, sizeof *probe.members);
     probe.told = calloc(n + 1, sizeof *probe.told);
-    bool ok = probe.members && probe.told ? true : error_memory(error);
-    for (size_t i = 0; ok && i < n; i++) probe.members[i] = !registry->libraries[i].third_party;
-    ok = ok && probe_members(&probe, error);
-    for (size_t i = 0; ok && i < n; i++) {
-        if (!registry->libraries[i].third_party) continue;
-        if (report->weak && !spec->allow_weak_sandbox) {
-            char sentence[400];
-            (void)snprintf(sentence, sizeof sentence,
-                           "refused, because the sandbox is weak here (%.200s); see sonde doctor", report->missing);
-            registry_refuse(registry, i, sentence);
-            continue;
-        }
-        memset(probe.members, 0, n * sizeof *probe.members);
-        probe.members[i] = true;
-        ok = probe_members(&probe, error);
-    }
+    probe.said = calloc(n + 1, sizeof *probe.said);
+    bool ok = probe.members && probe.told && probe.said ? true : error_memory(error);
+    for (size_t i = 0; ok && i < n; i++)
+        probe.members[i] = !registry->libraries[i].third_party && !registry->libraries[i].refused;
+    ok = ok && probe_members(&probe, true, error) && probe_others(&probe, error);
     free(probe.members);
     free(probe.told);
+    free(probe.said);
     return ok;
 }

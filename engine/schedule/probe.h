@@ -1,10 +1,13 @@
 /* Learns what libraries hold, by having them loaded in sandboxed probe workers.
  *
  * All bundled libraries share one probe, each third-party one has its own. When a shared probe dies, its libraries are probed
- * one by one, so that the culprit alone is refused. Returns when all is known; loop thread (it runs the loop). */
+ * one by one, so that the culprit alone is refused. What an earlier run learnt of the very same files is taken from the cache;
+ * one probe runs in any case, to see what the sandbox is like here. Returns when all is known; loop thread (it runs the
+ * loop). */
 #ifndef SONDE_SCHEDULE_PROBE_H
 #define SONDE_SCHEDULE_PROBE_H
 
+#include "engine/schedule/probe_cache.h"
 #include "engine/schedule/registry.h"
 
 #include <uv.h>
@@ -18,17 +21,20 @@ struct probe_spec {
     uint64_t memory_limit;
     uint64_t *numbers;
     bool allow_weak_sandbox;
+    const struct probe_cache *cache; /* NULL: none */
+    const bool *cancelled; /* set from a callback of the loop: give up, the answer isn't wanted; NULL: never */
 };
 
 /* What a probe said of itself and its sandbox. */
 struct probe_report {
+    size_t asked;  /* libraries that had to be loaded, the others were known */
     char *sandbox; /* JSON object of the last ready (or hello); NULL: none came */
     char build[128];
     bool weak;         /* a layer is missing */
     char missing[200]; /* which */
 };
 
-/* Fills the registry. False: no probe could be started at all. The caller frees report->sandbox with cJSON_free. */
+/* Fills the registry. False: no probe could be started at all, or cancelled. The caller frees report->sandbox with cJSON_free. */
 bool probe_libraries(const struct probe_spec *spec, struct registry *registry, struct probe_report *report,
                      struct error *error);
 

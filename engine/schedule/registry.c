@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/base/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,21 +22,43 @@ static void set_reason(char *reason, size_t size, const char *sentence) {
     text_cut(reason, size - 1);
 }
 
-struct registry *registry_new(const struct engine_library *libraries, size_t count, struct error *error) {
+/* A library that can't be read is refused like any other; only lack of memory is an error. */
+static bool copy_library(struct registry *registry, size_t index, const char *folder, struct error *error) {
+    struct registry_library *library = &registry->libraries[index];
+    struct error why = {0};
+    if (!folder) {
+        library->copy.path = strdup(library->path);
+        library->copy.resources = library->resources ? strdup(library->resources) : NULL;
+        return (library->copy.path && (library->copy.resources || !library->resources)) || error_memory(error);
+    }
+    if (copies_take(folder, library->path, library->resources, &library->copy, &why)) return true;
+    if (why.code == ENOMEM) return error_memory(error);
+    library->refused = true;
+    registry_refuse(registry, index, why.text);
+    return true;
+}
+
+static bool add_library(struct registry *registry, const struct engine_library *from, const char *folder,
+                        struct error *error) {
+    size_t index = registry->libraries_count++;
+    struct registry_library *library = &registry->libraries[index];
+    library->path = strdup(from->path);
+    library->resources = from->resources ? strdup(from->resources) : NULL;
+    library->third_party = from->third_party;
+    library->refused = from->refused != NULL;
+    if (!library->path || (!library->resources && from->resources)) return error_memory(error);
+    set_reason(library->reason, sizeof library->reason, from->refused ? from->refused : "not looked at yet");
+    return library->refused || copy_library(registry, index, folder, error);
+}
+
+struct registry *registry_new(const struct engine_library *libraries, size_t count, const char *folder,
+                              struct error *error) {
     struct registry *registry = calloc(1, sizeof *registry);
     if (registry) registry->libraries = calloc(count > 0 ? count : 1, sizeof *registry->libraries);
-    bool ok = registry && registry->libraries;
-    for (size_t i = 0; ok && i < count; i++) {
-        struct registry_library *library = &registry->libraries[registry->libraries_count++];
-        library->path = strdup(libraries[i].path);
-        library->resources = libraries[i].resources ? strdup(libraries[i].resources) : NULL;
-        library->third_party = libraries[i].third_party;
-        set_reason(library->reason, sizeof library->reason, "not looked at yet");
-        ok = library->path && (library->resources || !libraries[i].resources);
-    }
+    bool ok = (registry && registry->libraries) || error_memory(error);
+    for (size_t i = 0; ok && i < count; i++) ok = add_library(registry, &libraries[i], folder, error);
     if (ok) return registry;
     registry_free(registry);
-    error_memory(error);
     return NULL;
 }
 
@@ -54,6 +77,7 @@ void registry_free(struct registry *registry) {
     for (size_t i = 0; i < registry->libraries_count; i++) {
         free(registry->libraries[i].path);
         free(registry->libraries[i].resources);
+        copies_clear(&registry->libraries[i].copy);
     }
     for (size_t i = 0; i < registry->plugins_count; i++) plugin_clear(&registry->plugins[i]);
     free(registry->libraries);
@@ -62,9 +86,16 @@ void registry_free(struct registry *registry) {
     free(registry);
 }
 
-void registry_refuse(struct registry *registry, size_t library, const char *sentence) {
-    registry->libraries[library].loaded = false;
-    set_reason(registry->libraries[library].reason, sizeof registry->libraries[library].reason, sentence);
+/* What a probe says names the copy that it saw; people know the library by its own name. */
+void registry_refuse(struct registry *registry, size_t index, const char *sentence) {
+    struct registry_library *library = &registry->libraries[index];
+    const char *copy = library->copy.path, *at = copy && copy[0] ? strstr(sentence, copy) : NULL;
+    library->loaded = false;
+    set_reason(library->reason, sizeof library->reason, sentence);
+    if (!at) return;
+    (void)snprintf(library->reason, sizeof library->reason, "%.*s%.250s%s", (int)(at - sentence), sentence,
+                   library->path, at + strlen(copy));
+    text_cut(library->reason, sizeof library->reason - 1);
 }
 
 /* ---------------------------------------------------------------------------------------------------- one descriptor */
@@ -207,6 +238,10 @@ void registry_take(struct registry *registry, size_t index, const cJSON *message
         registry_refuse(registry, index, "could not be loaded: its probe did not tell its hash");
         return;
     }
+    if (library->copy.library_hash[0] && strcmp(library->copy.library_hash, hash) != 0) {
+        registry_refuse(registry, index, "has changed while it was looked at");
+        return;
+    }
     (void)snprintf(library->hash, sizeof library->hash, "%s", hash);
     library->loaded = true;
     library->reason[0] = '\0';
@@ -243,8 +278,8 @@ static cJSON *library_setting(const struct registry *registry, size_t index, siz
                               bool *ok) {
     const struct registry_library *library = &registry->libraries[index];
     cJSON *setting = cJSON_CreateObject(), *only = NULL, *chosen = NULL;
-    *ok = setting && cJSON_AddStringToObject(setting, "path", library->path) &&
-          cJSON_AddStringToObject(setting, "resources", library->resources ? library->resources : "") &&
+    *ok = setting && cJSON_AddStringToObject(setting, "path", library->copy.path) &&
+          cJSON_AddStringToObject(setting, "resources", library->copy.resources ? library->copy.resources : "") &&
           cJSON_AddBoolToObject(setting, "third_party", library->third_party) &&
           (only = cJSON_AddArrayToObject(setting, "only")) != NULL &&
           (chosen = cJSON_AddObjectToObject(setting, "params")) != NULL;

@@ -1,14 +1,16 @@
 /* The plugin table: what the libraries hold, as probe workers told, checked and wired together.
  *
  * Nothing a library says about itself is believed unchecked: descriptors come from a process that has run its code.
- * Plugins are tied together by interfaces. Where several plugins provide one, they are ranked (bundled ones first, then in the
- * order of the libraries); whoever needs the interface reads the first that succeeds. Loop thread only. */
+ * Plugins are tied together by interfaces. Where several plugins provide one, they are ranked: those that the user put first,
+ * then bundled ones, then in the order of the libraries. Whoever needs the interface reads the first that succeeds. Loop
+ * thread only. */
 #ifndef SONDE_SCHEDULE_REGISTRY_H
 #define SONDE_SCHEDULE_REGISTRY_H
 
 #include "engine/base/error.h"
 #include "engine/base/hash.h"
 #include "engine/base/schema.h"
+#include "engine/schedule/copies.h"
 #include "engine/schedule/engine.h"
 
 #include <cjson/cJSON.h>
@@ -43,8 +45,10 @@ struct registry_plugin {
 };
 
 struct registry_library {
-    char *path, *resources;
+    char *path, *resources; /* where the user has them */
+    struct copy copy;       /* what workers load (copies.h) */
     bool third_party, loaded;
+    bool refused; /* not to be looked at: its reason says why */
     char hash[HASH_TEXT];
     char reason[512]; /* why not loaded */
 };
@@ -65,18 +69,20 @@ struct registry {
     size_t groups_count;
 };
 
-/* Names the libraries; nothing is known of them yet. */
-struct registry *registry_new(const struct engine_library *libraries, size_t count, struct error *error);
+/* Names the libraries, and copies them into `folder` (NULL: they are used where they are, without a copy); nothing is known
+ * yet of what is in them. */
+struct registry *registry_new(const struct engine_library *libraries, size_t count, const char *folder,
+                              struct error *error);
 void registry_free(struct registry *registry); /* NULL is fine */
 
 /* Takes in a `library` message of a probe (or refuses it: library->reason). */
 void registry_take(struct registry *registry, size_t library, const cJSON *message);
 void registry_refuse(struct registry *registry, size_t library, const char *sentence);
 
-/* Groups and wires what was taken in. `only` (NULL: all) keeps those and what they need. Plugins that can't run get their
- * reason: disabled, an id that is taken; or, enabled but unmet, a need that nobody provides or a circle of needs. */
-bool registry_wire(struct registry *registry, const char *const *only, size_t only_count, const char *const *disabled,
-                   size_t disabled_count, struct error *error);
+/* Groups and wires what was taken in, as the options say: `only` (NULL: all) keeps those and what they need, `disabled`,
+ * `rankings`, `isolation`. Plugins that can't run get their reason: disabled, an id that is taken; or, enabled but unmet, a
+ * need that nobody provides or a circle of needs. */
+bool registry_wire(struct registry *registry, const struct engine_options *options, struct error *error);
 
 /* The index of plugin `id`, or SIZE_MAX. */
 size_t registry_find(const struct registry *registry, const char *id);

@@ -10,6 +10,7 @@
 #include "engine/catalogue/writer.h"
 #include "engine/ipc/run_folder.h"
 #include "engine/schedule/chunks.h"
+#include "engine/schedule/discovery.h"
 #include "engine/schedule/engine.h"
 #include "engine/schedule/errands.h"
 #include "engine/schedule/opener.h"

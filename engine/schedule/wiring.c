@@ -2,6 +2,7 @@
 #include "engine/schedule/registry.h"
 
 #include "engine/base/json.h"
+#include "engine/base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,39 +29,119 @@ static bool is_listed(const char *const *list, size_t count, const char *id) {
     return false;
 }
 
-/* Bundled libraries share group 0; each third-party library has one of its own. */
-static bool make_groups(struct registry *registry, struct error *error) {
+static void name_group(struct registry_group *group, const struct registry *registry,
+                       const struct registry_plugin *plugin, enum engine_isolation isolation) {
+    const char *path = registry->libraries[plugin->library].path, *slash = strrchr(path, '/');
+    const char *name = isolation == ISOLATE_PLUGIN    ? plugin->id
+                       : isolation == ISOLATE_LIBRARY ? (slash ? slash + 1 : path)
+                       : isolation == ISOLATE_VENDOR  ? plugin->vendor
+                                                      : "plugins of others";
+    group->third_party = true;
+    (void)snprintf(group->name, sizeof group->name, "%.120s", name[0] ? name : "plugins without a vendor");
+    text_cut(group->name, sizeof group->name - 1);
+}
+
+/* Whether two third-party plugins share a process. Which vendor a plugin is of is its own word: who trusts a vendor trusts all
+ * that say so. */
+static bool belong_together(const struct registry_plugin *a, const struct registry_plugin *b,
+                            enum engine_isolation isolation) {
+    return isolation == ISOLATE_SHARED || (isolation == ISOLATE_LIBRARY && a->library == b->library) ||
+           (isolation == ISOLATE_VENDOR && strcmp(a->vendor, b->vendor) == 0);
+}
+
+/* Bundled plugins share group 0; third-party ones have theirs as `isolation` says. */
+static bool make_groups(struct registry *registry, enum engine_isolation isolation, struct error *error) {
     free(registry->groups);
-    registry->groups = calloc(registry->libraries_count + 1, sizeof *registry->groups);
+    registry->groups = calloc(registry->plugins_count + 1, sizeof *registry->groups);
     if (!registry->groups) return error_memory(error);
     registry->groups_count = 1;
     (void)snprintf(registry->groups[0].name, sizeof registry->groups[0].name, "bundled plugins");
-    for (size_t i = 0; i < registry->libraries_count; i++) {
-        const struct registry_library *library = &registry->libraries[i];
-        size_t group = 0;
-        if (library->third_party) {
-            group = registry->groups_count++;
-            const char *name = strrchr(library->path, '/');
-            registry->groups[group].third_party = true;
-            (void)snprintf(registry->groups[group].name, sizeof registry->groups[group].name, "%.120s",
-                           name ? name + 1 : library->path);
-        }
-        for (size_t k = 0; k < registry->plugins_count; k++)
-            if (registry->plugins[k].library == i) registry->plugins[k].group = group;
+    for (size_t i = 0; i < registry->plugins_count; i++) {
+        struct registry_plugin *plugin = &registry->plugins[i];
+        plugin->group = 0;
+        for (size_t k = 0; k < i && plugin->third_party && plugin->group == 0; k++)
+            if (registry->plugins[k].third_party && belong_together(plugin, &registry->plugins[k], isolation))
+                plugin->group = registry->plugins[k].group;
+        if (!plugin->third_party || plugin->group != 0) continue;
+        plugin->group = registry->groups_count++;
+        name_group(&registry->groups[plugin->group], registry, plugin, isolation);
     }
     return true;
 }
 
-/* Bundled plugins come first, so that a third-party one can't delay or change what a bundled one reads. */
-static bool find_providers(struct registry *registry, struct registry_need *need, struct error *error) {
+/* ------------------------------------------------------------------------------------------------------------- ranking */
+
+static void name_interface(const char *interface, int major, char out[160]) {
+    (void)snprintf(out, 160, "%.120s/%d", interface, major);
+}
+
+/* Whether the user ranked plugin `id` among the providers of an interface. */
+static bool is_ranked(const struct engine_options *options, const char *interface, int major, const char *id) {
+    char name[160];
+    name_interface(interface, major, name);
+    for (size_t i = 0; i < options->rankings_count; i++)
+        if (strcmp(options->rankings[i].interface, name) == 0 &&
+            is_listed(options->rankings[i].plugins, options->rankings[i].plugins_count, id))
+            return true;
+    return false;
+}
+
+static bool provides_text(const struct registry *registry, size_t index, const char *interface) {
+    const cJSON *item = NULL;
+    cJSON_ArrayForEach(item, json_member(registry->plugins[index].descriptor, "provides")) {
+        char name[160];
+        name_interface(json_string(item, "id", ""), (int)json_integer(item, "major", 0), name);
+        if (strcmp(name, interface) == 0) return true;
+    }
+    return false;
+}
+
+/* Order in the table is rank. So the providers of a ranked interface change places among themselves: those that are named in
+ * their order, then the others in theirs. */
+static bool apply_ranking(struct registry *registry, const struct engine_ranking *ranking, struct error *error) {
+    size_t n = registry->plugins_count, count = 0, placed = 0;
+    size_t *places = calloc(n + 1, sizeof *places);
+    struct registry_plugin *order = calloc(n + 1, sizeof *order);
+    if (!places || !order) {
+        free(places);
+        free(order);
+        return error_memory(error);
+    }
+    for (size_t i = 0; i < n; i++)
+        if (registry->plugins[i].enabled && provides_text(registry, i, ranking->interface)) places[count++] = i;
+    for (size_t r = 0; r < ranking->plugins_count; r++)
+        for (size_t k = 0; k < count; k++)
+            if (strcmp(registry->plugins[places[k]].id, ranking->plugins[r]) == 0 && placed < count &&
+                !is_listed(ranking->plugins, r, ranking->plugins[r]))
+                order[placed++] = registry->plugins[places[k]];
+    for (size_t k = 0; k < count; k++)
+        if (!is_listed(ranking->plugins, ranking->plugins_count, registry->plugins[places[k]].id))
+            order[placed++] = registry->plugins[places[k]];
+    for (size_t k = 0; k < count; k++) registry->plugins[places[k]] = order[k];
+    free(places);
+    free(order);
+    return true;
+}
+
+/* 0: put first by the user; 1: bundled, so that a third-party plugin can't delay or change what a bundled one reads unless the
+ * user wants it to; 2: all others. */
+static int provider_class(const struct registry *registry, size_t index, const struct registry_need *need,
+                          const struct engine_options *options) {
+    const struct registry_plugin *plugin = &registry->plugins[index];
+    if (is_ranked(options, need->interface, need->major, plugin->id)) return 0;
+    return plugin->third_party ? 2 : 1;
+}
+
+static bool find_providers(struct registry *registry, struct registry_need *need, const struct engine_options *options,
+                           struct error *error) {
     free(need->providers);
     need->providers_count = 0;
     need->providers = calloc(registry->plugins_count, sizeof *need->providers);
     if (!need->providers) return error_memory(error);
-    for (int third_party = 0; third_party <= 1; third_party++)
+    for (int class = 0; class <= 2; class ++)
         for (size_t i = 0; i < registry->plugins_count; i++)
-            if (runs(&registry->plugins[i]) && registry->plugins[i].third_party == (third_party == 1) &&
-                registry_provides(registry, i, need->interface, need->major))
+            if (runs(&registry->plugins[i]) && registry_provides(registry, i, need->interface, need->major) &&
+                provider_class(registry, i, need, options) == class)
                 need->providers[need->providers_count++] = i;
     return true;
 }
@@ -122,24 +203,28 @@ static bool cut_circles(struct registry *registry, struct error *error) {
     return true;
 }
 
-/* The next better plugin of the same origin that provides all that `index` does: it stands by for another, or runs. */
-static size_t find_better(const struct registry *registry, size_t index) {
+/* The next better plugin that provides all that `index` does: it stands by for another, or runs. A plugin of another origin
+ * counts only where the user put it first. */
+static size_t find_better(const struct registry *registry, size_t index, const struct engine_options *options) {
     const struct registry_plugin *plugin = &registry->plugins[index];
     const cJSON *provided = json_member(plugin->descriptor, "provides"), *one;
     for (size_t i = index; i-- > 0 && cJSON_GetArraySize(provided) > 0;) {
         const struct registry_plugin *other = &registry->plugins[i];
-        bool all = runs(other) && other->third_party == plugin->third_party;
+        bool all = runs(other);
         cJSON_ArrayForEach(one, provided) {
-            all = all && registry_provides(registry, i, json_string(one, "id", ""), (int)json_integer(one, "major", 0));
+            const char *id = json_string(one, "id", "");
+            int major = (int)json_integer(one, "major", 0);
+            all = all && registry_provides(registry, i, id, major) &&
+                  (other->third_party == plugin->third_party || is_ranked(options, id, major, other->id));
         }
         if (all) return i;
     }
     return SIZE_MAX;
 }
 
-static void find_stand_ins(struct registry *registry) {
+static void find_stand_ins(struct registry *registry, const struct engine_options *options) {
     for (size_t i = 0; i < registry->plugins_count; i++)
-        registry->plugins[i].stands_by = runs(&registry->plugins[i]) ? find_better(registry, i) : SIZE_MAX;
+        registry->plugins[i].stands_by = runs(&registry->plugins[i]) ? find_better(registry, i, options) : SIZE_MAX;
     for (size_t i = 0; i < registry->plugins_count; i++) {
         struct registry_plugin *plugin = &registry->plugins[i];
         if (plugin->stands_by != SIZE_MAX)
@@ -176,24 +261,25 @@ static bool keep_only(struct registry *registry, const char *const *only, size_t
     return ok;
 }
 
-bool registry_wire(struct registry *registry, const char *const *only, size_t only_count, const char *const *disabled,
-                   size_t disabled_count, struct error *error) {
-    if (!make_groups(registry, error)) return false;
+bool registry_wire(struct registry *registry, const struct engine_options *options, struct error *error) {
     for (size_t i = 0; i < registry->plugins_count; i++) {
         struct registry_plugin *plugin = &registry->plugins[i];
         if (!registry->libraries[plugin->library].loaded && plugin->enabled)
             refuse(plugin, "%s%s", "its library was refused", "");
-        if (plugin->enabled && is_listed(disabled, disabled_count, plugin->id))
+        if (plugin->enabled && is_listed(options->disabled, options->disabled_count, plugin->id))
             refuse(plugin, "%s%s", "disabled by configuration", "");
     }
+    for (size_t i = 0; i < options->rankings_count; i++)
+        if (!apply_ranking(registry, &options->rankings[i], error)) return false;
+    if (!make_groups(registry, options->isolation, error)) return false;
     for (size_t i = 0; i < registry->plugins_count; i++)
         for (size_t n = 0; n < registry->plugins[i].needs_count; n++)
-            if (!find_providers(registry, &registry->plugins[i].needs[n], error)) return false;
+            if (!find_providers(registry, &registry->plugins[i].needs[n], options, error)) return false;
     if (!cut_circles(registry, error)) return false;
     while (refuse_unprovided(registry)) continue;
-    if (only && !keep_only(registry, only, only_count, error)) return false;
+    if (options->only && !keep_only(registry, options->only, options->only_count, error)) return false;
     (void)refuse_unprovided(registry);
-    find_stand_ins(registry);
+    find_stand_ins(registry, options);
     for (size_t i = 0; i < registry->plugins_count; i++)
         if (registry->plugins[i].enabled) registry->groups[registry->plugins[i].group].plugins_count++;
     return true;

@@ -291,7 +291,8 @@ static void add_library(struct registry *registry, size_t index, const char *con
     cJSON_Delete(message);
 }
 
-static const struct engine_library two_libraries[] = {{"/p/bundled.so", NULL, false}, {"/p/other.so", NULL, true}};
+static const struct engine_library two_libraries[] = {{"/p/bundled.so", NULL, false, NULL},
+                                                      {"/p/other.so", NULL, true, NULL}};
 
 static const struct registry_plugin *plugin_of(const struct registry *registry, const char *id) {
     size_t index = registry_find(registry, id);
@@ -303,10 +304,10 @@ static void test_wiring(void **state) {
     (void)state;
     static const char *const bundled[] = {"timeline timeline -", "classifier label timeline", "key key features?"};
     static const char *const other[] = {"org.better timeline,mood -", "org.reader - mood,key", "key key -"};
-    struct registry *registry = registry_new(two_libraries, 2, NULL);
+    struct registry *registry = registry_new(two_libraries, 2, NULL, NULL);
     add_library(registry, 0, bundled, 3);
     add_library(registry, 1, other, 3);
-    assert_true(registry_wire(registry, NULL, 0, NULL, 0, NULL));
+    assert_true(registry_wire(registry, &(struct engine_options){0}, NULL));
     const struct registry_plugin *classifier = plugin_of(registry, "classifier");
     assert_int_equal(classifier->needs_count, 1);
     assert_int_equal(classifier->needs[0].providers_count, 2);
@@ -315,7 +316,7 @@ static void test_wiring(void **state) {
     assert_true(plugin_of(registry, "key")->enabled);
     assert_int_equal(plugin_of(registry, "key")->needs[0].providers_count, 0); /* optional: runs without */
     assert_int_equal(plugin_of(registry, "timeline")->group, 0);
-    assert_int_equal(plugin_of(registry, "org.reader")->group, 1);
+    assert_int_not_equal(plugin_of(registry, "org.reader")->group, plugin_of(registry, "org.better")->group);
     assert_false(registry->plugins[5].enabled); /* the second "key" */
     assert_non_null(strstr(registry->plugins[5].reason, "taken"));
     registry_free(registry);
@@ -324,9 +325,9 @@ static void test_wiring(void **state) {
 static void test_circles_and_gaps(void **state) {
     (void)state;
     static const char *const plugins[] = {"a x y", "b y x", "c z z?", "d - nothing", "e w d-result", "f - w", "g v -"};
-    struct registry *registry = registry_new(two_libraries, 1, NULL);
+    struct registry *registry = registry_new(two_libraries, 1, NULL, NULL);
     add_library(registry, 0, plugins, 7);
-    assert_true(registry_wire(registry, NULL, 0, NULL, 0, NULL));
+    assert_true(registry_wire(registry, &(struct engine_options){0}, NULL));
     assert_true(plugin_of(registry, "a")->unmet && plugin_of(registry, "b")->unmet);
     assert_true(strstr(plugin_of(registry, "a")->reason, "circle") ||
                 strstr(plugin_of(registry, "b")->reason, "circle"));
@@ -342,18 +343,18 @@ static void test_only(void **state) {
     (void)state;
     static const char *const plugins[] = {"timeline timeline -", "classifier label timeline", "key key -"};
     const char *only[] = {"classifier"}, *unknown[] = {"classifer"}, *disabled[] = {"timeline"};
-    struct registry *registry = registry_new(two_libraries, 1, NULL);
+    struct registry *registry = registry_new(two_libraries, 1, NULL, NULL);
     struct error error;
     add_library(registry, 0, plugins, 3);
-    assert_true(registry_wire(registry, only, 1, NULL, 0, NULL));
+    assert_true(registry_wire(registry, &(struct engine_options){.only = only, .only_count = 1}, NULL));
     assert_true(plugin_of(registry, "timeline")->enabled); /* read by what was asked for */
     assert_false(plugin_of(registry, "key")->enabled);
-    assert_false(registry_wire(registry, unknown, 1, NULL, 0, &error));
+    assert_false(registry_wire(registry, &(struct engine_options){.only = unknown, .only_count = 1}, &error));
     assert_non_null(strstr(error.text, "classifer"));
     registry_free(registry);
-    registry = registry_new(two_libraries, 1, NULL);
+    registry = registry_new(two_libraries, 1, NULL, NULL);
     add_library(registry, 0, plugins, 3);
-    assert_true(registry_wire(registry, NULL, 0, disabled, 1, NULL));
+    assert_true(registry_wire(registry, &(struct engine_options){.disabled = disabled, .disabled_count = 1}, NULL));
     assert_false(plugin_of(registry, "timeline")->enabled);
     assert_true(plugin_of(registry, "classifier")->unmet);
     registry_free(registry);
@@ -376,13 +377,13 @@ static void test_lies_of_probes(void **state) {
         "{\"outcome\":\"failed\",\"reason\":\"no memory\"}",
     };
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
-        struct registry *registry = registry_new(two_libraries, 1, NULL);
+        struct registry *registry = registry_new(two_libraries, 1, NULL, NULL);
         cJSON *message = cJSON_Parse(messages[i]);
         assert_non_null(message);
         registry_take(registry, 0, message);
         assert_true(registry->libraries[0].reason[0] != '\0'); /* and every one says why */
         assert_int_equal(registry->plugins_count, 0);
-        assert_true(registry_wire(registry, NULL, 0, NULL, 0, NULL));
+        assert_true(registry_wire(registry, &(struct engine_options){0}, NULL));
         cJSON_Delete(message);
         registry_free(registry);
     }
