@@ -20,8 +20,9 @@ static void print_value(const cJSON *value) {
     cJSON_free(text);
 }
 
-static void print_interfaces(const char *name, const cJSON *list, bool needs) {
+static void print_interfaces(const char *title, const cJSON *list, bool needs) {
     const cJSON *one = NULL;
+    const char *name = title;
     cJSON_ArrayForEach(one, list) {
         printf("%-12s %s/%lld%s%s\n", name, json_string(one, "id", ""), (long long)json_integer(one, "major", 0),
                needs && !json_bool(one, "required", true) ? ", optional" : "",
