@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#define TREBLE_SUM          4.2
+#define BASS_SUM            12.0
 #define OPENING_FRAMES      12
 #define OPENING_SUM         2.4
 #define ROOTS_SUM           3.6
@@ -44,8 +46,8 @@ void tonality_view_part(const struct music *m, size_t from, size_t to, struct to
         if (c->root != CHORD_NONE && end > begin) view->block[ROOTS][c->root] += (double)(end - begin);
     }
     memcpy(view->block[OPENING], view->block[TREBLE], sizeof view->block[OPENING]);
-    block_scale(view->block[TREBLE], 12.0);
-    block_scale(view->block[BASS], 12.0);
+    block_scale(view->block[TREBLE], TREBLE_SUM);
+    block_scale(view->block[BASS], BASS_SUM);
     block_scale(view->block[OPENING], OPENING_SUM);
     block_scale(view->block[ROOTS], ROOTS_SUM);
 }
@@ -94,9 +96,12 @@ static double chords_fit(const struct music *m) {
 
 /* How even the chroma is: 1 when all pitch classes are as strong, 1/12 when there is but one. */
 static double evenness(const double block[12]) {
-    double squares = 0.0;
-    for (int c = 0; c < 12; c++) squares += block[c] * block[c];
-    return squares > 0.0 ? 12.0 / squares : 1.0;
+    double sum = 0.0, squares = 0.0;
+    for (int c = 0; c < 12; c++) {
+        sum += block[c];
+        squares += block[c] * block[c];
+    }
+    return squares > 0.0 ? sum * sum / (12.0 * squares) : 1.0;
 }
 
 static int best_of(const double v[KEYS]) {

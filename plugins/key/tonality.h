@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Treble and bass (means over frames, each summing to 12; a frame counts by its strength, compressed), the treble of the
+/* Treble and bass (means over frames, summing to 4.2 and 12; a frame counts by its strength, compressed), the treble of the
  * opening (the first 12 sounding frames, summing to 2.4), the roots of the chords (by how long they sound, summing to 3.6),
  * and the first chord of more than 0.3 s (0.8 at its root, in the block of its mode). The sums set how much the fit trusts
  * each block. */

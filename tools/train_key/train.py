@@ -35,8 +35,8 @@ PROFILES = (
     ([0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400],
      [0.712, 0.084, 0.474, 0.618, 0.049, 0.460, 0.105, 0.747, 0.404, 0.067, 0.133, 0.330]),
 )
-RIDGE, PRIOR_SCALE = 6.0, 0.35
-SHARPNESS, CEILING = np.arange(1.0, 3.1, 0.1), np.arange(0.86, 1.001, 0.02)
+RIDGE, PRIOR_SCALE = 6.0, 0.286
+SHARPNESS, CEILING = np.arange(1.0, 6.1, 0.2), np.arange(0.86, 1.001, 0.02)
 
 
 def key_number(text):
