@@ -4,6 +4,7 @@
 #include "engine/cli/setup.h"
 #include "engine/cli/shard.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -174,6 +175,7 @@ static int analyze(int argc, char **argv, const struct cli *cli, struct request 
         code = run(engine, argc, argv, progress);
     else
         cli_complain("%s", error.text);
+    if (!engine && error.code == EINVAL) code = CLI_USAGE; /* a plugin's parameter */
     engine_free(engine);
     progress_free(progress);
     setup_close(&setup);

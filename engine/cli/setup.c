@@ -16,12 +16,7 @@ static char *params_json(const struct config *config, bool *ok) {
     for (size_t i = 0; *ok && config_plugin_param(config, i, &plugin, &key, &value); i++) {
         cJSON *one = cJSON_GetObjectItemCaseSensitive(all, plugin);
         if (!one) one = cJSON_AddObjectToObject(all, plugin);
-        char *end = NULL;
-        double number = strtod(value, &end);
-        if (end != value && *end == '\0')
-            *ok = one && cJSON_AddNumberToObject(one, key, number);
-        else
-            *ok = one && cJSON_AddStringToObject(one, key, value);
+        *ok = one && cJSON_AddStringToObject(one, key, value); /* the plugin host knows what kind it should be */
     }
     char *text = *ok ? cJSON_PrintUnformatted(all) : NULL;
     cJSON_Delete(all);

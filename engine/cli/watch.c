@@ -5,6 +5,7 @@
 #include "engine/cli/config.h"
 #include "engine/cli/setup.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <sched.h>
 #include <signal.h>
@@ -300,7 +301,8 @@ int watch_command(int argc, char **argv, const struct cli *cli) {
     setup.options.stay = true;
     setup.options.allow_weak_sandbox = wish.weak;
     if (ok) watcher.engine = engine_new(&setup.options, &events, &watcher, &error);
-    ok = watcher.engine && watch_until_stopped(&watcher, argc, argv, ignore, &error);
+    bool started = watcher.engine != NULL;
+    ok = started && watch_until_stopped(&watcher, argc, argv, ignore, &error);
     if (!ok) cli_complain("%s", error.text);
     if (ok) {
         char files[24], failed[24];
@@ -313,5 +315,5 @@ int watch_command(int argc, char **argv, const struct cli *cli) {
     free(watcher.roots);
     ignore_free(ignore);
     setup_close(&setup);
-    return ok ? CLI_OK : CLI_CANNOT_RUN;
+    return ok ? CLI_OK : !started && error.code == EINVAL ? CLI_USAGE : CLI_CANNOT_RUN;
 }

@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/ipc/run_folder.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -101,4 +102,21 @@ void discovery_problems(const struct registry *registry,
                         strncmp(plugin->reason, "disabled", 8) == 0;
         if ((!plugin->enabled || plugin->unmet) && !expected) tell(user, plugin->id, plugin->reason);
     }
+}
+
+bool discovery_check_params(const struct registry *registry, const cJSON *params,
+                            void (*tell)(void *user, const char *plugin_or_library, const char *sentence), void *user,
+                            struct error *error) {
+    for (const cJSON *one = params ? params->child : NULL; one; one = one->next) {
+        size_t i = registry_find(registry, one->string);
+        if (i == SIZE_MAX) {
+            if (tell) tell(user, one->string, "its parameters are set, but there is no such plugin here");
+        } else if (json_bool(registry->plugins[i].descriptor, "settings_refused", false)) {
+            error_set(error, "%s: %.400s (sonde plugin show %s lists its parameters)", one->string,
+                      registry->plugins[i].reason, one->string);
+            if (error) error->code = EINVAL;
+            return false;
+        }
+    }
+    return true;
 }

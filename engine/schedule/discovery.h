@@ -34,4 +34,10 @@ struct registry *discovery_run(const struct engine_options *options, struct prob
 void discovery_problems(const struct registry *registry,
                         void (*tell)(void *user, const char *plugin_or_library, const char *sentence), void *user);
 
+/* Whether every plugin takes the parameters ({plugin id: {parameter: value}}, or NULL) that it was given; false, with error->code
+ * EINVAL, names the first that doesn't. Plugins that aren't there are told of, as above. */
+bool discovery_check_params(const struct registry *registry, const cJSON *params,
+                            void (*tell)(void *user, const char *plugin_or_library, const char *sentence), void *user,
+                            struct error *error);
+
 #endif

@@ -174,6 +174,8 @@ static bool learn_plugins(struct engine *engine, struct probe_report *report, st
     engine->registry = discovery_learn(&discovery, &engine->options, report, error);
     if (!engine->registry) return false;
     (void)snprintf(engine->build, sizeof engine->build, "%s", report->build);
+    if (!discovery_check_params(engine->registry, engine->params, engine->events.plugin_problem, engine->user, error))
+        return false;
     discovery_problems(engine->registry, engine->events.plugin_problem, engine->user);
     size_t usable = 0;
     for (size_t i = 0; i < engine->registry->plugins_count; i++)

@@ -482,9 +482,9 @@ static void parameters_are_checked(void **state) {
     settings_are("{}", NULL);
     settings_are("{\"mode\":{\"count\":9}}", NULL);
     settings_are("{\"mode\":{\"count\":\"9\",\"mode\":\"number\"}}", NULL);
-    settings_are("{\"mode\":{\"count\":10}}", "within 1 and 9");
+    settings_are("{\"mode\":{\"count\":10}}", "from 1 to 9");
     settings_are("{\"mode\":{\"count\":2.5}}", "whole number");
-    settings_are("{\"mode\":{\"count\":\"many\"}}", "must be a number");
+    settings_are("{\"mode\":{\"count\":\"many\"}}", "should be a number");
     settings_are("{\"mode\":{\"mode\":7}}", "must be text");
     settings_are("{\"mode\":{\"colour\":1}}", "no parameter \"colour\"");
     settings_are("{\"mode\":[]}", "must be an object");

@@ -145,6 +145,7 @@ static bool add_plugin(cJSON *plugins, const struct host_plugin *plugin) {
                 add_arrays(object, d) && add_resources(object, plugin->library) &&
                 cJSON_AddStringToObject(object, "outcome", plugin->instance ? "ok" : "failed");
     if (!good || plugin->instance) return good;
+    if (!plugin->params.values && !cJSON_AddTrueToObject(object, "settings_refused")) return false;
     return cJSON_AddStringToObject(object, "reason", plugin->failure.text);
 }
 

@@ -4,6 +4,7 @@
 #include "engine/base/text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,33 +14,46 @@ static bool is_text_kind(uint32_t kind) {
     return kind >= SONDE_PARAM_CHOICE;
 }
 
+/* Whether a parameter is on, in the words of the configuration file. */
+static bool read_word(const char *text, double *value) {
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(text, words[i]) != 0) continue;
+        *value = (double)(i % 2);
+        return true;
+    }
+    return false;
+}
+
 /* A number from JSON: a number, true or false, or text that is exactly one of these. */
-static bool read_number(const cJSON *item, double *value) {
+static bool read_number(const sonde_param_t *p, const cJSON *item, double *value) {
+    const char *text = cJSON_GetStringValue(item);
     if (cJSON_IsNumber(item))
         *value = item->valuedouble;
     else if (cJSON_IsBool(item))
         *value = cJSON_IsTrue(item) ? 1 : 0;
-    else if (!cJSON_IsString(item))
+    else if (!text)
         return false;
-    else if (strcmp(item->valuestring, "true") == 0)
-        *value = 1;
-    else if (strcmp(item->valuestring, "false") == 0)
-        *value = 0;
-    else {
+    else if (p->kind != SONDE_PARAM_BOOLEAN || !read_word(text, value)) {
         char *end = NULL;
-        *value = strtod(item->valuestring, &end);
-        if (end == item->valuestring || *end) return false;
+        *value = strtod(text, &end);
+        if (end == text || *end) return false;
     }
     return isfinite(*value);
 }
 
 static bool set_number(const sonde_param_t *p, const cJSON *item, double *number, struct error *error) {
-    if (!read_number(item, number)) return error_set(error, "parameter %s must be a number", p->id);
-    double min = p->kind == SONDE_PARAM_BOOLEAN ? 0 : p->min, max = p->kind == SONDE_PARAM_BOOLEAN ? 1 : p->max;
-    if (p->kind != SONDE_PARAM_NUMBER && *number != floor(*number))
-        return error_set(error, "parameter %s must be a whole number", p->id);
-    if (*number < min || *number > max)
-        return error_set(error, "parameter %s must lie within %g and %g, not %g", p->id, min, max, *number);
+    bool boolean = p->kind == SONDE_PARAM_BOOLEAN, good = read_number(p, item, number);
+    const char *given = cJSON_GetStringValue(item), *space = p->unit[0] ? " " : "";
+    if (boolean)
+        return good && (*number == 0 || *number == 1) ? true
+                                                      : error_set(error, "parameter %s should be yes or no", p->id);
+    if (!good) return error_set(error, "parameter %s should be a number, not \"%.100s\"", p->id, given ? given : "");
+    if (p->kind == SONDE_PARAM_INTEGER && *number != floor(*number))
+        return error_set(error, "parameter %s should be a whole number, not %g", p->id, *number);
+    if (*number < p->min || *number > p->max)
+        return error_set(error, "parameter %s should be from %g to %g%s%s, not %g", p->id, p->min, p->max, space,
+                         p->unit, *number);
     return true;
 }
 
@@ -49,7 +63,12 @@ static bool check_text(const sonde_param_t *p, const char *text, struct error *e
     if (p->kind != SONDE_PARAM_CHOICE) return true;
     for (uint32_t i = 0; p->choices[i]; i++)
         if (strcmp(p->choices[i], text) == 0) return true;
-    return error_set(error, "parameter %s has no choice \"%.100s\"", p->id, text);
+    char choices[300] = "";
+    for (uint32_t i = 0; p->choices[i]; i++) {
+        size_t used = strlen(choices);
+        snprintf(choices + used, sizeof choices - used, "%s%s", i ? ", " : "", p->choices[i]);
+    }
+    return error_set(error, "parameter %s should be one of %s, not \"%.100s\"", p->id, choices, text);
 }
 
 static bool set_value(const sonde_param_t *p, const cJSON *item, sonde_param_value_t *value, struct error *error) {

@@ -13,7 +13,7 @@ struct params {
 };
 
 /* `settings`: an object {parameter id: value}, or NULL. Booleans may be true/false or 1/0, and every value may come as text
- * too ("0.5"), as from a command line. False with a sentence for an unknown parameter, or a value of the wrong kind or
+ * too ("0.5", "yes"), as from a command line. False with a sentence for an unknown parameter, or a value of the wrong kind or
  * outside its range; nothing is left to free then. */
 bool params_make(const sonde_descriptor_t *descriptor, const cJSON *settings, struct params *params,
                  struct error *error);
