@@ -1,0 +1,296 @@
+#!/usr/bin/python3
+"""Plugins of others, from the outside: where they are found, what is said of broken ones, what is remembered, what the user
+chooses, which processes they share, and how results and arrays come from one to another. Speaks TAP.
+
+    plugins.py --build DIR [NAME...]
+"""
+import argparse
+import array
+import glob
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "hostile"))
+from run import make_sounds  # noqa: E402
+
+
+class Suite:
+    def __init__(self, build):
+        self.build = build
+        self.points = self.failed = 0
+
+    def check(self, good, name, why=""):
+        self.points += 1
+        self.failed += not good
+        print(f"{'ok' if good else 'not ok'} {self.points} - {name}", flush=True)
+        if not good:
+            print("# " + str(why).replace("\n", "\n# "), flush=True)
+
+    def skip(self, name, why):
+        self.points += 1
+        print(f"ok {self.points} - {name} # SKIP {why}", flush=True)
+
+
+class House:
+    """A home of its own, with folders for plugins and sounds."""
+
+    def __init__(self, suite, sounds=3):
+        self.build = suite.build
+        self.sonde = os.path.join(suite.build, "engine", "cli", "sonde")
+        self.work = tempfile.mkdtemp(prefix="sonde-plugins-")
+        self.folder = os.path.join(self.work, "plugins")
+        self.own = os.path.join(self.work, ".local", "lib", "sonde")
+        self.sounds = os.path.join(self.work, "sounds")
+        self.catalogue = os.path.join(self.work, "run.db")
+        os.makedirs(self.folder)
+        os.makedirs(self.own)
+        if sounds:
+            make_sounds(self.sounds, sounds)
+        self.environment = dict(os.environ, HOME=self.work, SONDE_PLUGIN_PATH=self.folder)
+        for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+            self.environment.pop(name, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def add(self, name, folder=None, target=None):
+        """Copies a built plugin in: one of these tests' own, or a hostile one."""
+        for place in ("integration/plugins", "hostile"):
+            source = os.path.join(self.build, "tests", place, name + ".so")
+            if os.path.exists(source):
+                path = os.path.join(folder or self.folder, (target or name) + ".so")
+                shutil.copy(source, path + ".new")
+                os.replace(path + ".new", path)
+                return path
+        raise FileNotFoundError(name)
+
+    def run(self, *words, settings=(), timeout=120):
+        sets = [part for setting in settings for part in ("--set", setting)]
+        run = subprocess.run([self.sonde, "--catalogue", self.catalogue, *sets, *words], env=self.environment, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, timeout=timeout, check=False)
+        return run.returncode, run.stdout
+
+    def analyse(self, *words, settings=()):
+        return self.run("analyze", "--allow-weak-sandbox", "--progress", "lines", *words, self.sounds, settings=settings)
+
+    def listed(self, *words):
+        code, printed = self.run("plugin", "list", "--json", *words)
+        return code, [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+
+    def rows(self, query, *values):
+        db = sqlite3.connect(f"file:{self.catalogue}?mode=ro", uri=True, timeout=10)
+        try:
+            return db.execute(query, values).fetchall()
+        finally:
+            db.close()
+
+
+RESULTS = "SELECT path, region, plugin, outcome, result FROM region_results WHERE plugin LIKE 'test.%' ORDER BY path, region, plugin"
+
+
+def test_found(suite):
+    with House(suite, sounds=1) as house:
+        first = house.add("reader_1")
+        hidden = house.add("reader_2", folder=house.own, target="reader_1")
+        house.add("second", folder=house.own)
+        refused = {"no_entry": "no sonde_entry", "segv_in_init": "SIGSEGV", "wrong_abi": "ABI"}
+        for name in refused:
+            house.add(name)
+        with open(os.path.join(house.folder, "empty.so"), "w", encoding="ascii"):
+            pass
+        with open(os.path.join(house.folder, "text.so"), "w", encoding="ascii") as file:
+            file.write("this is no library\n")
+        os.symlink("nowhere", os.path.join(house.folder, "dangling.so"))
+        os.mkfifo(os.path.join(house.folder, "pipe.so"))
+        house.environment["SONDE_PLUGIN_PATH"] += ":" + house.work + "/no such folder"
+        code, rows = house.listed()
+        plugins = {row["plugin"]: row for row in rows if "plugin" in row}
+        suite.check(code == 0 and plugins["test.reader"]["version"] == "1.0" and plugins["test.reader"]["library"] == first,
+                    "the first folder comes first", rows)
+        suite.check(plugins["test.second"]["library"].startswith(house.own), "~/.local/lib/sonde is searched", rows)
+        suite.check(plugins["key"]["origin"] == "bundled" and plugins["key_fallback"]["state"] == "standby", "so is what is bundled")
+        broken_code, broken = house.listed("--broken")
+        reasons = {os.path.basename(row["library"]): row["reason"] for row in broken if "library" in row}
+        weak = any("sandbox is weak" in reason for reason in reasons.values())
+        wanted = {"empty.so": "plain file", "dangling.so": "cannot be opened", "pipe.so": "plain file", "no such folder": "cannot be read",
+                  "reader_1.so": "is hidden by " + first}
+        if not weak:
+            wanted.update({name + ".so": reason for name, reason in refused.items()}, **{"text.so": "can't be loaded"})
+        wrong = [(name, reasons.get(name)) for name, reason in wanted.items() if reason not in reasons.get(name, "")]
+        suite.check(broken_code == 1 and not wrong, "what is broken is listed, each with its reason", wrong)
+        suite.check(all("sonde-run-" not in reason for reason in reasons.values()), "and under its own name", reasons)
+        suite.check([row["library"] for row in broken if row.get("library") == hidden], "a second file of one name too", broken)
+        code, printed = house.analyse()
+        told = [name for name in wanted if name not in printed]
+        suite.check(code == 0 and not told, "a run says so as well, and goes on", f"{told}\n{printed}")
+        code, printed = house.run("plugin", "show", "test.reader")
+        suite.check(code == 0 and re.search(r"provides +test.halves/1", printed) and re.search(r"needs +key/1", printed), "plugin show", printed)
+        shown = json.loads(house.run("plugin", "show", "--json", "test.reader")[1])
+        suite.check(shown["state"] == "ready" and shown["schema"]["properties"]["version"]["x-unit"] == "1", "plugin show --json", shown)
+        suite.check(house.run("plugin", "show", "no.such")[0] == 1, "a plugin that isn't there")
+        os.remove(first)
+        os.remove(hidden)
+        absent = [row for row in house.listed()[1] if row.get("plugin") == "test.reader"]
+        suite.check(absent and absent[0]["state"] == "absent", "one that is gone is absent, not forgotten", absent)
+
+
+def count_workers(house, *words):
+    log = os.path.join(house.work, "trace")
+    traced = subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=execve", house.sonde, "--catalogue", house.catalogue, *words],
+                            env=house.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    with open(log, encoding="utf-8", errors="replace") as file:
+        return traced.stdout, len(re.findall(r'execve\("[^"]*sonde-worker', file.read()))
+
+
+def test_cache(suite):
+    if not shutil.which("strace"):
+        suite.skip("cache", "strace is not installed")
+        return
+    with House(suite, sounds=0) as house:
+        house.add("reader_1")
+        house.add("second")
+        first, workers = count_workers(house, "plugin", "list", "--json")
+        if workers == 0:
+            suite.skip("cache", "strace is not allowed here")
+            return
+        entries = glob.glob(house.work + "/.cache/sonde/probes/*")
+        suite.check(workers == 3 and len(entries) >= 8, "the first look loads every library", f"{workers} workers, {len(entries)} entries")
+        second, workers = count_workers(house, "plugin", "list", "--json")
+        suite.check(workers == 1 and second == first, "the next one none, and says the same", f"{workers}\n{second}")
+        for k, path in enumerate(sorted(entries)):
+            with open(path, "r+b") as file:
+                data = file.read()
+                file.seek(0)
+                file.truncate()
+                file.write([b"", b"{}", data[: len(data) // 2], os.urandom(5000), data.replace(b"1.0", b"9.9")][k % 5])
+        damaged, workers = count_workers(house, "plugin", "list", "--json")
+        suite.check(workers == 3 and damaged == first, "a damaged cache is as good as none", f"{workers}\n{damaged}")
+        house.add("reader_2", target="reader_1")
+        changed, workers = count_workers(house, "plugin", "list", "--json")
+        suite.check(workers == 2 and '"2.0"' in changed, "a changed library is looked at, and no other", f"{workers}\n{changed}")
+        shutil.rmtree(house.work + "/.cache")
+        with open(house.work + "/.cache", "w", encoding="ascii") as file:
+            file.write("in the way\n")
+        suite.check(count_workers(house, "plugin", "list", "--json")[0] == changed, "without a cache it goes, too")
+
+
+def test_choices(suite):
+    with House(suite, sounds=1) as house:
+        for name in ("reader_1", "second", "ranked_2_steps_in", "ranked_3_idle"):
+            house.add(name)
+        code, printed = house.run("plugin", "disable", "test.reader")
+        suite.check(code == 0, "plugin disable", printed)
+        house.analyse()
+        outcomes = dict(house.rows("SELECT plugin, outcome FROM region_results"))
+        suite.check("test.reader" not in outcomes and outcomes.get("test.second") == "skipped" and outcomes.get("key") == "ok",
+                    "a disabled plugin doesn't run, and who needs it says so", outcomes)
+        os.remove(house.catalogue)
+        house.run("plugin", "enable", "test.reader")
+        house.analyse()
+        outcomes = dict(house.rows("SELECT plugin, outcome FROM region_results"))
+        suite.check(outcomes.get("test.reader") == outcomes.get("test.second") == "ok", "enabled, it does; the choice isn't the catalogue's", outcomes)
+        suite.check(outcomes.get("hostile.ranked_2_steps_in") == "ok" and "hostile.ranked_3_idle" not in outcomes, "the first of two providers runs", outcomes)
+        code, printed = house.run("plugin", "rank", "ranked/1", "hostile.ranked_3_idle")
+        suite.check(code == 0 and printed.startswith("1  hostile.ranked_3_idle"), "plugin rank", printed)
+        os.remove(house.catalogue)
+        house.analyse()
+        outcomes = dict(house.rows("SELECT plugin, outcome FROM region_results"))
+        suite.check(outcomes.get("hostile.ranked_3_idle") == "ok" and "hostile.ranked_2_steps_in" not in outcomes, "ranked first, the other one does", outcomes)
+        code, printed = house.run("plugin", "rank", "ranked/1", "--reset")
+        suite.check(code == 0 and printed.startswith("1  hostile.ranked_2_steps_in"), "and back", printed)
+        wrong = [house.run("plugin", *words)[0] for words in (("disable", "no.such"), ("rank", "ranked/1", "key"), ("rank", "ranked"), ("rank", "no.such/1"))]
+        suite.check(wrong == [1, 1, 2, 1], "what makes no sense is refused", wrong)
+        code, printed = house.run("plugin", "enable", "key", settings=["plugins.disabled=key"])
+        suite.check(code == 1 and "plugins.disabled" in printed, "what the configuration disables is said to be so", printed)
+
+
+def test_across_processes(suite):
+    with House(suite) as house:
+        house.add("reader_1")
+        house.add("second")
+        code, printed = house.analyse()
+        plain = house.rows(RESULTS)
+        regions = house.rows("SELECT count(*) FROM regions WHERE current")[0][0]
+        suite.check(code == 0 and len(plain) == 2 * regions and all(row[3] == "ok" for row in plain),
+                    "from a bundled plugin to one of others, to another of others", f"{printed}\n{plain}")
+        pairs = {}
+        for path, region, plugin, _, result in plain:
+            pairs.setdefault((path, region), {})[plugin] = json.loads(result)
+        suite.check(all(abs(pair["test.reader"]["sum"] - pair["test.second"]["doubled"]) < 1e-4 * (1 + abs(pair["test.reader"]["sum"]))
+                        for pair in pairs.values()), "arrays arrive as they were written", pairs)
+        suite.check(all(pair["test.second"]["aligned"] for pair in pairs.values()), "aligned as the header says", pairs)
+        stored = house.rows("SELECT r.position, r.audio_id, a.data, json_extract(x.result, '$.sum') FROM arrays a JOIN region_analysis x USING (analysis_id)"
+                            " JOIN regions r USING (region_id) WHERE x.plugin = 'test.reader' AND a.name = 'halves'")
+        sums = [(2 * sum(array.array("f", data)), told) for _, _, data, told in stored]
+        suite.check(len(stored) == regions and all(abs(a - b) < 1e-4 * (1 + abs(b)) for a, b in sums), "they are stored beside the JSON", sums)
+        inputs = house.rows("SELECT DISTINCT plugin, json_extract(inputs, '$.key.plugin'), json_extract(inputs, '$.\"test.halves\".plugin')"
+                            " FROM region_analysis WHERE plugin LIKE 'test.%' ORDER BY plugin")
+        suite.check(inputs == [("test.reader", "key", None), ("test.second", None, "test.reader")], "with whose results were read", inputs)
+        for isolation in ("library", "vendor", "shared"):
+            os.remove(house.catalogue)
+            code, printed = house.analyse(settings=["plugins.isolation=" + isolation])
+            suite.check(code == 0 and house.rows(RESULTS) == plain, f"the same, to the last byte, with isolation = {isolation}", printed)
+        os.remove(house.catalogue)
+        suite.check(house.analyse(settings=["plugins.isolation=together"])[0] != 0, "another word is refused")
+
+
+def processes_of(house, isolation):
+    found = {}
+    for plugin in ("test.reader", "test.second", "hostile.segv_in_process"):
+        printed = house.run("plugin", "show", plugin, settings=["plugins.isolation=" + isolation])[1]
+        found[plugin] = re.search(r"^process +(.*)$", printed, re.M).group(1)
+    return found
+
+
+def test_isolation(suite):
+    """Whoever shares a process with a plugin that crashes still gets its result, run by itself."""
+    with House(suite) as house:
+        for name in ("reader_1", "second", "segv_in_process"):
+            house.add(name)
+        shares = {isolation: len(set(processes_of(house, isolation).values())) for isolation in ("plugin", "library", "vendor", "shared")}
+        suite.check(shares == {"plugin": 3, "library": 3, "vendor": 1, "shared": 1}, "who shares a process is as configured", shares)
+        for isolation in ("plugin", "vendor"):
+            code, printed = house.analyse(settings=["plugins.isolation=" + isolation])
+            outcomes = set(house.rows("SELECT plugin, outcome FROM region_results WHERE plugin LIKE 'test.%' OR plugin LIKE 'hostile.%'"))
+            outcomes.discard(("hostile.segv_in_process", "quarantined"))
+            suite.check(code in (0, 1) and outcomes == {("test.reader", "ok"), ("test.second", "ok"), ("hostile.segv_in_process", "crashed")},
+                        f"a crash costs nobody else's result (isolation = {isolation})", f"{outcomes}\n{printed}")
+            os.remove(house.catalogue)
+
+
+def test_no_copy(suite):
+    """What a plugin sees of another's array is the memory that the engine sealed, mapped for reading: not a copy of its own."""
+    with House(suite) as house:
+        house.add("writes")
+        code, printed = house.analyse()
+        outcomes = house.rows("SELECT DISTINCT plugin, outcome, reason FROM region_results WHERE plugin IN ('test.reader', 'key') ORDER BY plugin")
+        crashed = [row for row in outcomes if row[0] == "test.reader" and row[1] in ("crashed", "quarantined")]
+        suite.check(code in (0, 1) and ("key", "ok", None) in outcomes and crashed and "SIGSEGV" in str(crashed),
+                    "arrays of others can't be written to, for they are the sealed memory itself", f"{outcomes}\n{printed}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    suite = Suite(os.path.abspath(args.build))
+    tests = {name[5:]: value for name, value in globals().items() if name.startswith("test_")}
+    for name in args.names or tests:
+        tests[name](suite)
+    print(f"1..{suite.points}")
+    return 1 if suite.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
