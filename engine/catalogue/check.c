@@ -47,6 +47,9 @@ static const struct rule rules[] = {
      " AND audio_id NOT IN (SELECT audio_id FROM audio_summary)"},
     {"%s: the region of number %s has a summary, but isn't current",
      "SELECT r.audio_id, r.region_id FROM region_summary JOIN regions AS r USING (region_id) WHERE NOT r.current"},
+    {"two results of %s of the same identity (%s) differ",
+     "SELECT plugin, identity FROM region_analysis WHERE outcome IN ('ok', 'empty') GROUP BY identity"
+     " HAVING count(DISTINCT outcome || ifnull(result, '')) > 1"},
     {"%s: %s is anchored to a region of another sound",
      "SELECT t.audio_id, t.name FROM tags AS t JOIN regions AS r USING (region_id) WHERE r.audio_id <> t.audio_id"},
 };

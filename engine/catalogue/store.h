@@ -109,6 +109,11 @@ bool store_queue_take(struct catalogue *catalogue, enum queue_order order, struc
                       size_t *n, struct error *error);
 void store_job_free(struct store_job *job);
 
+/* Puts up to `max` files into the queue that have a current result of `plugin` with outcome `skipped` and exactly this
+ * `reason`. *n: how many. */
+bool store_queue_skipped(struct catalogue *catalogue, const char *plugin, const char *reason, int64_t max, int64_t *n,
+                         struct error *error);
+
 /* Puts a taken entry back, due after `delay` seconds; counts as an attempt. */
 bool store_queue_return(struct catalogue *catalogue, int64_t file, double delay, struct error *error);
 

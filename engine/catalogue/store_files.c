@@ -159,6 +159,25 @@ bool store_queue_add(struct catalogue *catalogue, int64_t file, int64_t priority
                    file);
 }
 
+bool store_queue_skipped(struct catalogue *catalogue, const char *plugin, const char *reason, int64_t max, int64_t *n,
+                         struct error *error) {
+    *n = 0;
+    if (!sql_run(
+            catalogue, error,
+            "INSERT INTO queue (file_id, state, priority, arrival, due, size, mtime_ns)"
+            " SELECT DISTINCT f.file_id, 'waiting', 0, (SELECT ifnull(max(arrival), 0) + 1 FROM queue), 0, f.size, f.mtime_ns"
+            " FROM region_analysis AS x JOIN regions AS r USING (region_id) JOIN contents AS c USING (audio_id)"
+            " JOIN files AS f USING (content_id)"
+            " WHERE x.plugin = ? AND x.outcome = 'skipped' AND x.reason = ? AND x.current AND r.current"
+            " AND f.status = 'done' LIMIT ?",
+            "tti", plugin, reason, max))
+        return false;
+    *n = sqlite3_changes64(catalogue_db(catalogue));
+    return sql_run(
+        catalogue, error,
+        "UPDATE files SET status = 'queued' WHERE status = 'done' AND file_id IN (SELECT file_id FROM queue)", "");
+}
+
 #define TAKE(order)                                                                                                    \
     "SELECT q.file_id, f.path, q.priority, q.interrupted, q.attempts, q.options, f.size, f.mtime_ns, f.device, "       \
     "f.inode"                                                                                                          \

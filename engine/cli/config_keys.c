@@ -18,6 +18,9 @@ static const struct config_key keys[] = {
      "How long a decoder may go without a word before it is ended. It reports all the while it gets on."},
     {"engine.analyse_deadline", CONFIG_NUMBER, "60", 1, 86400, "s",
      "How long the plugins of one group may take over a region, to which twice the region's length is added."},
+    {"engine.circuit_rest", CONFIG_NUMBER, "600", 0.1, 86400, "s",
+     "How long a plugin of others rests that has died too often. Then one file tries it again, and if that goes well, what was "
+     "skipped meanwhile is taken up."},
 
     {"segment.min_silence", CONFIG_NUMBER, "1", 0.05, 60, "s",
      "The shortest silence that separates two regions. Pauses in speech and rests in music are mostly shorter, breaks between "

@@ -109,6 +109,7 @@ bool setup_open(struct setup *setup, const struct cli *cli, struct error *error)
     options->deadlines.load = config_number(config, "engine.load_deadline");
     options->deadlines.decode = config_number(config, "engine.decode_deadline");
     options->deadlines.analyse = config_number(config, "engine.analyse_deadline");
+    options->circuit_rest = config_number(config, "engine.circuit_rest");
     return true;
 }
 

@@ -11,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double now(void) {
-    return (double)uv_hrtime() / 1e9;
-}
-
 static void fail(struct engine *engine) {
     struct error error;
     error_memory(&error);
@@ -190,10 +186,15 @@ static bool describe_unmet(const struct file *file, const struct region *region,
     return false;
 }
 
+/* Whether an outcome of this identity need not be sought again. */
+static bool stands(const struct engine *engine, const char *outcome) {
+    if (!result_is_lasting(outcome)) return false;
+    return !engine->options.retry || !result_is_failure(outcome);
+}
+
 /* Decides on a plugin that could run now without running it, if it can. */
 static bool settle(struct file *file, struct region *region, size_t index, const bool *members) {
     struct engine *engine = file->engine;
-    struct plugin_run *run = &engine->plugins[index];
     struct result *result = &region->results[index];
     const struct registry_plugin *plugin = &engine->registry->plugins[index];
     struct pool *pool = engine->groups[plugin->group].pool;
@@ -203,7 +204,7 @@ static bool settle(struct file *file, struct region *region, size_t index, const
         leave_out(file, region, index);
     } else if (plugin->unmet) {
         end_without_run(file, region, index, "skipped", plugin->reason, false);
-    } else if (same && !file->force && result_is_lasting(result->had_outcome)) {
+    } else if (same && !file->force && stands(engine, result->had_outcome)) {
         take_known(file, region, index);
     } else if (same && result->strikes >= STRIKES_MAX && !engine->options.retry) {
         end_without_run(file, region, index, "quarantined", "it has died twice on exactly this (sonde incidents)",
@@ -213,9 +214,8 @@ static bool settle(struct file *file, struct region *region, size_t index, const
     } else if (pool_is_closed(pool)) {
         (void)snprintf(reason, sizeof reason, "its worker cannot be started: %s", pool_closed_reason(pool));
         end_without_run(file, region, index, "skipped", reason, true);
-    } else if (!run->isolated && !breaker_allows(&run->breaker, now())) {
-        end_without_run(file, region, index, "skipped", "its circuit is open, for it has died too often (sonde status)",
-                        true);
+    } else if (!circuit_allows(engine, index)) {
+        end_without_run(file, region, index, "skipped", CIRCUIT_OPEN, true);
     } else {
         return false;
     }
@@ -232,7 +232,7 @@ static bool plan(struct file *file, struct region *region, size_t group, bool *m
     *alone = region->alone[group];
     for (size_t i = 0; i < n; i++) {
         members[i] = engine->registry->plugins[i].group == group && region->results[i].state == RESULT_PENDING &&
-                     !engine->plugins[i].isolated;
+                     !engine->plugins[i].isolated && !engine->plugins[i].breaker.trying;
         count += members[i];
     }
     for (bool changed = count > 0 && !*alone; changed;) {
@@ -249,7 +249,7 @@ static bool plan(struct file *file, struct region *region, size_t group, bool *m
     memset(members, 0, n * sizeof *members);
     for (size_t i = 0; i < n; i++) {
         bool single = engine->registry->plugins[i].group == group && region->results[i].state == RESULT_PENDING &&
-                      (*alone || engine->plugins[i].isolated);
+                      !engine->plugins[i].breaker.trying && (*alone || engine->plugins[i].isolated);
         members[i] = single;
         if (single && can_run(file, region, i, members)) {
             *alone = true;

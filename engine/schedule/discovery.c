@@ -42,7 +42,8 @@ static bool probe(const struct discovery *discovery, const struct engine_options
         .load_deadline = options->deadlines.load,
         .memory_limit = options->memory_limit,
         .numbers = discovery->numbers,
-        .allow_weak_sandbox = options->allow_weak_sandbox,
+        /* None at all is for developers, with what is bundled: that is more than weak. */
+        .allow_weak_sandbox = options->allow_weak_sandbox && strcmp(options->profile, "none") != 0,
         .cache = cache,
         .cancelled = discovery->cancelled,
     };

@@ -19,6 +19,7 @@ void engine_options_init(struct engine_options *options) {
         .recycle_regions = 20000,
         .deadlines =
             {.open = 10, .hello = 10, .load = 60, .identify = 20, .decode = 60, .analyse = 30, .analyse_per_second = 2},
+        .circuit_rest = BREAKER_COOL_DOWN,
         .profile = "full",
         .cpu_limit = 86400, /* a job's time is the deadline's business */
         .only_region = -1,
@@ -182,6 +183,8 @@ static bool learn_plugins(struct engine *engine, struct probe_report *report, st
         usable += engine->registry->plugins[i].enabled && !engine->registry->plugins[i].unmet;
     if (usable == 0) return error_set(error, "there is no plugin that could be used");
     engine->plugins = calloc(engine->registry->plugins_count, sizeof *engine->plugins);
+    for (size_t i = 0; engine->plugins && i < engine->registry->plugins_count; i++)
+        engine->plugins[i].breaker.cool_down = engine->options.circuit_rest;
     return engine->plugins || error_memory(error);
 }
 
@@ -320,6 +323,7 @@ bool engine_run(struct engine *engine, struct error *error) {
     (void)uv_prepare_stop(&engine->prepare);
     (void)uv_timer_stop(&engine->progress_timer);
     (void)uv_timer_stop(&engine->due_timer);
+    (void)uv_timer_stop(&engine->circuit_timer);
     engine->running = false;
     engine->progress_changed = true;
     tell_progress(engine);
@@ -351,9 +355,11 @@ static bool open_loop(struct engine *engine, struct error *error) {
     if (status != 0) return error_set(error, "no event loop: %s", uv_strerror(status));
     (void)uv_timer_init(&engine->loop, &engine->progress_timer);
     (void)uv_timer_init(&engine->loop, &engine->due_timer);
+    (void)uv_timer_init(&engine->loop, &engine->circuit_timer);
     (void)uv_prepare_init(&engine->loop, &engine->prepare);
     engine->stop_async.data = engine->progress_timer.data = engine->due_timer.data = engine->prepare.data = engine;
-    engine->handles = 4;
+    engine->circuit_timer.data = engine;
+    engine->handles = 5;
     return true;
 }
 
@@ -464,7 +470,8 @@ void engine_free(struct engine *engine) {
     while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);
     if (engine->handles > 0) {
         uv_handle_t *handles[] = {(uv_handle_t *)&engine->stop_async, (uv_handle_t *)&engine->progress_timer,
-                                  (uv_handle_t *)&engine->due_timer, (uv_handle_t *)&engine->prepare};
+                                  (uv_handle_t *)&engine->due_timer, (uv_handle_t *)&engine->circuit_timer,
+                                  (uv_handle_t *)&engine->prepare};
         for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
             engine->closing++;
             uv_close(handles[i], on_handle_closed);

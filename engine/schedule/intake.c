@@ -78,6 +78,21 @@ static bool read_reason(struct catalogue *catalogue, int64_t file, char *reason,
            catalogue_failed(catalogue, error, "reading a file's status");
 }
 
+/* Whether some plugin failed on the file, died of it or was not run. */
+static bool has_failures(struct catalogue *catalogue, int64_t file, bool *has, struct error *error) {
+    static const char sql[] =
+        "SELECT EXISTS (SELECT 1 FROM files f JOIN contents c USING (content_id) JOIN regions r USING (audio_id) JOIN"
+        " region_analysis x USING (region_id) WHERE f.file_id = ?1 AND r.current AND x.current AND"
+        " x.outcome NOT IN ('ok', 'empty', 'unsupported'))";
+    sqlite3_stmt *statement = catalogue_statement(catalogue, sql, error);
+    if (!statement) return false;
+    (void)sqlite3_bind_int64(statement, 1, file);
+    bool ok = sqlite3_step(statement) == SQLITE_ROW;
+    *has = ok && sqlite3_column_int(statement, 0) != 0;
+    (void)sqlite3_reset(statement);
+    return ok || catalogue_failed(catalogue, error, "looking for failed results");
+}
+
 static bool forget_missing(struct catalogue *catalogue, const char *path, struct error *error) {
     sqlite3_stmt *statement = catalogue_statement(catalogue, "SELECT file_id FROM files WHERE path = ?1", error);
     if (!statement) return false;
@@ -103,7 +118,9 @@ static bool record_sighting(struct catalogue *catalogue, const struct batch *bat
         (void)snprintf(sighting->reason, sizeof sighting->reason, "%s", sighting->seen.reason);
         return store_file_finish(catalogue, file.file, FILE_FAILED, sighting->reason, &sighting->seen.stat, "", error);
     }
-    bool same = !batch->force && file.unchanged && strcmp(file.profile, batch->profile) == 0;
+    bool same = !batch->force && file.unchanged && strcmp(file.profile, batch->profile) == 0, failures = false;
+    if (same && batch->retry && !has_failures(catalogue, file.file, &failures, error)) return false;
+    same = same && !failures;
     sighting->status = file.status;
     if (same && (file.status == FILE_DONE || file.status == FILE_EMPTY)) {
         sighting->verdict = VERDICT_KNOWN;

@@ -12,10 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static double now(void) {
-    return (double)uv_hrtime() / 1e9;
-}
-
 static void fail(struct engine *engine) {
     struct error error;
     error_memory(&error);
@@ -208,9 +204,13 @@ static void job_free(struct job *job) {
     for (size_t i = 0; i < job->queued; i++) chunk_unref(job->queue[i]);
     for (size_t i = 0; i < WINDOW; i++) chunk_unref(job->sent[i]);
     chunk_unref(job->filling);
-    for (size_t i = 0; i < engine->registry->plugins_count; i++) result_clear(&job->results[i]);
+    for (size_t i = 0; i < engine->registry->plugins_count; i++) {
+        if (job->trials[i]) breaker_give_up(&engine->plugins[i].breaker); /* it told nothing, or it told it before */
+        result_clear(&job->results[i]);
+    }
     free(job->results);
     free(job->members);
+    free(job->trials);
     free(job);
     engine_wake(engine);
 }
@@ -223,15 +223,20 @@ bool job_start(struct file *file, struct region *region, size_t group, bool alon
     if (job) {
         job->members = calloc(n + 1, sizeof *job->members);
         job->results = calloc(n + 1, sizeof *job->results);
+        job->trials = calloc(n + 1, sizeof *job->trials);
     }
-    if (!job || !job->members || !job->results) {
+    if (!job || !job->members || !job->results || !job->trials) {
         if (job) free(job->members);
         if (job) free(job->results);
+        if (job) free(job->trials);
         free(job);
         return false;
     }
     memcpy(job->members, members, n * sizeof *members);
-    for (size_t i = 0; i < n; i++) job->members_open += members[i];
+    for (size_t i = 0; i < n; i++) {
+        job->members_open += members[i];
+        job->trials[i] = members[i] && breaker_begin(&engine->plugins[i].breaker);
+    }
     job->kind = JOB_ANALYSE;
     job->engine = engine;
     job->file = file;
@@ -338,10 +343,6 @@ static void take_consumed(struct job *job, const cJSON *message) {
 
 /* -------------------------------------------------------------------------------------------------------------- results */
 
-static uint64_t content_mark(const struct file *file) {
-    return (uint64_t)file->content + 1;
-}
-
 /* A need that failed inside the job may be met by another provider: then whoever was skipped for it gets another try. */
 static bool deserves_another_try(const struct job *job, size_t index) {
     const struct registry_plugin *plugin = &job->engine->registry->plugins[index];
@@ -391,7 +392,7 @@ static void finish(struct job *job) {
     }
     for (size_t i = 0; i < n; i++) {
         if (!job->members[i]) continue;
-        (void)breaker_note(&engine->plugins[i].breaker, false, content_mark(file), now());
+        circuit_survived(engine, i, file);
         if (deserves_another_try(job, i)) {
             region->results[i].next_provider = true;
             region->results[i].state = RESULT_PENDING;
@@ -457,17 +458,6 @@ static size_t only_member(const struct job *job) {
     return only;
 }
 
-/* The circuit of `index` opens: a bundled plugin moves into a process of its own, others pause. */
-static void open_circuit(struct engine *engine, size_t index) {
-    const struct registry_plugin *plugin = &engine->registry->plugins[index];
-    if (plugin->third_party) {
-        engine_warn(engine, "%s has died too often: its circuit is open, it pauses for 10 minutes", plugin->id);
-    } else if (!engine->plugins[index].isolated) {
-        engine->plugins[index].isolated = true;
-        engine_warn(engine, "%s has died too often: it runs in a process of its own from now on", plugin->id);
-    }
-}
-
 /* It died alone in a fresh worker: no doubt is left whose fault it was. */
 static void strike(struct job *job, const struct worker_death *death, const struct blame *blame) {
     struct engine *engine = job->engine;
@@ -480,7 +470,10 @@ static void strike(struct job *job, const struct worker_death *death, const stru
     result_set(result, outcome, blame->reason);
     (void)record_incident(engine, death, blame, engine->registry->plugins[index].id, file, region, result->identity,
                           counts);
-    if (breaker_note(&engine->plugins[index].breaker, true, content_mark(file), now())) open_circuit(engine, index);
+    circuit_died(engine, index, file);
+    /* Once is no proof: the next run gives it a second try, and two strikes quarantine it. */
+    int64_t before = result->had && strcmp(result->had_identity, result->identity) == 0 ? result->strikes : 0;
+    result->passing = counts && before + 1 < STRIKES_MAX;
     result->state = RESULT_OVER;
     job_free(job);
     analysis_over(file, region, index);

@@ -177,12 +177,33 @@ static void on_incident(void *argument, const struct error *error) {
     incident_free(record);
 }
 
+/* What else is needed to do it again, as it was then: the library may be another one later. */
+static bool add_scene(cJSON *detail, const struct engine *engine, const char *plugin, const struct file *file,
+                      const struct region *region) {
+    size_t index = plugin ? registry_find(engine->registry, plugin) : SIZE_MAX;
+    bool ok = true;
+    if (index != SIZE_MAX) {
+        const struct registry_plugin *known = &engine->registry->plugins[index];
+        const struct registry_library *library = &engine->registry->libraries[known->library];
+        const cJSON *effective = json_member(known->descriptor, "effective");
+        ok = cJSON_AddStringToObject(detail, "library", library->path) &&
+             cJSON_AddStringToObject(detail, "library_hash", library->hash) &&
+             cJSON_AddStringToObject(detail, "version", known->version) &&
+             (!effective || cJSON_AddItemToObject(detail, "parameters", cJSON_Duplicate(effective, true)));
+    }
+    if (ok && file && file->bytes_hash[0]) ok = cJSON_AddStringToObject(detail, "bytes_hash", file->bytes_hash);
+    if (ok && region)
+        ok = cJSON_AddNumberToObject(detail, "start_frame", (double)region->frames.start) &&
+             cJSON_AddNumberToObject(detail, "end_frame", (double)region->frames.end);
+    return ok;
+}
+
 bool record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame,
                      const char *plugin, const struct file *file, const struct region *region, const char *identity,
                      bool strike) {
     struct incident_record *record = calloc(1, sizeof *record);
     cJSON *detail = blame_detail(death, blame);
-    bool ok = record && detail;
+    bool ok = record && detail && add_scene(detail, engine, plugin, file, region);
     if (ok) {
         record->engine = engine;
         record->kind = copy(blame->from_outside ? "killed" : blame->outcome, &ok);

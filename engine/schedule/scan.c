@@ -173,7 +173,7 @@ static void on_answer(void *argument, const struct error *error) {
     if (error) {
         engine_fail(engine, error);
     } else if (file) {
-        bool wanted = !question->known || file->force;
+        bool wanted = !question->known || file->force || engine->options.retry;
         if (!wanted) {
             file->content = question->content;
             file->duration = question->duration;

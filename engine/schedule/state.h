@@ -171,6 +171,7 @@ struct job {
     int64_t position;       /* next frame to send */
     struct result *results; /* of the members, one a plugin: taken over only when the job ends well */
     bool cancelled, analysed;
+    bool *trials; /* one flag a plugin: its circuit is half-open, and this job tells whether it works again */
     struct job *next;
 };
 
@@ -227,9 +228,10 @@ struct engine {
     size_t files_count;
     struct job *jobs; /* analyses under way, oldest first */
     bool taking, queue_empty;
-    uv_timer_t due_timer; /* files put back are due then */
-    bool due;             /* it runs */
-    unsigned closing;     /* pools and others that are still going away */
+    uv_timer_t due_timer;     /* files put back are due then */
+    bool due;                 /* it runs */
+    uv_timer_t circuit_timer; /* a plugin has rested long enough then */
+    unsigned closing;         /* pools and others that are still going away */
 
     struct engine_progress progress;
     double progress_told;
@@ -305,6 +307,12 @@ void result_clear(struct result *result);
 bool result_is_usable(const struct result *result); /* ok: others can read it */
 bool result_is_lasting(const char *outcome);        /* not to be tried again for this identity */
 bool result_is_failure(const char *outcome);
+
+/* circuit.c: plugins that died too often rest, and try again */
+void circuit_died(struct engine *engine, size_t plugin, const struct file *file);
+void circuit_survived(struct engine *engine, size_t plugin, const struct file *file);
+bool circuit_allows(struct engine *engine, size_t plugin);
+#define CIRCUIT_OPEN "its circuit is open, for it has died too often (sonde status)"
 
 /* records.c: what is posted to the writer */
 bool record_results(struct file *file, struct region *region, const size_t *plugins, size_t count);

@@ -1,14 +1,22 @@
 #include "engine/supervise/breaker.h"
 
 bool breaker_allows(struct breaker *breaker, double now) {
-    if (breaker->state == BREAKER_OPEN && now - breaker->opened >= BREAKER_COOL_DOWN) {
+    double cool_down = breaker->cool_down > 0 ? breaker->cool_down : BREAKER_COOL_DOWN;
+    if (breaker->state == BREAKER_OPEN && now - breaker->opened >= cool_down) {
         breaker->state = BREAKER_HALF_OPEN;
         breaker->trying = false;
     }
-    if (breaker->state == BREAKER_CLOSED) return true;
-    if (breaker->state == BREAKER_OPEN || breaker->trying) return false;
+    return breaker->state == BREAKER_CLOSED || (breaker->state == BREAKER_HALF_OPEN && !breaker->trying);
+}
+
+bool breaker_begin(struct breaker *breaker) {
+    if (breaker->state != BREAKER_HALF_OPEN || breaker->trying) return false;
     breaker->trying = true;
     return true;
+}
+
+void breaker_give_up(struct breaker *breaker) {
+    breaker->trying = false;
 }
 
 /* Deaths among the remembered jobs, and on how many distinct contents. */
@@ -49,5 +57,5 @@ bool breaker_note(struct breaker *breaker, bool died, uint64_t content, double n
 }
 
 void breaker_reset(struct breaker *breaker) {
-    *breaker = (struct breaker){0};
+    *breaker = (struct breaker){.cool_down = breaker->cool_down};
 }

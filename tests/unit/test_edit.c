@@ -145,6 +145,9 @@ static void checking(void **state) {
                 "UPDATE region_analysis SET current = 1 WHERE region_id = 2", "lacks an outcome");
     check_finds(f, "UPDATE audio_summary SET bpm = 99", "UPDATE audio_summary SET bpm = 120",
                 "isn't what its results make");
+    check_finds(f, "UPDATE region_analysis SET result = result || ' ' WHERE region_id = 2",
+                "UPDATE region_analysis SET result = rtrim(result) WHERE region_id = 2",
+                "of the same identity (i) differ");
     check_finds(f, "UPDATE files SET status = 'queued'", "UPDATE files SET status = 'done'", "not in the queue");
     check_finds(f, "UPDATE region_summary SET label = 'x' WHERE region_id = 1",
                 "UPDATE region_summary SET label = 'drums' WHERE region_id = 1", "isn't what its results make");

@@ -99,9 +99,9 @@ static void talk_close(struct talk *talk) {
     assert_int_not_equal(access(talk->folder.path, F_OK), 0);
 }
 
-/* Turns the loop for at most 5 seconds, until `messages` have come or a problem has. */
+/* Turns the loop for at most a minute, until `messages` have come or a problem has. */
 static void turn(struct talk *talk, int messages) {
-    uint64_t end = uv_hrtime() + 5000000000u;
+    uint64_t end = uv_hrtime() + 60000000000u;
     while (talk->messages < messages && talk->problem.code == 0 && uv_hrtime() < end) uv_run(&talk->loop, UV_RUN_ONCE);
 }
 

@@ -48,7 +48,7 @@ static void fill(struct fixture *f, unsigned seed) {
         struct fixture_file file = fixture_scan(f, path, bytes, sound, 1 + (size_t)(next_random(&seed) % 3));
         for (size_t r = 0; r < file.n; r++) {
             for (unsigned k = 0; k <= next_random(&seed) % 2; k++) {
-                snprintf(identity, sizeof identity, "identity %u", next_random(&seed) % 3);
+                snprintf(identity, sizeof identity, "identity %d %zu/%zu %u", i / 2, r, file.n, next_random(&seed) % 3);
                 snprintf(json, sizeof json, "{\"bpm\":%u,\"label\":\"l%u\"}", 60 + next_random(&seed) % 100,
                          next_random(&seed) % 5);
                 fixture_result(f, file.regions[r], "p", identity, next_random(&seed) % 9 ? json : NULL);

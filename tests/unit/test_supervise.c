@@ -1,9 +1,7 @@
-/* Back-off, intensity, circuit breaker, blame: the rules; then thousands of deaths of real processes: what they leave. */
+/* Supervision with real processes: their lives, thousands of deaths and what they leave, and pools. */
 #include "engine/ipc/run_folder.h"
 #include "engine/supervise/blame.h"
-#include "engine/supervise/breaker.h"
 #include "engine/supervise/pool.h"
-#include "engine/supervise/restart.h"
 #include "workers/sandbox/sanitizer.h"
 
 #include <dirent.h>
@@ -15,172 +13,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static void test_backoff(void **state) {
-    (void)state;
-    struct backoff backoff = {0};
-    double now = 100;
-    assert_true(backoff_wait(&backoff, now) == 0);
-    backoff_failed(&backoff, now, 0.5);
-    assert_true(backoff_wait(&backoff, now) == 0); /* once is no pattern */
-    double expected = BACKOFF_FIRST;
-    for (int i = 0; i < 20; i++) {
-        backoff_failed(&backoff, now, 0.5);
-        assert_float_equal(backoff_wait(&backoff, now), expected, 1e-9);
-        expected = expected * 2 < BACKOFF_MAX ? expected * 2 : BACKOFF_MAX;
-    }
-    backoff_failed(&backoff, now, 0.0);
-    double least = backoff_wait(&backoff, now);
-    backoff_failed(&backoff, now, 1.0);
-    assert_true(least < BACKOFF_MAX && backoff_wait(&backoff, now) > BACKOFF_MAX);
-    assert_true(backoff_wait(&backoff, now + 2 * BACKOFF_MAX) == 0);
-    backoff_succeeded(&backoff);
-    assert_true(backoff_wait(&backoff, now) == 0);
-}
-
-static void test_intensity(void **state) {
-    (void)state;
-    struct intensity intensity = {.limit = 3, .period = 10};
-    assert_false(intensity_exceeded(&intensity, 0));
-    assert_false(intensity_exceeded(&intensity, 1));
-    assert_false(intensity_exceeded(&intensity, 2));
-    assert_true(intensity_exceeded(&intensity, 3));
-    assert_false(intensity_exceeded(&intensity, 20)); /* the four before are long ago */
-    for (int i = 0; i < 500; i++) assert_false(intensity_exceeded(&intensity, 100 + 6.0 * i));
-}
-
-static void test_breaker_opens(void **state) {
-    (void)state;
-    struct breaker breaker = {0};
-    /* Four contents, however often, are not enough. */
-    for (unsigned i = 0; i < 40; i++) {
-        assert_true(breaker_allows(&breaker, i));
-        assert_false(breaker_note(&breaker, true, 1 + i % 4, i));
-    }
-    assert_true(breaker_note(&breaker, true, 9, 50));
-    assert_false(breaker_allows(&breaker, 51));
-    assert_false(breaker_allows(&breaker, 50 + BREAKER_COOL_DOWN - 1));
-    /* Half-open: one may try, not two. */
-    assert_true(breaker_allows(&breaker, 50 + BREAKER_COOL_DOWN));
-    assert_false(breaker_allows(&breaker, 50 + BREAKER_COOL_DOWN));
-    assert_true(breaker_note(&breaker, true, 10, 700));
-    assert_false(breaker_allows(&breaker, 701));
-    assert_true(breaker_allows(&breaker, 700 + BREAKER_COOL_DOWN));
-    assert_false(breaker_note(&breaker, false, 11, 1400));
-    assert_int_equal(breaker.state, BREAKER_CLOSED);
-    assert_true(breaker_allows(&breaker, 1401));
-}
-
-static void test_breaker_needs_a_share(void **state) {
-    (void)state;
-    struct breaker breaker = {0};
-    /* One death in ten jobs, all on distinct contents: below a fifth. */
-    for (unsigned i = 0; i < 500; i++) assert_false(breaker_note(&breaker, i % 10 == 0, 1 + i, i));
-    /* Two in ten: the fifth is reached. */
-    bool opened = false;
-    for (unsigned i = 0; i < 100 && !opened; i++) opened = breaker_note(&breaker, i % 10 < 2, 1000 + i, 500 + i);
-    assert_true(opened);
-}
-
-static struct worker_death dead(int signal, int64_t code, enum note_phase phase) {
-    return (struct worker_death){
-        .spawned = true,
-        .said_hello = true,
-        .was_ready = true,
-        .exit_code = code,
-        .signal = signal,
-        .kill_reason = "",
-        .last_words = "first line\nthe last line",
-        .note = {.valid = true, .phase = phase, .plugin = "org.example.bad", .forbidden = -1, .died = signal},
-    };
-}
-
-static void test_blame(void **state) {
-    (void)state;
-    struct blame blame;
-    struct worker_death death = dead(SIGSEGV, 0, NOTE_PROCESS);
-    blame_judge(&death, 0, &blame);
-    assert_string_equal(blame.outcome, "crashed");
-    assert_string_equal(blame.phase, "process");
-    assert_string_equal(blame.plugin, "org.example.bad");
-    assert_string_equal(blame.reason, "crashed with SIGSEGV, in process");
-    assert_true(blame.counts && !blame.from_outside && !blame.asked);
-
-    death.note.data_bytes = 95 << 20;
-    blame_judge(&death, 100 << 20, &blame);
-    assert_string_equal(blame.outcome, "memory");
-
-    death = dead(SIGKILL, 0, NOTE_PROCESS);
-    death.note.died = 0;
-    blame_judge(&death, 0, &blame);
-    assert_true(blame.from_outside && !blame.counts);
-
-    death.kill = WORKER_KILL_DEADLINE;
-    death.kill_reason = "did not analyse the region within 30 s";
-    blame_judge(&death, 0, &blame);
-    assert_string_equal(blame.outcome, "timeout");
-    assert_true(blame.counts && !blame.from_outside);
-
-    death.signal = SIGTERM; /* somebody else was quicker than the engine */
-    blame_judge(&death, 0, &blame);
-    assert_true(blame.from_outside);
-
-    death.kill = WORKER_KILL_UNWANTED;
-    blame_judge(&death, 0, &blame);
-    assert_true(blame.asked && !blame.counts);
-
-    death = dead(SIGSYS, 0, NOTE_FINISH);
-    death.note.forbidden = 59;
-    blame_judge(&death, 0, &blame);
-    assert_string_equal(blame.outcome, "violation");
-    assert_true(blame.counts);
-}
-
-static void test_blame_of_exits(void **state) {
-    (void)state;
-    struct blame blame;
-    struct worker_death death = dead(0, 0, NOTE_PROCESS);
-    blame_judge(&death, 0, &blame); /* a plugin that calls exit(0) */
-    assert_string_equal(blame.outcome, "crashed");
-    assert_true(blame.counts && !blame.asked);
-    death.asked = true;
-    blame_judge(&death, 0, &blame);
-    assert_true(blame.asked);
-
-    death = dead(0, WORKER_DO_NOT_RESPAWN, NOTE_FINISH);
-    blame_judge(&death, 0, &blame);
-    assert_false(blame.refused); /* only a plugin pretending */
-    death = dead(0, WORKER_DO_NOT_RESPAWN, NOTE_NONE);
-    death.was_ready = false;
-    blame_judge(&death, 0, &blame);
-    assert_true(blame.refused && !blame.counts);
-    assert_string_equal(blame.reason, "the last line");
-}
-
-static void test_detail(void **state) {
-    (void)state;
-    struct blame blame;
-    struct worker_death death = dead(SIGSEGV, 0, NOTE_PROCESS);
-    blame_judge(&death, 0, &blame);
-    cJSON *detail = blame_detail(&death, &blame);
-    assert_non_null(detail);
-    assert_string_equal(cJSON_GetObjectItem(detail, "signal")->valuestring, "SIGSEGV");
-    assert_string_equal(cJSON_GetObjectItem(detail, "phase")->valuestring, "process");
-    assert_string_equal(cJSON_GetObjectItem(detail, "stderr")->valuestring, "first line\nthe last line");
-    cJSON_Delete(detail);
-}
-
-/* ------------------------------------------------------------------------------------------------------- real processes */
 
 struct house {
     uv_loop_t loop;
     struct run_folder folder;
     uint64_t numbers;
-    unsigned deaths, hellos, readies, closed_pools;
+    unsigned deaths, hellos, readies, closed_pools, answers;
     char reason[512];
 };
 
@@ -212,22 +56,27 @@ static cJSON *settings_of(const char *profile) {
     return settings;
 }
 
-static struct worker *start(struct house *house, const char *binary, const cJSON *settings) {
+static struct worker *start_role(struct house *house, const char *binary, const char *role, const cJSON *settings,
+                                 const struct worker_events *events) {
     struct error error;
     struct worker_spec spec = {
         .loop = &house->loop,
         .binary = binary,
-        .role = "decode",
+        .role = role,
         .folder = house->folder.path,
         .settings = settings,
-        .hello_deadline = 1,
-        .load_deadline = 10,
-        .events = &counting,
+        .hello_deadline = role[0] == 'd' ? 1 : 20,
+        .load_deadline = 20,
+        .events = events,
         .context = house,
     };
     struct worker *worker = worker_start(&spec, ++house->numbers, &error);
     if (!worker) fail_msg("%s", error.text);
     return worker;
+}
+
+static struct worker *start(struct house *house, const char *binary, const cJSON *settings) {
+    return start_role(house, binary, "decode", settings, &counting);
 }
 
 static int open_house(void **state) {
@@ -257,6 +106,34 @@ static unsigned count_entries(const char *path) {
     while (readdir(folder)) n++;
     (void)closedir(folder);
     return n;
+}
+
+/* What this process holds, by kind. */
+struct holdings {
+    unsigned descriptors, memory_files, sockets, threads, children;
+};
+
+static struct holdings count_holdings(void) {
+    struct holdings found = {.threads = count_entries("/proc/self/task")};
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        char link[128];
+        ssize_t n = readlinkat(dirfd(folder), entry->d_name, link, sizeof link - 1);
+        if (n < 0) continue;
+        link[n] = '\0';
+        found.descriptors++;
+        found.memory_files += strncmp(link, "/memfd:", 7) == 0;
+        found.sockets += strncmp(link, "socket:", 7) == 0;
+    }
+    (void)closedir(folder);
+    char children[64], text[4096] = "";
+    (void)snprintf(children, sizeof children, "/proc/self/task/%d/children", getpid());
+    FILE *file = fopen(children, "re");
+    if (file && !fgets(text, sizeof text, file)) text[0] = '\0';
+    if (file) (void)fclose(file);
+    for (const char *at = text; (at = strchr(at, ' ')); at++) found.children++;
+    return found;
 }
 
 static long resident_pages(void) {
@@ -343,8 +220,8 @@ static void test_deaths_leave_nothing(void **state) {
     struct house *house = *state;
     cJSON *settings = settings_of(SANITIZED ? "sanitizer" : "full");
     const char *wanted = getenv("SONDE_DEATHS");
-    unsigned rounds = wanted ? (unsigned)atoi(wanted) : 300, random = 1;
-    unsigned descriptors = 0, threads = 0;
+    unsigned rounds = wanted ? (unsigned)atoi(wanted) : SANITIZED ? 300 : 10000, random = 1;
+    struct holdings before = {0};
     long pages = 0;
     for (unsigned i = 0; i < rounds; i++) {
         house->deaths = 0;
@@ -354,25 +231,92 @@ static void test_deaths_leave_nothing(void **state) {
         run_until(house, 1);
         if (i != rounds / 4) continue;
         settle(house);
-        descriptors = count_entries("/proc/self/fd");
-        threads = count_entries("/proc/self/task");
+        before = count_holdings();
         pages = resident_pages();
     }
     settle(house);
-    assert_int_equal(count_entries("/proc/self/fd"), descriptors);
-    assert_int_equal(count_entries("/proc/self/task"), threads);
+    struct holdings after = count_holdings();
+    assert_int_equal(after.descriptors, before.descriptors);
+    assert_int_equal(after.memory_files, before.memory_files);
+    assert_int_equal(after.sockets, before.sockets);
+    assert_int_equal(after.threads, before.threads);
+    assert_int_equal(after.children, 0); /* no zombies */
     if (!SANITIZED)
         assert_true(resident_pages() - pages < 1024); /* 4 MiB; a sanitizer keeps freed memory for a while */
-    char children[64], text[256] = "";
-    (void)snprintf(children, sizeof children, "/proc/self/task/%d/children", getpid());
-    FILE *file = fopen(children, "re");
-    if (file && !fgets(text, sizeof text, file)) text[0] = '\0';
-    if (file) (void)fclose(file);
-    assert_string_equal(text, ""); /* no zombies */
     house->deaths = house->readies = 0;
     (void)start(house, getenv("SONDE_WORKER"), settings);
     run_until(house, 1);
     assert_int_equal(house->readies, 1);
+    cJSON_Delete(settings);
+}
+
+/* This program as a worker: it connects, says none, half or all of its part of NNG's handshake, and dies. */
+static int die_in_handshake(const char *url, const char *settings) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    const char *number = strstr(settings, "\"worker\":");
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", url + strlen("ipc://"));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    size_t bytes = number ? (size_t)atoi(number + strlen("\"worker\":")) % 9 : 0;
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0) return 1;
+    if (bytes > 0 && write(fd, "\0SP\0\0\x11\0\0", bytes) != (ssize_t)bytes) return 2;
+    return raise(SIGKILL);
+}
+
+static void ask_neighbour(struct worker *worker) {
+    cJSON *message = cJSON_CreateObject();
+    assert_non_null(cJSON_AddStringToObject(message, "type", "try"));
+    assert_non_null(cJSON_AddStringToObject(message, "what", "open"));
+    assert_true(worker_send(worker, message));
+    cJSON_Delete(message);
+}
+
+static void count_answer(struct worker *worker, const char *type, cJSON *message) {
+    (void)message;
+    assert_string_equal(type, "tried");
+    ((struct house *)worker_context(worker))->answers++;
+}
+
+static void note_ready(struct worker *worker, const cJSON *message) {
+    (void)message;
+    ((struct house *)worker_context(worker))->readies++;
+}
+
+/* A thousand workers die while they shake hands. Whoever is at work meanwhile loses not one message, whoever comes after them is
+ * heard, and nothing of them is left. */
+static void test_deaths_in_the_handshake(void **state) {
+    struct house *house = *state;
+    static const struct worker_events neighbourly = {NULL, note_ready, count_answer, count_death};
+    cJSON *settings = settings_of(SANITIZED ? "sanitizer" : "full");
+    struct worker *neighbour = start_role(house, getenv("SONDE_WORKER"), "probe", settings, &neighbourly);
+    while (house->readies == 0) (void)uv_run(&house->loop, UV_RUN_ONCE);
+    struct holdings before = {0};
+    const unsigned at_once = 20;
+    for (unsigned i = 0; i < 1000 / at_once; i++) {
+        house->deaths = 0;
+        ask_neighbour(neighbour);
+        for (unsigned k = 0; k < at_once; k++) (void)start(house, "/proc/self/exe", settings);
+        ask_neighbour(neighbour);
+        while (house->deaths < at_once || house->answers < 2 * (i + 1)) (void)uv_run(&house->loop, UV_RUN_ONCE);
+        assert_non_null(strstr(house->reason, "SIGKILL"));
+        assert_int_equal(house->answers, 2 * (i + 1));
+        assert_int_equal(house->deaths, at_once);
+        if (i != 10) continue;
+        settle(house);
+        before = count_holdings();
+    }
+    settle(house);
+    struct holdings after = count_holdings();
+    assert_int_equal(after.descriptors, before.descriptors);
+    assert_int_equal(after.memory_files, before.memory_files);
+    assert_int_equal(after.threads, before.threads);
+    assert_int_equal(after.children, 1); /* the neighbour */
+    assert_int_equal(house->hellos, 0);
+    house->deaths = house->readies = 0;
+    (void)start(house, getenv("SONDE_WORKER"), settings);
+    run_until(house, 1);
+    assert_int_equal(house->readies, 1);
+    worker_quit(neighbour);
+    run_until(house, 2);
     cJSON_Delete(settings);
 }
 
@@ -505,20 +449,15 @@ static void test_pool_that_refuses(void **state) {
     end_pool(house, pool);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc == 4) return die_in_handshake(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_backoff),
-        cmocka_unit_test(test_intensity),
-        cmocka_unit_test(test_breaker_opens),
-        cmocka_unit_test(test_breaker_needs_a_share),
-        cmocka_unit_test(test_blame),
-        cmocka_unit_test(test_blame_of_exits),
-        cmocka_unit_test(test_detail),
         cmocka_unit_test_setup_teardown(test_good_life, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_no_such_binary, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_silent, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_refuses, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_deaths_leave_nothing, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_deaths_in_the_handshake, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_pool, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_pool_that_refuses, open_house, close_house),
     };
