@@ -43,10 +43,12 @@ static bool make_below(const char *base, struct run_folder *folder, struct error
     if (n < 0 || (size_t)n >= sizeof folder->path) return error_set(error, "the path %s is too long for sockets", base);
     sweep(base);
     if (!mkdtemp(folder->path)) return error_system(error, errno, "cannot create a folder in %s", base);
-    char lock[80];
+    /* It gets its name when it is locked: another engine that starts now would find it free, and sweep all of it up. */
+    char lock[80], unlocked[80];
     snprintf(lock, sizeof lock, "%s/lock", folder->path);
-    folder->lock = open(lock, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (folder->lock >= 0 && flock(folder->lock, LOCK_EX | LOCK_NB) == 0) return true;
+    snprintf(unlocked, sizeof unlocked, "%s/new", folder->path);
+    folder->lock = open(unlocked, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (folder->lock >= 0 && flock(folder->lock, LOCK_EX | LOCK_NB) == 0 && rename(unlocked, lock) == 0) return true;
     error_system(error, errno, "cannot lock %s", lock);
     run_folder_close(folder);
     return false;

@@ -371,7 +371,34 @@ static void a_dead_engines_folder_is_swept_up(void **state) {
     unsetenv("XDG_RUNTIME_DIR");
 }
 
+/* Engines that start and end all the time, below the same folder: each finds its own folder whole. */
+static int open_and_close_folders(const char *base) {
+    if (setenv("XDG_RUNTIME_DIR", base, 1) != 0) return 1;
+    for (int i = 0; i < 500; i++) {
+        struct run_folder folder;
+        char lock[128];
+        if (!run_folder_open(&folder, NULL)) return 2;
+        bool below = strncmp(folder.path, base, strlen(base)) == 0;
+        snprintf(lock, sizeof lock, "%s/lock", folder.path);
+        bool whole = access(lock, F_OK) == 0;
+        run_folder_close(&folder);
+        if (!below || !whole) return 3;
+    }
+    return 0;
+}
+
+static void engines_that_start_together_spare_each_other(void **state) {
+    (void)state;
+    char base[] = "/tmp/sonde-test-XXXXXX";
+    pid_t peers[4];
+    assert_non_null(mkdtemp(base));
+    for (size_t i = 0; i < 4; i++) peers[i] = start_peer("folders", base);
+    for (size_t i = 0; i < 4; i++) assert_int_equal(wait_peer(peers[i]), 0);
+    assert_int_equal(rmdir(base), 0);
+}
+
 int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "folders") == 0) return open_and_close_folders(argv[2]);
     if (argc == 3) return be_peer(argv[1], argv[2]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_channel_carries_messages_both_ways),
@@ -383,6 +410,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(deaths_at_any_moment_hang_and_leak_nothing),
         cmocka_unit_test(sending_to_a_deaf_worker_is_an_error),
         cmocka_unit_test(a_dead_engines_folder_is_swept_up),
+        cmocka_unit_test(engines_that_start_together_spare_each_other),
     };
     return cmocka_run_group_tests_name("ipc", tests, NULL, NULL);
 }
