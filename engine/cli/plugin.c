@@ -3,6 +3,7 @@
 #include "engine/catalogue/catalogue.h"
 #include "engine/catalogue/store.h"
 #include "engine/cli/commands.h"
+#include "engine/cli/plugin_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,9 @@ const char plugin_help[] =
     "       sonde plugin enable ID...\n"
     "       sonde plugin disable ID...\n"
     "       sonde plugin rank INTERFACE [ID... | --reset]\n"
-    "       sonde plugin reset ID\n\n"
+    "       sonde plugin reset ID\n"
+    "       sonde plugin check [--level N] [--quick] [--all] [--json] [--with FILE.so]... FILE.so...\n"
+    "       sonde plugin check --list\n\n"
     "`list` looks at every plugin in the places below, in a sandbox, and shows its state: ready, standby (it runs where the\n"
     "plugin it stands by for fails), disabled, broken (with the reason), or absent (the catalogue has results of it, but it is\n"
     "gone). `show` prints one plugin's description: inputs, needs, parameters and how to set them, schema.\n"
@@ -21,8 +24,15 @@ const char plugin_help[] =
     "several provide an interface (key/1, content_timeline/1 ...): the first that succeeds is read, the next steps in where it\n"
     "fails; without IDs it shows the order. These choices are kept beside the configuration, in sonde.plugins.ini.\n"
     "`reset` forgets a plugin's strikes, so that what was quarantined runs again with the next `sonde analyze --retry`.\n\n"
+    "`check` loads libraries in sandboxed workers, tries them on test audio, and prints what is wrong, why, and how to mend it;\n"
+    "`--list` shows its checks. Its exit code is 1 when one failed, 0 when none did.\n\n"
     "  --broken    only what can't be used, each with the reason; the exit code is 1 if there is any\n"
     "  --json      one JSON object a line\n"
+    "  --level N   checks up to level N, 1 to 10 (10 unless said otherwise)\n"
+    "  --quick     --level 4: it loads, says what it is, and survives ordinary and odd audio\n"
+    "  --all       passed and skipped checks too\n"
+    "  --with FILE.so\n"
+    "              a library that provides what the others need, besides those that come with sonde\n"
     "  --reset     back to the usual order: bundled plugins first\n\n"
     "Plugins are the .so files in $SONDE_PLUGIN_PATH (folders between colons), in plugins.path of the configuration, in\n"
     "~/.local/lib/sonde, and in /usr/local/lib/sonde and /usr/lib/sonde. The first of a name counts.\n";
@@ -60,13 +70,10 @@ static int reset_verb(int argc, char **argv, const struct cli *cli) {
 }
 
 static const struct plugin_verb verbs[] = {
-    {"list", plugin_list_verb},
-    {"show", plugin_show_verb},
-    {"enable", plugin_enable_verb},
-    {"disable", plugin_disable_verb},
-    {"rank", plugin_rank_verb},
-    {"reset", reset_verb},
-    {NULL, NULL},
+    {"list", plugin_list_verb},     {"show", plugin_show_verb},
+    {"enable", plugin_enable_verb}, {"disable", plugin_disable_verb},
+    {"rank", plugin_rank_verb},     {"reset", reset_verb},
+    {"check", plugin_check_verb},   {NULL, NULL},
 };
 
 const struct plugin_verb *plugin_verbs(void) {

@@ -3,12 +3,12 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define BIN_HZ        ((double)TONES_RATE / TONES_WINDOW)
 #define FIRST         18   /* 48 Hz */
 #define LAST          1857 /* 5 kHz */
 #define SPAN          2600 /* bins whose magnitudes are needed: the surroundings of the last peak */
-#define CANDIDATES    (LAST / 2 + 1)
 #define HIGHEST_POWER 1e9f
 #define LOWEST        1e-3f /* of the highest magnitude of the frame: 60 dB */
 
@@ -48,15 +48,20 @@ void tones_free(struct tones *t) {
     free(t);
 }
 
-static int more_salient(const void *a, const void *b) {
-    const struct candidate *x = a, *y = b;
-    if (x->salience != y->salience) return x->salience < y->salience ? 1 : -1;
-    return (x->bin > y->bin) - (x->bin < y->bin);
-}
-
-static int lower_bin(const void *a, const void *b) {
-    const struct candidate *x = a, *y = b;
-    return (x->bin > y->bin) - (x->bin < y->bin);
+/* Keeps the TONES_PEAKS most salient of what comes in rising order, in that order; of equals the lower ones. (qsort would
+ * allocate, in every frame.) */
+static uint32_t keep(struct candidate *kept, uint32_t n, struct candidate one) {
+    uint32_t worst = 0;
+    if (n < TONES_PEAKS) {
+        kept[n] = one;
+        return n + 1;
+    }
+    for (uint32_t i = 1; i < n; i++)
+        if (kept[i].salience <= kept[worst].salience) worst = i;
+    if (one.salience <= kept[worst].salience) return n;
+    memmove(kept + worst, kept + worst + 1, (n - 1 - worst) * sizeof *kept);
+    kept[n - 1] = one;
+    return n;
 }
 
 static float around(const struct tones *t, uint32_t k) {
@@ -83,17 +88,12 @@ static void frame_add(struct tones *t, const float *power) {
     const float *m = t->magnitude;
     for (uint32_t k = FIRST; k <= LAST; k++) top = m[k] > top ? m[k] : top;
     float lowest = LOWEST * top > 1e-6f ? LOWEST * top : 1e-6f;
-    struct candidate found[CANDIDATES];
+    struct candidate found[TONES_PEAKS];
     uint32_t n = 0;
     for (uint32_t k = FIRST; k <= LAST; k++) {
         if (m[k] <= m[k - 1] || m[k] < m[k + 1] || m[k] < lowest) continue;
         float ratio = m[k] / around(t, k);
-        if (ratio > 1.0f) found[n++] = (struct candidate){k, ratio * sqrtf(m[k])};
-    }
-    if (n > TONES_PEAKS) {
-        qsort(found, n, sizeof *found, more_salient);
-        n = TONES_PEAKS;
-        qsort(found, n, sizeof *found, lower_bin);
+        if (ratio > 1.0f) n = keep(found, n, (struct candidate){k, ratio * sqrtf(m[k])});
     }
     f->count = n;
     f->power = total;

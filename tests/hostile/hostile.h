@@ -5,7 +5,10 @@
  *
  *     expect: OUTCOME[|OUTCOME...] [REGULAR EXPRESSION that the reason matches]
  *
- * OUTCOME is one of schema/outcomes.md, or "refused" for a library that must not be loaded at all. */
+ * OUTCOME is one of schema/outcomes.md, or "refused" for a library that must not be loaded at all. Another line is for
+ * tests/integration/plugin_check.py, which has `sonde plugin check` look at it; one of these checks must fail:
+ *
+ *     check: ID[|ID...] [REGULAR EXPRESSION that the reason matches] */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>

@@ -85,7 +85,7 @@ BUNDLED = """SELECT path, region, plugin, outcome, reason, result FROM region_re
 
 def expectation(name):
     with open(os.path.join(HERE, "plugins", name + ".c"), encoding="utf-8") as source:
-        line = re.search(r"expect: (.*?)\s*\*/", source.read()).group(1)
+        line = re.search(r"expect: (.*?)\s*(?:\*/|\n)", source.read()).group(1)
     outcomes, _, reason = line.partition(" ")
     return outcomes.split("|"), reason
 

@@ -1,4 +1,5 @@
 /* Aborts.
- * expect: crashed SIGABRT */
+ * expect: crashed SIGABRT
+ * check: run.crash */
 #define PROCESS abort();
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* A trap of the processor.
- * expect: crashed SIGFPE|SIGILL */
+ * expect: crashed SIGFPE|SIGILL
+ * check: run.crash */
 #define PROCESS raise(SIGFPE);
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* Frees twice.
- * expect: crashed SIGABRT */
+ * expect: crashed SIGABRT
+ * check: run.crash */
 #define PROCESS void *volatile p = malloc(100); free(p); free(p);
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* Leaves with a code.
- * expect: crashed exit */
+ * expect: crashed exit
+ * check: run.crash */
 #define PROCESS exit(2);
 #include "../hostile.h"

@@ -1,5 +1,6 @@
 /* Flushes denormals, changes rounding and the locale when loaded and in every call: nobody else may notice.
- * expect: ok */
+ * expect: ok
+ * check: state.load */
 #include <fenv.h>
 #include <locale.h>
 static void early(void) __attribute__((constructor));

@@ -1,4 +1,5 @@
 /* Puts an event before the start of the region.
- * expect: failed */
+ * expect: failed
+ * check: result.instants */
 #define FINISH out->number(out, "at", -5);
 #include "../hostile.h"

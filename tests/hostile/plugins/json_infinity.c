@@ -1,4 +1,5 @@
 /* Writes infinity.
- * expect: failed */
+ * expect: failed
+ * check: result.writing */
 #define FINISH out->number(out, "x", INFINITY);
 #include "../hostile.h"

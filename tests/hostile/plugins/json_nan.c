@@ -1,4 +1,5 @@
 /* Writes what is no number.
- * expect: failed */
+ * expect: failed
+ * check: result.writing */
 #define FINISH out->number(out, "x", NAN);
 #include "../hostile.h"

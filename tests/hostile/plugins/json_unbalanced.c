@@ -1,4 +1,5 @@
 /* Closes what it never opened.
- * expect: failed */
+ * expect: failed
+ * check: result.writing */
 #define FINISH out->end_object(out); out->end_object(out); out->end_array(out);
 #include "../hostile.h"

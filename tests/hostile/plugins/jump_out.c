@@ -1,5 +1,6 @@
 /* Jumps into a frame that is gone.
- * expect: crashed|timeout */
+ * expect: crashed|timeout
+ * check: run.crash|run.time */
 #include <setjmp.h>
 static jmp_buf there;
 #define BEGIN (void)setjmp(there);

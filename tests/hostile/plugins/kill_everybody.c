@@ -1,4 +1,5 @@
 /* Kills all that it may.
- * expect: violation|failed forbidden|refused */
+ * expect: violation|failed forbidden|refused
+ * check: run.sandbox */
 #define FINISH REFUSED(kill(-1, SIGKILL));
 #include "../hostile.h"

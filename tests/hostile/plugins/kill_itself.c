@@ -1,4 +1,5 @@
 /* Kills its own process, as nobody else would.
- * expect: crashed|violation SIGTERM|forbidden */
+ * expect: crashed|violation SIGTERM|forbidden
+ * check: run.crash|run.sandbox */
 #define PROCESS raise(SIGTERM);
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* Kills the engine.
- * expect: violation|failed forbidden|refused */
+ * expect: violation|failed forbidden|refused
+ * check: run.sandbox */
 #define FINISH REFUSED(kill(getppid(), SIGKILL));
 #include "../hostile.h"

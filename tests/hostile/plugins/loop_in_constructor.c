@@ -1,5 +1,6 @@
 /* Never comes back from being loaded.
- * expect: refused */
+ * expect: refused
+ * check: load.library */
 
 static void early(void) __attribute__((constructor));
 static void early(void) {

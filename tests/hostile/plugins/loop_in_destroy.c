@@ -1,4 +1,5 @@
 /* Never comes back from destroy; nobody waits for it.
- * expect: ok */
+ * expect: ok
+ * check: end.destroy */
 #define DESTROY for (volatile int forever = 1; forever;) {}
 #include "../hostile.h"

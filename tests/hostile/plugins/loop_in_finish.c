@@ -1,4 +1,5 @@
 /* Never comes back from finish.
- * expect: timeout finish */
+ * expect: timeout finish
+ * check: run.time */
 #define FINISH for (volatile int forever = 1; forever;) {}
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* Never comes back from init.
- * expect: refused */
+ * expect: refused
+ * check: load.library */
 #define INIT for (volatile int forever = 1; forever;) {}
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* Never comes back from process.
- * expect: timeout process */
+ * expect: timeout process
+ * check: run.time */
 #define PROCESS for (volatile int forever = 1; forever;) {}
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* Leaves its name spaces.
- * expect: violation|failed forbidden|refused */
+ * expect: violation|failed forbidden|refused
+ * check: run.sandbox */
 #define FINISH REFUSED(syscall(SYS_unshare, 0x10000000));
 #include "../hostile.h"

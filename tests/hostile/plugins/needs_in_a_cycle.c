@@ -1,5 +1,6 @@
 /* Two plugins that wait for each other.
- * expect: skipped needs */
+ * expect: skipped needs
+ * check: needs.cycle */
 #define DESCRIPTOR                                                                                                               \
     static const sonde_interface_t provided[2] = {{.struct_size = sizeof(sonde_interface_t), .major = 1, .id = "hen"},           \
                                                   {.struct_size = sizeof(sonde_interface_t), .major = 1, .id = "egg"}};          \

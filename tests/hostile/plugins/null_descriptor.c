@@ -1,5 +1,6 @@
 /* Its descriptor is full of nothing.
- * expect: refused */
+ * expect: refused
+ * check: load.descriptor */
 #define DESCRIPTOR                                                                                                               \
     static const sonde_descriptor_t empty = {.struct_size = sizeof empty};                                                       \
     static uint32_t hostile_count(void) {                                                                                        \

@@ -1,4 +1,5 @@
 /* Creates nothing, and says that all is well.
- * expect: refused|failed */
+ * expect: refused|failed
+ * check: load.create */
 #define CREATE *plugin = NULL; return SONDE_OK;
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* Its schema is not JSON.
- * expect: refused schema */
+ * expect: refused schema
+ * check: load.descriptor */
 #define SCHEMA "{\"type\": "
 #include "../hostile.h"

@@ -1,4 +1,5 @@
 /* Its schema holds a regular expression that takes for ever.
- * expect: refused schema */
+ * expect: refused schema
+ * check: load.descriptor */
 #define SCHEMA "{\"type\":\"string\",\"pattern\":\"(a+)+$\"}"
 #include "../hostile.h"

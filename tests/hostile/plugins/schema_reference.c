@@ -1,4 +1,5 @@
 /* Its schema refers to itself.
- * expect: refused schema */
+ * expect: refused schema
+ * check: load.descriptor */
 #define SCHEMA "{\"type\":\"object\",\"$ref\":\"#\"}"
 #include "../hostile.h"

@@ -1,5 +1,6 @@
 /* Dies in a destructor of the library.
- * expect: ok */
+ * expect: ok
+ * check: end.destroy */
 
 static void late(void) __attribute__((destructor));
 static void late(void) {

@@ -1,5 +1,6 @@
 /* Dies while it is being loaded.
- * expect: refused load */
+ * expect: refused load
+ * check: load.library */
 
 static void early(void) __attribute__((constructor));
 static void early(void) {

@@ -1,4 +1,5 @@
 /* Dies in deinit.
- * expect: ok */
+ * expect: ok
+ * check: end.destroy */
 #define DEINIT *hostile_null = 1;
 #include "../hostile.h"

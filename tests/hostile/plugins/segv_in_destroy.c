@@ -1,4 +1,5 @@
 /* Dies in destroy, when all its results are in.
- * expect: ok */
+ * expect: ok
+ * check: end.destroy */
 #define DESTROY *hostile_null = 1;
 #include "../hostile.h"

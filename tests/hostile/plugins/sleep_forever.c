@@ -1,4 +1,5 @@
 /* Sleeps.
- * expect: timeout process */
+ * expect: timeout process
+ * check: run.time */
 #define PROCESS for (;;) nanosleep(&(struct timespec){100, 0}, NULL);
 #include "../hostile.h"

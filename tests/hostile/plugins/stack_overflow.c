@@ -1,5 +1,6 @@
 /* Recurses until the stack is gone.
- * expect: crashed SIGSEGV */
+ * expect: crashed SIGSEGV
+ * check: run.crash */
 static int deeper(volatile char *above) __attribute__((noinline));
 #define PROCESS return deeper(NULL) & 0;
 #include <string.h>

@@ -1,5 +1,6 @@
 /* Says that it has four thousand million plugins.
- * expect: refused */
+ * expect: refused
+ * check: load.descriptor */
 #define DESCRIPTOR                                                                                                               \
     static uint32_t hostile_count(void) {                                                                                        \
         (void)hostile_inputs;                                                                                                    \

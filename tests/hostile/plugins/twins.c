@@ -1,5 +1,6 @@
 /* Two plugins with one id.
- * expect: refused twice|two|same|duplicate */
+ * expect: refused twice|two|same|duplicate
+ * check: load.descriptor */
 #define DESCRIPTOR                                                                                                               \
     static const sonde_descriptor_t twin = {.struct_size = sizeof twin,                                                          \
                                             .id = "hostile.twins",                                                               \

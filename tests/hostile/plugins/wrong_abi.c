@@ -1,4 +1,5 @@
 /* Comes from another age.
- * expect: refused ABI */
+ * expect: refused ABI
+ * check: file.abi */
 #define ABI_MAJOR 99u
 #include "../hostile.h"

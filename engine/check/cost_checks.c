@@ -1,0 +1,130 @@
+/* What a plugin costs. Times are processor times of one run, and only their ratios are judged; memory is counted. */
+#include "engine/check/subject.h"
+
+#include "engine/base/json.h"
+
+#include <string.h>
+
+#define REPEATS      3
+#define SHORT        2.0   /* s */
+#define TIMES_LONGER 4     /* the long sound to the short one */
+#define RATIO        9.0   /* 4 is linear, 16 quadratic */
+#define LEAST_US     20000 /* of the long one: less is too little to judge by */
+#define MOST_SECONDS 600.0 /* of a region */
+#define REGIONS      1000
+#define LEAK_BYTES   4096                 /* from the 500th region to the 1000th: 8 bytes a region */
+#define MOST_HELD    ((double)(32 << 20)) /* more than after the first region: no need to go on */
+
+/* The best of some runs. */
+struct cost {
+    double cpu_us;
+    int64_t peak;
+    double calls, allocations; /* of process; allocations < 0: not counted */
+    bool orderly;
+};
+
+static bool measure(struct subject *s, double seconds, struct cost *cost, struct error *error) {
+    struct sound sound;
+    bool good = sound_make(&sound, SOUND_MUSIC, 44100, 1, (int64_t)(seconds * 44100), error);
+    *cost = (struct cost){.orderly = true, .allocations = -1};
+    for (int i = 0; good && i < REPEATS && cost->orderly; i++) {
+        struct answer a = {0};
+        good = subject_analyse(s, NULL, &sound, &a, error);
+        if (i == 0 || a.cpu_us < cost->cpu_us) cost->cpu_us = a.cpu_us;
+        if (i == 0 || a.peak_bytes < cost->peak) cost->peak = a.peak_bytes;
+        cost->calls = json_number(a.measured, "calls", 0);
+        double allocations = json_number(a.measured, "allocations", -1);
+        if (i == 0 || allocations < cost->allocations) cost->allocations = allocations;
+        cost->orderly = good && answer_is_orderly(&a);
+        answer_clear(&a);
+    }
+    sound_free(&sound);
+    return good;
+}
+
+static void judge_time(struct subject *s, const struct cost *brief, const struct cost *longer) {
+    double ratio = brief->cpu_us > 0 ? longer->cpu_us / brief->cpu_us : 0;
+    if (longer->cpu_us < LEAST_US)
+        report_add(s->report, CHECK_COST_SCALING, s->plugin, CHECK_PASSED, "too fast to tell");
+    else
+        report_add(s->report, CHECK_COST_SCALING, s->plugin, ratio <= RATIO ? CHECK_PASSED : CHECK_FAILED,
+                   "%d times the audio took %.1f times as long", TIMES_LONGER, ratio);
+}
+
+static void judge_memory(struct subject *s, const struct cost *brief, const struct cost *longer) {
+    double a_second = (double)(longer->peak - brief->peak) / (SHORT * (TIMES_LONGER - 1));
+    double most = (double)longer->peak + (a_second > 0 ? a_second : 0) * (MOST_SECONDS - SHORT * TIMES_LONGER);
+    double limit = (double)s->options->memory_limit / 2; /* others in the process need some too */
+    report_add(s->report, CHECK_COST_MEMORY, s->plugin, most <= limit ? CHECK_PASSED : CHECK_FAILED,
+               "%.0f MiB for ten minutes, of %.0f that it may count on", most / (1 << 20), limit / (1 << 20));
+}
+
+static void judge_allocations(struct subject *s, const struct cost *brief, const struct cost *longer) {
+    if (longer->allocations < 0) {
+        report_add(s->report, CHECK_COST_ALLOCATIONS, s->plugin, CHECK_SKIPPED, "not counted in this build");
+        return;
+    }
+    double calls = longer->calls - brief->calls, more = longer->allocations - brief->allocations;
+    report_add(s->report, CHECK_COST_ALLOCATIONS, s->plugin, more <= 8 + calls / 10 ? CHECK_PASSED : CHECK_FAILED,
+               "%.0f more allocations in %.0f more calls of process", more, calls);
+}
+
+/* ---------------------------------------------------------------------------------------------------------------- leaks */
+
+/* Bytes held after regions; negative: not counted. */
+struct held {
+    double first, half, all; /* the first region; the least after one of the hundred before the 500th and the 1000th */
+    double most;
+    bool orderly;
+};
+
+static bool run_regions(struct subject *s, const struct sound *sound, struct held *held, struct error *error) {
+    bool good = true;
+    *held = (struct held){.orderly = true};
+    for (int i = 0; good && held->orderly && held->most - held->first <= MOST_HELD && i < REGIONS; i++) {
+        struct answer a = {0};
+        good = subject_analyse(s, NULL, sound, &a, error);
+        double now = json_number(a.measured, "held", -1);
+        double *least = i < REGIONS / 2 ? &held->half : &held->all;
+        int in_half = i % (REGIONS / 2) - (REGIONS / 2 - 100);
+        if (in_half == 0 || (in_half > 0 && now < *least)) *least = now;
+        if (i == 0) held->first = now;
+        if (now > held->most) held->most = now;
+        held->orderly = good && answer_is_orderly(&a);
+        answer_clear(&a);
+    }
+    return good;
+}
+
+static bool check_leak(struct subject *s, struct error *error) {
+    const struct sound *sound = subject_sound(s, SHORTEST, error);
+    struct held held;
+    if (!sound || !run_regions(s, sound, &held, error)) return false;
+    if (!held.orderly)
+        report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_FAILED, "it didn't get through %d regions", REGIONS);
+    else if (held.first < 0)
+        report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_SKIPPED, "not counted in this build");
+    else if (held.most - held.first > MOST_HELD)
+        report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_FAILED, "%.0f MiB more than after the first region",
+                   (held.most - held.first) / (1 << 20));
+    else if (held.all - held.half > LEAK_BYTES)
+        report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_FAILED, "%.0f bytes a region are lost",
+                   (held.all - held.half) / (REGIONS / 2));
+    else
+        report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_PASSED, "%s", "");
+    return true;
+}
+
+bool check_costs(struct subject *s, struct error *error) {
+    struct cost brief, longer;
+    /* A worker that has seen nothing else: only what rises above an earlier peak can be seen. */
+    session_close(s->session);
+    s->session = NULL;
+    if (!measure(s, SHORT, &brief, error) || !measure(s, SHORT * TIMES_LONGER, &longer, error)) return false;
+    if (brief.orderly && longer.orderly) {
+        judge_time(s, &brief, &longer);
+        judge_memory(s, &brief, &longer);
+        if (s->options->level >= 9) judge_allocations(s, &brief, &longer);
+    }
+    return s->options->level < 9 || subject_is_given_up(s) || check_leak(s, error);
+}

@@ -1,0 +1,107 @@
+/* The library comes to life in a worker, and leaves it. */
+#include "engine/check/subject.h"
+
+#include "engine/base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SCAN_US 100000
+
+/* Of the refusals, those that are about what the library declares, not about loading it. */
+static bool is_about_descriptors(const char *reason) {
+    return strncmp(reason, "plugin ", 7) == 0 || strncmp(reason, "two plugins", 11) == 0 ||
+           strncmp(reason, "a library has", 13) == 0 || strncmp(reason, "plugin_at", 9) == 0 ||
+           strncmp(reason, "its descriptors", 15) == 0;
+}
+
+/* It died on the way: the phase tells how far it got. */
+static void record_death(struct subject *s) {
+    const struct blame *blame = session_blame(s->session);
+    enum check_id check = strcmp(blame->phase, "create") == 0 ? CHECK_LOAD_CREATE : CHECK_LOAD_LIBRARY;
+    if (check == CHECK_LOAD_CREATE) report_add(s->report, CHECK_LOAD_LIBRARY, NULL, CHECK_PASSED, "%s", "");
+    report_add(s->report, check, NULL, CHECK_FAILED, "%s", blame->reason);
+}
+
+static bool take_library(struct subject *s) {
+    const char *reason = json_string(s->message, "reason", "no reason given");
+    if (strcmp(json_string(s->message, "outcome", ""), "ok") == 0) {
+        report_add(s->report, CHECK_LOAD_LIBRARY, NULL, CHECK_PASSED, "%s", "");
+        report_add(s->report, CHECK_LOAD_DESCRIPTOR, NULL, CHECK_PASSED, "%s", "");
+        return true;
+    }
+    bool declared = is_about_descriptors(reason);
+    if (declared) report_add(s->report, CHECK_LOAD_LIBRARY, NULL, CHECK_PASSED, "%s", "");
+    report_add(s->report, declared ? CHECK_LOAD_DESCRIPTOR : CHECK_LOAD_LIBRARY, NULL, CHECK_FAILED, "%s", reason);
+    return false;
+}
+
+static void check_create(struct subject *s) {
+    const cJSON *plugins = json_member(s->message, "plugins"), *one = NULL;
+    cJSON_ArrayForEach(one, plugins) {
+        bool made = strcmp(json_string(one, "outcome", ""), "ok") == 0;
+        report_add(s->report, CHECK_LOAD_CREATE, json_string(one, "id", ""), made ? CHECK_PASSED : CHECK_FAILED, "%s",
+                   made ? "" : json_string(one, "reason", "no reason given"));
+    }
+}
+
+static void check_measured(struct subject *s) {
+    const cJSON *m = json_member(s->message, "measured"), *item = NULL;
+    double us = json_number(m, "cpu_us", 0);
+    report_add(s->report, CHECK_COST_SCAN, NULL, us <= SCAN_US ? CHECK_PASSED : CHECK_FAILED, "%.1f ms", us / 1000);
+    bool takes = json_bool(m, "takes_unknown", false);
+    report_add(s->report, CHECK_LOAD_UNKNOWN, NULL, takes ? CHECK_WARNED : CHECK_PASSED, "%s",
+               takes ? "it made a plugin called no.such.plugin" : "");
+    report_add(s->report, CHECK_STATE_LOAD, NULL, CHECK_PASSED, "%s", "");
+    cJSON_ArrayForEach(item, json_member(m, "disturbed")) {
+        report_add(s->report, CHECK_STATE_LOAD, NULL, CHECK_FAILED, "it changed %s",
+                   cJSON_IsString(item) ? item->valuestring : "something");
+    }
+}
+
+/* Threads that exist beside those of the worker itself. */
+static void check_threads(struct subject *s) {
+    unsigned before = session_threads_at_hello(s->session), now = session_threads(s->session);
+    if (before == 0 || now == 0)
+        report_add(s->report, CHECK_COST_THREADS, NULL, CHECK_SKIPPED, "the system doesn't tell how many there are");
+    else if (now > before)
+        report_add(s->report, CHECK_COST_THREADS, NULL, CHECK_WARNED, "%u of its own while it waits for audio",
+                   now - before);
+    else
+        report_add(s->report, CHECK_COST_THREADS, NULL, CHECK_PASSED, "%s", "");
+}
+
+bool check_loading(struct subject *s, struct error *error) {
+    s->session = subject_session(s, 0, false, NULL, error);
+    if (!s->session) return false;
+    const cJSON *message = session_library(s->session, 0);
+    if (!session_is_ready(s->session) && !message) {
+        const struct blame *blame = session_blame(s->session);
+        if (blame->refused || strcmp(blame->phase, "none") == 0)
+            return error_set(error, "no worker can be started: it %.300s", blame->reason);
+        record_death(s);
+        return false;
+    }
+    s->message = cJSON_Duplicate(message, true);
+    if (!s->message) return error_memory(error);
+    if (!take_library(s)) return false;
+    check_create(s);
+    check_measured(s);
+    if (session_is_ready(s->session)) {
+        check_threads(s);
+        return true;
+    }
+    record_death(s);
+    return false;
+}
+
+bool check_end(struct subject *s, struct error *error) {
+    struct session *session = subject_session(s, 0, false, NULL, error);
+    if (!session) return false;
+    if (session_unload(session))
+        report_add(s->report, CHECK_END_DESTROY, NULL, CHECK_PASSED, "%s", "");
+    else
+        report_add(s->report, CHECK_END_DESTROY, NULL, CHECK_FAILED, "%s", session_blame(session)->reason);
+    session_close(session);
+    return true;
+}

@@ -1,0 +1,167 @@
+#include "engine/check/subject.h"
+
+#include "engine/base/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_DEATHS 4
+
+cJSON *subject_libraries(const struct subject *s, cJSON *params) {
+    cJSON *list = cJSON_CreateArray(), *one = cJSON_CreateObject(), *all = NULL;
+    const char *resources = s->library->resources ? s->library->resources : "";
+    bool good = list && one && cJSON_AddStringToObject(one, "path", s->library->path) &&
+                cJSON_AddStringToObject(one, "resources", resources);
+    if (good && params) {
+        all = cJSON_AddObjectToObject(one, "params");
+        good = all && cJSON_AddItemToObject(all, s->plugin, params);
+        if (good) params = NULL;
+    }
+    cJSON_Delete(params);
+    if (good && cJSON_AddItemToArray(list, one)) return list;
+    cJSON_Delete(one);
+    cJSON_Delete(list);
+    return NULL;
+}
+
+struct session *subject_session(struct subject *s, uint32_t block_frames, bool twins, cJSON *params,
+                                struct error *error) {
+    cJSON *libraries = subject_libraries(s, params);
+    struct session_spec spec = {.libraries = libraries, .block_frames = block_frames, .twins = twins};
+    struct session *session = NULL;
+    if (libraries)
+        session = session_open(&s->desk, &spec, error);
+    else
+        error_memory(error);
+    cJSON_Delete(libraries);
+    return session;
+}
+
+bool subject_ready(struct subject *s, struct error *error) {
+    if (s->session && session_is_ready(s->session)) return true;
+    session_close(s->session);
+    s->session = subject_session(s, 0, false, NULL, error);
+    if (!s->session) return false;
+    if (session_is_ready(s->session)) return true;
+    report_add(s->report, CHECK_LOAD_LIBRARY, NULL, CHECK_FAILED, "it loaded before, but now its worker %s",
+               session_blame(s->session)->reason);
+    s->deaths = MAX_DEATHS;
+    return false;
+}
+
+bool subject_is_given_up(const struct subject *s) {
+    return s->deaths >= MAX_DEATHS;
+}
+
+const struct sound *subject_sound(struct subject *s, enum known_sound which, struct error *error) {
+    static const struct {
+        uint32_t rate, channels;
+        double seconds;
+    } kinds[] = {
+        [BRIEF] = {44100, 2, 1},
+        [ORDINARY] = {44100, 2, 10},
+        [LONG] = {22050, 1, 120},
+        [SHORTEST] = {44100, 1, 0.1},
+    };
+    struct sound *sound = &s->sounds[which];
+    if (sound->frames > 0) return sound;
+    int64_t frames = (int64_t)(kinds[which].seconds * kinds[which].rate);
+    if (sound_make(sound, SOUND_MUSIC, kinds[which].rate, kinds[which].channels, frames, error)) return sound;
+    *sound = (struct sound){0};
+    return NULL;
+}
+
+bool answer_is_orderly(const struct answer *answer) {
+    return strcmp(answer->outcome, "ok") == 0 || strcmp(answer->outcome, "empty") == 0 ||
+           strcmp(answer->outcome, "unsupported") == 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- what it shows */
+
+static void add(struct subject *s, enum check_id check, const struct sound *sound, const char *text) {
+    report_add(s->report, check, s->plugin, CHECK_FAILED, "with %s: %s", sound->name, text);
+}
+
+/* The worker died, or the host refused what the plugin did: the checks of level 3, whatever was tried. */
+static void record_outcome(struct subject *s, const struct sound *sound, const struct answer *answer) {
+    const char *refused = json_string(answer->measured, "refused", "");
+    int64_t code = json_integer(answer->measured, "code", 0);
+    if (answer->died) s->deaths++;
+    if (strcmp(answer->outcome, "violation") == 0)
+        add(s, CHECK_RUN_SANDBOX, sound, answer->reason);
+    else if (strcmp(answer->outcome, "timeout") == 0)
+        add(s, CHECK_RUN_TIME, sound, answer->reason);
+    else if (strcmp(answer->outcome, "memory") == 0)
+        add(s, CHECK_RUN_MEMORY, sound, answer->reason);
+    else if (answer->died)
+        add(s, CHECK_RUN_CRASH, sound, answer->reason);
+    if (strcmp(refused, "writing") == 0) add(s, CHECK_RESULT_WRITING, sound, answer->reason);
+    if (strcmp(refused, "schema") == 0) add(s, CHECK_RESULT_SCHEMA, sound, answer->reason);
+    if (strcmp(refused, "instants") == 0) add(s, CHECK_RESULT_INSTANTS, sound, answer->reason);
+    if (code < 0 || code > 5) add(s, CHECK_RUN_CODES, sound, answer->reason);
+}
+
+/* What the worker saw it do. */
+static void record_measured(struct subject *s, const struct sound *sound, const struct answer *answer) {
+    const cJSON *m = answer->measured;
+    const char *undeclared = json_string(m, "undeclared", "");
+    int64_t lines = json_integer(m, "lines", 0);
+    char text[200];
+    if (json_bool(m, "modified", false))
+        add(s, CHECK_RUN_INPUT, sound, "it wrote to the samples or spectra of a block");
+    if (json_bool(m, "disturbed", false))
+        add(s, CHECK_STATE_CALLS, sound, "a call changed the rounding mode, flush-to-zero or the thread's locale");
+    (void)snprintf(text, sizeof text, "it asked for %.100s", undeclared);
+    if (undeclared[0]) add(s, CHECK_NEEDS_DECLARED, sound, text);
+    (void)snprintf(text, sizeof text, "%lld lines", (long long)lines);
+    if (lines >= 200) add(s, CHECK_COST_LOG, sound, text);
+}
+
+bool subject_job(struct subject *s, struct session *session, struct session_job *job, struct answer *answer,
+                 struct error *error) {
+    const struct prepared *prepared = company_inputs(s, job->sound, error);
+    if (!prepared || (!session && !subject_ready(s, error))) return false;
+    job->plugins[0] = s->plugin;
+    job->plugins_count = 1;
+    job->inputs = prepared->inputs;
+    job->inputs_count = prepared->count;
+    if (!session_run(session ? session : s->session, job, answer, error)) return false;
+    record_outcome(s, job->sound, answer);
+    record_measured(s, job->sound, answer);
+    return true;
+}
+
+bool subject_analyse(struct subject *s, struct session *session, const struct sound *sound, struct answer *answer,
+                     struct error *error) {
+    struct session_job job = {.sound = sound};
+    return subject_job(s, session, &job, answer, error);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ comparing */
+
+/* Some characters of `text` around `place`. */
+static void quote(const char *text, size_t place, char *out, size_t size) {
+    size_t from = place > 25 ? place - 25 : 0;
+    (void)snprintf(out, size, "%.60s", text + from);
+}
+
+bool subject_compare(const struct answer *a, const struct answer *b, char *difference, size_t size) {
+    if (strcmp(a->outcome, b->outcome) != 0) {
+        (void)snprintf(difference, size, "once %s%s%.100s, once %s%s%.100s", a->outcome, a->reason[0] ? ": " : "",
+                       a->reason, b->outcome, b->reason[0] ? ": " : "", b->reason);
+        return false;
+    }
+    if (strcmp(a->digest, b->digest) == 0) return true;
+    const char *one = a->text ? a->text : "", *two = b->text ? b->text : "";
+    size_t place = 0;
+    while (one[place] && one[place] == two[place]) place++;
+    char first[64], second[64];
+    quote(one, place, first, sizeof first);
+    quote(two, place, second, sizeof second);
+    if (one[place] || two[place])
+        (void)snprintf(difference, size, "once ...%s..., once ...%s...", first, second);
+    else
+        (void)snprintf(difference, size, "the values of its arrays differ");
+    return false;
+}

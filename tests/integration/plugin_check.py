@@ -1,0 +1,142 @@
+#!/usr/bin/python3
+"""`sonde plugin check`: it passes on everything that comes with sonde, finds what is wrong with each hostile plugin, and its
+documentation names every check. Speaks TAP.
+
+    plugin_check.py --build DIR [NAME...]      NAME: only these hostile plugins
+"""
+import argparse
+import concurrent.futures
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+
+class Suite:
+    def __init__(self, build, work):
+        self.build = build
+        self.sonde = os.path.join(build, "engine", "cli", "sonde")
+        self.environment = dict(os.environ, HOME=work, XDG_CONFIG_HOME=work, SONDE_PLUGIN_PATH="")
+        self.points = self.failed = 0
+
+    def point(self, good, name, why=""):
+        self.points += 1
+        self.failed += not good
+        print(f"{'ok' if good else 'not ok'} {self.points} - {name}", flush=True)
+        for line in [] if good else str(why).splitlines():
+            print(f"# {line}", flush=True)
+
+    def run(self, *words):
+        """(exit code, standard output, standard error)"""
+        run = subprocess.run([self.sonde, *words], env=self.environment, capture_output=True, timeout=900, check=False)
+        return run.returncode, run.stdout.decode(), run.stderr.decode()
+
+
+def checks(suite):
+    """{id: level} of all checks."""
+    code, out, _ = suite.run("plugin", "check", "--list")
+    table = dict((line.split()[1], int(line.split()[0])) for line in out.splitlines())
+    suite.point(code == 0 and len(table) > 50, "--list lists the checks", out)
+    return table
+
+
+def test_documentation(suite, levels):
+    with open(os.path.join(ROOT, "plugins", "checks.md"), encoding="utf-8") as file:
+        documented = dict((m[1], int(m[0])) for m in re.findall(r"^\| (\d+) \| `([a-z_.]+)` \|", file.read(), re.M))
+    suite.point(documented == levels, "plugins/checks.md lists every check, with its level",
+                f"only documented: {set(documented.items()) - set(levels.items())}\n"
+                f"only in the code: {set(levels.items()) - set(documented.items())}")
+
+
+def test_bundled(suite):
+    found = sorted(glob.glob(os.path.join(suite.build, "plugins", "*", "*.so")))
+    suite.point(len(found) >= 12, "the bundled plugins and the examples are there", found)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        runs = pool.map(lambda library: suite.run("plugin", "check", "--level", "10", library), found)
+        for library, (code, out, err) in zip(found, runs):
+            suite.point(code == 0, f"{os.path.basename(library)} passes at level 10", out + err)
+
+
+def read_expectation(name):
+    """(the checks of which one must fail, what its reason must match) of a hostile plugin."""
+    with open(os.path.join(ROOT, "tests", "hostile", "plugins", name + ".c"), encoding="utf-8") as source:
+        words = re.search(r"check: (.*?)\s*(?:\*/|\n)", source.read()).group(1).split(" ", 1)
+    return words[0].split("|"), words[1] if len(words) > 1 else ""
+
+
+def check_hostile(suite, name, levels):
+    wanted, pattern = read_expectation(name)
+    level = max(levels[check] for check in wanted)
+    settings = []
+    if "run.time" in wanted or "end.destroy" in wanted:
+        settings = ["--set", "engine.analyse_deadline=1"]
+    if name.startswith("loop_in_") and "load" in wanted[0]:
+        settings = ["--set", "engine.load_deadline=2"]
+    library = os.path.join(suite.build, "tests", "hostile", name + ".so")
+    code, out, err = suite.run("--set", "worker.memory_limit=256", *settings, "plugin", "check", "--json", "--level",
+                               str(level), library)
+    if code != 1:
+        return False, f"exit code {code}\n{out}{err}"
+    failed = [check for check in json.loads(out)["checks"] if check["status"] == "failed"]
+    good = any(check["id"] in wanted and re.search(pattern, check.get("reason", "")) for check in failed)
+    good = good and all(check.get("reason") and check.get("mend") for check in failed)
+    return good, "\n".join(f"{check['id']}: {check.get('reason')}" for check in failed)
+
+
+def test_hostile(suite, levels, only):
+    names = sorted(os.path.basename(path)[:-2] for path in glob.glob(os.path.join(ROOT, "tests/hostile/plugins/*.c")))
+    names = [name for name in names if os.path.exists(os.path.join(suite.build, "tests", "hostile", name + ".so"))]
+    suite.point(len(names) > 80, "the hostile plugins are there", names)
+    names = [name for name in names if not only or name in only]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name, (good, why) in zip(names, pool.map(lambda n: check_hostile(suite, n, levels), names)):
+            suite.point(good, f"{name}: {'|'.join(read_expectation(name)[0])}", why)
+
+
+def test_files(suite, work):
+    """Files that are no plugins."""
+    minimal = os.path.join(suite.build, "plugins", "examples", "minimal.so")
+    with open(minimal, "rb") as file:
+        library = file.read()
+    for name, content in {"empty": b"", "text": b"hello", "half": library[: len(library) // 2],
+                          "headless": b"\0" * 64 + library[64:]}.items():
+        path = os.path.join(work, name + ".so")
+        with open(path, "wb") as file:
+            file.write(content)
+        code, out, err = suite.run("plugin", "check", path)
+        suite.point(code == 1 and "FAIL" in out, f"{name} file: refused with a reason", f"{code}\n{out}{err}")
+    code, out, err = suite.run("plugin", "check", os.path.join(work, "absent.so"))
+    suite.point(code == 3 and "absent.so" in err, "an absent file: exit code 3", f"{code}\n{out}{err}")
+    for words in (["--level", "11", minimal], ["--level"], ["--nonsense", minimal], []):
+        code, out, err = suite.run("plugin", "check", *words)
+        suite.point(code == 2, f"{words[:2]}: exit code 2", f"{code}\n{out}{err}")
+    code, out, err = suite.run("plugin", "check", "--quick", "--all", minimal)
+    good = code == 0 and "region.silent" in out and "same.twice" not in out and "run.ordinary" in out
+    suite.point(good, "--quick stops at level 4", f"{code}\n{out}{err}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--build", required=True)
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        suite = Suite(os.path.abspath(arguments.build), work)
+        levels = checks(suite)
+        if not arguments.names:
+            test_documentation(suite, levels)
+            test_files(suite, work)
+            test_bundled(suite)
+        test_hostile(suite, levels, arguments.names)
+    print(f"1..{suite.points}")
+    return 1 if suite.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
