@@ -3,8 +3,8 @@
 #include "engine/base/text.h"
 #include "kernels/kernels.h"
 #include "workers/host/abi.h"
+#include "workers/host/library_file.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -103,17 +103,13 @@ static void leave(struct library *library) {
     if (library->services.leave) library->services.leave(library->services.context);
 }
 
-/* The one place where foreign code enters: RTLD_NOW, so that a missing symbol shows here and not in the middle of a region;
- * RTLD_LOCAL, so that libraries don't see each other's symbols. */
 static bool open_library(struct library *library, struct error *error) {
     enter(library, HOST_LOAD);
-    library->handle = dlopen(library->path, RTLD_NOW | RTLD_LOCAL);
+    char why[400];
+    library->handle = library_file_open(library->path, why, sizeof why);
     leave(library);
-    if (!library->handle) {
-        const char *why = dlerror();
-        return error_set(error, "can't be loaded: %.300s", why ? why : "no reason given");
-    }
-    library->entry = dlsym(library->handle, "sonde_entry");
+    if (!library->handle) return error_set(error, "can't be loaded: %.300s", why);
+    library->entry = library_file_symbol(library->handle, "sonde_entry");
     if (!library->entry)
         return error_set(error, "%.200s exports no sonde_entry: it isn't a sonde plugin", library->path);
     const sonde_entry_t *entry = library->entry;
@@ -205,7 +201,7 @@ void library_close(struct library *library) {
     }
     if (library->handle) {
         enter(library, HOST_UNLOAD);
-        dlclose(library->handle);
+        library_file_close(library->handle);
         leave(library);
     }
     for (size_t i = 0; i < library->resources_count; i++) {
