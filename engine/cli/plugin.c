@@ -15,6 +15,7 @@ const char plugin_help[] =
     "       sonde plugin disable ID...\n"
     "       sonde plugin rank INTERFACE [ID... | --reset]\n"
     "       sonde plugin reset ID\n"
+    "       sonde plugin new DIR --id ID --name NAME [--cpp]\n"
     "       sonde plugin check [--level N] [--quick] [--all] [--json] [--with FILE.so]... FILE.so...\n"
     "       sonde plugin check --list\n\n"
     "`list` looks at every plugin in the places below, in a sandbox, and shows its state: ready, standby (it runs where the\n"
@@ -24,6 +25,8 @@ const char plugin_help[] =
     "several provide an interface (key/1, content_timeline/1 ...): the first that succeeds is read, the next steps in where it\n"
     "fails; without IDs it shows the order. These choices are kept beside the configuration, in sonde.plugins.ini.\n"
     "`reset` forgets a plugin's strikes, so that what was quarantined runs again with the next `sonde analyze --retry`.\n\n"
+    "`new` writes a complete little project into a new folder: source (C, or C++ with --cpp), Makefile and meson.build, schema,\n"
+    "test. ID is like org.example.rumble, NAME is for people. It builds and passes its checks as it is: make check.\n"
     "`check` loads libraries in sandboxed workers, tries them on test audio, and prints what is wrong, why, and how to mend it;\n"
     "`--list` shows its checks. Its exit code is 1 when one failed, 0 when none did.\n\n"
     "  --broken    only what can't be used, each with the reason; the exit code is 1 if there is any\n"
@@ -70,10 +73,9 @@ static int reset_verb(int argc, char **argv, const struct cli *cli) {
 }
 
 static const struct plugin_verb verbs[] = {
-    {"list", plugin_list_verb},     {"show", plugin_show_verb},
-    {"enable", plugin_enable_verb}, {"disable", plugin_disable_verb},
-    {"rank", plugin_rank_verb},     {"reset", reset_verb},
-    {"check", plugin_check_verb},   {NULL, NULL},
+    {"list", plugin_list_verb},       {"show", plugin_show_verb}, {"enable", plugin_enable_verb},
+    {"disable", plugin_disable_verb}, {"rank", plugin_rank_verb}, {"reset", reset_verb},
+    {"check", plugin_check_verb},     {"new", plugin_new_verb},   {NULL, NULL},
 };
 
 const struct plugin_verb *plugin_verbs(void) {

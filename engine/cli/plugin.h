@@ -20,6 +20,7 @@ int plugin_show_verb(int argc, char **argv, const struct cli *cli);
 int plugin_enable_verb(int argc, char **argv, const struct cli *cli);
 int plugin_disable_verb(int argc, char **argv, const struct cli *cli);
 int plugin_rank_verb(int argc, char **argv, const struct cli *cli);
+int plugin_new_verb(int argc, char **argv, const struct cli *cli);
 
 /* Looks at all plugins there are, as an engine would; setup_close in any case. NULL with a sentence. The caller frees. */
 struct registry *plugin_find_all(struct setup *setup, const struct cli *cli, struct error *error);
