@@ -17,7 +17,9 @@ struct probe {
     struct probe_report *report;
     bool *members; /* one flag a library */
     bool *told;    /* a `library` message came, or was in the cache; shared by all probes */
-    cJSON **said;  /* what came of each in this life of the process, until it is known to have gone well */
+    cJSON **said;  /* the message about each: taken in the order of the libraries in the end, whoever told it */
+    bool *known;   /* it came from the cache */
+    bool *well;    /* it came from a probe that ended well: worth remembering */
     bool alive;    /* the process is */
     bool over, failed, never_spoke, from_outside;
     char reason[512];
@@ -47,11 +49,8 @@ static void on_ready(struct worker *worker, const cJSON *message) {
     struct probe *probe = worker_context(worker);
     if (json_member(message, "sandbox")) note_sandbox(probe, json_member(message, "sandbox"));
     probe->over = true;
-    for (size_t i = 0; i < probe->registry->libraries_count; i++) {
-        const struct registry_library *library = &probe->registry->libraries[i];
-        if (probe->said[i] && library->loaded)
-            probe_cache_keep(probe->spec->cache, library->path, &library->copy, probe->said[i]);
-    }
+    for (size_t i = 0; i < probe->registry->libraries_count; i++)
+        probe->well[i] |= probe->members[i] && probe->said[i] && !probe->known[i];
     worker_quit(worker);
 }
 
@@ -60,10 +59,7 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
     const char *path = json_string(message, "path", "");
     for (size_t i = 0; strcmp(type, "library") == 0 && i < probe->registry->libraries_count; i++) {
         if (!probe->members[i] || strcmp(probe->registry->libraries[i].copy.path, path) != 0) continue;
-        if (!probe->told[i]) { /* else a probe before this one told it, and died */
-            registry_take(probe->registry, i, message);
-            probe->said[i] = cJSON_Duplicate(message, true);
-        }
+        if (!probe->told[i]) probe->said[i] = cJSON_Duplicate(message, true); /* else one before it told it, and died */
         probe->told[i] = true;
         return;
     }
@@ -153,10 +149,6 @@ static bool run(struct probe *probe, struct error *error) {
         worker_kill(worker, WORKER_KILL_UNWANTED, "nobody waits for it any more");
         ended = true;
     }
-    for (size_t i = 0; i < probe->registry->libraries_count; i++) {
-        cJSON_Delete(probe->said[i]);
-        probe->said[i] = NULL;
-    }
     return worker != NULL;
 }
 
@@ -182,11 +174,8 @@ static void recall(struct probe *probe) {
     for (size_t i = 0; i < probe->registry->libraries_count; i++) {
         const struct registry_library *library = &probe->registry->libraries[i];
         if (!probe->members[i] || probe->told[i]) continue;
-        cJSON *message = probe_cache_find(probe->spec->cache, library->path, &library->copy);
-        if (!message) continue;
-        registry_take(probe->registry, i, message);
-        probe->told[i] = true;
-        cJSON_Delete(message);
+        probe->said[i] = probe_cache_find(probe->spec->cache, library->path, &library->copy);
+        probe->told[i] = probe->known[i] = probe->said[i] != NULL;
     }
 }
 
@@ -248,20 +237,37 @@ static bool probe_others(struct probe *probe, struct error *error) {
     return ok;
 }
 
+/* Fills the plugin table, and the cache. */
+static void take_all(struct probe *probe) {
+    for (size_t i = 0; i < probe->registry->libraries_count; i++) {
+        const struct registry_library *library = &probe->registry->libraries[i];
+        if (!probe->said[i]) continue;
+        registry_take(probe->registry, i, probe->said[i]);
+        if (probe->well[i] && library->loaded)
+            probe_cache_keep(probe->spec->cache, library->path, &library->copy, probe->said[i]);
+    }
+}
+
 bool probe_libraries(const struct probe_spec *spec, struct registry *registry, struct probe_report *report,
                      struct error *error) {
     size_t n = registry->libraries_count;
     *report = (struct probe_report){0};
     struct probe probe = {.spec = spec, .registry = registry, .report = report};
-    probe.members = calloc(n + 1, sizeof *probe.members);
-    probe.told = calloc(n + 1, sizeof *probe.told);
+    bool *flags = calloc(4 * (n + 1), sizeof *flags);
     probe.said = calloc(n + 1, sizeof *probe.said);
-    bool ok = probe.members && probe.told && probe.said ? true : error_memory(error);
+    bool ok = flags && probe.said ? true : error_memory(error);
+    if (ok) {
+        probe.members = flags;
+        probe.told = flags + (n + 1);
+        probe.known = flags + 2 * (n + 1);
+        probe.well = flags + 3 * (n + 1);
+    }
     for (size_t i = 0; ok && i < n; i++)
         probe.members[i] = !registry->libraries[i].third_party && !registry->libraries[i].refused;
     ok = ok && probe_members(&probe, true, error) && probe_others(&probe, error);
-    free(probe.members);
-    free(probe.told);
+    if (ok) take_all(&probe);
+    for (size_t i = 0; probe.said && i < n; i++) cJSON_Delete(probe.said[i]);
     free(probe.said);
+    free(flags);
     return ok;
 }

@@ -178,6 +178,14 @@ def test_cache(suite):
         house.add("reader_2", target="reader_1")
         changed, workers = count_workers(house, "plugin", "list", "--json")
         suite.check(workers == 2 and '"2.0"' in changed, "a changed library is looked at, and no other", f"{workers}\n{changed}")
+        for name in ("ranked_2_steps_in", "ranked_3_idle"):
+            house.add(name)
+        ranked = house.run("plugin", "rank", "ranked/1")[1]
+        house.add("ranked_2_steps_in")  # the same, written anew: only this one is looked at
+        suite.check(ranked.startswith("1  hostile.ranked_2_steps_in") and house.run("plugin", "rank", "ranked/1")[1] == ranked,
+                    "what is remembered doesn't come before what is looked at", ranked)
+        os.remove(house.folder + "/ranked_2_steps_in.so")
+        os.remove(house.folder + "/ranked_3_idle.so")
         shutil.rmtree(house.work + "/.cache")
         with open(house.work + "/.cache", "w", encoding="ascii") as file:
             file.write("in the way\n")

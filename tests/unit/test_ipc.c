@@ -359,6 +359,15 @@ static void a_dead_engines_folder_is_swept_up(void **state) {
     close(open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
     snprintf(name, sizeof name, "%s/1", path);
     close(open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    static const char *const folders[] = {"plugins", "plugins/hash", "plugins/hash/x.resources"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) { /* copies of plugins */
+        snprintf(name, sizeof name, "%s/%s", path, folders[i]);
+        assert_int_equal(mkdir(name, 0700), 0);
+    }
+    snprintf(name, sizeof name, "%s/plugins/hash/x.so", path);
+    close(open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0500));
+    snprintf(name, sizeof name, "%s/plugins/hash/x.resources/outside", path);
+    assert_int_equal(symlink(living.path, name), 0); /* not to be followed */
     assert_true(run_folder_open(&next, &error));
     assert_int_not_equal(access(path, F_OK), 0);    /* the dead one's is gone */
     assert_int_equal(access(living.path, F_OK), 0); /* the living one's is not */
