@@ -362,7 +362,6 @@ void catalogue_close(struct catalogue *catalogue) {
     free(catalogue->cache);
     ruleset_free(catalogue->rules);
     if (catalogue->writable) {
-        (void)sqlite3_exec(catalogue->db, "PRAGMA analysis_limit = 400; PRAGMA optimize", NULL, NULL, NULL);
         (void)sqlite3_wal_checkpoint_v2(catalogue->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
     (void)sqlite3_close(catalogue->db);

@@ -1,5 +1,7 @@
 #include "engine/catalogue/migrations.h"
 
+#include "engine/catalogue/vectors.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -39,6 +41,7 @@ static bool apply_one(sqlite3 *db, const struct migration *migration, int versio
 }
 
 bool migrations_apply(sqlite3 *db, int version, int target, struct error *error) {
+    if (version < target && !vectors_register(db, error)) return false;
     for (int i = version; i < target; i++)
         if (!apply_one(db, &migrations[i], i + 1, error)) return false;
     return true;

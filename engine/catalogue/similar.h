@@ -1,12 +1,12 @@
 /* Sounds that are alike: neighbours by the cosine of their embeddings: the value "embedding" of the features plugin's results,
  * {model, version, hash, catalogue: [unit vector]}. Only embeddings of one model, version and hash are compared.
  *
- * The tables audio_vectors and region_vectors hold each vector in int8, for a quick look at all of them; what comes out
- * best is then sorted by the exact vectors, from the results. One thread. */
+ * The exact vectors are in region_vectors; a look at the short ones (vectors.h) says which of them matter. One thread. */
 #ifndef SONDE_CATALOGUE_SIMILAR_H
 #define SONDE_CATALOGUE_SIMILAR_H
 
 #include "engine/catalogue/catalogue.h"
+#include "engine/catalogue/vectors.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
@@ -26,18 +26,39 @@ bool similar_read(const cJSON *embedding, struct similar *similar);
 /* Of two embeddings with the same model and dimensions: -1 to 1. */
 double similar_cosine(const struct similar *a, const struct similar *b);
 
-/* Stores the short form of a region's embedding, made by `plugin`; `audio` is not 0: as that of the whole audio. Or removes it
- * when the embedding is none. In a transaction. */
+/* Stores a region's embedding, made by `plugin`; `audio` is not 0: also as that of the whole audio. Or removes it when the
+ * embedding is none. In a transaction. */
 bool similar_store(struct catalogue *catalogue, int64_t audio, int64_t region, const char *plugin,
                    const cJSON *embedding, struct error *error);
 
-/* The exact vector of an audio (region 0) or of a region. False with a sentence when it has none. */
+/* The vector of an audio (region 0) or of a region. False with a sentence when it has none. */
 bool similar_load(struct catalogue *catalogue, int64_t audio, int64_t region, struct similar *similar,
                   struct error *error);
 
-/* Gives the connection two functions that compare with this vector (it is copied):
- *   sonde_near(scale, data)   from the short form, to about 0.01
- *   sonde_cosine(result)      exact, from a result's JSON; -1 to 1, NULL when there is none */
-bool similar_register(struct catalogue *catalogue, const struct similar *similar, struct error *error);
+struct similar_found {
+    int64_t id;        /* of the audio or region */
+    double similarity; /* cosine, -1 to 1 */
+};
+
+/* What is sought, and what is found: the most alike first, of equals the smaller id first. */
+struct similar_list {
+    enum vectors_kind kind;
+    size_t most;                 /* at most so many */
+    int64_t but;                 /* not this one */
+    struct similar_found *items; /* caller frees */
+    size_t n;
+};
+
+/* Whether a sound is to be in the list. False on failure. */
+typedef bool (*similar_accept)(void *context, int64_t id, bool *accepted, struct error *error);
+
+/* The most alike of all sounds with a vector of the same model that are accepted: exactly those that comparing all of them
+ * would give. The list's items may be set also after a failure. */
+bool similar_nearest(struct catalogue *catalogue, const struct similar *similar, similar_accept accept, void *context,
+                     struct similar_list *list, struct error *error);
+
+/* The most alike of these ids. */
+bool similar_among(struct catalogue *catalogue, const struct similar *similar, const int64_t *ids, size_t n,
+                   struct similar_list *list, struct error *error);
 
 #endif

@@ -8,6 +8,7 @@
 
 /* Names and where the values come from: files AS f, contents AS c, audio AS a, regions AS r, and the summary AS s of the file
  * or of the region. Each list is a macro, so that head and statement can't disagree. */
+/* clang-format off */
 #define FIRST(X)                                                                                                       \
     X("path", "f.path_text")                                                                                           \
     X("path_hex", "CASE WHEN CAST(f.path AS TEXT) IS NOT f.path_text THEN lower(hex(f.path)) END")
@@ -18,19 +19,23 @@
 
 #define VALUES(X)                                                                                                      \
     X("duration", "s.duration")                                                                                        \
-    X("bpm", "s.bpm") X("bpm_confidence", "s.bpm_confidence") X("bpm_source", "s.bpm_source") X("key", "s.key")        \
-        X("camelot", "s.key") X("key_confidence", "s.key_confidence") X("key_source", "s.key_source")                  \
-            X("label", "s.label") X("label_confidence", "s.label_confidence") X("label_source", "s.label_source")      \
-                X("content", "s.content") X("loudness", "s.loudness")
+    X("bpm", "s.bpm")                                                                                                  \
+    X("bpm_confidence", "s.bpm_confidence")                                                                            \
+    X("bpm_source", "s.bpm_source")                                                                                    \
+    X("key", "s.key") X("camelot", "s.key") X("key_confidence", "s.key_confidence") X("key_source", "s.key_source")    \
+    X("label", "s.label") X("label_confidence", "s.label_confidence") X("label_source", "s.label_source")          \
+    X("content", "s.content") X("loudness", "s.loudness")
 
 #define IN_SUMMARY(X, name) X(name, "json_extract(s.summary, '$." name "')")
 #define SUMMARY(X)                                                                                                     \
     IN_SUMMARY(X, "kind")                                                                                              \
-    IN_SUMMARY(X, "meter") IN_SUMMARY(X, "chord") IN_SUMMARY(X, "tuning_hz") IN_SUMMARY(X, "rms")                      \
-        IN_SUMMARY(X, "peak") IN_SUMMARY(X, "true_peak") IN_SUMMARY(X, "lufs_range") IN_SUMMARY(X, "crest")            \
-            IN_SUMMARY(X, "silence") IN_SUMMARY(X, "width") IN_SUMMARY(X, "centroid") IN_SUMMARY(X, "rolloff")         \
-                IN_SUMMARY(X, "flatness") IN_SUMMARY(X, "onset_rate") IN_SUMMARY(X, "attack") IN_SUMMARY(X, "decay")   \
-                    IN_SUMMARY(X, "harmonic") IN_SUMMARY(X, "f0_median") IN_SUMMARY(X, "voiced")
+    IN_SUMMARY(X, "meter")                                                                                             \
+    IN_SUMMARY(X, "chord")                                                                                             \
+    IN_SUMMARY(X, "tuning_hz")                                                                                         \
+    IN_SUMMARY(X, "rms") IN_SUMMARY(X, "peak") IN_SUMMARY(X, "true_peak") IN_SUMMARY(X, "lufs_range")                  \
+    IN_SUMMARY(X, "crest") IN_SUMMARY(X, "silence") IN_SUMMARY(X, "width") IN_SUMMARY(X, "centroid")               \
+    IN_SUMMARY(X, "rolloff") IN_SUMMARY(X, "flatness") IN_SUMMARY(X, "onset_rate") IN_SUMMARY(X, "attack")     \
+    IN_SUMMARY(X, "decay") IN_SUMMARY(X, "harmonic") IN_SUMMARY(X, "f0_median") IN_SUMMARY(X, "voiced")
 
 #define TAGS(where)                                                                                                    \
     "(SELECT group_concat(name) FROM (SELECT DISTINCT name FROM tags WHERE audio_id = a.audio_id AND " where           \
@@ -38,13 +43,14 @@
 #define DATE(of) "strftime('%Y-%m-%dT%H:%M:%SZ', " of ", 'unixepoch')"
 #define LAST(X, own)                                                                                                   \
     X("tags", TAGS("NOT automatic" own))                                                                               \
-    X("heard", TAGS("automatic")) X("status", "f.status") X("rate", "a.rate") X("channels", "a.channels")              \
-        X("container", "c.container") X("codec", "c.codec") X("bit_depth", "c.bit_depth") X("title", "c.title")        \
-            X("artist", "c.artist") X("album", "c.album") X("comment", "c.comment")                                    \
-                X("embedded_bpm", "c.embedded_bpm") X("embedded_key", "c.embedded_key") X("size", "f.size")            \
-                    X("modified", DATE("f.mtime_ns / 1000000000")) X("added", DATE("f.added"))                         \
-                        X("analysed", DATE("f.finished")) X("audio_hash", "a.audio_hash")                              \
-                            X("bytes_hash", "c.bytes_hash")
+    X("heard", TAGS("automatic"))                                                                                      \
+    X("status", "f.status")                                                                                            \
+    X("rate", "a.rate")                                                                                                \
+    X("channels", "a.channels") X("container", "c.container") X("codec", "c.codec") X("bit_depth", "c.bit_depth")      \
+    X("title", "c.title") X("artist", "c.artist") X("album", "c.album") X("comment", "c.comment")                  \
+    X("embedded_bpm", "c.embedded_bpm") X("embedded_key", "c.embedded_key") X("size", "f.size")                \
+    X("modified", DATE("f.mtime_ns / 1000000000")) X("added", DATE("f.added"))                             \
+    X("analysed", DATE("f.finished")) X("audio_hash", "a.audio_hash") X("bytes_hash", "c.bytes_hash")
 
 #define OWN_TAGS              " AND (start_frame IS NULL OR region_id = r.region_id)"
 #define NAME(name, sql)       name ","
@@ -60,6 +66,7 @@ static const char file_sql[] = "SELECT " FIRST(EXPRESSION) VALUES(EXPRESSION) SU
 static const char region_sql[] = "SELECT " FIRST(EXPRESSION) PLACE(EXPRESSION) VALUES(EXPRESSION) SUMMARY(EXPRESSION)
     LAST(EXPRESSION, OWN_TAGS) FROM " JOIN regions AS r ON r.region_id = ?2"
                                     " LEFT JOIN region_summary AS s USING (region_id) WHERE f.file_id = ?1";
+/* clang-format on */
 
 void export_csv_head(FILE *out, bool regions) {
     const char *names = regions ? region_names : file_names;

@@ -1,9 +1,12 @@
-/* catalogue_bench FOLDER [FILES]: fills a new catalogue in FOLDER with FILES files (10000) of three regions and five results
- * each, through the writer as the engine does; prints the rates, and the 50th and 95th percentile of the time of every
- * kind of question, asked while the writer goes on writing. */
+/* catalogue_bench FOLDER FILES [DOCUMENT]: fills a catalogue in FOLDER (bench.db, taken as it is when it has that many already)
+ * up to FILES files of three regions and five results each, through the writer as the engine does; prints the rates, and the 50th
+ * and 95th percentile of the time of every kind of `sonde find` and of every example query of DOCUMENT (schema/catalogue.md),
+ * asked while the writer goes on writing. The last column is processor time: what is left of it when nobody else wants the
+ * machine. */
 #include "engine/base/hash.h"
 #include "engine/catalogue/keys.h"
 #include "engine/catalogue/query.h"
+#include "engine/catalogue/sql.h"
 #include "engine/catalogue/store.h"
 #include "engine/catalogue/writer.h"
 
@@ -129,16 +132,31 @@ static void put_done(void *argument, const struct error *error) {
 
 /* --------------------------------------------------------------------------------------------------------- questions */
 
-static const char *const names[] = {
-    "bpm 118-122",    "bpm 118-122 octaves", "key Am compatible", "label drums",        "text bass loop",
-    "duration 20-21", "loudness -20..-19",   "bpm + key + label", "regions, bpm + key", "regions, label",
-    "all, by path",   "all, by bpm",         "similar",           "similar regions"};
+static const char *const names[] = {"bpm 118-122",
+                                    "bpm 118-122 octaves",
+                                    "key Am compatible",
+                                    "label drums",
+                                    "text bass loop",
+                                    "duration 20-21",
+                                    "loudness -20..-19",
+                                    "bpm + key + label",
+                                    "regions, bpm + key",
+                                    "regions, label",
+                                    "all, by path",
+                                    "all, by bpm",
+                                    "similar",
+                                    "similar regions",
+                                    "similar, label",
+                                    "similar, bpm",
+                                    "similar, loud",
+                                    "similar, text",
+                                    "regions, all by confidence"};
 enum { QUESTIONS = sizeof names / sizeof *names };
 
 static void ask(int i, struct query *q) {
     query_init(q);
     q->limit = 100;
-    q->regions = i == 8 || i == 9 || i == 13;
+    q->regions = i == 8 || i == 9 || i == 13 || i == 15 || i == 16 || i == 18;
     if (i == 0 || i == 1 || i == 7 || i == 8) q->bpm = (struct query_range){118, 122};
     q->octaves = i == 1;
     if (i == 2) q->keys = keys_neighbours(keys_parse("Am"));
@@ -148,7 +166,13 @@ static void ask(int i, struct query *q) {
     if (i == 5) q->duration = (struct query_range){20, 21};
     if (i == 6) q->loudness = (struct query_range){-20, -19};
     if (i == 11) q->sort = QUERY_BY_BPM;
-    if (i >= 12) q->limit = 20;
+    if (i >= 12 && i < 18) q->limit = 20;
+    if (i == 14) q->labels[q->labels_count++] = "drums";
+    if (i == 15) q->bpm = (struct query_range){118, 122};
+    if (i == 16) q->loudness = (struct query_range){-30, 0};
+    if (i == 17) q->text = "bass loop";
+    if (i == 18) q->sort = QUERY_BY_CONFIDENCE;
+    q->descending = i == 18;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -171,7 +195,8 @@ static double run_question(struct catalogue *catalogue, int i, int64_t *rows, do
     ask(i, &query);
     uint64_t start = uv_hrtime();
     double cpu_start = cpu_ms();
-    if (i >= 12 && similar_load(catalogue, 77, i == 13 ? 77 : 0, &like, &error)) query.similar_to = &like;
+    if (i >= 12 && i < 18 && similar_load(catalogue, 77, query.regions ? 77 : 0, &like, &error))
+        query.similar_to = &like;
     struct query_result *result = query_open(catalogue, &query, &error);
     bool more = result != NULL;
     for (*rows = 0; more && query_next(result, &row, &more, &error) && more;) (*rows)++;
@@ -181,26 +206,76 @@ static double run_question(struct catalogue *catalogue, int i, int64_t *rows, do
     return (double)(uv_hrtime() - start) * 1e-6;
 }
 
-static atomic_bool asking;
+#define TIMES 40
 
-static void ask_all(void *argument) {
-    struct error error = {0};
-    struct catalogue *catalogue = catalogue_open(argument, CATALOGUE_READ, &error);
-    if (!catalogue) {
-        fprintf(stderr, "%s\n", error.text);
-        return;
-    }
-    printf("%-22s %6s  %8s  %8s  %8s\n", "question", "rows", "p50 ms", "p95 ms", "p95 cpu");
+static void print_times(const char *name, int64_t rows, double *times, double *cpu) {
+    qsort(times, TIMES, sizeof *times, by_value);
+    qsort(cpu, TIMES, sizeof *cpu, by_value);
+    printf("%-40.40s %6lld  %8.2f  %8.2f  %8.2f\n", name, (long long)rows, times[TIMES / 2], times[TIMES * 95 / 100],
+           cpu[TIMES * 95 / 100]);
+    fflush(stdout);
+}
+
+static void ask_finds(struct catalogue *catalogue) {
+    double times[TIMES], cpu[TIMES];
     for (int i = 0; i < QUESTIONS; i++) {
-        enum { TIMES = 40 };
-        double times[TIMES], cpu[TIMES];
         int64_t rows = 0;
         for (int k = 0; k < TIMES; k++) times[k] = run_question(catalogue, i, &rows, &cpu[k]);
-        qsort(times, TIMES, sizeof *times, by_value);
-        qsort(cpu, TIMES, sizeof *cpu, by_value);
-        printf("%-22s %6lld  %8.2f  %8.2f  %8.2f\n", names[i], (long long)rows, times[TIMES / 2],
-               times[TIMES * 95 / 100], cpu[TIMES * 95 / 100]);
-        fflush(stdout);
+        print_times(names[i], rows, times, cpu);
+    }
+}
+
+/* A query as a user's program asks it. */
+static void ask_example(struct catalogue *catalogue, const char *sql) {
+    double times[TIMES], cpu[TIMES];
+    int64_t rows = 0;
+    char name[41];
+    for (int k = 0; k < TIMES; k++) {
+        uint64_t start = uv_hrtime();
+        double cpu_start = cpu_ms();
+        sqlite3_stmt *statement = NULL;
+        int code = sqlite3_prepare_v2(catalogue_db(catalogue), sql, -1, &statement, NULL);
+        for (rows = 0; code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW; code = SQLITE_OK) rows++;
+        if (code != SQLITE_DONE) fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(catalogue_db(catalogue)));
+        sqlite3_finalize(statement);
+        cpu[k] = cpu_ms() - cpu_start;
+        times[k] = (double)(uv_hrtime() - start) * 1e-6;
+    }
+    snprintf(name, sizeof name, "%s", sql);
+    for (char *c = name; *c; c++)
+        if (*c == '\n') *c = ' ';
+    print_times(name, rows, times, cpu);
+}
+
+static void ask_examples(struct catalogue *catalogue, const char *document) {
+    static char text[1 << 18];
+    FILE *file = fopen(document, "r");
+    if (!file) return;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    for (char *at = strstr(text, "```sql\n"), *end; at && (end = strstr(at + 7, "```"));
+         at = strstr(end + 1, "```sql\n")) {
+        *end = '\0';
+        ask_example(catalogue, at + 7);
+    }
+}
+
+static atomic_bool asking;
+
+struct asker {
+    const char *catalogue, *document;
+};
+
+static void ask_all(void *argument) {
+    const struct asker *asker = argument;
+    struct error error = {0};
+    struct catalogue *catalogue = catalogue_open(asker->catalogue, CATALOGUE_READ, &error);
+    if (catalogue) {
+        printf("%-40s %6s  %8s  %8s  %8s\n", "question", "rows", "p50 ms", "p95 ms", "p95 cpu");
+        ask_finds(catalogue);
+        if (asker->document) ask_examples(catalogue, asker->document);
+    } else {
+        fprintf(stderr, "%s\n", error.text);
     }
     catalogue_close(catalogue);
     atomic_store(&asking, false);
@@ -211,17 +286,18 @@ static void stopped(void *context) {
 }
 
 int main(int argc, char **argv) {
-    if (argc < 2) {
-        fprintf(stderr, "usage: catalogue_bench FOLDER [FILES]\n");
+    if (argc < 3) {
+        fprintf(stderr, "usage: catalogue_bench FOLDER FILES [DOCUMENT]\n");
         return 2;
     }
-    int64_t files = argc > 2 ? atoll(argv[2]) : 10000, extra = files;
+    int64_t files = atoll(argv[2]), done = 0, extra;
     char path[4096];
     snprintf(path, sizeof path, "%s/bench.db", argv[1]);
-    (void)unlink(path);
     struct error error = {0};
     struct catalogue *catalogue = catalogue_open(path, CATALOGUE_WRITE, &error);
-    struct work *work = calloc((size_t)(files + 2000000), sizeof *work);
+    if (catalogue) (void)sql_number(catalogue, &error, &done, "SELECT max(file_id) FROM files", "");
+    extra = done > files ? done : files;
+    struct work *work = calloc((size_t)(extra + 2000000), sizeof *work);
     uv_loop_t loop;
     if (!catalogue || !work || uv_loop_init(&loop) != 0) {
         fprintf(stderr, "%s\n", error.text);
@@ -241,20 +317,24 @@ int main(int argc, char **argv) {
     }
     struct writer *writer = writer_new(catalogue, &loop, NULL, NULL, &error);
     uint64_t start = uv_hrtime();
-    for (int64_t i = 0; i < files; i++) {
+    for (int64_t i = done; i < files; i++) {
         work[i].number = i;
         (void)writer_post(writer, put_file, &work[i], put_done);
         while (writer_pending(writer) > 1000) (void)uv_run(&loop, UV_RUN_ONCE);
     }
     while (writer_pending(writer) > 0) (void)uv_run(&loop, UV_RUN_ONCE);
     double seconds = (double)(uv_hrtime() - start) * 1e-9;
-    printf("%lld files, %lld regions, %lld results: %.1f s, %.0f files/s, %.0f us a file\n", (long long)files,
-           (long long)files * REGIONS, (long long)files * REGIONS * 5, seconds, (double)files / seconds,
-           seconds * 1e6 / (double)files);
+    if (done < files)
+        printf("%lld files written: %.1f s, %.0f files/s, %.0f us a file\n", (long long)(files - done), seconds,
+               (double)(files - done) / seconds, seconds * 1e6 / (double)(files - done));
+    printf("%lld files, %lld regions, %lld results\n", (long long)extra, (long long)extra * REGIONS,
+           (long long)extra * REGIONS * 5);
+    int64_t first = extra;
     uv_thread_t reader;
     atomic_store(&asking, true);
-    (void)uv_thread_create(&reader, ask_all, path);
-    while (atomic_load(&asking) && extra < files + 2000000) {
+    struct asker asker = {path, argc > 3 ? argv[3] : NULL};
+    (void)uv_thread_create(&reader, ask_all, &asker);
+    while (atomic_load(&asking) && extra < first + 1999000) {
         work[extra].number = extra;
         (void)writer_post(writer, put_file, &work[extra], put_done);
         extra++;
@@ -264,7 +344,7 @@ int main(int argc, char **argv) {
     bool ended = false;
     writer_stop(writer, false, stopped, &ended);
     (void)uv_run(&loop, UV_RUN_DEFAULT);
-    printf("%lld files were written meanwhile\n", (long long)(extra - files));
+    printf("%lld files were written meanwhile\n", (long long)(extra - first));
     free(work);
     return ended ? 0 : 1;
 }

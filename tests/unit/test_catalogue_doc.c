@@ -164,6 +164,9 @@ static void extension_loads(void **state) {
                                         "'{\"model\":\"n\",\"catalogue\":[4,3]}')"),
                         "(null)");
     assert_string_equal(fixture_text(f, "SELECT sonde_similarity('nonsense', NULL)"), "(null)");
+    assert_true(fixture_real(f, "SELECT sonde_similarity(x'0000803f00000000', x'0000003f00000000')") == 0.5);
+    assert_string_equal(fixture_text(f, "SELECT sonde_similarity(x'0000803f00000000', x'0000003f')"), "(null)");
+    assert_string_equal(fixture_text(f, "SELECT sonde_similarity(x'00', x'00')"), "(null)");
 }
 
 int main(int argc, char **argv) {

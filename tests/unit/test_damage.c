@@ -138,15 +138,22 @@ static void a_liar_is_harmless(void **state) {
     f->catalogue = NULL;
     sqlite3 *db = NULL;
     assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
-    const char *lies = "PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF;"
-                       "UPDATE waveforms SET points = 1000000, channels = 2;"
-                       "UPDATE region_analysis SET result = '{\"bpm\":'; UPDATE region_analysis SET outcome = '';"
-                       "UPDATE audio_summary SET summary = '[[[[', bpm = 1e308, key = 'Z', regions = -5;"
-                       "UPDATE region_vectors SET data = x'01'; UPDATE audio_vectors SET data = x'0102';"
-                       "UPDATE files SET path_text = '', name = '', status = 'odd';"
-                       "UPDATE regions SET rate = 0, end_frame = -7; UPDATE audio SET rate = 0;"
-                       "UPDATE plugins SET schema = '{}x', descriptor = ''; UPDATE contents SET facts = 'nonsense'";
-    if (sqlite3_exec(db, lies, NULL, NULL, NULL) != SQLITE_OK) fprintf(stderr, "# %s\n", sqlite3_errmsg(db));
+    static const char *const lies[] = {
+        "PRAGMA ignore_check_constraints = ON",
+        "PRAGMA foreign_keys = OFF",
+        "UPDATE waveforms SET points = 1000000, channels = 2",
+        "UPDATE region_analysis SET result = '{\"bpm\":'",
+        "UPDATE region_analysis SET outcome = ''",
+        "UPDATE audio_summary SET bpm = 1e308, key = 'Z', regions = -5",
+        "UPDATE region_vectors SET data = x'01'",
+        "UPDATE vector_pages SET data = x'0102', dimensions = 7",
+        "UPDATE files SET path_text = '', name = '', status = 'odd'",
+        "UPDATE regions SET rate = 1, end_frame = -7",
+        "UPDATE audio SET rate = -1",
+        "UPDATE plugins SET schema = '{}x', descriptor = ''",
+    };
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++)
+        if (sqlite3_exec(db, lies[i], NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s: %s", lies[i], sqlite3_errmsg(db));
     sqlite3_close(db);
     fflush(stdout);
     int out = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY);

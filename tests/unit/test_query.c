@@ -259,11 +259,12 @@ static double cosine_of(int a, int b) {
     return sum;
 }
 
-static void put_vector(struct fixture *f, int i, const char *hash, struct fixture_file *file) {
+/* A sound of number `number` with the direction of sound i. */
+static void put_vector(struct fixture *f, int i, int number, const char *hash, struct fixture_file *file) {
     char path[40], json[1200];
     double vector[24];
     vector_of(i, vector);
-    snprintf(path, sizeof path, "/v/%d", i);
+    snprintf(path, sizeof path, "/v/%d", number);
     int n = snprintf(json, sizeof json, "{\"embedding\":{\"model\":\"m\",\"version\":1,\"hash\":\"%s\",\"catalogue\":[",
                      hash);
     for (int k = 0; k < 24; k++) n += snprintf(json + n, sizeof json - (size_t)n, "%s%.9g", k ? "," : "", vector[k]);
@@ -282,7 +283,7 @@ static void similarity(void **state) {
         f, "e",
         "{\"type\":\"object\",\"properties\":{\"embedding\":{\"type\":\"object\",\"additionalProperties\":true,"
         "\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}");
-    for (int i = 0; i < N; i++) put_vector(f, i, i < N - 50 ? "aa" : "bb", &files[i]);
+    for (int i = 0; i < N; i++) put_vector(f, i, i, i < N - 50 ? "aa" : "bb", &files[i]);
     for (int regions = 0; regions < 2; regions++) {
         struct similar target;
         struct query query;
@@ -321,12 +322,51 @@ static void similarity(void **state) {
     assert_non_null(strstr(error.text, "no embedding"));
 }
 
+/* Sounds whose numbers divide by this. */
+static bool accept_some(void *context, int64_t id, bool *accepted, struct error *error) {
+    (void)error;
+    *accepted = id % *(const int64_t *)context == 0;
+    return true;
+}
+
+/* The search by bounds finds what comparing all of them finds: for one, some and all, also among equals. */
+static void bounds_are_bounds(void **state) {
+    struct fixture *f = *state;
+    enum { N = 600 };
+    struct fixture_file file;
+    fixture_plugin(
+        f, "e",
+        "{\"type\":\"object\",\"properties\":{\"embedding\":{\"type\":\"object\",\"additionalProperties\":true,"
+        "\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}");
+    for (int i = 0; i < N; i++) put_vector(f, i % 450, i, "aa", &file);
+    fixture_run(f, "DELETE FROM region_vectors WHERE region_id IN (5, 17, 300)"); /* their short ones are still there */
+    for (int64_t step = 1; step < 40; step += 6) {
+        static const size_t mosts[] = {0, 1, 7, 100, SIZE_MAX};
+        for (size_t m = 0; m < sizeof mosts / sizeof *mosts; m++) {
+            struct similar_list by_bounds = {.kind = VECTORS_REGION, .most = mosts[m], .but = 7 * step},
+                                by_all = by_bounds;
+            struct similar target;
+            struct error error = {0};
+            int64_t ids[N];
+            size_t n = 0;
+            for (int64_t id = step; id <= N; id += step) ids[n++] = id;
+            assert_true(similar_load(f->catalogue, 0, 20 + step, &target, &error));
+            assert_true(similar_nearest(f->catalogue, &target, accept_some, &step, &by_bounds, &error));
+            assert_true(similar_among(f->catalogue, &target, ids, n, &by_all, &error));
+            assert_int_equal(by_bounds.n, by_all.n);
+            if (by_all.n > 0) assert_memory_equal(by_bounds.items, by_all.items, by_all.n * sizeof *by_all.items);
+            free(by_bounds.items);
+            free(by_all.items);
+        }
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys), cmocka_unit_test(ranges),  TEST(conditions),
         TEST(text_search),      TEST(regions_and_missing), TEST(lookups),
-        TEST(similarity),
+        TEST(similarity),       TEST(bounds_are_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

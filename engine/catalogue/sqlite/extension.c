@@ -4,7 +4,8 @@
  *     sonde_camelot(key)             "A minor", "Am" ... as "8A"; NULL when it is no key
  *     sonde_bpm_near(a, b, ratio)    1 when a is within the ratio (0.02: 2 %) of b, of half or of double of it; else 0
  *     sonde_similarity(a, b)         cosine, -1 to 1, of two embeddings: a result's '$.embedding'. NULL when they can't be
- *                                    compared (another model or version), or are none
+ *                                    compared (another model or version), or are none. Or of two BLOBs of region_vectors
+ *                                    (whose models the query must compare)
  *
  * All are deterministic. A NULL argument gives NULL. */
 #include "engine/base/json.h"
@@ -34,6 +35,14 @@ static void bpm_near(sqlite3_context *context, int argc, sqlite3_value **argv) {
 }
 
 static bool read_argument(sqlite3_value *value, struct similar *similar) {
+    if (sqlite3_value_type(value) == SQLITE_BLOB) {
+        size_t bytes = (size_t)sqlite3_value_bytes(value);
+        if (bytes == 0 || bytes % sizeof(float) != 0 || bytes > sizeof similar->vector) return false;
+        similar->model[0] = '\0';
+        similar->dimensions = bytes / sizeof(float);
+        memcpy(similar->vector, sqlite3_value_blob(value), bytes);
+        return true;
+    }
     const char *text = (const char *)sqlite3_value_text(value);
     cJSON *embedding = text ? json_parse(text, (size_t)sqlite3_value_bytes(value), 1 << 20, 8, NULL) : NULL;
     bool fine = similar_read(embedding, similar);

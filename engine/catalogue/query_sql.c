@@ -1,0 +1,276 @@
+#include "engine/catalogue/query_sql.h"
+
+#include "engine/catalogue/keys.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static const struct {
+    const char *name, *column; /* what to sort by */
+} sorts[] = {
+    [QUERY_BY_PATH] = {"path", "f.path_text"},
+    [QUERY_BY_NAME] = {"name", "f.name"},
+    [QUERY_BY_BPM] = {"bpm", "s.bpm"},
+    [QUERY_BY_KEY] = {"key", "s.key"},
+    [QUERY_BY_LABEL] = {"label", "s.label"},
+    [QUERY_BY_DURATION] = {"duration", "s.duration"},
+    [QUERY_BY_LOUDNESS] = {"loudness", "s.loudness"},
+    [QUERY_BY_ADDED] = {"added", "f.added"},
+    [QUERY_BY_MODIFIED] = {"modified", "f.mtime_ns"},
+    [QUERY_BY_CONFIDENCE] = {"confidence", "s.bpm_confidence"},
+    [QUERY_BY_SIMILARITY] = {"similarity", "similarity"},
+};
+enum { SORTS = sizeof sorts / sizeof *sorts };
+
+const char *query_sort_name(enum query_sort sort) {
+    return sorts[sort].name;
+}
+
+int query_sort_parse(const char *name) {
+    for (int i = 0; i < SORTS; i++)
+        if (strcasecmp(sorts[i].name, name) == 0) return i;
+    return -1;
+}
+
+void query_init(struct query *query) {
+    const struct query_range open = {NAN, NAN};
+    *query = (struct query){
+        .bpm = open, .duration = open, .loudness = open, .modified = open, .added = open, .limit = -1};
+}
+
+/* ------------------------------------------------------------------------------------------------------- conditions */
+
+struct builder {
+    sqlite3_str *sql;
+    bool single; /* whether one row meets the conditions: each is asked about this row, not about all */
+};
+
+/* column >= low AND column <= high, as far as they are there. */
+static void add_range(struct builder *builder, const char *column, struct query_range range, double factor) {
+    if (!isnan(range.low)) sqlite3_str_appendf(builder->sql, "%s >= %!.17g", column, range.low * factor);
+    if (!isnan(range.low) && !isnan(range.high)) sqlite3_str_appendall(builder->sql, " AND ");
+    if (!isnan(range.high)) sqlite3_str_appendf(builder->sql, "%s <= %!.17g", column, range.high * factor);
+}
+
+static bool is_open(struct query_range range) {
+    return isnan(range.low) && isnan(range.high);
+}
+
+static void add_range_condition(struct builder *builder, const char *column, struct query_range range) {
+    if (is_open(range)) return;
+    sqlite3_str_appendall(builder->sql, " AND ");
+    add_range(builder, column, range, 1);
+}
+
+static void add_bpm(struct builder *builder, const struct query *query) {
+    static const double factors[] = {1, 0.5, 2};
+    if (is_open(query->bpm)) return;
+    sqlite3_str_appendall(builder->sql, " AND (");
+    for (int i = 0; i < (query->octaves ? 3 : 1); i++) {
+        sqlite3_str_appendall(builder->sql, i ? " OR (" : "(");
+        add_range(builder, "s.bpm", query->bpm, factors[i]);
+        sqlite3_str_appendall(builder->sql, ")");
+    }
+    sqlite3_str_appendall(builder->sql, ")");
+}
+
+static void add_key(void *context, const char *name) {
+    sqlite3_str_appendf(((struct builder *)context)->sql, "%Q,", name);
+}
+
+static void add_keys(struct builder *builder, const struct query *query) {
+    if (query->keys == 0) return;
+    sqlite3_str_appendall(builder->sql, " AND s.key IN (");
+    for (int key = 0; key < KEYS_COUNT; key++)
+        if (query->keys & 1u << key) keys_each_spelling(key, add_key, builder);
+    sqlite3_str_appendall(builder->sql, "NULL)");
+}
+
+/* Files by their automatic tags, regions by their own label or content. */
+static void add_labels(struct builder *builder, const struct query *query) {
+    if (query->labels_count == 0) return;
+    sqlite3_str *words = sqlite3_str_new(NULL);
+    for (size_t i = 0; i < query->labels_count; i++) sqlite3_str_appendf(words, "%s%Q", i ? "," : "", query->labels[i]);
+    char *list = sqlite3_str_finish(words);
+    if (list && query->regions)
+        sqlite3_str_appendf(builder->sql, " AND (s.label IN (%s) OR s.content IN (%s))", list, list);
+    else if (list)
+        sqlite3_str_appendf(builder->sql,
+                            builder->single ? " AND EXISTS (SELECT 1 FROM tags AS t WHERE t.audio_id = f.file_audio_id"
+                                              " AND t.name IN (%s) AND t.automatic)"
+                                            : " AND f.file_audio_id IN (SELECT audio_id FROM tags WHERE name IN (%s)"
+                                              " AND automatic)",
+                            list);
+    sqlite3_free(list);
+}
+
+static void add_tags(struct builder *builder, const struct query *query) {
+    for (size_t i = 0; i < query->tags_count; i++) {
+        sqlite3_str_appendf(
+            builder->sql,
+            builder->single || query->regions
+                ? " AND EXISTS (SELECT 1 FROM tags AS t WHERE t.audio_id = f.file_audio_id AND t.name = %Q"
+                : " AND f.file_audio_id IN (SELECT audio_id FROM tags WHERE name = %Q",
+            query->tags[i]);
+        sqlite3_str_appendall(builder->sql,
+                              query->regions ? " AND (t.start_frame IS NULL OR t.region_id = s.region_id))" : ")");
+    }
+}
+
+/* "drum loop" -> "drum"* "loop"*: whatever people type is words, never syntax. */
+char *query_match(const char *text) {
+    sqlite3_str *match = sqlite3_str_new(NULL);
+    while (*text) {
+        size_t space = strspn(text, " \t\r\n"), n = strcspn(text + space, " \t\r\n");
+        text += space;
+        if (n == 0) break;
+        sqlite3_str_appendall(match, "\"");
+        for (size_t i = 0; i < n; i++) {
+            if (text[i] == '"') sqlite3_str_appendchar(match, 1, '"');
+            sqlite3_str_appendchar(match, 1, text[i]);
+        }
+        sqlite3_str_appendall(match, "\"* ");
+        text += n;
+    }
+    return sqlite3_str_finish(match);
+}
+
+static void add_text(struct builder *builder, const struct query *query) {
+    if (!query->text) return;
+    sqlite3_str_appendall(
+        builder->sql, builder->single ? " AND EXISTS (SELECT 1 FROM search WHERE search MATCH ?1 AND rowid = f.file_id)"
+                                      : " AND f.file_id IN (SELECT rowid FROM search WHERE search MATCH ?1)");
+}
+
+static void add_under(struct builder *builder, const struct query *query) {
+    if (!query->under || !query->under[0]) return;
+    size_t n = strlen(query->under);
+    while (n > 1 && query->under[n - 1] == '/') n--;
+    sqlite3_str_appendf(builder->sql,
+                        " AND (f.path_text = %.*Q OR (f.path_text >= %.*Q || '/' AND f.path_text < %.*Q || '0'))",
+                        (int)n, query->under, (int)n, query->under, (int)n, query->under);
+}
+
+static void add_conditions(struct builder *builder, const struct query *query) {
+    const struct query_range modified = {query->modified.low * 1e9, query->modified.high * 1e9};
+    sqlite3_str_appendall(builder->sql, query->missing ? " WHERE 1" : " WHERE f.status <> 'missing'");
+    add_bpm(builder, query);
+    add_keys(builder, query);
+    add_labels(builder, query);
+    add_tags(builder, query);
+    add_text(builder, query);
+    add_under(builder, query);
+    add_range_condition(builder, "s.duration", query->duration);
+    add_range_condition(builder, "s.loudness", query->loudness);
+    add_range_condition(builder, "f.mtime_ns", modified);
+    add_range_condition(builder, "f.added", query->added);
+}
+
+/* Whether some condition can find its rows through an index: then sorting comes after it. Without one, walking an index
+ * in the wanted order and stopping at the limit is best. */
+bool query_is_selective(const struct query *query) {
+    return !is_open(query->bpm) || !is_open(query->duration) || !is_open(query->loudness) || query->keys != 0 ||
+           query->labels_count > 0 || query->tags_count > 0 || query->text || !is_open(query->modified) ||
+           !is_open(query->added);
+}
+
+/* Whether the rows come in the order of an index that is walked from end to end. */
+static bool is_streaming(const struct query *query) {
+    return query->streaming && query->sort == QUERY_BY_PATH && !query->similar_to;
+}
+
+/* Where the ids come from. The CROSS JOINs keep their order; otherwise SQLite chooses where to begin. */
+static void add_tables(struct builder *builder, const struct query *query) {
+    bool of_file = sorts[query->sort].column[0] == 'f';
+    const char *join = query_is_selective(query) || query->similar_to ? "JOIN" : "CROSS JOIN";
+    const char *walked = is_streaming(query) ? "files AS f INDEXED BY files_text" : "files AS f";
+    if (is_streaming(query) || (of_file && join[0] == 'C'))
+        sqlite3_str_appendf(builder->sql,
+                            query->regions ? " %s CROSS JOIN regions AS r ON r.audio_id = f.file_audio_id AND r.current"
+                                             " CROSS JOIN region_summary AS s USING (region_id)"
+                                           : " %s CROSS JOIN audio_summary AS s ON s.audio_id = f.file_audio_id",
+                            walked);
+    else
+        sqlite3_str_appendf(builder->sql,
+                            query->regions ? " region_summary AS s %s regions AS r USING (region_id)"
+                                             " %s files AS f ON f.file_audio_id = r.audio_id"
+                                           : " audio_summary AS s %s files AS f ON f.file_audio_id = s.audio_id",
+                            join, join);
+    add_conditions(builder, query);
+    if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");
+}
+
+static void add_order(struct builder *builder, const struct query *query) {
+    const char *column = sorts[query->sort].column;
+    bool of_file = column[0] == 'f', plain = of_file && query_is_selective(query) && !is_streaming(query);
+    const char *plus = plain ? "+" : ""; /* SQLite: not by an index */
+    sqlite3_str_appendf(builder->sql, " ORDER BY %s%s%s%s", plus, column, query->descending ? " DESC" : "",
+                        of_file ? "" : " NULLS LAST");
+    if (query->regions) sqlite3_str_appendf(builder->sql, ", %sf.path_text, r.position", plus);
+}
+
+/* Of the rows with the ids of q, all that a struct query_row has. */
+static void add_columns(struct builder *builder, const struct query *query) {
+    sqlite3_str_appendall(builder->sql,
+                          query->regions ? "SELECT f.file_id, q.audio_id, q.region_id, f.path, f.path_text, f.status,"
+                                           " r.position, 0, r.start, r.end, "
+                                         : "SELECT f.file_id, q.audio_id, 0, f.path, f.path_text, f.status, -1,"
+                                           " s.regions, 0, s.duration, ");
+    sqlite3_str_appendf(
+        builder->sql,
+        "s.duration, s.bpm, s.bpm_confidence, s.key, s.key_confidence, s.label, s.label_confidence,"
+        " s.content, s.loudness, (SELECT group_concat(name) FROM tags AS t WHERE t.audio_id = q.audio_id"
+        " AND NOT t.automatic%s), s.summary, %s FROM (SELECT f.file_id, f.file_audio_id AS audio_id%s%s FROM",
+        query->regions ? " AND (t.start_frame IS NULL OR t.region_id = q.region_id)" : "",
+        query->similar_to ? "q.similarity" : "NULL", query->regions ? ", s.region_id" : "",
+        query->similar_to ? ", v.rank, v.similarity" : "");
+}
+
+static void add_end(struct builder *builder, const struct query *query) {
+    sqlite3_str_appendall(
+        builder->sql,
+        query->regions ? ") AS q CROSS JOIN regions AS r USING (region_id) CROSS JOIN region_summary AS s USING"
+                         " (region_id) CROSS JOIN files AS f USING (file_id)"
+                       : ") AS q CROSS JOIN audio_summary AS s USING (audio_id) CROSS JOIN files AS f USING (file_id)");
+}
+
+/* Rows are found and sorted by their ids first, and only those within the limit are read whole. The CROSS JOINs keep
+ * their order. */
+char *query_sql(const struct query *query) {
+    struct builder builder = {.sql = sqlite3_str_new(NULL)};
+    add_columns(&builder, query);
+    add_tables(&builder, query);
+    add_order(&builder, query);
+    sqlite3_str_appendf(builder.sql, " LIMIT %lld", (long long)query->limit); /* -1: none */
+    add_end(&builder, query);
+    return sqlite3_str_finish(builder.sql);
+}
+
+char *query_sql_ids(const struct query *query, int64_t limit) {
+    struct builder builder = {.sql = sqlite3_str_new(NULL), .single = limit == 0};
+    const char *id = query->regions ? "s.region_id" : "s.audio_id";
+    sqlite3_str_appendf(builder.sql, "SELECT %s%s FROM", builder.single ? "" : "DISTINCT ", id);
+    add_tables(&builder, query);
+    if (builder.single)
+        sqlite3_str_appendf(builder.sql, " AND %s = ?2 LIMIT 1", id);
+    else
+        sqlite3_str_appendf(builder.sql, " LIMIT %lld", (long long)limit);
+    return sqlite3_str_finish(builder.sql);
+}
+
+char *query_sql_found(const struct query *query) {
+    struct builder builder = {.sql = sqlite3_str_new(NULL), .single = true};
+    const char *id = query->regions ? "s.region_id" : "s.audio_id";
+    add_columns(&builder, query);
+    sqlite3_str_appendall(builder.sql,
+                          " (SELECT key AS rank, json_extract(value, '$[0]') AS id,"
+                          " json_extract(value, '$[1]') AS similarity FROM json_each(?3)) AS v CROSS JOIN");
+    add_tables(&builder, query);
+    sqlite3_str_appendf(builder.sql, " AND %s = v.id ORDER BY v.rank, f.path_text LIMIT %lld", id,
+                        (long long)query->limit);
+    add_end(&builder, query);
+    sqlite3_str_appendall(builder.sql, " ORDER BY q.rank, f.path_text");
+    return sqlite3_str_finish(builder.sql);
+}

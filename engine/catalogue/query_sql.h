@@ -1,0 +1,22 @@
+/* The SQL that a struct query stands for. Strings are for sqlite3_free; NULL: out of memory. Any thread. */
+#ifndef SONDE_CATALOGUE_QUERY_SQL_H
+#define SONDE_CATALOGUE_QUERY_SQL_H
+
+#include "engine/catalogue/query.h"
+
+/* The rows, in the columns that query.c reads. ?1 is query_match of the text. */
+char *query_sql(const struct query *query);
+
+/* The ids (of audio, or of regions) that meet the conditions, at most `limit`. With limit 0: the id ?2, if it meets them. */
+char *query_sql_ids(const struct query *query, int64_t limit);
+
+/* The rows of the ids of ?3 that meet the conditions, in its order: a JSON array of [id, similarity]. */
+char *query_sql_found(const struct query *query);
+
+/* Whether some condition can find its rows by an index. */
+bool query_is_selective(const struct query *query);
+
+/* "drum loop" as what FTS5 matches: whatever people type is words, never syntax. */
+char *query_match(const char *text);
+
+#endif
