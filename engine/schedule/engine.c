@@ -99,16 +99,20 @@ static void on_message(void *context, struct seat *seat, const char *type, cJSON
         job_message(job, type, message);
 }
 
-/* What a library was when it was probed it must still be: its hash is part of every result's identity. */
+/* What a library was when it was probed it must still be: its hash is part of every result's identity. A copy doesn't change,
+ * but what it needs of the system may: then what is remembered of it is wrong. */
 static void on_loading(void *context, struct seat *seat, const char *type, const cJSON *message) {
     const struct engine *engine = context;
     const char *path = json_string(message, "path", ""), *hash = json_string(message, "hash", "");
     for (size_t i = 0; strcmp(type, "library") == 0 && i < engine->registry->libraries_count; i++) {
         const struct registry_library *library = &engine->registry->libraries[i];
         if (!library->copy.path || strcmp(library->copy.path, path) != 0 || strcmp(library->hash, hash) == 0) continue;
-        char sentence[300];
-        (void)snprintf(sentence, sizeof sentence,
-                       "was ended, for %.200s has changed since it was looked at: start sonde again", library->path);
+        bool changed = strcmp(json_string(message, "outcome", ""), "ok") == 0;
+        char sentence[600];
+        (void)snprintf(sentence, sizeof sentence, "was ended, for %.200s %s%.300s", library->path,
+                       changed ? "has changed since it was looked at: start sonde again" : "can't be loaded any more: ",
+                       changed ? "" : json_string(message, "reason", "no reason given"));
+        probe_cache_forget(engine->cache_folder, library->path);
         worker_kill(seat->worker, WORKER_KILL_PROTOCOL, sentence);
     }
 }
@@ -408,7 +412,9 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
     struct catalogue *catalogue = NULL;
     struct probe_report report = {0};
     engine->worker_binary = strdup(options->worker);
-    bool ok = engine->worker_binary ? open_loop(engine, error) : error_memory(error);
+    engine->cache_folder = options->probe_cache ? strdup(options->probe_cache) : NULL;
+    bool ok = engine->worker_binary && (engine->cache_folder || !options->probe_cache) ? open_loop(engine, error)
+                                                                                       : error_memory(error);
     engine->settings = discovery_settings(options);
     ok = ok && (engine->settings || error_memory(error)) &&
          discovery_object(options->params_json, "the plugins' parameters", &engine->params, error) &&
@@ -494,5 +500,6 @@ void engine_free(struct engine *engine) {
     free(engine->plugins);
     free(engine->groups);
     free(engine->worker_binary);
+    free(engine->cache_folder);
     free(engine);
 }

@@ -78,8 +78,26 @@ static cJSON *list_members(const struct job *job) {
     return NULL;
 }
 
+/* Seals the array's values once; every process that reads them maps the same memory. False: out of it. */
+static bool seal_array(struct array *array) {
+    uint64_t bytes = array->bytes > 0 ? array->bytes : 1;
+    int fd = memfd_new("sonde-array", bytes, NULL);
+    bool ok = fd >= 0;
+    for (uint64_t at = 0; ok && at < array->bytes;) {
+        ssize_t n = pwrite(fd, (const char *)array->data + at, array->bytes - at, (off_t)at);
+        ok = n > 0;
+        if (ok) at += (uint64_t)n;
+    }
+    ok = ok && memfd_seal(fd, bytes, NULL);
+    if (ok)
+        array->sealed = fd + 1;
+    else if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 /* Sends one array's descriptor and describes it. False: out of memory; a worker that doesn't take it is killed anyway. */
-static bool send_array(struct job *job, const struct array *array, uint64_t serial, cJSON *list) {
+static bool send_array(struct job *job, struct array *array, uint64_t serial, cJSON *list) {
     cJSON *one = cJSON_CreateObject(), *shape = NULL;
     bool ok = one && cJSON_AddItemToArray(list, one) && cJSON_AddStringToObject(one, "name", array->name) &&
               cJSON_AddStringToObject(one, "dtype", array->dtype) &&
@@ -89,24 +107,16 @@ static bool send_array(struct job *job, const struct array *array, uint64_t seri
               (shape = cJSON_AddArrayToObject(one, "shape")) != NULL;
     for (uint32_t i = 0; ok && i < array->dimensions; i++)
         ok = cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)array->shape[i]));
-    int fd = ok ? memfd_new("sonde-array", array->bytes > 0 ? array->bytes : 1, NULL) : -1;
-    if (fd < 0) return false;
-    for (uint64_t at = 0; ok && at < array->bytes;) {
-        ssize_t n = pwrite(fd, (const char *)array->data + at, array->bytes - at, (off_t)at);
-        ok = n > 0;
-        if (ok) at += (uint64_t)n;
-    }
-    ok = ok && memfd_seal(fd, array->bytes > 0 ? array->bytes : 1, NULL);
+    if (!ok || (!array->sealed && !seal_array(array))) return false;
     struct descriptor_packet packet = {.kind = DESCRIPTOR_ARRAY, .job = (uint64_t)job->id, .serial = serial};
-    if (ok) (void)worker_send_descriptor(job->seat->worker, &packet, fd);
-    close(fd);
-    return ok;
+    (void)worker_send_descriptor(job->seat->worker, &packet, array->sealed - 1);
+    return true;
 }
 
 /* One result that members read, as an entry of `inputs`. */
 static bool add_input(struct job *job, cJSON *inputs, const struct registry_need *need, size_t provider,
                       uint64_t *serial) {
-    const struct result *result = &job->region->results[provider];
+    struct result *result = &job->region->results[provider];
     cJSON *one = cJSON_CreateObject(), *arrays = NULL;
     bool ok = one && cJSON_AddItemToArray(inputs, one) && cJSON_AddStringToObject(one, "interface", need->interface) &&
               cJSON_AddNumberToObject(one, "major", need->major) &&

@@ -210,8 +210,11 @@ void probe_cache_keep(const struct probe_cache *cache, const char *library, cons
     cJSON_free(key);
 }
 
-void probe_cache_drop(const struct probe_cache *cache, const char *library) {
-    char name[HASH_TEXT];
+void probe_cache_forget(const char *folder, const char *library) {
+    char name[HASH_TEXT], *path = NULL;
     name_entry(library, name);
-    if (cache) (void)unlinkat(cache->folder, name, 0);
+    if (folder && asprintf(&path, "%s/%s", folder, name) >= 0) {
+        (void)unlink(path);
+        free(path);
+    }
 }

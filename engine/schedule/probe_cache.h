@@ -27,7 +27,7 @@ cJSON *probe_cache_find(const struct probe_cache *cache, const char *library, co
 void probe_cache_keep(const struct probe_cache *cache, const char *library, const struct copy *copy,
                       const cJSON *message);
 
-/* Forgets what is kept about a library. */
-void probe_cache_drop(const struct probe_cache *cache, const char *library);
+/* Forgets what is kept about a library; `folder` NULL: nothing is. */
+void probe_cache_forget(const char *folder, const char *library);
 
 #endif

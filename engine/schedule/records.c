@@ -70,6 +70,7 @@ static bool copy_arrays(struct stored *stored, const struct result *result) {
     for (size_t i = 0; ok && i < result->arrays_count; i++) {
         struct array *to = &stored->arrays[stored->arrays_count++];
         *to = result->arrays[i];
+        to->sealed = 0;
         to->name = copy(to->name, &ok);
         to->unit = copy(to->unit, &ok);
         to->data = malloc(to->bytes + 1);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REASON_MAX 500
 
@@ -35,6 +36,7 @@ static void clear_payload(struct result *result) {
         free(result->arrays[i].name);
         free(result->arrays[i].unit);
         free(result->arrays[i].data);
+        if (result->arrays[i].sealed) close(result->arrays[i].sealed - 1);
     }
     free(result->arrays);
     result->arrays = NULL;

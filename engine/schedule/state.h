@@ -43,6 +43,7 @@ struct array {
     double hop, start; /* start: s from the start of the region */
     void *data;
     uint64_t bytes;
+    int sealed; /* its sealed memory file, which plugins in other processes map, plus 1; 0: nobody has needed it yet */
 };
 
 /* What became of one plugin on one region. */
@@ -203,7 +204,7 @@ struct engine {
     bool loop_ready, stopping, running, failed, dirty;
     struct error failure;
 
-    char *worker_binary;
+    char *worker_binary, *cache_folder;
     cJSON *settings, *params, *segment;
     struct run_folder folder;
     bool folder_open;
