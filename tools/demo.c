@@ -46,13 +46,13 @@ static void add_tone(struct sound *s, double start, double length, double note, 
     }
 }
 
-/* Eight bars of 3 seconds: i - VI - III - VII in A minor, chords below, a tune above. */
+/* Eight bars of 2 seconds: i - iv - V - i in A minor, chords below, a tune above; the leading note tells it from C major. */
 static bool make_melody(struct sound *s) {
     if (!sound_init(s, 16.5)) return false;
-    static const int roots[4] = {45, 41, 48, 43};
-    static const int thirds[4] = {3, 4, 4, 4};
-    static const int tune[32] = {69, 72, 76, 74, 72, 71, 69, 72, 69, 72, 77, 76, 74, 72, 69, 67,
-                                 67, 72, 76, 79, 76, 74, 72, 74, 71, 74, 79, 77, 74, 71, 69, 69};
+    static const int roots[4] = {45, 50, 40, 45};
+    static const int thirds[4] = {3, 3, 4, 3};
+    static const int tune[32] = {69, 72, 76, 72, 74, 77, 81, 77, 76, 74, 71, 68, 69, 72, 71, 69,
+                                 76, 72, 69, 72, 77, 74, 69, 74, 71, 68, 71, 76, 72, 71, 69, 69};
     for (int bar = 0; bar < 8; bar++) {
         int c = bar % 4;
         double at = bar * 2.0;
