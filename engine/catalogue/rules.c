@@ -114,10 +114,24 @@ static bool agree(const cJSON *a, const cJSON *b, double tolerance) {
     return cJSON_Compare(a, b, 1);
 }
 
+/* A word that says that nothing was recognised. */
+static bool is_unknown(const cJSON *value) {
+    return cJSON_IsString(value) && strcmp(value->valuestring, "unknown") == 0;
+}
+
+/* Whether some region recognised something: then those that didn't have nothing to say. */
+static bool any_is_known(const struct schema_summary *rule, const struct rules_region *regions, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const cJSON *value = member(regions[i].result, rule->property);
+        if (value && !is_unknown(value)) return true;
+    }
+    return false;
+}
+
 /* A region's candidates, or, when it has none, its own value. A region whose own value is null has nothing to say,
  * whatever its candidates are. */
 static bool collect_candidates(const struct schema_summary *rule, const struct rules_region *region, double confidence,
-                               struct votes *votes) {
+                               bool known, struct votes *votes) {
     const cJSON *candidate = NULL, *list = member(region->result, rule->candidates);
     const cJSON *own = member(region->result, rule->property);
     if (!own) return true;
@@ -125,7 +139,7 @@ static bool collect_candidates(const struct schema_summary *rule, const struct r
         cJSON_ArrayForEach(candidate, list) {
             const cJSON *value = member(candidate, rule->value ? rule->value : "value");
             double strength = number_of(candidate, rule->strength ? rule->strength : "strength");
-            if (value &&
+            if (value && !(known && is_unknown(value)) &&
                 !add_vote(votes, (struct vote){value, region->duration * strength, region->duration, strength, 0}))
                 return false;
         }
@@ -214,11 +228,13 @@ static cJSON *settle(const struct votes *votes, const cJSON *winner, double tole
 static cJSON *mode(const struct schema_summary *rule, const struct rules_region *regions, size_t n, double *confidence,
                    bool *memory) {
     struct votes own = {0}, all = {0};
+    bool known = any_is_known(rule, regions, n);
     for (size_t i = 0; i < n && *memory; i++) {
         const cJSON *value = member(regions[i].result, rule->property);
+        if (known && is_unknown(value)) continue;
         double c = rule->weight ? number_of(regions[i].result, rule->weight) : 1;
         if (value) *memory = add_vote(&own, (struct vote){value, regions[i].duration * c, regions[i].duration, c, 0});
-        if (*memory) *memory = collect_candidates(rule, &regions[i], c, &all);
+        if (*memory) *memory = collect_candidates(rule, &regions[i], c, known, &all);
     }
     cJSON *result = NULL;
     if (*memory && all.n > 0) {

@@ -137,6 +137,28 @@ static void mode_candidates(void **state) {
     assert_true(fabs(confidence - 0.4) < 1e-12); /* (0.5 + 0.3) / 2 */
 }
 
+/* What was recognised in a small part says more than that the rest wasn't. */
+static void unknown_loses(void **state) {
+    (void)state;
+    EXPECT(RULE("mode"), "\"kick\"", {60, "{\"x\":\"unknown\"}"}, {1, "{\"x\":\"kick\"}"});
+    EXPECT(RULE("mode"), "\"unknown\"", {60, "{\"x\":\"unknown\"}"}, {1, "{\"x\":null}"}, {1, "{}"});
+    struct schema_summary rule = RULE("mode");
+    rule.candidates = "c";
+    rule.weight = "w";
+    /* neither an unknown region's candidates count, nor the unknown among a known one's */
+    EXPECT(
+        rule, "\"kick\"",
+        {60,
+         "{\"x\":\"unknown\",\"w\":0.9,\"c\":[{\"value\":\"unknown\",\"strength\":0.9},{\"value\":\"rain\",\"strength\":0.1}]}"},
+        {1,
+         "{\"x\":\"kick\",\"w\":0.8,\"c\":[{\"value\":\"kick\",\"strength\":0.5},{\"value\":\"unknown\",\"strength\":0.6}]}"});
+    assert_true(fabs(confidence - 0.8) < 1e-12);
+    EXPECT(
+        rule, "\"unknown\"",
+        {60,
+         "{\"x\":\"unknown\",\"w\":0.9,\"c\":[{\"value\":\"unknown\",\"strength\":0.9},{\"value\":\"rain\",\"strength\":0.1}]}"});
+}
+
 static void many_regions_stay_quick(void **state) {
     (void)state;
     enum { N = 30000 };
@@ -166,6 +188,7 @@ int main(void) {
         cmocka_unit_test(mode_words),
         cmocka_unit_test(mode_numbers),
         cmocka_unit_test(mode_candidates),
+        cmocka_unit_test(unknown_loses),
         cmocka_unit_test(many_regions_stay_quick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

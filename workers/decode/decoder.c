@@ -139,12 +139,23 @@ static bool add_points(cJSON *waveform, const char *name, const struct peaks *pe
     return ok;
 }
 
+/* A point stands for at least so many frames: a short sound needs no picture that is larger than itself. */
+#define OVERVIEW_FRAMES 32
+#define ZOOM_FRAMES     256
+
+static size_t points_of(const struct peaks *peaks, size_t most, int64_t frames_each) {
+    int64_t points = (peaks->frames + frames_each - 1) / frames_each;
+    return points < (int64_t)most ? (size_t)points : most;
+}
+
+/* The zoom is left out (0 points) where it would show no more than the overview. */
 static bool add_waveform(cJSON *message, const struct peaks *peaks, uint8_t *out) {
     cJSON *waveform = cJSON_AddObjectToObject(message, "waveform");
-    size_t offset = 0;
+    size_t offset = 0, overview = points_of(peaks, PEAKS_OVERVIEW, OVERVIEW_FRAMES),
+           zoom = points_of(peaks, PEAKS_ZOOM, ZOOM_FRAMES);
     return waveform && cJSON_AddNumberToObject(waveform, "channels", peaks->channels) &&
-           add_points(waveform, "overview", peaks, PEAKS_OVERVIEW, out, &offset) &&
-           add_points(waveform, "zoom", peaks, PEAKS_ZOOM, out, &offset);
+           add_points(waveform, "overview", peaks, overview, out, &offset) &&
+           add_points(waveform, "zoom", peaks, zoom > overview ? zoom : 0, out, &offset);
 }
 
 static bool add_warning(cJSON *warnings, const char *text) {
