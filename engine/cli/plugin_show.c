@@ -101,6 +101,7 @@ static void print_text(const struct registry *registry, const struct registry_pl
     print_field("vendor", plugin->vendor);
     print_field("licence", plugin->licence);
     print_field("description", plugin->description);
+    if (json_string(d, "url", "")[0]) print_field("url", json_string(d, "url", ""));
     print_field("library", registry->libraries[plugin->library].path);
     print_field("hash", registry->libraries[plugin->library].hash);
     printf("%-12s %s%s%s\n", "state", plugin_state(plugin), plugin->reason[0] ? ": " : "", plugin->reason);

@@ -184,6 +184,9 @@ def parameters(bench):
     report("sonde plugin show tells value, unit, range and default", all(
         word in shown.stdout for word in ("threshold", "-80", "dBFS", "-120", "default -40", "What is louder counts.")),
            shown.stdout + shown.stderr)
+    shown = bench.sonde("config.db", "plugin", "show", "org.example.aubio_onset")
+    report("and where to read more about it", "https://aubio.org" in shown.stdout, shown.stdout + shown.stderr,
+           "" if shown.returncode == 0 else "no libaubio in this build")
 
     for value, words in (("threshold=5", ("threshold", "-120 to 0 dBFS", "5")), ("threshold=loud", ("number", "loud")),
                          ("report=all", ("total, times", "all")), ("nothing=1", ("no parameter", "nothing")),

@@ -453,8 +453,10 @@ typedef struct sonde_entry {
 
     /* An instance of plugin `id`, with all its parameters (`values`, in the descriptor's order). `id` and `values` are the
      * host's, valid during the call: copy what you keep. Several instances of one plugin may exist.
-     * SONDE_OK: *plugin is the new instance. Anything else: *plugin is ignored, and the outcome of every region is "failed",
-     * with the last line logged as the reason. */
+     * SONDE_OK: *plugin is the new instance. Anything else: *plugin is ignored and the plugin isn't run; `sonde plugin list`
+     * shows the last line logged as the reason.
+     * Also called later, after the lock-down, to replace an instance that said SONDE_BROKEN: resources that were opened before
+     * can be opened again then, others can't, nor can threads be started. */
     int32_t (*create)(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
                       sonde_plugin_t **plugin);
 } sonde_entry_t;
