@@ -14,11 +14,14 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DESCRIPTOR_SOCKET 3
@@ -132,6 +135,16 @@ static int start(struct worker *worker, const char *url, struct error *error) {
     return worker_send_hello(worker, error) ? -1 : 1;
 }
 
+/* Only when nobody else needs the processor or the disk; the threads to come inherit it. What the system refuses is not worth
+ * more than doing without. */
+static void step_back(void) {
+    enum { WHO_PROCESS = 1, CLASS_IDLE = 3, CLASS_SHIFT = 13 }; /* linux/ioprio.h, which Debian 12's C library lacks */
+    const struct sched_param none = {0};
+    (void)setpriority(PRIO_PROCESS, 0, 19);
+    (void)sched_setscheduler(0, SCHED_IDLE, &none);
+    (void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE << CLASS_SHIFT);
+}
+
 int main(int argc, char **argv) {
     struct worker worker = {0};
     struct error error = {0};
@@ -143,6 +156,7 @@ int main(int argc, char **argv) {
     int code = WORKER_EXIT_NO_RESPAWN;
     if (json_bool(settings, "debugger", false))
         raise(SIGSTOP); /* somebody wants to see all of it, from before the sandbox */
+    if (json_bool(settings, "background", false)) step_back();
     if (!run)
         error_set(&error, "sonde-worker is started by sonde, and is of no use by itself");
     else if (settings)

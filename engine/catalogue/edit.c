@@ -80,6 +80,16 @@ static bool check_tag(const char *name, struct error *error) {
     return true;
 }
 
+bool edit_set_word(struct catalogue *catalogue, const struct edit_place *place, const char *word, struct error *error) {
+    char field[16];
+    const char *equals = strchr(word, '=');
+    size_t n = equals ? (size_t)(equals - word) : 0;
+    if (n == 0 || n >= sizeof field) return error_set(error, "%s: should be FIELD=VALUE, with bpm, key or label", word);
+    memcpy(field, word, n);
+    field[n] = '\0';
+    return edit_set(catalogue, place, field, equals[1] ? equals + 1 : NULL, error);
+}
+
 bool edit_tag(struct catalogue *catalogue, const struct edit_place *place, const char *name, struct error *error) {
     struct stretch stretch;
     return check_tag(name, error) && find_stretch(catalogue, place, &stretch, error) &&

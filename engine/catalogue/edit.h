@@ -18,6 +18,9 @@ struct edit_place {
 bool edit_set(struct catalogue *catalogue, const struct edit_place *place, const char *field, const char *value,
               struct error *error);
 
+/* The same from "FIELD=VALUE"; nothing behind the "=" takes the user's word back. */
+bool edit_set_word(struct catalogue *catalogue, const struct edit_place *place, const char *word, struct error *error);
+
 /* Adds a tag (any text on one line, up to 100 bytes); giving it twice changes nothing. */
 bool edit_tag(struct catalogue *catalogue, const struct edit_place *place, const char *name, struct error *error);
 

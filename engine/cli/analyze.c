@@ -1,8 +1,12 @@
 /* sonde analyze: runs the engine over files and folders. */
 #include "engine/cli/commands.h"
+#include "engine/cli/handover.h"
 #include "engine/cli/progress.h"
+#include "engine/cli/reach.h"
 #include "engine/cli/setup.h"
 #include "engine/cli/shard.h"
+#include "engine/control/desk.h"
+#include "engine/schedule/task.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -14,12 +18,18 @@
 #include <uv.h>
 
 const char analyze_help[] =
-    "usage: sonde analyze [options] PATH...\n\n"
+    "usage: sonde analyze [options] PATH...\n"
+    "       sonde analyze --stale [PATH...]\n\n"
     "Analyses audio files, and all files below folders, and keeps the results in the catalogue. What is there already and\n"
-    "hasn't changed costs nothing; what an earlier run left unfinished is finished too.\n\n"
+    "hasn't changed costs nothing; what an earlier run left unfinished is finished too. While an engine runs (sonde watch),\n"
+    "it does the work, before all else that waits; this command shows how far it is.\n\n"
     "  --only ID[,ID...]       run only these plugins (and those that they need)\n"
     "  --force                 analyse again what has results already\n"
     "  --retry                 try again what failed or was quarantined before\n"
+    "  --stale                 only what was analysed before (below PATH, or everywhere), and of that only the results that\n"
+    "                          are out of date: of another version, parameter or weight of a plugin, or reading such a result\n"
+    "  --order ORDER           what waits: newest, oldest or smallest files first, or arrival (default: queue.order)\n"
+    "  --background            only when nobody else needs the processor or the disk\n"
     "  --jobs N                analyser processes at once (default: one for each processor)\n"
     "  --shard I/N             only this share of the files: 1/4 to 4/4 on four machines that see the same paths, each into a\n"
     "                          catalogue of its own; `sonde catalogue merge` then makes one of them\n"
@@ -35,7 +45,9 @@ const char analyze_help[] =
 struct request {
     const char *only[64];
     size_t only_count;
-    bool force, retry, weak, no_sandbox;
+    bool force, retry, stale, weak, no_sandbox, background;
+    bool sweep; /* sonde rescan */
+    const char *order;
     long jobs;
     struct shard shard;
     enum progress_style style;
@@ -63,10 +75,13 @@ static bool parse_style(const char *name, enum progress_style *style) {
 
 /* CLI_OK, or the exit code after a complaint. */
 static int parse(int argc, char **argv, struct request *request) {
-    enum { ONLY = 1, FORCE, RETRY, JOBS, PROGRESS, WEAK, NO_SANDBOX, SHARD };
+    enum { ONLY = 1, FORCE, RETRY, STALE, ORDER, BACKGROUND, JOBS, PROGRESS, WEAK, NO_SANDBOX, SHARD };
     static const struct option options[] = {{"only", required_argument, NULL, ONLY},
                                             {"force", no_argument, NULL, FORCE},
                                             {"retry", no_argument, NULL, RETRY},
+                                            {"stale", no_argument, NULL, STALE},
+                                            {"order", required_argument, NULL, ORDER},
+                                            {"background", no_argument, NULL, BACKGROUND},
                                             {"jobs", required_argument, NULL, JOBS},
                                             {"shard", required_argument, NULL, SHARD},
                                             {"progress", required_argument, NULL, PROGRESS},
@@ -84,6 +99,9 @@ static int parse(int argc, char **argv, struct request *request) {
             break;
         case FORCE: request->force = true; break;
         case RETRY: request->retry = true; break;
+        case STALE: request->stale = true; break;
+        case ORDER: request->order = optarg; break;
+        case BACKGROUND: request->background = true; break;
         case WEAK: request->weak = true; break;
         case NO_SANDBOX: request->no_sandbox = true; break;
         case JOBS:
@@ -98,10 +116,13 @@ static int parse(int argc, char **argv, struct request *request) {
             if (!parse_style(optarg, &request->style))
                 return cli_usage("analyze", "--progress %s: should be bar, lines, json or none", optarg);
             break;
-        default: return cli_usage("analyze", "%s: no such option, or its value is missing", argv[optind - 1]);
+        default: return cli_usage(argv[0], "%s: no such option, or its value is missing", argv[optind - 1]);
         }
     }
-    if (optind == argc) return cli_usage("analyze", "name at least one file or folder");
+    if (request->stale && (request->force || request->retry))
+        return cli_usage("analyze", "--stale does less than --force and --retry: choose");
+    if (request->stale && request->shard.count) return cli_usage("analyze", "--stale is not for a --shard");
+    if (optind == argc && !request->stale) return cli_usage(argv[0], "name at least one file or folder");
     return CLI_OK;
 }
 
@@ -113,17 +134,41 @@ static void on_signal(uv_signal_t *handle, int number) {
     engine_stop(((void **)handle->data)[0]);
 }
 
-static int run(struct engine *engine, int argc, char **argv, struct progress *progress) {
+/* What is known to be out of date: a task of the engine's, to which nobody listens but the progress. */
+static bool add_stale(struct engine *engine, int argc, char **argv) {
+    const struct engine_task_spec spec = {.kind = ENGINE_TASK_STALE};
+    struct engine_task *task = engine_task_new(engine, &spec);
+    bool ok = task && (optind < argc || engine_task_add(task, "", 0));
+    for (int i = optind; ok && i < argc; i++) {
+        char *real = realpath(argv[i], NULL);
+        const char *path = real ? real : argv[i];
+        ok = engine_task_add(task, path, strlen(path));
+        free(real);
+    }
+    engine_task_free(task);
+    return ok;
+}
+
+static bool add_paths(struct engine *engine, int argc, char **argv, const struct request *request) {
+    if (request->stale) return add_stale(engine, argc, argv);
     for (int i = optind; i < argc; i++) {
         /* One file has one path: what leads up and down again is resolved (where it can be). */
         char *real = strstr(argv[i], "..") ? realpath(argv[i], NULL) : NULL;
         const char *path = real ? real : argv[i];
-        bool added = engine_add_path(engine, path, strlen(path));
+        bool added = request->sweep ? engine_sweep(engine, path, strlen(path))
+                                    : engine_add_path(engine, path, strlen(path));
         free(real);
-        if (!added) {
-            cli_complain("out of memory");
-            return CLI_CANNOT_RUN;
-        }
+        if (!added) return false;
+    }
+    return true;
+}
+
+/* A run of our own, to which other commands can talk meanwhile. */
+static int run(struct engine *engine, int argc, char **argv, const struct request *request, struct progress *progress,
+               struct desk **desk) {
+    if (!add_paths(engine, argc, argv, request)) {
+        cli_complain("out of memory");
+        return CLI_CANNOT_RUN;
     }
     bool stopped = false;
     void *context[2] = {engine, &stopped};
@@ -137,6 +182,8 @@ static int run(struct engine *engine, int argc, char **argv, struct progress *pr
     }
     struct error error = {0};
     bool ok = engine_run(engine, &error);
+    desk_free(*desk);
+    *desk = NULL;
     for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&signals[i], NULL);
     uv_run(engine_loop(engine), UV_RUN_NOWAIT);
     struct engine_progress final;
@@ -153,29 +200,67 @@ static bool is_in_shard(void *context, const char *path) {
     return shard_has(context, path);
 }
 
-static int analyze(int argc, char **argv, const struct cli *cli, struct request *request) {
-    int code = parse(argc, argv, request);
-    if (code != CLI_OK) return code;
-    struct setup setup;
-    struct error error = {0};
-    struct progress *progress = progress_new(request->style, cli->width, cli->colour);
-    bool ok = setup_open(&setup, cli, &error) && (progress || error_memory(&error));
-    if (progress) progress_only(progress, is_in_shard, &request->shard);
-    struct engine_options *options = &setup.options;
+/* The engine that runs does it. */
+static int hand_over(struct control_link *link, int argc, char **argv, const struct request *request,
+                     struct progress *progress) {
+    if (request->only_count || request->jobs || request->no_sandbox || request->weak || request->order ||
+        request->background || request->shard.count) {
+        cli_complain("an engine is running, and does the work as it was started: leave out --only, --jobs, --order,"
+                     " --background, --shard and those about the sandbox, or stop it (sonde drain)");
+        return CLI_USAGE;
+    }
+    cJSON *message = control_request(request->sweep ? "rescan" : "analyze");
+    bool ok = message && handover_add_paths(message, argc - optind, argv + optind) &&
+              (!request->force || cJSON_AddTrueToObject(message, "force")) &&
+              (!request->retry || cJSON_AddTrueToObject(message, "retry")) &&
+              (!request->stale || cJSON_AddTrueToObject(message, "stale"));
+    if (ok) return handover_follow(link, message, progress);
+    cJSON_Delete(message);
+    cli_complain("out of memory");
+    return CLI_CANNOT_RUN;
+}
+
+static bool set_up(struct setup *setup, const struct cli *cli, const struct request *request, struct error *error) {
+    if (!setup_open(setup, cli, error)) return false;
+    struct engine_options *options = &setup->options;
     options->only = request->only_count ? request->only : NULL;
     options->only_count = request->only_count;
     options->force = request->force;
     options->retry = request->retry;
     options->allow_weak_sandbox = request->weak;
+    options->background |= request->background;
     if (request->jobs) options->jobs = (unsigned)request->jobs;
     if (request->no_sandbox) options->profile = "none";
-    struct engine *engine = ok ? engine_new(options, progress_events(), progress, &error) : NULL;
+    return !request->order || setup_set_order(setup, request->order, error);
+}
+
+static int analyze(int argc, char **argv, const struct cli *cli, struct request *request) {
+    int code = parse(argc, argv, request);
+    if (code != CLI_OK) return code;
+    struct setup setup;
+    struct error error = {0};
+    struct engine *engine = NULL;
+    struct control_link *link = NULL;
+    struct progress *progress = progress_new(request->style, cli->width, cli->colour);
+    bool ok = set_up(&setup, cli, request, &error) && (progress || error_memory(&error));
+    if (progress) progress_only(progress, is_in_shard, &request->shard);
+    for (int attempt = 0; ok && !engine && !link; attempt++) {
+        engine = engine_new(&setup.options, progress_events(), progress, &error);
+        ok = engine || reach_again(cli->catalogue, attempt, &link, &error);
+    }
+    const struct desk_owner owner = {.command = argv[0], .version = SONDE_VERSION, .order = setup.order};
+    struct desk *desk = engine ? desk_new(engine, cli->catalogue, &owner, NULL)
+                               : NULL; /* without it nobody can talk to us */
     code = CLI_CANNOT_RUN;
     if (engine)
-        code = run(engine, argc, argv, progress);
+        code = run(engine, argc, argv, request, progress, &desk);
+    else if (link)
+        code = hand_over(link, argc, argv, request, progress);
     else
         cli_complain("%s", error.text);
-    if (!engine && error.code == EINVAL) code = CLI_USAGE; /* a plugin's parameter */
+    if (!engine && !link && error.code == EINVAL) code = CLI_USAGE; /* a plugin's parameter */
+    desk_free(desk);
+    control_close(link);
     engine_free(engine);
     progress_free(progress);
     setup_close(&setup);
@@ -193,5 +278,17 @@ const char retry_help[] =
 
 int retry_command(int argc, char **argv, const struct cli *cli) {
     struct request request = {.retry = true};
+    return analyze(argc, argv, cli, &request);
+}
+
+const char rescan_help[] =
+    "usage: sonde rescan [--progress STYLE] PATH...\n\n"
+    "Looks at all that is below PATH and compares it with the catalogue: new and changed files are analysed, those that are\n"
+    "gone become `missing`. For file systems that tell nobody what happens to them, and for scripts that know that something\n"
+    "has. A running `sonde watch` does it, by its rules about what is left out. Files of a disk that isn't mounted are left\n"
+    "as they are.\n";
+
+int rescan_command(int argc, char **argv, const struct cli *cli) {
+    struct request request = {.sweep = true};
     return analyze(argc, argv, cli, &request);
 }

@@ -37,6 +37,21 @@ int show_command(int argc, char **argv, const struct cli *cli);
 extern const char status_help[];
 int status_command(int argc, char **argv, const struct cli *cli);
 
+extern const char rescan_help[];
+int rescan_command(int argc, char **argv, const struct cli *cli);
+
+extern const char pause_help[];
+int pause_command(int argc, char **argv, const struct cli *cli);
+
+extern const char resume_help[];
+int resume_command(int argc, char **argv, const struct cli *cli);
+
+extern const char drain_help[];
+int drain_command(int argc, char **argv, const struct cli *cli);
+
+extern const char reload_help[];
+int reload_command(int argc, char **argv, const struct cli *cli);
+
 extern const char tag_help[];
 int tag_command(int argc, char **argv, const struct cli *cli);
 

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <ini.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct value {
     char *text;   /* as written */
@@ -201,6 +203,33 @@ struct config *config_load(const char *file, struct error *error) {
     } else if (ok) {
         config->file = place("XDG_CONFIG_HOME", ".config", "sonde.ini", NULL);
         ok = !config->file || read_file(config, false, error);
+    }
+    if (ok) return config;
+    config_free(config);
+    return NULL;
+}
+
+static bool from_command_line(const char *source) {
+    return source && strcmp(source, "command line") == 0;
+}
+
+struct config *config_reload(const struct config *old, struct error *error) {
+    bool there = old->file && access(old->file, F_OK) == 0; /* the usual file may be missing, and may go */
+    struct config *config = config_load(there ? old->file : NULL, error);
+    bool ok = config != NULL;
+    for (size_t i = 0; ok && config_keys()[i].name; i++)
+        if (old->values[i].text && from_command_line(old->values[i].source))
+            ok = config_set(config, config_keys()[i].name, old->values[i].text, "command line", error);
+    for (size_t i = 0; ok && i < old->params_count; i++) {
+        const struct param *param = &old->params[i];
+        char *name = NULL;
+        if (!from_command_line(param->source)) continue;
+        if (asprintf(&name, "%s:%s", param->plugin, param->key) < 0) {
+            ok = error_memory(error);
+            break;
+        }
+        ok = config_set(config, name, param->value, "command line", error);
+        free(name);
     }
     if (ok) return config;
     config_free(config);

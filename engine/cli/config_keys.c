@@ -22,6 +22,27 @@ static const struct config_key keys[] = {
      "How long a plugin of others rests that has died too often. Then one file tries it again, and if that goes well, what was "
      "skipped meanwhile is taken up."},
 
+    {"engine.min_free", CONFIG_INTEGER, "128", 0, 1000000000, "MiB",
+     "Nothing new is begun while less than this is free on the catalogue's disk, and it goes on when there is room again. 0: "
+     "only a disk that is full stops it."},
+    {"engine.drain", CONFIG_NUMBER, "30", 0, 86400, "s",
+     "How long files under way may still take after SIGTERM. What isn't done by then stays in the queue; regions that are done "
+     "are kept."},
+    {"engine.background", CONFIG_BOOLEAN, "false", 0, 0, "",
+     "Workers run only when nobody else needs the processor or the disk."},
+
+    {"queue.order", CONFIG_TEXT, "arrival", 0, 0, "",
+     "Which files come first, among those that wait: arrival, newest, oldest or smallest. What somebody asks for with sonde "
+     "analyze comes before all of them, what has to be analysed again after."},
+
+    {"watch.folders", CONFIG_TEXT, "", 0, 0, "",
+     "Folders that sonde watch watches when it is told none, separated by colons."},
+    {"watch.include", CONFIG_TEXT, "", 0, 0, "", "Only names that match one of these globs, separated by spaces."},
+    {"watch.exclude", CONFIG_TEXT, "", 0, 0, "", "Not names that match one of these."},
+    {"watch.hidden", CONFIG_BOOLEAN, "false", 0, 0, "", "Hidden names too."},
+    {"watch.sweep_interval", CONFIG_NUMBER, "300", 1, 1000000, "s",
+     "Between two looks at folders that can't be watched: network file systems, and those beyond the system's limit."},
+
     {"segment.min_silence", CONFIG_NUMBER, "1", 0.05, 60, "s",
      "The shortest silence that separates two regions. Pauses in speech and rests in music are mostly shorter, breaks between "
      "takes longer."},

@@ -1,7 +1,9 @@
 /* sonde tag, untag and set: a user's words on sounds. */
+#include "engine/base/json.h"
 #include "engine/catalogue/edit.h"
 #include "engine/catalogue/lookup.h"
 #include "engine/cli/commands.h"
+#include "engine/cli/reach.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -47,23 +49,23 @@ static bool untag_word(struct catalogue *catalogue, const struct edit_place *pla
 
 static bool set_word(struct catalogue *catalogue, const struct edit_place *place, const char *word, bool *missed,
                      struct error *error) {
-    char field[16];
-    const char *equals = strchr(word, '=');
-    size_t n = equals ? (size_t)(equals - word) : 0;
     (void)missed;
-    if (n == 0 || n >= sizeof field) return error_set(error, "%s: should be FIELD=VALUE, with bpm, key or label", word);
-    memcpy(field, word, n);
-    field[n] = '\0';
-    return edit_set(catalogue, place, field, equals[1] ? equals + 1 : NULL, error);
+    return edit_set_word(catalogue, place, word, error);
+}
+
+static bool find_place(struct catalogue *catalogue, const char *name, struct edit_place *place, struct error *error) {
+    struct lookup file;
+    if (!lookup_find(catalogue, name, &file, error)) return false;
+    if (file.audio == 0) return error_set(error, "%s has not been analysed, so it has no sound to speak of", name);
+    *place = (struct edit_place){file.audio, file.region};
+    return true;
 }
 
 /* All words in one transaction: all of them or none. */
 static bool edit_words(struct catalogue *catalogue, int argc, char **argv, word_function function, bool *missed,
                        struct error *error) {
-    struct lookup file;
-    if (!lookup_find(catalogue, argv[1], &file, error)) return false;
-    if (file.audio == 0) return error_set(error, "%s has not been analysed, so it has no sound to speak of", argv[1]);
-    const struct edit_place place = {file.audio, file.region};
+    struct edit_place place;
+    if (!find_place(catalogue, argv[1], &place, error)) return false;
     if (!catalogue_execute(catalogue, "BEGIN IMMEDIATE", error)) return false;
     bool fine = true;
     for (int i = 2; i < argc && fine; i++) fine = function(catalogue, &place, argv[i], missed, error);
@@ -72,17 +74,47 @@ static bool edit_words(struct catalogue *catalogue, int argc, char **argv, word_
     return false;
 }
 
+/* The same by the engine that runs, whose writer does it. */
+static bool send_words(const char *path, struct control_link *link, int argc, char **argv, bool *missed,
+                       struct error *error) {
+    struct edit_place place = {0};
+    struct catalogue *catalogue = catalogue_open(path, CATALOGUE_READ, error);
+    bool found = catalogue && find_place(catalogue, argv[1], &place, error);
+    catalogue_close(catalogue);
+    if (!found) return false;
+    cJSON *request = control_request(argv[0]), *words = request ? cJSON_AddArrayToObject(request, "words") : NULL;
+    bool ok = words && cJSON_AddNumberToObject(request, "audio", (double)place.audio) &&
+              cJSON_AddNumberToObject(request, "region", (double)place.region);
+    for (int i = 2; ok && i < argc; i++) ok = cJSON_AddItemToArray(words, cJSON_CreateString(argv[i]));
+    if (!ok) {
+        cJSON_Delete(request);
+        return error_memory(error);
+    }
+    cJSON *reply = control_ask_once(link, request, error);
+    const cJSON *word = NULL;
+    cJSON_ArrayForEach(word, json_member(reply, "missed")) {
+        if (cJSON_IsString(word)) cli_complain("there is no tag \"%s\" of yours there", word->valuestring);
+        *missed = true;
+    }
+    bool done = reply != NULL;
+    cJSON_Delete(reply);
+    return done;
+}
+
 static int edit_command(int argc, char **argv, const struct cli *cli, word_function function) {
     if (argc < 3) return cli_usage(argv[0], "name a file and what to say about it");
     struct error error = {0};
     bool missed = false;
-    struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_WRITE, &error);
-    if (!catalogue) {
+    struct catalogue *catalogue = NULL;
+    struct control_link *link = NULL;
+    if (!reach_writer(cli->catalogue, &catalogue, &link, &error)) {
         cli_complain("%s", error.text);
         return CLI_CANNOT_RUN;
     }
-    bool fine = edit_words(catalogue, argc, argv, function, &missed, &error);
+    bool fine = link ? send_words(cli->catalogue, link, argc, argv, &missed, &error)
+                     : edit_words(catalogue, argc, argv, function, &missed, &error);
     catalogue_close(catalogue);
+    control_close(link);
     if (!fine) cli_complain("%s", error.text);
     return fine && !missed ? CLI_OK : CLI_SOME_FAILED;
 }

@@ -2,6 +2,7 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/config.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,7 +136,14 @@ static int run_command(const struct command *command, int argc, char **argv, con
     return code;
 }
 
+/* Whoever started us may have closed these: nothing of ours must get their numbers. */
+static void keep_standard_streams(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0) _exit(CLI_CANNOT_RUN);
+}
+
 int main(int argc, char **argv) {
+    keep_standard_streams();
     struct globals globals = {0};
     argc = take_globals(argc, argv, &globals);
     if (argc < 0) return CLI_USAGE;

@@ -1,9 +1,11 @@
 /* sonde plugin: its verbs, their help, and the one that forgets what a plugin did. */
 #include "engine/cli/plugin.h"
+#include "engine/base/json.h"
 #include "engine/catalogue/catalogue.h"
 #include "engine/catalogue/store.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/plugin_check.h"
+#include "engine/cli/reach.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,11 +64,33 @@ static int reset(struct catalogue *catalogue, const char *id, struct error *erro
     return CLI_CANNOT_RUN;
 }
 
+/* By the engine that runs: it knows of crashes that the catalogue doesn't. */
+static int send_reset(const struct cli *cli, struct control_link *link, const char *id, struct error *error) {
+    struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, error);
+    bool known = catalogue && knows(catalogue, id, error);
+    catalogue_close(catalogue);
+    if (!known) return CLI_SOME_FAILED;
+    cJSON *request = control_request("reset");
+    if (request && !cJSON_AddStringToObject(request, "plugin", id)) {
+        cJSON_Delete(request);
+        request = NULL;
+    }
+    cJSON *reply = control_ask_once(link, request, error);
+    if (!reply) return CLI_CANNOT_RUN;
+    printf("%s: strikes forgotten\n", id);
+    cJSON_Delete(reply);
+    return CLI_OK;
+}
+
 static int reset_verb(int argc, char **argv, const struct cli *cli) {
     if (argc != 2) return cli_usage("plugin", "reset: name one plugin");
     struct error error = {0};
-    struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_WRITE, &error);
-    int code = catalogue ? reset(catalogue, argv[1], &error) : CLI_CANNOT_RUN;
+    struct catalogue *catalogue = NULL;
+    struct control_link *link = NULL;
+    int code = CLI_CANNOT_RUN;
+    if (reach_writer(cli->catalogue, &catalogue, &link, &error))
+        code = link ? send_reset(cli, link, argv[1], &error) : reset(catalogue, argv[1], &error);
+    control_close(link);
     if (error.text[0]) cli_complain("%s", error.text);
     catalogue_close(catalogue);
     return code;

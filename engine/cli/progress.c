@@ -199,7 +199,8 @@ static void on_warning(void *user, const char *sentence) {
     say(user, "warning", NULL, sentence);
 }
 
-static bool on_wanted(void *user, const char *path) {
+static bool on_wanted(void *user, const char *path, int64_t mtime_ns) {
+    (void)mtime_ns;
     const struct progress *p = user;
     return !p->wanted || p->wanted(p->wanted_context, path);
 }

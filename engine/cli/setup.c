@@ -75,9 +75,23 @@ static char *cache_folder(bool *ok) {
     return n > 0 ? folder : NULL;
 }
 
+bool setup_set_order(struct setup *setup, const char *name, struct error *error) {
+    static const char *const names[] = {[ENGINE_ARRIVAL] = "arrival",
+                                        [ENGINE_NEWEST] = "newest",
+                                        [ENGINE_OLDEST] = "oldest",
+                                        [ENGINE_SMALLEST] = "smallest"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(name, names[i]) != 0) continue;
+        setup->options.order = (enum engine_order)i;
+        setup->order = names[i];
+        return true;
+    }
+    return error_set(error, "order %s: should be arrival, newest, oldest or smallest", name);
+}
+
 bool setup_open(struct setup *setup, const struct cli *cli, struct error *error) {
     const struct config *config = cli->config;
-    memset(setup, 0, sizeof *setup);
+    *setup = (struct setup){.choices.lock = -1};
     struct engine_options *options = &setup->options;
     engine_options_init(options);
     bool params_ok, segment_ok, cache_ok;
@@ -110,7 +124,9 @@ bool setup_open(struct setup *setup, const struct cli *cli, struct error *error)
     options->deadlines.decode = config_number(config, "engine.decode_deadline");
     options->deadlines.analyse = config_number(config, "engine.analyse_deadline");
     options->circuit_rest = config_number(config, "engine.circuit_rest");
-    return true;
+    options->min_free = (uint64_t)config_integer(config, "engine.min_free") << 20;
+    options->background = config_boolean(config, "engine.background");
+    return setup_set_order(setup, config_text(config, "queue.order"), error);
 }
 
 void setup_close(struct setup *setup) {

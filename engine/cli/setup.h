@@ -14,10 +14,13 @@ struct setup {
     struct choices choices;
     char *worker, *params, *segment, *disabled, *probe_cache;
     const char **words; /* of plugins.disabled, and of the choices */
+    const char *order;  /* its name */
 };
 
 /* False with a sentence; setup_close in any case. */
 bool setup_open(struct setup *setup, const struct cli *cli, struct error *error);
+/* Sets the queue's order by its name: arrival, newest, oldest or smallest. */
+bool setup_set_order(struct setup *setup, const char *name, struct error *error);
 void setup_close(struct setup *setup);
 
 #endif

@@ -3,6 +3,7 @@
 #include "engine/catalogue/sql.h"
 #include "engine/cli/cells.h"
 #include "engine/cli/commands.h"
+#include "engine/control/client.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ const char status_help[] =
     "usage: sonde status [--json]\n\n"
     "Shows the catalogue in numbers: files by status, audio, regions and results, what waits in the queue, what went"
     " wrong,\n"
-    "the plugins, and who is writing.\n\n"
+    "the plugins, and the engine that runs: how far it is, how long it will still take, why it waits.\n\n"
     "  --json       the same as one JSON object\n";
 
 #define NUMBERS                                                                                                                \
@@ -43,6 +44,17 @@ static int64_t file_size(const char *path, const char *suffix) {
     return stat(whole, &stat_) == 0 ? (int64_t)stat_.st_size : 0;
 }
 
+/* How long the queue will take, by its bytes at the pace of the last minutes: "eta_seconds". */
+static void add_rest(cJSON *numbers) {
+    const cJSON *engine = json_member(numbers, "engine"), *queue = json_member(numbers, "queue");
+    double files = json_number(queue, "waiting", 0) + json_number(queue, "working", 0);
+    double pace = json_number(engine, "bytes_per_second", 0), each = json_number(engine, "files_per_second", 0);
+    double by_bytes = pace > 0 ? json_number(queue, "bytes", 0) / pace : 0, by_files = each > 0 ? files / each : 0;
+    if (!engine || files == 0 || !(pace > 0) || json_string(engine, "held", NULL)) return;
+    /* Many small files take as long as their number says, few large ones as long as their bytes. */
+    cJSON_AddNumberToObject(numbers, "eta_seconds", by_bytes > by_files ? by_bytes : by_files);
+}
+
 static void add_surroundings(cJSON *numbers, const struct cli *cli) {
     int64_t pid = 0;
     bool writing = catalogue_writer_pid(cli->catalogue, &pid);
@@ -51,6 +63,13 @@ static void add_surroundings(cJSON *numbers, const struct cli *cli) {
                             (double)(file_size(cli->catalogue, "") + file_size(cli->catalogue, "-wal")));
     cJSON_AddBoolToObject(numbers, "writing", writing);
     if (writing) cJSON_AddNumberToObject(numbers, "writer_pid", (double)pid);
+    struct control_link *link = writing ? control_connect(cli->catalogue, NULL) : NULL;
+    cJSON *reply = link ? control_ask_once(link, control_request("status"), NULL) : NULL;
+    cJSON *engine = reply ? cJSON_DetachItemFromObjectCaseSensitive(reply, "engine") : NULL;
+    if (engine && !cJSON_AddItemToObject(numbers, "engine", engine)) cJSON_Delete(engine);
+    cJSON_Delete(reply);
+    control_close(link);
+    add_rest(numbers);
 }
 
 /* "12 done, 3 failed" */
@@ -85,6 +104,32 @@ static void print_run(const cJSON *run) {
            ended ? ended : "", json_string(run, "outcome", json_string(run, "command", "")));
 }
 
+static void print_engine(const cJSON *numbers) {
+    const cJSON *engine = json_member(numbers, "engine");
+    char left[32];
+    if (!json_bool(numbers, "writing", false)) return;
+    printf("%-10s process %lld", "engine", (long long)json_integer(numbers, "writer_pid", 0));
+    if (!engine) {
+        puts(" is at work, and doesn't say on what");
+        return;
+    }
+    printf(", sonde %s: %lld of %lld files in this run, %lld failed", json_string(engine, "command", ""),
+           (long long)json_integer(engine, "files_done", 0), (long long)json_integer(engine, "files_total", 0),
+           (long long)json_integer(engine, "files_failed", 0));
+    if (json_number(engine, "files_per_second", 0) > 0)
+        printf("; %.1f files/s, %.0fx real time", json_number(engine, "files_per_second", 0),
+               json_number(engine, "audio_per_second", 0));
+    double eta = json_number(numbers, "eta_seconds", 0);
+    if (eta > 0) printf("; about %s left", cli_duration(eta, left, sizeof left));
+    putchar('\n');
+    if (json_bool(engine, "draining", false)) printf("%-10s ends when the files under way are done\n", "");
+    if (json_string(engine, "held", NULL)) printf("%-10s waits: %s\n", "", json_string(engine, "held", ""));
+    if (json_member(engine, "folders_watched"))
+        printf("%-10s %lld folders watched, %lld swept; %lld files settling\n", "",
+               (long long)json_integer(engine, "folders_watched", 0),
+               (long long)json_integer(engine, "folders_swept", 0), (long long)json_integer(engine, "settling", 0));
+}
+
 static void print_numbers(const cJSON *numbers) {
     char audio[32];
     const cJSON *queue = json_member(numbers, "queue");
@@ -111,8 +156,7 @@ static void print_numbers(const cJSON *numbers) {
                (long long)json_integer(numbers, "incidents", 0));
     print_plugins(json_member(numbers, "plugins"));
     print_run(json_member(numbers, "last_run"));
-    if (json_bool(numbers, "writing", false))
-        printf("%-10s process %lld is at work\n", "writer", (long long)json_integer(numbers, "writer_pid", 0));
+    print_engine(numbers);
 }
 
 static cJSON *read_numbers(const struct cli *cli, struct error *error) {

@@ -3,122 +3,113 @@
 
 #include "engine/cli/commands.h"
 #include "engine/cli/config.h"
+#include "engine/cli/logfmt.h"
 #include "engine/cli/setup.h"
+#include "engine/control/desk.h"
+#include "engine/schedule/walk.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 const char watch_help[] =
-    "usage: sonde watch [options] FOLDER...\n\n"
-    "Analyses what is in the folders and everything that comes into them, until it is stopped. New files are taken when they\n"
-    "are whole: closed or moved in, and the same at two looks. Moves and renames keep results and tags; a file that is gone is\n"
-    "`missing`, never deleted; a folder that is gone (an unmounted disk) is waited for. Network file systems are swept, for\n"
-    "nobody tells of what other machines write to them.\n\n"
+    "usage: sonde watch [options] [FOLDER...]\n\n"
+    "Analyses what is in the folders (default: watch.folders of the configuration) and everything that comes into them, until\n"
+    "it is stopped. New files are taken when they are whole: closed or moved in, and the same at two looks. Moves and renames\n"
+    "keep results and tags; a file that is gone is `missing`, never deleted; a folder that is gone (an unmounted disk) is\n"
+    "waited for. Network file systems are swept, for nobody tells of what other machines write to them.\n\n"
     "  --include GLOBS     only names that match one of them (\"*.wav *.flac\")\n"
     "  --exclude GLOBS     not these; .sondeignore files in the folders say more\n"
     "  --hidden            hidden names too\n"
+    "  --order ORDER       what waits: newest, oldest or smallest files first, or arrival (default: queue.order)\n"
     "  --background        only when nobody else needs the processor or the disk\n"
     "  --allow-weak-sandbox  as in sonde analyze\n\n"
-    "Prints one line an event (logfmt). Ctrl-C and SIGTERM stop cleanly. Under systemd, use Type=notify.\n"
+    "Other commands talk to it: sonde status, analyze, rescan, pause, resume, drain, reload, tag, set ...\n"
+    "Prints one line an event (logfmt). SIGTERM lets files under way come to their end (engine.drain), Ctrl-C stops at once,\n"
+    "SIGHUP reads the configuration again. Under systemd, use Type=notify (sonde-watch.service does).\n"
     "Exit codes: 0 stopped, 2 wrong usage, 3 cannot run.\n";
 
+#define RECENT_NS       10000000000 /* a file that was written so lately may not be whole */
+#define PROGRESS_NS     60000000000u
+#define LOCK_TRIES      200 /* after a reload: somebody may have taken the lock meanwhile */
+#define TIMEOUT_SECONDS 1
+
+struct wish {
+    const char *include, *exclude, *order;
+    bool hidden, background, weak;
+    char **folders; /* of the command line */
+    int folders_count;
+};
+
+/* One stretch of watching, from one reading of the configuration to the next. */
 struct watcher {
-    const struct ignore *ignore;
+    const struct wish *wish;
+    const struct config *config;
+    struct ignore *ignore;
     char **roots; /* absolute paths */
     size_t roots_count;
     struct engine *engine;
     struct watch *watch;
-    bool stopping;
-    uint64_t files, failed;
+    struct desk *desk;
+    struct config *next_config; /* read already, for the next stretch */
+    bool started, stopping, paused;
+    uint64_t files, failed, told;
 };
-
-/* -------------------------------------------------------------------------------------------------------------- log */
-
-static void print_value(const char *text) {
-    if (text[0] && !strpbrk(text, " \"=\\\n\t")) {
-        fputs(text, stdout);
-        return;
-    }
-    putchar('"');
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') putchar('\\');
-        if (c == '\n' || c == '\t' || c < 0x20)
-            putchar(' ');
-        else
-            putchar(c);
-    }
-    putchar('"');
-}
-
-/* One line: event=NAME key=value ...; keys and values in turn until NULL; a NULL value leaves its key out. */
-static void say(const char *event, ...) {
-    va_list args;
-    va_start(args, event);
-    printf("event=%s", event);
-    for (const char *key; (key = va_arg(args, const char *));) {
-        const char *value = va_arg(args, const char *);
-        if (!value) continue;
-        printf(" %s=", key);
-        print_value(value);
-    }
-    va_end(args);
-    putchar('\n');
-    fflush(stdout);
-}
-
-/* What systemd wants to know (sd_notify(3)): one datagram to the socket that it names, if it does. */
-static void notify(const char *state) {
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof address.sun_path) return;
-    memcpy(address.sun_path, path, strlen(path));
-    if (path[0] == '@') address.sun_path[0] = '\0';
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return;
-    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (const struct sockaddr *)&address, length);
-    close(fd);
-}
 
 /* ------------------------------------------------------------------------------------------------- from the engine */
 
 static void on_finished(void *user, const struct engine_file *file) {
     struct watcher *watcher = user;
-    char regions[16], seconds[32];
+    struct logfmt_number regions, seconds;
     if (file->known) return;
     watcher->files++;
     watcher->failed += strcmp(file->status, "failed") == 0;
-    snprintf(regions, sizeof regions, "%u", file->regions);
-    snprintf(seconds, sizeof seconds, "%.1f", file->duration);
-    say("file", "status", file->status, "path", file->display, "regions", regions, "seconds", seconds, "reason",
-        file->reason, NULL);
+    logfmt("file", "status", file->status, "path", file->display, "regions", logfmt_count(&regions, file->regions),
+           "seconds", logfmt_seconds(&seconds, file->duration), "reason", file->reason, NULL);
+}
+
+static void on_progress(void *user, const struct engine_progress *progress) {
+    struct watcher *watcher = user;
+    struct logfmt_number done, total, failed, audio;
+    uint64_t now = uv_hrtime();
+    if (watcher->told == 0) watcher->told = now;
+    if (now - watcher->told < PROGRESS_NS) return;
+    watcher->told = now;
+    logfmt("progress", "done", logfmt_count(&done, progress->files_done), "total",
+           logfmt_count(&total, progress->files_total), "failed", logfmt_count(&failed, progress->files_failed),
+           "audio", logfmt_seconds(&audio, progress->audio_done), NULL);
 }
 
 static void on_incident(void *user, const struct engine_incident *incident) {
     (void)user;
-    say("incident", "plugin", incident->plugin, "outcome", incident->outcome, "path", incident->path, "reason",
-        incident->reason, NULL);
+    logfmt("incident", "plugin", incident->plugin, "outcome", incident->outcome, "path", incident->path, "reason",
+           incident->reason, NULL);
 }
 
 static void on_problem(void *user, const char *plugin, const char *sentence) {
     (void)user;
-    say("plugin", "plugin", plugin, "reason", sentence, NULL);
+    logfmt("plugin", "plugin", plugin, "reason", sentence, NULL);
 }
 
 static void on_warning(void *user, const char *sentence) {
     (void)user;
-    say("warning", "text", sentence, NULL);
+    logfmt("warning", "text", sentence, NULL);
+}
+
+static void on_holding(void *user, const char *why) {
+    const struct watcher *watcher = user;
+    logfmt(why ? "holding" : "going-on", "reason", why, NULL);
+    desk_holding(watcher->desk, why);
+}
+
+static void on_vanished(void *user, const char *display) {
+    (void)user;
+    logfmt("gone", "path", display, NULL);
 }
 
 /* Length of the root that holds `path`; 0: none does. */
@@ -131,91 +122,153 @@ static size_t root_length(const struct watcher *watcher, const char *path) {
     return longest;
 }
 
+/* Whether a file that a sweep met may still be on its way in: the settling looks after it then. */
+static bool is_fresh(int64_t mtime_ns) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t age = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec - mtime_ns;
+    return mtime_ns != 0 && age > -RECENT_NS && age < RECENT_NS;
+}
+
 /* Neither the file itself nor a folder between it and its root is to be left out. */
-static bool on_wanted(void *user, const char *path) {
+static bool on_wanted(void *user, const char *path, int64_t mtime_ns) {
     const struct watcher *watcher = user;
     size_t root = root_length(watcher, path);
     bool wanted = !ignore_matches(watcher->ignore, path, false);
-    char *part = wanted ? strdup(path) : NULL;
+    char *part = wanted && root > 0 ? strdup(path) : NULL;
     for (char *slash = part ? strrchr(part, '/') : NULL; wanted && slash > part + root; slash = strrchr(part, '/')) {
         *slash = '\0';
         wanted = !ignore_matches(watcher->ignore, part, true);
     }
     free(part);
-    return wanted;
+    return wanted && !(is_fresh(mtime_ns) && watcher->watch && watch_settle(watcher->watch, path));
+}
+
+static void must(struct watcher *watcher, bool ok) {
+    if (ok) return;
+    logfmt("warning", "text", "out of memory: stopping", NULL);
+    engine_stop(watcher->engine);
+}
+
+static void on_rules(void *user, const char *folder, const char *text) {
+    struct watcher *watcher = user;
+    must(watcher, ignore_set_folder(watcher->ignore, folder, text));
 }
 
 /* ------------------------------------------------------------------------------------------------ from the watcher */
 
-static void must(struct watcher *watcher, bool ok) {
-    if (ok) return;
-    say("warning", "text", "out of memory: stopping", NULL);
-    engine_stop(watcher->engine);
-}
-
 static void on_settled(void *user, const char *path) {
     struct watcher *watcher = user;
+    const char *slash = strrchr(path, '/');
+    if (slash && walk_leaves_out(slash + 1, true)) return; /* a picture, say */
     must(watcher, engine_add_path(watcher->engine, path, strlen(path)));
 }
 
 static void on_moved(void *user, const char *from, const char *to, bool folder) {
     struct watcher *watcher = user;
-    say("moved", "from", from, "to", to, NULL);
+    logfmt("moved", "from", from, "to", to, NULL);
     must(watcher, engine_path_moved(watcher->engine, from, to, folder));
 }
 
 static void on_gone(void *user, const char *path, bool folder) {
     struct watcher *watcher = user;
-    say("gone", "path", path, NULL);
+    logfmt("gone", "path", path, NULL);
     must(watcher, engine_path_gone(watcher->engine, path, folder));
 }
 
 static void on_sweep(void *user, const char *folder, const char *why) {
     struct watcher *watcher = user;
-    say("sweep", "path", folder, "reason", why, NULL);
-    must(watcher, engine_add_path(watcher->engine, folder, strlen(folder)));
+    logfmt("sweep", "path", folder, "reason", why, NULL);
+    must(watcher, engine_sweep(watcher->engine, folder, strlen(folder)));
 }
 
 static void on_root(void *user, const char *root, bool there) {
     (void)user;
-    say(there ? "back" : "away", "path", root, "reason", there ? NULL : "the folder is not there: waiting for it",
-        NULL);
+    logfmt(there ? "back" : "away", "path", root, "reason", there ? NULL : "the folder is not there: waiting for it",
+           NULL);
+}
+
+/* ------------------------------------------------------------------------------------------- signals and commands */
+
+/* The configuration is read before anything is given up for it: a broken one changes nothing. */
+static void reload(void *user) {
+    struct watcher *watcher = user;
+    struct error error = {0};
+    if (watcher->stopping || watcher->next_config) return;
+    struct config *config = config_reload(watcher->config, &error);
+    struct cli cli = {.config = config, .catalogue = ""};
+    struct setup setup;
+    bool ok = config && setup_open(&setup, &cli, &error);
+    if (config) setup_close(&setup);
+    if (!ok) {
+        logfmt("warning", "text", "the configuration can't be used, so nothing changes", "reason", error.text, NULL);
+        config_free(config);
+        return;
+    }
+    logfmt("reloading", "file", config_file(config), NULL);
+    notify_systemd("RELOADING=1");
+    watcher->next_config = config;
+    engine_drain(watcher->engine, config_number(watcher->config, "engine.drain"));
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    struct watcher *watcher = handle->data;
+    if (number == SIGHUP) {
+        reload(watcher);
+        return;
+    }
+    bool again = watcher->stopping;
+    if (again && engine_is_draining(watcher->engine) == false)
+        _exit(CLI_OK); /* the catalogue is sound whenever we die */
+    watcher->stopping = true;
+    logfmt("stopping", "signal", strsignal(number), NULL);
+    notify_systemd("STOPPING=1");
+    double seconds = config_number(watcher->config, "engine.drain");
+    if (number == SIGTERM && !again && seconds > 0)
+        engine_drain(watcher->engine, seconds);
+    else
+        engine_stop(watcher->engine);
+}
+
+static void on_heartbeat(uv_timer_t *timer) {
+    const struct watcher *watcher = timer->data;
+    struct engine_progress progress;
+    const char *held = engine_held(watcher->engine);
+    char state[400];
+    engine_progress(watcher->engine, &progress);
+    snprintf(state, sizeof state, "WATCHDOG=1\nSTATUS=%llu of %llu files, %llu failed%s%s",
+             (unsigned long long)progress.files_done, (unsigned long long)progress.files_total,
+             (unsigned long long)progress.files_failed, held ? "; " : "", held ? held : "");
+    notify_systemd(state);
+}
+
+static void on_asked(void *user, const char *command) {
+    (void)user;
+    logfmt("asked", "command", command, NULL);
+}
+
+static void add_status(void *user, cJSON *object) {
+    const struct watcher *watcher = user;
+    struct watch_counts counts;
+    if (!watcher->watch) return;
+    watch_count(watcher->watch, &counts);
+    (void)cJSON_AddNumberToObject(object, "folders_watched", (double)counts.folders_watched);
+    (void)cJSON_AddNumberToObject(object, "folders_swept", (double)counts.folders_swept);
+    (void)cJSON_AddNumberToObject(object, "settling", (double)counts.files_settling);
+    (void)cJSON_AddNumberToObject(object, "overflows", (double)counts.overflows);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- running */
 
-static void on_signal(uv_signal_t *handle, int number) {
-    struct watcher *watcher = handle->data;
-    if (watcher->stopping) _exit(CLI_OK); /* asked twice: the catalogue is sound whenever we die */
-    watcher->stopping = true;
-    say("stopping", "signal", strsignal(number), NULL);
-    notify("STOPPING=1");
-    engine_stop(watcher->engine);
-}
-
-static void on_heartbeat(uv_timer_t *timer) {
-    (void)timer;
-    notify("WATCHDOG=1");
-}
-
-/* Idle scheduling, for the engine and the workers it starts. */
-static void step_back(void) {
-    struct sched_param none = {0};
-    (void)sched_setscheduler(0, SCHED_IDLE, &none);
-    (void)setpriority(PRIO_PROCESS, 0, 19);
-}
-
-struct wish {
-    const char *include, *exclude;
-    bool hidden, background, weak;
-};
-
 static int parse(int argc, char **argv, struct wish *wish) {
-    enum { INCLUDE = 1, EXCLUDE, HIDDEN, BACKGROUND, WEAK };
-    static const struct option options[] = {
-        {"include", required_argument, NULL, INCLUDE},   {"exclude", required_argument, NULL, EXCLUDE},
-        {"hidden", no_argument, NULL, HIDDEN},           {"background", no_argument, NULL, BACKGROUND},
-        {"allow-weak-sandbox", no_argument, NULL, WEAK}, {NULL, 0, NULL, 0}};
+    enum { INCLUDE = 1, EXCLUDE, HIDDEN, ORDER, BACKGROUND, WEAK };
+    static const struct option options[] = {{"include", required_argument, NULL, INCLUDE},
+                                            {"exclude", required_argument, NULL, EXCLUDE},
+                                            {"hidden", no_argument, NULL, HIDDEN},
+                                            {"order", required_argument, NULL, ORDER},
+                                            {"background", no_argument, NULL, BACKGROUND},
+                                            {"allow-weak-sandbox", no_argument, NULL, WEAK},
+                                            {NULL, 0, NULL, 0}};
     opterr = 0;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == INCLUDE)
@@ -224,6 +277,8 @@ static int parse(int argc, char **argv, struct wish *wish) {
             wish->exclude = optarg;
         else if (c == HIDDEN)
             wish->hidden = true;
+        else if (c == ORDER)
+            wish->order = optarg;
         else if (c == BACKGROUND)
             wish->background = true;
         else if (c == WEAK)
@@ -231,89 +286,189 @@ static int parse(int argc, char **argv, struct wish *wish) {
         else
             return cli_usage("watch", "%s: no such option, or its value is missing", argv[optind - 1]);
     }
-    return optind < argc ? CLI_OK : cli_usage("watch", "name at least one folder");
+    wish->folders = argv + optind;
+    wish->folders_count = argc - optind;
+    return CLI_OK;
 }
 
-static bool add_roots(struct watcher *watcher, int argc, char **argv, struct error *error) {
-    for (int i = optind; i < argc; i++) {
-        char *real = realpath(argv[i], NULL);
-        if (!real && argv[i][0] != '/')
-            return error_set(error, "there is no %s (a folder that comes later needs its full path)", argv[i]);
-        char *root = real ? real : strdup(argv[i]);
-        if (!root) return error_memory(error);
-        watcher->roots[watcher->roots_count++] = root;
-        if (!watch_add_root(watcher->watch, root, error)) return false;
+static bool add_root(struct watcher *watcher, const char *path, struct error *error) {
+    char *real = realpath(path, NULL);
+    if (!real && path[0] != '/')
+        return error_set(error, "there is no %s (a folder that comes later needs its full path)", path);
+    char *root = real ? real : strdup(path);
+    char **grown = root ? realloc(watcher->roots, (watcher->roots_count + 1) * sizeof *grown) : NULL;
+    if (!grown) {
+        free(root);
+        return error_memory(error);
     }
-    return true;
+    watcher->roots = grown;
+    watcher->roots[watcher->roots_count++] = root;
+    return watch_add_root(watcher->watch, root, error);
 }
 
-static bool watch_until_stopped(struct watcher *watcher, int argc, char **argv, struct ignore *ignore,
-                                struct error *error) {
+static bool add_roots(struct watcher *watcher, struct error *error) {
+    const struct wish *wish = watcher->wish;
+    for (int i = 0; i < wish->folders_count; i++)
+        if (!add_root(watcher, wish->folders[i], error)) return false;
+    char *list = wish->folders_count == 0 ? strdup(config_text(watcher->config, "watch.folders")) : strdup("");
+    if (!list) return error_memory(error);
+    bool ok = true;
+    char *rest = NULL;
+    for (char *folder = strtok_r(list, ":", &rest); folder && ok; folder = strtok_r(NULL, ":", &rest))
+        ok = add_root(watcher, folder, error);
+    free(list);
+    return ok && (watcher->roots_count > 0 || error_set(error, "name at least one folder, or set watch.folders"));
+}
+
+static void say_ready(const struct watcher *watcher) {
+    struct watch_counts counts;
+    struct logfmt_number folders;
+    watch_count(watcher->watch, &counts);
+    logfmt("watching", "folders", logfmt_count(&folders, counts.folders_watched), NULL);
+    notify_systemd("READY=1");
+}
+
+static bool watch_until_stopped(struct watcher *watcher, struct error *error) {
     static const struct watch_events events = {on_settled, on_moved, on_gone, on_sweep, on_root, on_warning};
     static const int numbers[3] = {SIGINT, SIGTERM, SIGHUP};
     struct watch_options options;
     watch_options_init(&options);
+    options.sweep_interval = config_number(watcher->config, "watch.sweep_interval");
     uv_loop_t *loop = engine_loop(watcher->engine);
     uv_signal_t signals[3];
     uv_timer_t heartbeat;
+    uint64_t beat = (uint64_t)(1000 * notify_interval());
     for (int i = 0; i < 3; i++) {
-        if (uv_signal_init(loop, &signals[i]) != 0) return error_set(error, "cannot wait for signals");
+        (void)uv_signal_init(loop,
+                             &signals[i]); /* fails only where descriptors do, and then nothing else works either */
         signals[i].data = watcher;
         (void)uv_signal_start(&signals[i], on_signal, numbers[i]);
     }
     (void)uv_timer_init(loop, &heartbeat);
-    (void)uv_timer_start(&heartbeat, on_heartbeat, 5000, 5000);
-    watcher->watch = watch_new(loop, &options, ignore, &events, watcher, error);
-    bool ok = watcher->watch && add_roots(watcher, argc, argv, error);
+    heartbeat.data = watcher;
+    (void)uv_timer_start(&heartbeat, on_heartbeat, beat, beat);
+    watcher->watch = watch_new(loop, &options, watcher->ignore, &events, watcher, error);
+    bool ok = watcher->watch && add_roots(watcher, error);
     if (ok) {
-        struct watch_counts counts;
-        char folders[24];
-        watch_count(watcher->watch, &counts);
-        snprintf(folders, sizeof folders, "%zu", counts.folders_watched);
-        say("watching", "folders", folders, NULL);
-        notify("READY=1");
+        engine_pause(watcher->engine, watcher->paused);
+        say_ready(watcher);
         ok = engine_run(watcher->engine, error);
+        watcher->paused = engine_is_paused(watcher->engine);
     }
     watch_free(watcher->watch);
+    watcher->watch = NULL;
     for (int i = 0; i < 3; i++) uv_close((uv_handle_t *)&signals[i], NULL);
+    (void)signal(SIGHUP, SIG_IGN); /* until somebody listens again: by itself it would end us */
     uv_close((uv_handle_t *)&heartbeat, NULL);
     for (int i = 0; i < 3; i++) uv_run(loop, UV_RUN_NOWAIT); /* the handles lie on this stack */
     return ok;
 }
 
-int watch_command(int argc, char **argv, const struct cli *cli) {
+static struct engine *start_engine(const struct engine_options *options, const struct engine_events *events,
+                                   struct watcher *watcher, bool again, struct error *error) {
+    for (int i = 0;; i++) {
+        struct engine *engine = engine_new(options, events, watcher, error);
+        /* A command may have taken the lock while it was free, for a moment. */
+        if (engine || !again || error->code != EBUSY || i == LOCK_TRIES) return engine;
+        notify_systemd("WATCHDOG=1");
+        sleep(TIMEOUT_SECONDS);
+    }
+}
+
+/* One stretch. */
+static bool watch_once(struct watcher *watcher, const struct cli *cli, bool again, struct error *error) {
     static const struct engine_events events = {.wanted = on_wanted,
+                                                .rules = on_rules,
                                                 .file_finished = on_finished,
+                                                .progress = on_progress,
                                                 .incident = on_incident,
                                                 .plugin_problem = on_problem,
-                                                .warning = on_warning};
+                                                .warning = on_warning,
+                                                .holding = on_holding,
+                                                .vanished = on_vanished};
+    const struct wish *wish = watcher->wish;
+    const struct config *config = watcher->config;
+    struct cli configured = *cli;
+    struct setup setup;
+    configured.config = config;
+    bool hidden = wish->hidden || config_boolean(config, "watch.hidden");
+    watcher->ignore = ignore_new(hidden, wish->include ? wish->include : config_text(config, "watch.include"),
+                                 wish->exclude ? wish->exclude : config_text(config, "watch.exclude"));
+    bool ok = setup_open(&setup, &configured, error) && (watcher->ignore || error_memory(error)) &&
+              (!wish->order || setup_set_order(&setup, wish->order, error));
+    setup.options.stay = true;
+    setup.options.hidden = hidden;
+    setup.options.background |= wish->background;
+    setup.options.allow_weak_sandbox = wish->weak;
+    if (ok) watcher->engine = start_engine(&setup.options, &events, watcher, again, error);
+    if (watcher->engine) {
+        struct error why;
+        const struct desk_owner owner = {.command = "watch",
+                                         .version = SONDE_VERSION,
+                                         .order = setup.order,
+                                         .reload = reload,
+                                         .status = add_status,
+                                         .asked = on_asked,
+                                         .user = watcher};
+        watcher->started = true;
+        watcher->desk = desk_new(watcher->engine, cli->catalogue, &owner, &why);
+        if (!watcher->desk) logfmt("warning", "text", "commands can't talk to this engine", "reason", why.text, NULL);
+        ok = watch_until_stopped(watcher, error);
+        desk_free(watcher->desk);
+    } else {
+        ok = false;
+    }
+    engine_free(watcher->engine);
+    for (size_t i = 0; i < watcher->roots_count; i++) free(watcher->roots[i]);
+    free(watcher->roots);
+    ignore_free(watcher->ignore);
+    setup_close(&setup);
+    return ok;
+}
+
+/* Another stretch, with what outlasts one. */
+static bool watch_again(struct watcher *watcher, const struct config *config, const struct cli *cli,
+                        struct error *error) {
+    *watcher = (struct watcher){.wish = watcher->wish,
+                                .config = config,
+                                .paused = watcher->paused,
+                                .files = watcher->files,
+                                .failed = watcher->failed};
+    *error = (struct error){0};
+    return watch_once(watcher, cli, true, error);
+}
+
+int watch_command(int argc, char **argv, const struct cli *cli) {
     struct wish wish = {0};
+    struct error error = {0};
     int code = parse(argc, argv, &wish);
     if (code != CLI_OK) return code;
-    if (wish.background) step_back();
-    struct watcher watcher = {0};
-    struct setup setup;
-    struct error error = {0};
-    struct ignore *ignore = ignore_new(wish.hidden, wish.include, wish.exclude);
-    watcher.roots = calloc((size_t)argc, sizeof *watcher.roots);
-    bool ok = setup_open(&setup, cli, &error) && ((ignore && watcher.roots) || error_memory(&error));
-    watcher.ignore = ignore;
-    setup.options.stay = true;
-    setup.options.allow_weak_sandbox = wish.weak;
-    if (ok) watcher.engine = engine_new(&setup.options, &events, &watcher, &error);
-    bool started = watcher.engine != NULL;
-    ok = started && watch_until_stopped(&watcher, argc, argv, ignore, &error);
-    if (!ok) cli_complain("%s", error.text);
-    if (ok) {
-        char files[24], failed[24];
-        snprintf(files, sizeof files, "%llu", (unsigned long long)watcher.files);
-        snprintf(failed, sizeof failed, "%llu", (unsigned long long)watcher.failed);
-        say("stopped", "files", files, "failed", failed, NULL);
+    (void)signal(SIGHUP, SIG_IGN);
+    struct watcher watcher = {.wish = &wish, .config = cli->config};
+    struct config *own = NULL; /* of the present stretch, unless that is cli's */
+    bool ok = watch_once(&watcher, cli, false, &error);
+    while (ok && watcher.next_config && !watcher.stopping) {
+        struct config *before = own;
+        own = watcher.next_config;
+        ok = watch_again(&watcher, own, cli, &error);
+        if (!ok && !watcher.started) { /* what a plugin says of its parameters is heard only now */
+            logfmt("warning", "text", "the configuration can't be used, so nothing changes", "reason", error.text,
+                   NULL);
+            config_free(own);
+            own = before;
+            before = NULL;
+            ok = watch_again(&watcher, own ? own : cli->config, cli, &error);
+        }
+        config_free(before);
     }
-    engine_free(watcher.engine);
-    for (size_t i = 0; i < watcher.roots_count; i++) free(watcher.roots[i]);
-    free(watcher.roots);
-    ignore_free(ignore);
-    setup_close(&setup);
-    return ok ? CLI_OK : !started && error.code == EINVAL ? CLI_USAGE : CLI_CANNOT_RUN;
+    config_free(watcher.next_config);
+    config_free(own);
+    if (!ok) {
+        cli_complain("%s", error.text);
+        return !watcher.started && error.code == EINVAL ? CLI_USAGE : CLI_CANNOT_RUN;
+    }
+    struct logfmt_number files, failed;
+    logfmt("stopped", "files", logfmt_count(&files, watcher.files), "failed", logfmt_count(&failed, watcher.failed),
+           NULL);
+    return CLI_OK;
 }

@@ -16,6 +16,7 @@ cJSON *discovery_settings(const struct engine_options *options) {
         cJSON_AddNumberToObject(settings, "landlock_abi_max", options->landlock_abi_max) &&
         cJSON_AddNumberToObject(settings, "memory_limit", (double)options->memory_limit) &&
         cJSON_AddNumberToObject(settings, "cpu_limit", (double)options->cpu_limit) &&
+        cJSON_AddBoolToObject(settings, "background", options->background) &&
         cJSON_AddNumberToObject(settings, "block_frames", 0))
         return settings;
     cJSON_Delete(settings);

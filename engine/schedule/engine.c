@@ -272,6 +272,7 @@ static void on_stop(uv_async_t *async) {
 }
 
 static void on_progress(uv_timer_t *timer) {
+    hold_tick(timer->data);
     tell_progress(timer->data);
 }
 
@@ -302,7 +303,7 @@ static void on_prepare(uv_prepare_t *prepare) {
             wind_up(engine);
             continue;
         }
-        analysis_pump(engine);
+        if (!engine_held(engine)) analysis_pump(engine);
         reading_pump(engine);
         file_pump(engine);
         intake_pump(engine);
@@ -312,6 +313,7 @@ static void on_prepare(uv_prepare_t *prepare) {
 static bool is_over(const struct engine *engine) {
     if (engine->files_count > 0) return false;
     if (engine->stopping || engine->failed) return !engine->taking;
+    if (engine->draining) return !engine->taking && writer_pending(engine->writer) == 0;
     if (engine->options.stay) return false;
     return intake_is_over(engine) && !engine->due && writer_pending(engine->writer) == 0;
 }
@@ -322,12 +324,14 @@ bool engine_run(struct engine *engine, struct error *error) {
     engine_wake(engine);
     (void)uv_prepare_start(&engine->prepare, on_prepare);
     (void)uv_timer_start(&engine->progress_timer, on_progress, PROGRESS_MS, PROGRESS_MS);
+    hold_begin(engine);
     on_prepare(&engine->prepare);
     while (!is_over(engine)) (void)uv_run(&engine->loop, UV_RUN_ONCE);
     (void)uv_prepare_stop(&engine->prepare);
     (void)uv_timer_stop(&engine->progress_timer);
     (void)uv_timer_stop(&engine->due_timer);
     (void)uv_timer_stop(&engine->circuit_timer);
+    hold_end(engine);
     engine->running = false;
     engine->progress_changed = true;
     tell_progress(engine);
@@ -345,6 +349,10 @@ struct uv_loop_s *engine_loop(struct engine *engine) {
     return &engine->loop;
 }
 
+const char *engine_profile(const struct engine *engine) {
+    return engine->profile;
+}
+
 const struct registry *engine_registry(const struct engine *engine) {
     return engine->registry;
 }
@@ -360,10 +368,12 @@ static bool open_loop(struct engine *engine, struct error *error) {
     (void)uv_timer_init(&engine->loop, &engine->progress_timer);
     (void)uv_timer_init(&engine->loop, &engine->due_timer);
     (void)uv_timer_init(&engine->loop, &engine->circuit_timer);
+    (void)uv_timer_init(&engine->loop, &engine->drain_timer);
+    (void)uv_timer_init(&engine->loop, &engine->disk_timer);
     (void)uv_prepare_init(&engine->loop, &engine->prepare);
     engine->stop_async.data = engine->progress_timer.data = engine->due_timer.data = engine->prepare.data = engine;
-    engine->circuit_timer.data = engine;
-    engine->handles = 5;
+    engine->circuit_timer.data = engine->drain_timer.data = engine->disk_timer.data = engine;
+    engine->handles = 7;
     return true;
 }
 
@@ -371,7 +381,7 @@ static bool start(struct engine *engine, struct catalogue **catalogue, struct pr
                   struct error *error) {
     const struct engine_options *options = &engine->options;
     *catalogue = catalogue_open(options->catalogue, CATALOGUE_WRITE, error);
-    if (!*catalogue || !run_folder_open(&engine->folder, error)) return false;
+    if (!*catalogue || !hold_open(engine, error) || !run_folder_open(&engine->folder, error)) return false;
     engine->folder_open = true;
     if (!learn_plugins(engine, report, error) || !make_profile(engine, error) || !make_pools(engine, error))
         return false;
@@ -437,7 +447,22 @@ bool engine_path_gone(struct engine *engine, const char *path, bool folder) {
 }
 
 bool engine_add_path(struct engine *engine, const char *path, size_t n) {
-    return intake_add(engine, path, n);
+    const struct intent intent = {.priority = PRIORITY_NEW};
+    return intake_add(engine, path, n, &intent);
+}
+
+bool engine_sweep(struct engine *engine, const char *path, size_t n) {
+    const struct intent intent = {.priority = PRIORITY_NEW, .sweep = true};
+    return intake_add(engine, path, n, &intent);
+}
+
+bool engine_write(struct engine *engine, writer_function function, void *argument, writer_done done) {
+    return writer_post(engine->writer, function, argument, done);
+}
+
+void engine_plugin_reset(struct engine *engine, const char *plugin) {
+    size_t index = registry_find(engine->registry, plugin);
+    if (index < engine->registry->plugins_count) breaker_reset(&engine->plugins[index].breaker);
 }
 
 static void on_handle_closed(uv_handle_t *handle) {
@@ -475,9 +500,10 @@ void engine_free(struct engine *engine) {
     }
     while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);
     if (engine->handles > 0) {
-        uv_handle_t *handles[] = {(uv_handle_t *)&engine->stop_async, (uv_handle_t *)&engine->progress_timer,
-                                  (uv_handle_t *)&engine->due_timer, (uv_handle_t *)&engine->circuit_timer,
-                                  (uv_handle_t *)&engine->prepare};
+        uv_handle_t *handles[] = {(uv_handle_t *)&engine->stop_async,  (uv_handle_t *)&engine->progress_timer,
+                                  (uv_handle_t *)&engine->due_timer,   (uv_handle_t *)&engine->prepare,
+                                  (uv_handle_t *)&engine->circuit_timer,
+                                  (uv_handle_t *)&engine->drain_timer, (uv_handle_t *)&engine->disk_timer};
         for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
             engine->closing++;
             uv_close(handles[i], on_handle_closed);
@@ -492,6 +518,7 @@ void engine_free(struct engine *engine) {
     }
     if (engine->folder_open) run_folder_close(&engine->folder);
     intake_free(engine);
+    while (engine->sweeping) sweep_free(engine->sweeping);
     opener_free(engine->opener);
     registry_free(engine->registry);
     cJSON_Delete(engine->settings);
@@ -501,5 +528,6 @@ void engine_free(struct engine *engine) {
     free(engine->groups);
     free(engine->worker_binary);
     free(engine->cache_folder);
+    free(engine->catalogue_folder);
     free(engine);
 }

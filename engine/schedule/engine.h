@@ -61,6 +61,9 @@ struct engine_deadlines {
     double analyse_per_second; /* ... and for each second of its audio; 30 + 2/s */
 };
 
+/* Which of the waiting files come first, among those of equal priority. */
+enum engine_order { ENGINE_ARRIVAL, ENGINE_NEWEST, ENGINE_OLDEST, ENGINE_SMALLEST };
+
 /* Every pointer must stay valid until engine_new returns; it copies what it keeps. */
 struct engine_options {
     const char *catalogue; /* path of the database; made when it isn't there */
@@ -90,8 +93,12 @@ struct engine_options {
     bool allow_weak_sandbox; /* run third-party plugins although a sandbox layer is missing */
     uint64_t cpu_limit;      /* s of processor time in a worker's life; 86400 */
     int64_t only_region;     /* position of the one region to analyse; -1: all */
-    bool stay;               /* engine_run returns only after engine_stop: for watching */
-    bool debugger;           /* analysers stop before they begin (worker_waits), and have no deadlines */
+    bool stay;               /* engine_run returns only after engine_stop or engine_drain: for watching */
+    enum engine_order order;
+    uint64_t min_free; /* bytes free on the catalogue's disk, below which nothing new is begun; 0: none */
+    bool background;   /* workers run only when nobody else needs the processor or the disk */
+    bool hidden;       /* below folders, names that begin with a dot count too */
+    bool debugger;     /* analysers stop before they begin (worker_waits), and have no deadlines */
 };
 
 /* What happened to a file. `status` and `reason` as in schema/outcomes.md. */
@@ -128,13 +135,19 @@ struct engine_incident {
 
 /* Any of them may be NULL; without `wanted` everything is. Strings are valid during the call. None may call engine_free. */
 struct engine_events {
-    bool (*wanted)(void *user, const char *path); /* whether a path that was found or named is to be looked at */
+    /* Whether a file that was found or named is to be looked at. `mtime_ns`: when it was last written, ns since 1970; 0: it
+     * is known to be whole. Not asked about what a task names. */
+    bool (*wanted)(void *user, const char *path, int64_t mtime_ns);
+    /* A sweep came into `folder`, whose .sondeignore is `text`: before `wanted` is asked about what lies in it. */
+    void (*rules)(void *user, const char *folder, const char *text);
     void (*file_started)(void *user, const char *display);
     void (*file_finished)(void *user, const struct engine_file *file);
     void (*progress)(void *user, const struct engine_progress *progress); /* after each change, at most 10 a second */
     void (*incident)(void *user, const struct engine_incident *incident);
     void (*plugin_problem)(void *user, const char *plugin_or_library, const char *sentence);
     void (*warning)(void *user, const char *sentence);
+    void (*holding)(void *user, const char *why);      /* nothing new is begun, for this reason; NULL: it goes on */
+    void (*vanished)(void *user, const char *display); /* a sweep found that a known file is gone: it is missing now */
     void (*worker_waits)(void *user, const char *role,
                          int64_t pid); /* with options.debugger: until it gets a SIGCONT */
 };
@@ -152,6 +165,10 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
  * is done inside engine_run; may also be called during it. False: out of memory. */
 bool engine_add_path(struct engine *engine, const char *path, size_t n);
 
+/* Looks at all that is below a folder (or at one file) and compares: what `wanted` lets in and is new or changed is queued,
+ * what is known there and gone becomes missing. Files whose disk isn't there are left as they are, with a warning. */
+bool engine_sweep(struct engine *engine, const char *path, size_t n);
+
 /* A file, or a folder with all that is below it, has been moved, or is gone: the catalogue follows. Results, tags and history
  * stay. During engine_run only. False: out of memory. */
 bool engine_path_moved(struct engine *engine, const char *from, const char *to, bool folder);
@@ -161,8 +178,44 @@ bool engine_path_gone(struct engine *engine, const char *path, bool folder);
  * (catalogue damaged, workers can't be started at all): the sentence says why. Files that fail are no error here. */
 bool engine_run(struct engine *engine, struct error *error);
 
+/* Nothing new is begun, but what was begun comes to the end of its jobs; paths are still taken into the queue. */
+void engine_pause(struct engine *engine, bool pause);
+
+/* Lets the files under way come to their end, begins no others, then ends engine_run. After `seconds` (0: never) it doesn't
+ * wait longer. Loop thread. */
+void engine_drain(struct engine *engine, double seconds);
+
+/* Why nothing new is begun, in a sentence, or NULL. */
+const char *engine_held(const struct engine *engine);
+bool engine_is_paused(const struct engine *engine);
+bool engine_is_draining(const struct engine *engine);
+
+/* How fast it has been, over about the last minutes of work; zeros when it isn't known yet. */
+struct engine_pace {
+    double files, bytes, audio; /* a second: files, bytes of them, s of audio */
+};
+void engine_pace(const struct engine *engine, struct engine_pace *out);
+
+/* How often it has asked the system about files: entries of folders and files looked at, files opened. */
+struct engine_looks {
+    uint64_t folders, files, opened;
+};
+void engine_looks(const struct engine *engine, struct engine_looks *out);
+
 /* Ends engine_run soon: jobs in flight are dropped, their files stay queued. Async-signal-safe, any thread. */
 void engine_stop(struct engine *engine);
+
+/* The hash of all that decides which results a file should have now. */
+const char *engine_profile(const struct engine *engine);
+
+/* Runs `function` on the thread that writes the catalogue, in a transaction; `done` comes on the loop thread when that has
+ * been committed, or with the reason why not. Until it does, `argument` belongs to the writer. False: out of memory. */
+struct catalogue;
+bool engine_write(struct engine *engine, bool (*function)(struct catalogue *, void *argument, struct error *),
+                  void *argument, void (*done)(void *argument, const struct error *error));
+
+/* Forgets what the engine knows of this plugin's crashes in this run. */
+void engine_plugin_reset(struct engine *engine, const char *plugin);
 
 /* The plugin table (engine/schedule/registry.h), owned by the engine. */
 const struct registry *engine_registry(const struct engine *engine);

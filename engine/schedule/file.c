@@ -141,8 +141,10 @@ static void tell_end(const struct file *file, const char *status, const char *re
     engine->progress.files_done++;
     engine->progress.files_known += known;
     engine->progress.files_failed += strcmp(status, "failed") == 0 || strcmp(status, "missing") == 0;
+    hold_note_file(engine, file);
     engine_changed(engine);
     if (engine->events.file_finished) engine->events.file_finished(engine->user, &event);
+    task_file_over(engine, file->entry.file, &event);
 }
 
 static bool store_end(struct catalogue *catalogue, void *argument, struct error *error) {
@@ -205,25 +207,15 @@ static bool store_return(struct catalogue *catalogue, void *argument, struct err
 static void on_returned(void *argument, const struct error *error) {
     struct record *record = argument;
     if (error) engine_fail(record->engine, error);
+    record->engine->queue_empty = false; /* whoever takes will hear when it is due */
+    engine_wake(record->engine);
     record_free(record);
 }
 
-static void on_due(uv_timer_t *timer) {
-    struct engine *engine = timer->data;
-    engine->due = false;
-    engine->queue_empty = false;
-    engine_wake(engine);
-}
-
 void file_put_back(struct file *file, double delay) {
-    struct engine *engine = file->engine;
     struct record *record = record_new(file);
     if (record) record->delay = delay;
     post(record, store_return, on_returned);
-    if (!engine->stopping && !engine->due && file->entry.attempts < ATTEMPTS_MAX) {
-        engine->due = true;
-        (void)uv_timer_start(&engine->due_timer, on_due, (uint64_t)(delay * 1000) + 100, 0);
-    }
     file_free(file);
 }
 
@@ -244,6 +236,10 @@ static void on_opened(void *context, struct opened *opened) {
     if (file->engine->stopping || file->engine->failed) {
         if (opened->fd >= 0) close(opened->fd);
         file->stage = STAGE_TAKEN;
+    } else if (opened->away && file->entry.attempts < AWAY_MAX) {
+        engine_warn(file->engine, "%s is on a disk that isn't there now: it waits", file->display);
+        file_put_back(file, AWAY_SECONDS);
+        return;
     } else if (opened->missing) {
         finish(file, FILE_MISSING, opened->reason, false);
     } else if (!opened->ok) {
@@ -279,12 +275,14 @@ static void on_looked(void *context, struct opened *opened) {
 
 static bool open_file(struct file *file) {
     file->stage = STAGE_OPENING;
-    return opener_open(file->engine->opener, file->entry.path, OPENER_OPEN, on_opened, file);
+    file->engine->looks.opened++;
+    return opener_open(file->engine->opener, file->entry.path, file->entry.stat.device, OPENER_OPEN, on_opened, file);
 }
 
 static bool look_again(struct file *file) {
     file->stage = STAGE_LOOKING;
-    return opener_open(file->engine->opener, file->entry.path, OPENER_LOOK, on_looked, file);
+    file->engine->looks.files++;
+    return opener_open(file->engine->opener, file->entry.path, 0, OPENER_LOOK, on_looked, file);
 }
 
 /* ------------------------------------------------------------------------------------------------- between the stages */
@@ -344,11 +342,16 @@ static bool give_decoder(struct file *file) {
 
 void file_pump(struct engine *engine) {
     bool decoders = true;
+    bool held = engine_held(engine) != NULL;
     struct file *next = NULL;
     for (struct file *file = engine->files; file && !engine->failed && !engine->stopping; file = next) {
         next = file->next;
         bool ok = true;
-        if (file->stage == STAGE_TAKEN)
+        if (engine->draining && (file->stage == STAGE_TAKEN || file->stage == STAGE_OPENED))
+            file_put_back(file, 0); /* it hasn't been begun */
+        else if (held && (file->stage == STAGE_TAKEN || file->stage == STAGE_OPENED))
+            continue;
+        else if (file->stage == STAGE_TAKEN)
             ok = open_file(file);
         else if (file->stage == STAGE_OPENED && decoders)
             decoders = give_decoder(file);

@@ -1,4 +1,4 @@
-/* Paths into the catalogue's queue, and out of it again when a file can be worked on. */
+/* Paths into the catalogue's queue: walked on an errand thread, compared and recorded on the writer's. */
 #include "engine/base/text.h"
 #include "engine/schedule/state.h"
 #include "engine/schedule/walk.h"
@@ -9,24 +9,29 @@
 #include <unistd.h>
 
 #define STEP_DEADLINE 30.0 /* s for a batch of directory entries */
+#define ROOTS_AT_ONCE 64   /* paths walked together, when they came one by one */
 
-/* A path that the user named and that waits for its walk. */
+/* A path that was named and that waits for its walk. */
 struct root {
     struct root *next;
+    struct intent intent;
+    bool single; /* it is walked by itself: its neighbours might hang */
     char path[];
 };
 
 struct walk {
     struct root *first, **end;
+    struct root *under_way; /* those of the walker, for when it hangs */
+    struct intent intent;   /* theirs */
     bool stepping, recording;
     struct walker *walker; /* ours between steps */
+    struct sweep *sweep;   /* of the walker */
 };
 
 /* One step of a walk, on its way through the errand thread. */
 struct step {
     struct engine *engine;
     struct walker *walker;
-    char *root; /* as named, for when it hangs */
     bool first;
 };
 
@@ -37,12 +42,15 @@ struct sighting {
     struct opened seen;
     enum verdict verdict;
     enum file_status status;
+    int64_t file;
     char reason[300];
 };
 
 /* A batch of sightings, on its way through the writer. */
 struct batch {
     struct engine *engine;
+    struct intent intent;
+    struct sweep *sweep;
     char profile[HASH_TEXT];
     bool force, retry;
     size_t n;
@@ -54,12 +62,6 @@ struct path_news {
     struct engine *engine;
     bool folder;
     char *from, *to; /* `to` NULL: gone */
-};
-
-struct taking {
-    struct engine *engine;
-    struct store_job entries[TAKE_MAX];
-    size_t max, n;
 };
 
 /* ---------------------------------------------------------------------------------------------------------- sightings */
@@ -112,6 +114,7 @@ static bool record_sighting(struct catalogue *catalogue, const struct batch *bat
     }
     if (!store_file_seen(catalogue, sighting->path, strlen(sighting->path), &sighting->seen.stat, &file, error))
         return false;
+    sighting->file = file.file;
     if (!sighting->seen.ok) {
         sighting->verdict = VERDICT_FAILED;
         sighting->status = FILE_FAILED;
@@ -131,7 +134,11 @@ static bool record_sighting(struct catalogue *catalogue, const struct batch *bat
         return read_reason(catalogue, file.file, sighting->reason, sizeof sighting->reason, error);
     }
     sighting->verdict = !file.created && file.status == FILE_QUEUED ? VERDICT_QUEUED_BEFORE : VERDICT_QUEUED;
-    return store_queue_add(catalogue, file.file, 0, batch->force ? "{\"force\":true}" : NULL, error);
+    /* What has results already, though of other plugins, comes behind what has none. */
+    bool again = !file.created && file.unchanged && (file.status == FILE_DONE || file.status == FILE_EMPTY);
+    int64_t priority = batch->intent.priority;
+    if (again && priority == PRIORITY_NEW) priority = PRIORITY_AGAIN;
+    return store_queue_add(catalogue, file.file, priority, batch->force ? "{\"force\":true}" : NULL, error);
 }
 
 static bool record_batch(struct catalogue *catalogue, void *argument, struct error *error) {
@@ -141,7 +148,7 @@ static bool record_batch(struct catalogue *catalogue, void *argument, struct err
     return true;
 }
 
-static void tell_sighting(struct engine *engine, const struct sighting *sighting) {
+static void tell_sighting(struct engine *engine, const struct batch *batch, const struct sighting *sighting) {
     engine->progress.files_total++;
     engine->progress.files_done++;
     bool known = sighting->verdict == VERDICT_KNOWN;
@@ -158,7 +165,20 @@ static void tell_sighting(struct engine *engine, const struct sighting *sighting
         .known = known,
     };
     if (engine->events.file_finished) engine->events.file_finished(engine->user, &event);
+    if (batch->intent.task) task_file_known(batch->intent.task, &event);
     free(display);
+}
+
+static void on_sighting_recorded(struct engine *engine, const struct batch *batch, const struct sighting *sighting) {
+    struct engine_task *task = batch->intent.task;
+    if (batch->sweep && sighting->file != 0) sweep_saw(batch->sweep, sighting->file);
+    if (sighting->verdict > VERDICT_QUEUED_BEFORE) {
+        tell_sighting(engine, batch, sighting);
+        return;
+    }
+    if (sighting->verdict == VERDICT_QUEUED) engine->progress.files_total++;
+    engine->queue_empty = false;
+    if (task) task_file_queued(task, sighting->file);
 }
 
 static void on_batch_recorded(void *argument, const struct error *error) {
@@ -167,12 +187,10 @@ static void on_batch_recorded(void *argument, const struct error *error) {
     engine->walk->recording = false;
     if (error) engine_fail(engine, error);
     for (size_t i = 0; i < batch->n; i++) {
-        const struct sighting *sighting = &batch->sightings[i];
-        if (!error && sighting->verdict == VERDICT_QUEUED) engine->progress.files_total++;
-        if (!error && sighting->verdict <= VERDICT_QUEUED_BEFORE) engine->queue_empty = false;
-        if (!error && sighting->verdict > VERDICT_QUEUED_BEFORE) tell_sighting(engine, sighting);
-        free(sighting->path);
+        if (!error) on_sighting_recorded(engine, batch, &batch->sightings[i]);
+        free(batch->sightings[i].path);
     }
+    if (batch->intent.task) task_unref(batch->intent.task);
     free(batch);
     engine_changed(engine);
     engine_wake(engine);
@@ -181,35 +199,61 @@ static void on_batch_recorded(void *argument, const struct error *error) {
 static struct batch *batch_new(struct engine *engine, size_t n) {
     struct batch *batch = calloc(1, sizeof *batch);
     if (!batch) return NULL;
-    *batch = (struct batch){.engine = engine, .n = n, .force = engine->options.force, .retry = engine->options.retry};
+    const struct intent *intent = &engine->walk->intent;
+    *batch = (struct batch){.engine = engine,
+                            .intent = *intent,
+                            .sweep = engine->walk->sweep,
+                            .n = n,
+                            .force = engine->options.force || intent->force,
+                            .retry = engine->options.retry || intent->retry};
     memcpy(batch->profile, engine->profile, sizeof batch->profile);
     return batch;
 }
 
-/* A path whose file system doesn't answer fails; what it is, nobody can say. */
-static void post_hanging(struct engine *engine, const char *path) {
-    struct batch *batch = batch_new(engine, 1);
-    char *copy = strdup(path);
-    if (batch && copy) {
-        struct opened *seen = &batch->sightings[0].seen;
-        batch->sightings[0].path = copy;
-        seen->fd = -1;
-        (void)snprintf(seen->reason, sizeof seen->reason, "could not be looked at: its file system does not answer");
+/* The batch goes to the writer; on failure the engine can't go on. */
+static void post(struct engine *engine, struct batch *batch) {
+    if (batch) {
+        if (batch->intent.task) task_ref(batch->intent.task);
         engine->walk->recording = writer_post(engine->writer, record_batch, batch, on_batch_recorded);
         if (engine->walk->recording) return;
+        if (batch->intent.task) task_unref(batch->intent.task);
+        for (size_t i = 0; i < batch->n; i++) free(batch->sightings[i].path);
+        free(batch);
     }
-    free(copy);
-    free(batch);
     struct error error;
     error_memory(&error);
     engine_fail(engine, &error);
 }
 
-/* Drops what the caller doesn't want; the rest moves up. Returns how many are left. */
+/* A path whose file system doesn't answer fails; what it is, nobody can say. */
+static void post_hanging(struct engine *engine, const char *path) {
+    struct batch *batch = batch_new(engine, 1);
+    if (batch) {
+        struct opened *seen = &batch->sightings[0].seen;
+        batch->sightings[0].path = strdup(path);
+        seen->fd = -1;
+        (void)snprintf(seen->reason, sizeof seen->reason, "could not be looked at: its file system does not answer");
+        if (!batch->sightings[0].path) {
+            free(batch);
+            batch = NULL;
+        }
+    }
+    post(engine, batch);
+}
+
+/* Drops what the caller doesn't want, after telling it the rules on the way; the rest moves up. Returns how many are left. */
 static size_t sift(const struct engine *engine, struct walk_entry *entries, size_t n) {
     size_t kept = 0;
+    const struct intent *intent = &engine->walk->intent;
     for (size_t i = 0; i < n; i++) {
-        if (engine->events.wanted && !engine->events.wanted(engine->user, entries[i].path)) continue;
+        if (entries[i].rules) {
+            if (engine->events.rules) engine->events.rules(engine->user, entries[i].path, entries[i].rules);
+            continue;
+        }
+        /* What somebody names for a task is looked at; and who asks for a sweep knows that the files are whole. */
+        int64_t mtime = intent->sweep && !intent->task ? entries[i].seen.stat.mtime_ns : 0;
+        bool asked = (intent->sweep || !intent->task) && engine->events.wanted;
+        if (asked && !engine->events.wanted(engine->user, entries[i].path, mtime)) continue;
         struct walk_entry entry = entries[i];
         entries[i] = entries[kept]; /* which stays the walker's to free */
         entries[kept++] = entry;
@@ -221,25 +265,50 @@ static size_t sift(const struct engine *engine, struct walk_entry *entries, size
 static void post_batch(struct engine *engine, struct walker *walker) {
     size_t n = 0;
     struct walk_entry *entries = walker_entries(walker, &n);
+    engine->looks.files += n;
     n = sift(engine, entries, n);
     if (n == 0) return;
     struct batch *batch = batch_new(engine, n);
-    if (batch) {
-        for (size_t i = 0; i < n; i++) {
-            batch->sightings[i] = (struct sighting){.path = entries[i].path, .seen = entries[i].seen};
-            entries[i].path = NULL;
-        }
-        engine->walk->recording = writer_post(engine->writer, record_batch, batch, on_batch_recorded);
-        if (engine->walk->recording) return;
-        for (size_t i = 0; i < n; i++) free(batch->sightings[i].path);
-        free(batch);
+    for (size_t i = 0; batch && i < n; i++) {
+        batch->sightings[i] = (struct sighting){.path = entries[i].path, .seen = entries[i].seen};
+        entries[i].path = NULL;
     }
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
+    post(engine, batch);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- walking */
+
+static void free_roots(struct root *root) {
+    while (root) {
+        struct root *next = root->next;
+        if (root->intent.task) task_unref(root->intent.task);
+        free(root);
+        root = next;
+    }
+}
+
+/* The walker has come to its end, or has been given up. */
+static void end_walk(struct engine *engine, bool whole) {
+    struct walk *walk = engine->walk;
+    struct sweep *sweep = walk->sweep;
+    walk->sweep = NULL;
+    if (sweep && whole)
+        sweep_compare(sweep);
+    else
+        sweep_free(sweep);
+    free_roots(walk->under_way);
+    walk->under_way = NULL;
+}
+
+/* Those behind a path that hangs get another chance, each by itself. */
+static void split_roots(struct walk *walk) {
+    struct root **end = &walk->under_way;
+    for (; *end; end = &(*end)->next) (*end)->single = true;
+    *end = walk->first;
+    if (!walk->first) walk->end = end;
+    walk->first = walk->under_way;
+    walk->under_way = NULL;
+}
 
 static void step_work(void *errand) {
     struct step *step = errand;
@@ -249,7 +318,6 @@ static void step_work(void *errand) {
 static void step_drop(void *errand) {
     struct step *step = errand;
     walker_free(step->walker);
-    free(step->root);
     free(step);
 }
 
@@ -259,19 +327,25 @@ static void step_done(void *errand, bool returned) {
     struct walk *walk = engine->walk;
     walk->stepping = false;
     if (!returned) {
-        opener_note_hanging(engine->opener, step->root);
-        if (step->first)
-            post_hanging(engine, step->root);
-        else
-            engine_warn(engine, "%s does not answer: what is below it and was not found yet is left out", step->root);
+        struct root *root = walk->under_way;
+        if (root->next) {
+            split_roots(walk);
+        } else {
+            opener_note_hanging(engine->opener, root->path);
+            if (step->first)
+                post_hanging(engine, root->path);
+            else
+                engine_warn(engine, "%s does not answer: what is below it and was not found yet is left out",
+                            root->path);
+            end_walk(engine, false);
+        }
     } else {
         const char *problem = walker_problem(step->walker);
         if (problem) engine_warn(engine, "%s", problem);
+        if (walk->sweep) sweep_set_folder(walk->sweep, walker_root(step->walker, 0));
         post_batch(engine, step->walker);
-        if (!walker_is_over(step->walker)) {
-            walk->walker = step->walker;
-            step->walker = NULL;
-        }
+        walk->walker = step->walker;
+        step->walker = NULL;
         step_drop(step);
     }
     engine_wake(engine);
@@ -279,38 +353,72 @@ static void step_done(void *errand, bool returned) {
 
 static const struct errand_calls step_calls = {step_work, step_done, step_drop};
 
-static void take_next_root(struct engine *engine) {
-    struct walk *walk = engine->walk;
-    struct root *root = walk->first;
-    if (!root) return;
-    walk->first = root->next;
+static bool same_intent(const struct intent *a, const struct intent *b) {
+    return a->task == b->task && a->force == b->force && a->retry == b->retry && a->sweep == b->sweep &&
+           a->priority == b->priority;
+}
+
+/* Takes the next root off the list, and those behind it that can go with it: files of a watched folder come one by one. */
+static struct root *take_roots(struct walk *walk, const char *paths[ROOTS_AT_ONCE], size_t *n) {
+    struct root *first = walk->first, *last = first;
+    *n = 0;
+    paths[(*n)++] = first->path;
+    while (last->next && *n < ROOTS_AT_ONCE && !first->intent.sweep && !first->single && !last->next->single &&
+           same_intent(&first->intent, &last->next->intent)) {
+        last = last->next;
+        paths[(*n)++] = last->path;
+    }
+    walk->first = last->next;
     if (!walk->first) walk->end = &walk->first;
-    if (opener_is_hanging(engine->opener, root->path))
-        post_hanging(engine, root->path);
+    last->next = NULL;
+    return first;
+}
+
+static bool begin_walk(struct engine *engine) {
+    struct walk *walk = engine->walk;
+    const char *paths[ROOTS_AT_ONCE];
+    size_t n = 0;
+    if (!walk->first) return true;
+    walk->under_way = take_roots(walk, paths, &n);
+    walk->intent = walk->under_way->intent;
+    if (n == 1 && opener_is_hanging(engine->opener, paths[0])) {
+        post_hanging(engine, paths[0]);
+        end_walk(engine, false);
+        return true;
+    }
+    const struct walk_options options = {.hidden = engine->options.hidden, .rules = walk->intent.sweep};
+    walk->walker = walker_new(paths, n, &options);
+    if (walk->walker && walk->intent.sweep) walk->sweep = sweep_new(engine, walk->intent.task);
+    return walk->walker && (walk->sweep || !walk->intent.sweep);
+}
+
+static bool step_walk(struct engine *engine) {
+    struct walk *walk = engine->walk;
+    struct step *step = calloc(1, sizeof *step);
+    if (!step) return false;
+    bool first = !walker_has_started(walk->walker);
+    *step = (struct step){.engine = engine, .walker = walk->walker, .first = first};
+    bool one = first && !walk->under_way->next;
+    walk->stepping = errands_post(engine->errands, &step_calls, step,
+                                  one ? engine->options.deadlines.open : STEP_DEADLINE);
+    if (walk->stepping)
+        walk->walker = NULL;
     else
-        walk->walker = walker_new(root->path);
-    free(root);
+        free(step);
+    return walk->stepping;
 }
 
 static void pump_walk(struct engine *engine) {
     struct walk *walk = engine->walk;
-    if (walk->stepping || walk->recording || engine->stopping) return;
-    if (!walk->walker) take_next_root(engine);
-    if (!walk->walker) return;
-    struct step *step = calloc(1, sizeof *step);
-    char *root = step ? strdup(walker_root(walk->walker)) : NULL;
-    if (root) {
-        bool first = !walker_has_started(walk->walker);
-        *step = (struct step){.engine = engine, .walker = walk->walker, .root = root, .first = first};
-        walk->stepping = errands_post(engine->errands, &step_calls, step,
-                                      first ? engine->options.deadlines.open : STEP_DEADLINE);
-    }
-    if (walk->stepping) {
+    if (walk->stepping || walk->recording || engine->stopping || engine->draining) return;
+    if (walk->walker && walker_is_over(walk->walker)) {
+        walker_free(walk->walker);
         walk->walker = NULL;
-        return;
+        end_walk(engine, true);
     }
-    free(root);
-    free(step);
+    bool ok = walk->walker || begin_walk(engine);
+    if (ok && walk->walker) ok = step_walk(engine);
+    if (ok) return;
     struct error error;
     error_memory(&error);
     engine_fail(engine, &error);
@@ -361,7 +469,7 @@ bool intake_tell(struct engine *engine, const char *from, const char *to, bool f
     return false;
 }
 
-bool intake_add(struct engine *engine, const char *path, size_t n) {
+bool intake_add(struct engine *engine, const char *path, size_t n, const struct intent *intent) {
     struct walk *walk = engine->walk;
     char folder[4096] = "";
     if (!walk) {
@@ -379,58 +487,22 @@ bool intake_add(struct engine *engine, const char *path, size_t n) {
     memcpy(root->path, folder, prefix);
     memcpy(root->path + prefix, path, n);
     tidy(root->path);
-    *walk->end = root;
-    walk->end = &root->next;
+    root->intent = *intent;
+    if (intent->task) task_ref(intent->task);
+    if (intent->task && walk->first) { /* somebody waits for it */
+        root->next = walk->first;
+        walk->first = root;
+    } else {
+        *walk->end = root;
+        walk->end = &root->next;
+    }
     engine_wake(engine);
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------------------------- taking */
-
-static bool take_entries(struct catalogue *catalogue, void *argument, struct error *error) {
-    struct taking *taking = argument;
-    for (size_t i = 0; i < taking->n; i++) store_job_free(&taking->entries[i]); /* of a run that was rolled back */
-    taking->n = 0;
-    return store_queue_take(catalogue, QUEUE_ARRIVAL, taking->entries, taking->max, &taking->n, error);
-}
-
-static void on_taken(void *argument, const struct error *error) {
-    struct taking *taking = argument;
-    struct engine *engine = taking->engine;
-    engine->taking = false;
-    if (error) engine_fail(engine, error);
-    if (taking->n == 0) engine->queue_empty = true;
-    for (size_t i = 0; i < taking->n; i++) {
-        if (!error && file_new(engine, &taking->entries[i])) continue;
-        store_job_free(&taking->entries[i]);
-    }
-    free(taking);
-    engine_wake(engine);
-}
-
-static size_t files_wanted(const struct engine *engine) {
-    return FILES_AHEAD + 4 * (size_t)engine->options.jobs;
-}
-
-static void pump_take(struct engine *engine) {
-    size_t wanted = files_wanted(engine);
-    if (engine->taking || engine->queue_empty || engine->stopping || engine->files_count > wanted / 2 + 1) return;
-    struct taking *taking = calloc(1, sizeof *taking);
-    if (taking) {
-        taking->engine = engine;
-        taking->max = wanted - engine->files_count < TAKE_MAX ? wanted - engine->files_count : TAKE_MAX;
-        engine->taking = writer_post(engine->writer, take_entries, taking, on_taken);
-        if (engine->taking) return;
-        free(taking);
-    }
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
-}
-
 void intake_pump(struct engine *engine) {
     if (engine->walk) pump_walk(engine);
-    pump_take(engine);
+    take_pump(engine);
 }
 
 static bool walk_is_over(const struct walk *walk) {
@@ -438,17 +510,15 @@ static bool walk_is_over(const struct walk *walk) {
 }
 
 bool intake_is_over(const struct engine *engine) {
-    return walk_is_over(engine->walk) && !engine->taking && engine->queue_empty;
+    return walk_is_over(engine->walk) && engine->sweeps == 0 && !engine->taking && engine->queue_empty;
 }
 
 void intake_free(struct engine *engine) {
     struct walk *walk = engine->walk;
     if (!walk) return;
-    for (struct root *root = walk->first; root;) {
-        struct root *next = root->next;
-        free(root);
-        root = next;
-    }
+    free_roots(walk->first);
+    free_roots(walk->under_way);
+    sweep_free(walk->sweep);
     walker_free(walk->walker);
     free(walk);
     engine->walk = NULL;

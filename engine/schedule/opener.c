@@ -29,6 +29,7 @@ struct request {
     enum opener_mode mode;
     opener_done done;
     void *context;
+    uint64_t device;
     bool refused; /* its file system hangs */
     struct opened opened;
     char path[];
@@ -80,6 +81,23 @@ static void judge_link(struct opened *opened, const char *path) {
     say(opened, "is a symbolic link to something that isn't there");
 }
 
+bool opener_is_away(const char *path, uint64_t device, size_t *folder) {
+    char above[4096];
+    size_t n = strlen(path);
+    struct stat st;
+    if (folder) *folder = 0;
+    if (n >= sizeof above) return false;
+    memcpy(above, path, n + 1);
+    while (n > 0) {
+        while (n > 0 && above[n] != '/') n--;
+        above[n == 0 ? 1 : n] = '\0';
+        if (stat(n == 0 ? "/" : above, &st) != 0) continue;
+        if (folder) *folder = n;
+        return device != 0 && st.st_dev != device;
+    }
+    return false;
+}
+
 /* Looks before it opens: opening a device can do things, opening a FIFO would wake its writer. */
 static void work(void *errand) {
     struct request *request = errand;
@@ -92,6 +110,7 @@ static void work(void *errand) {
     int code = stat(request->path, &st) == 0 ? 0 : errno;
     opener_judge(opened, &st, code);
     judge_link(opened, request->path);
+    opened->away = opened->missing && opener_is_away(request->path, request->device, NULL);
     if (!opened->ok || request->mode == OPENER_LOOK) return;
     int fd = open(request->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     code = fd >= 0 && fstat(fd, &st) == 0 ? 0 : errno;
@@ -198,11 +217,12 @@ struct opener *opener_new(struct errands *errands, double deadline, struct error
     return opener;
 }
 
-bool opener_open(struct opener *opener, const char *path, enum opener_mode mode, opener_done on_done, void *context) {
+bool opener_open(struct opener *opener, const char *path, uint64_t device, enum opener_mode mode, opener_done on_done,
+                 void *context) {
     size_t n = strlen(path) + 1;
     struct request *request = calloc(1, sizeof *request + n);
     if (!request) return false;
-    *request = (struct request){.opener = opener, .mode = mode, .done = on_done, .context = context};
+    *request = (struct request){.opener = opener, .mode = mode, .done = on_done, .context = context, .device = device};
     request->opened.fd = -1;
     request->refused = opener_is_hanging(opener, path);
     memcpy(request->path, path, n);

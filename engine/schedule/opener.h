@@ -16,6 +16,7 @@ struct opened {
     int fd;                 /* the callback's own; -1 when it could not be opened or only a look was asked for */
     bool ok;                /* a regular file that can be read */
     bool missing;           /* there is nothing of that name */
+    bool away;              /* missing, and with it the disk that it was on */
     struct store_stat stat; /* valid when ok */
     char reason[256];       /* a sentence, when not ok */
 };
@@ -27,9 +28,15 @@ enum opener_mode { OPENER_OPEN, OPENER_LOOK };
 /* `deadline`: seconds for one path. */
 struct opener *opener_new(struct errands *errands, double deadline, struct error *error);
 
-/* Opens `path` for reading (OPENER_OPEN), or only looks at it (OPENER_LOOK). `done` comes later on the loop thread, always.
- * False: out of memory, and it doesn't. */
-bool opener_open(struct opener *opener, const char *path, enum opener_mode mode, opener_done done, void *context);
+/* Opens `path` for reading (OPENER_OPEN), or only looks at it (OPENER_LOOK). `device`: the one it was on when last seen, or
+ * 0. `done` comes later on the loop thread, always. False: out of memory, and it doesn't. */
+bool opener_open(struct opener *opener, const char *path, uint64_t device, enum opener_mode mode, opener_done done,
+                 void *context);
+
+/* Whether the disk that held the missing `path` (when it was last seen: `device`) isn't there either: the nearest folder
+ * above it that exists is on another one. `folder` (or NULL) gets that folder's length within `path`. May hang: errand
+ * threads. */
+bool opener_is_away(const char *path, uint64_t device, size_t *folder);
 
 /* For others who ask things of files: that `path` did not answer in time, and whether its file system is known for that. */
 void opener_note_hanging(struct opener *opener, const char *path);

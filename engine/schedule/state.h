@@ -13,18 +13,27 @@
 #include "engine/schedule/discovery.h"
 #include "engine/schedule/engine.h"
 #include "engine/schedule/errands.h"
+#include "engine/schedule/ids.h"
 #include "engine/schedule/opener.h"
 #include "engine/schedule/probe.h"
 #include "engine/schedule/registry.h"
+#include "engine/schedule/task.h"
 #include "engine/supervise/breaker.h"
 #include "engine/supervise/pool.h"
 
-#define WINDOW            2  /* chunks under way to one analyser */
-#define FILES_AHEAD       8  /* files opened beyond those that keep the workers busy */
-#define TAKE_MAX          32 /* queue entries held beyond that */
-#define ATTEMPTS_MAX      5  /* so often a file that keeps changing is begun again */
-#define OUTSIDE_KILLS_MAX 3  /* then a job runs alone, and what happens there counts */
-#define STRIKES_MAX       2  /* then a result is quarantined */
+#define WINDOW            2    /* chunks under way to one analyser */
+#define FILES_AHEAD       8    /* files opened beyond those that keep the workers busy */
+#define TAKE_MAX          32   /* queue entries held beyond that */
+#define ATTEMPTS_MAX      5    /* so often a file that keeps changing is begun again */
+#define OUTSIDE_KILLS_MAX 3    /* then a job runs alone, and what happens there counts */
+#define STRIKES_MAX       2    /* then a result is quarantined */
+#define AWAY_MAX          10   /* so often a file whose disk isn't there is waited for ... */
+#define AWAY_SECONDS      60.0 /* ... so long, before it counts as missing */
+
+/* Of entries of the queue. */
+#define PRIORITY_ASKED 100 /* somebody waits for it */
+#define PRIORITY_NEW   0
+#define PRIORITY_AGAIN -100 /* it has results, of other plugins than there are now */
 
 /* ------------------------------------------------------------------------------------------------------------ results */
 
@@ -191,6 +200,20 @@ struct plugin_run {
 };
 
 struct walk;
+struct sweep;
+
+/* What is to be done with a path that was named. */
+struct intent {
+    struct engine_task *task; /* or NULL */
+    bool force, retry;
+    bool sweep; /* `wanted` is asked, and what is gone is looked for */
+    int64_t priority;
+};
+
+/* How fast it has been: sums over the time in which there was work, halved now and then. */
+struct pace {
+    double busy, files, bytes, audio, last; /* s, number, bytes, s; loop time of the last look */
+};
 
 struct engine {
     struct engine_options options; /* only the plain values are valid after engine_new */
@@ -198,10 +221,13 @@ struct engine {
     void *user;
     uv_loop_t loop;
     uv_async_t stop_async;
-    uv_timer_t progress_timer;
+    uv_timer_t progress_timer, drain_timer, disk_timer;
     uv_prepare_t prepare;
     unsigned handles;
     bool loop_ready, stopping, running, failed, dirty;
+    bool paused, draining;
+    char full[300]; /* why nothing new is begun for want of disk space; "": there is enough */
+    char *catalogue_folder;
     struct error failure;
 
     char *worker_binary, *cache_folder;
@@ -225,6 +251,9 @@ struct engine {
     bool writer_stopped;
 
     struct walk *walk;
+    struct sweep *sweeping; /* those that compare; so many */
+    size_t sweeps;
+    struct engine_task *tasks;
     struct file *files, **files_end; /* under way, oldest first */
     size_t files_count;
     struct job *jobs; /* analyses under way, oldest first */
@@ -235,7 +264,8 @@ struct engine {
     unsigned closing;         /* pools and others that are still going away */
 
     struct engine_progress progress;
-    double progress_told;
+    struct pace pace;
+    struct engine_looks looks;
     bool progress_changed;
 };
 
@@ -251,8 +281,32 @@ void engine_report_incident(struct engine *engine, const char *plugin, const str
  * ones left behind; runs the loop until that is done */
 bool run_open(struct engine *engine, struct catalogue *catalogue, const char *sandbox, struct error *error);
 
-/* intake.c: paths into the queue, and out of it */
-bool intake_add(struct engine *engine, const char *path, size_t n);
+/* hold.c: when nothing new is begun: paused, draining, disk full; and how fast it goes */
+bool hold_open(struct engine *engine, struct error *error);
+void hold_begin(struct engine *engine);
+void hold_end(struct engine *engine);
+void hold_note_file(struct engine *engine, const struct file *file);
+void hold_tick(struct engine *engine); /* ten times a second */
+
+/* take.c: out of the queue */
+void take_pump(struct engine *engine);
+
+/* sweep.c: what is known below a folder and isn't there any more */
+struct sweep *sweep_new(struct engine *engine, struct engine_task *task); /* NULL: out of memory */
+void sweep_set_folder(struct sweep *sweep, const char *folder);
+void sweep_saw(struct sweep *sweep, int64_t file);
+void sweep_compare(struct sweep *sweep); /* its walk is over: from here on it looks after itself */
+void sweep_free(struct sweep *sweep);    /* NULL is fine */
+
+/* task.c */
+void task_ref(struct engine_task *task);
+void task_unref(struct engine_task *task);
+void task_file_known(struct engine_task *task, const struct engine_file *file); /* nothing is to be done */
+void task_file_queued(struct engine_task *task, int64_t file);
+void task_file_over(struct engine *engine, int64_t file, const struct engine_file *event);
+
+/* intake.c: paths into the queue */
+bool intake_add(struct engine *engine, const char *path, size_t n, const struct intent *intent);
 bool intake_tell(struct engine *engine, const char *from, const char *to, bool folder); /* moved, or (`to` NULL) gone */
 void intake_pump(struct engine *engine);
 bool intake_is_over(const struct engine *engine);

@@ -9,31 +9,47 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 
+#define RULES_FILE ".sondeignore"
+#define RULES_MAX  65536 /* bytes of it that count */
+
 struct walker {
-    char *root;
+    struct walk_options options;
+    char **roots;
+    size_t roots_count, roots_done;
     bool started;
     char **folders; /* still to be read, the last one next */
     size_t folders_count, folders_room;
     DIR *folder; /* being read, and its path */
     char *folder_path;
-    struct walk_entry entries[WALK_BATCH];
+    struct walk_entry entries[WALK_BATCH + 1]; /* a folder's rules come with its first entry */
     size_t n;
     char problem[400];
 };
 
-struct walker *walker_new(const char *path) {
+struct walker *walker_new(const char *const *paths, size_t n, const struct walk_options *options) {
     struct walker *walker = calloc(1, sizeof *walker);
     if (!walker) return NULL;
-    walker->root = strdup(path);
-    if (walker->root) return walker;
-    free(walker);
+    walker->options = *options;
+    walker->roots = calloc(n, sizeof *walker->roots);
+    bool ok = walker->roots != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        walker->roots[i] = strdup(paths[i]);
+        ok = walker->roots[i] != NULL;
+        walker->roots_count += ok;
+    }
+    if (ok) return walker;
+    walker_free(walker);
     return NULL;
 }
 
 static void clear_entries(struct walker *walker) {
-    for (size_t i = 0; i < walker->n; i++) free(walker->entries[i].path);
+    for (size_t i = 0; i < walker->n; i++) {
+        free(walker->entries[i].path);
+        free(walker->entries[i].rules);
+    }
     walker->n = 0;
 }
 
@@ -44,12 +60,13 @@ void walker_free(struct walker *walker) {
     free(walker->folders);
     if (walker->folder) (void)closedir(walker->folder);
     free(walker->folder_path);
-    free(walker->root);
+    for (size_t i = 0; i < walker->roots_count; i++) free(walker->roots[i]);
+    free(walker->roots);
     free(walker);
 }
 
 /* People keep these beside their sounds. Anything else is tried: sounds come under many names, and under none. */
-bool walk_leaves_out(const char *name) {
+bool walk_leaves_out(const char *name, bool hidden) {
     static const char *const others[] = {
         "jpg",  "jpeg",   "png",    "gif",   "bmp",    "webp", "tif",  "tiff", "svg",        "ico",  "heic",
         "psd",  "pdf",    "txt",    "md",    "rtf",    "doc",  "docx", "odt",  "xls",        "xlsx", "ods",
@@ -61,7 +78,7 @@ bool walk_leaves_out(const char *name) {
         "db",   "db-wal", "db-shm", "lock",  "sqlite", "bak",  "tmp",  "part", "crdownload", "asd",  "reapeaks",
         "pkf",  "als",    "rpp",    "flp",   "logicx", "ptx",  "mid",  "midi", "sf2",        "sfz",
     };
-    if (name[0] == '.') return true;
+    if (name[0] == '.' && !hidden) return true;
     const char *dot = strrchr(name, '.');
     if (!dot) return false;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
@@ -96,39 +113,38 @@ static void add_folder(struct walker *walker, char *path) {
 }
 
 /* The path without "..", "." and links among its folders, so that one file has one name. A link to a file keeps its own. */
-static void resolve_root(struct walker *walker, bool folder) {
+static void resolve_root(char **root, bool folder) {
     char *whole = NULL;
     if (folder) {
-        whole = realpath(walker->root, NULL);
+        whole = realpath(*root, NULL);
     } else {
-        char *slash = strrchr(walker->root, '/');
+        char *slash = strrchr(*root, '/');
         const char *name = slash ? slash + 1 : "";
         if (!slash || !name[0] || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) return;
         *slash = '\0';
-        char *parent = realpath(walker->root[0] ? walker->root : "/", NULL);
+        char *parent = realpath((*root)[0] ? *root : "/", NULL);
         *slash = '/';
         if (parent && asprintf(&whole, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0) whole = NULL;
         free(parent);
     }
     if (!whole) return;
-    free(walker->root);
-    walker->root = whole;
+    free(*root);
+    *root = whole;
 }
 
-static void start(struct walker *walker) {
+static void start_root(struct walker *walker, char **root) {
     struct stat st;
-    walker->started = true;
-    int code = stat(walker->root, &st) == 0 ? 0 : errno;
+    int code = stat(*root, &st) == 0 ? 0 : errno;
     bool folder = code == 0 && S_ISDIR(st.st_mode);
-    resolve_root(walker, folder);
-    char *path = strdup(walker->root);
+    resolve_root(root, folder);
+    char *path = strdup(*root);
     if (!path) {
-        complain(walker, "left out", walker->root, ENOMEM);
+        complain(walker, "left out", *root, ENOMEM);
     } else if (folder) {
         add_folder(walker, path);
     } else {
         struct stat link;
-        bool dangling = code == ENOENT && lstat(walker->root, &link) == 0 && S_ISLNK(link.st_mode);
+        bool dangling = code == ENOENT && lstat(*root, &link) == 0 && S_ISLNK(link.st_mode);
         add_entry(walker, path, &st, code);
         if (!dangling) return;
         struct opened *seen = &walker->entries[walker->n - 1].seen;
@@ -137,13 +153,36 @@ static void start(struct walker *walker) {
     }
 }
 
+/* What the folder's .sondeignore says, as an entry before those of its files. */
+static void read_rules(struct walker *walker) {
+    int fd = openat(dirfd(walker->folder), RULES_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    if (fd < 0) return;
+    char *text = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? calloc(1, RULES_MAX + 1) : NULL;
+    char *folder = text ? strdup(walker->folder_path) : NULL;
+    for (size_t used = 0; folder && used < RULES_MAX;) {
+        ssize_t got = read(fd, text + used, RULES_MAX - used);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) break;
+        used += (size_t)got;
+    }
+    close(fd);
+    if (folder)
+        walker->entries[walker->n++] = (struct walk_entry){.path = folder, .seen.fd = -1, .rules = text};
+    else
+        free(text);
+}
+
 /* Opens the next folder. False: there is none. */
 static bool next_folder(struct walker *walker) {
     while (!walker->folder && walker->folders_count > 0) {
         free(walker->folder_path);
         walker->folder_path = walker->folders[--walker->folders_count];
         walker->folder = opendir(walker->folder_path);
-        if (!walker->folder) complain(walker, "cannot look into the folder", walker->folder_path, errno);
+        if (!walker->folder)
+            complain(walker, "cannot look into the folder", walker->folder_path, errno);
+        else if (walker->options.rules)
+            read_rules(walker);
     }
     return walker->folder != NULL;
 }
@@ -151,7 +190,7 @@ static bool next_folder(struct walker *walker) {
 static void look_at(struct walker *walker, const char *name) {
     struct stat st;
     char *path = NULL;
-    if (walk_leaves_out(name)) return;
+    if (walk_leaves_out(name, walker->options.hidden)) return;
     const char *folder = strcmp(walker->folder_path, "/") == 0 ? "" : walker->folder_path;
     if (asprintf(&path, "%s/%s", folder, name) < 0) {
         complain(walker, "left out", name, ENOMEM);
@@ -178,21 +217,31 @@ static void look_at(struct walker *walker, const char *name) {
     (void)snprintf(seen->reason, sizeof seen->reason, "is a symbolic link to something that isn't there");
 }
 
+/* The next entry of the folder that is being read. */
+static void step_in_folder(struct walker *walker) {
+    errno = 0;
+    const struct dirent *entry = readdir(walker->folder);
+    if (entry) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) look_at(walker, entry->d_name);
+        return;
+    }
+    if (errno != 0) complain(walker, "cannot read the rest of the folder", walker->folder_path, errno);
+    (void)closedir(walker->folder);
+    walker->folder = NULL;
+}
+
 void walker_step(struct walker *walker) {
     uint64_t end = uv_hrtime() + (uint64_t)(WALK_BATCH_SECONDS * 1e9);
     clear_entries(walker);
     walker->problem[0] = '\0';
-    if (!walker->started) start(walker);
-    while (walker->n < WALK_BATCH && uv_hrtime() < end && next_folder(walker)) {
-        errno = 0;
-        const struct dirent *entry = readdir(walker->folder);
-        if (entry) {
-            if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) look_at(walker, entry->d_name);
-            continue;
-        }
-        if (errno != 0) complain(walker, "cannot read the rest of the folder", walker->folder_path, errno);
-        (void)closedir(walker->folder);
-        walker->folder = NULL;
+    walker->started = true;
+    while (walker->n < WALK_BATCH && uv_hrtime() < end) {
+        if (next_folder(walker))
+            step_in_folder(walker);
+        else if (walker->roots_done < walker->roots_count)
+            start_root(walker, &walker->roots[walker->roots_done++]);
+        else
+            break;
     }
 }
 
@@ -202,7 +251,7 @@ struct walk_entry *walker_entries(struct walker *walker, size_t *n) {
 }
 
 bool walker_is_over(const struct walker *walker) {
-    return walker->started && !walker->folder && walker->folders_count == 0;
+    return walker->roots_done == walker->roots_count && !walker->folder && walker->folders_count == 0;
 }
 
 bool walker_has_started(const struct walker *walker) {
@@ -213,6 +262,10 @@ const char *walker_problem(const struct walker *walker) {
     return walker->problem[0] ? walker->problem : NULL;
 }
 
-const char *walker_root(const struct walker *walker) {
-    return walker->root;
+const char *walker_root(const struct walker *walker, size_t index) {
+    return walker->roots[index];
+}
+
+size_t walker_roots(const struct walker *walker) {
+    return walker->roots_count;
 }

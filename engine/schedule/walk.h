@@ -1,4 +1,4 @@
-/* Walks what the user named, a batch at a time, on an errand thread. */
+/* Walks what the user or a watcher named, a batch at a time, on an errand thread. */
 #ifndef SONDE_SCHEDULE_WALK_H
 #define SONDE_SCHEDULE_WALK_H
 
@@ -13,13 +13,21 @@
 struct walk_entry {
     char *path;         /* absolute, owned */
     struct opened seen; /* fd is -1 */
+    char *
+        rules; /* not NULL: `path` is a folder, and this the text of its .sondeignore, owned; entries of that folder follow */
 };
 
-/* The walk of one path. What it finds is in `entries` after each walk_step; the caller may take `path` (set it to NULL). */
+struct walk_options {
+    bool hidden; /* names that begin with a dot count too */
+    bool rules;  /* .sondeignore files are read */
+};
+
+/* The walk of some paths, one after the other. What it finds is in `entries` after each walk_step; the caller may take
+ * `path` and `rules` (set them to NULL). */
 struct walker;
 
-/* `path`: absolute. NULL: out of memory. */
-struct walker *walker_new(const char *path);
+/* `paths`: `n` (1 or more) absolute ones. NULL: out of memory. */
+struct walker *walker_new(const char *const *paths, size_t n, const struct walk_options *options);
 /* On an errand thread: clears the last batch and finds the next. */
 void walker_step(struct walker *walker);
 /* After a step. */
@@ -28,10 +36,13 @@ bool walker_is_over(const struct walker *walker);
 bool walker_has_started(const struct walker *walker);
 /* A sentence about what could not be read since the last step, or NULL. */
 const char *walker_problem(const struct walker *walker);
-const char *walker_root(const struct walker *walker);
+/* Path `index` of those that it was made with; once it has been walked, without links and "..". */
+const char *walker_root(const struct walker *walker, size_t index);
+size_t walker_roots(const struct walker *walker);
 void walker_free(struct walker *walker);
 
-/* Whether a name inside a folder is left out: hidden, or with the extension of something that isn't sound. */
-bool walk_leaves_out(const char *name);
+/* Whether a name inside a folder is left out: hidden (unless those count), or with the extension of something that isn't
+ * sound. Any thread. */
+bool walk_leaves_out(const char *name, bool hidden);
 
 #endif

@@ -152,15 +152,19 @@ static char *read_text(const char *folder, size_t n) {
 }
 
 bool ignore_read_folder(struct ignore *ignore, const char *folder) {
+    char *text = read_text(folder, folder_length(folder));
+    bool ok = text && ignore_set_folder(ignore, folder, text);
+    free(text);
+    return ok;
+}
+
+bool ignore_set_folder(struct ignore *ignore, const char *folder, const char *text) {
     size_t n = folder_length(folder);
     for (size_t i = ignore->sets_count; i-- > 0;)
         if (strlen(ignore->sets[i].folder) == n && memcmp(ignore->sets[i].folder, folder, n) == 0)
             remove_set(ignore, i);
-    char *text = read_text(folder, n);
-    if (!text) return false;
     struct rule_set set = {.folder = strndup(folder, n)};
     bool ok = set.folder && parse_lines(&set, text);
-    free(text);
     if (!ok || set.count == 0) {
         free_set(&set);
         return ok;

@@ -27,6 +27,9 @@ void ignore_free(struct ignore *ignore);
  * 64 KiB of it count. False: out of memory. */
 bool ignore_read_folder(struct ignore *ignore, const char *folder);
 
+/* The same from the file's text, for whoever has read it. */
+bool ignore_set_folder(struct ignore *ignore, const char *folder, const char *text);
+
 /* Forgets the rules of `folder` and of all folders below it. */
 void ignore_forget_folder(struct ignore *ignore, const char *folder);
 

@@ -155,6 +155,7 @@ static struct folder *add_tree(struct watch *watch, struct folder *parent, const
 
 static void sweep_root(struct watch *watch, struct root *root, const char *why) {
     bool partial = root->swept || watch->unwatched > 0;
+    if (root->swept) ignore_forget_folder(watch->ignore, root->path);
     root->next_sweep = partial ? now(watch) + watch->options.sweep_interval : 0;
     if (root->there) watch->events.sweep(watch->user, root->path, why);
 }
@@ -456,6 +457,11 @@ bool watch_add_root(struct watch *watch, const char *path, struct error *error) 
     else if (watch->events.root)
         watch->events.root(watch->user, added->path, false);
     return true;
+}
+
+bool watch_settle(struct watch *watch, const char *path) {
+    uv_update_time(watch->loop);
+    return settle_touch(watch->settle, path, SETTLE_APPEARED, now(watch));
 }
 
 void watch_count(const struct watch *watch, struct watch_counts *counts) {

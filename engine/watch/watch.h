@@ -5,7 +5,9 @@
  *   - a file system that other machines write to (mounts.h),
  *   - folders beyond the limit fs.inotify.max_user_watches, of which a part is left to other programs,
  *   - everything, after the kernel's queue has overflowed.
- * A sweep is a call of `sweep`: whoever owns the watcher walks that folder and compares (engine_add_path does).
+ * A sweep is a call of `sweep`: whoever owns the watcher walks that folder and compares (engine_sweep does).
+ * Nothing is read below a folder that is swept, for that might hang: who sweeps finds the .sondeignore files too, and tells
+ * them to `ignore` (ignore_set_folder). They are forgotten before each sweep.
  *
  * Loop thread only. Paths are absolute, zero-terminated bytes, valid during the call. */
 #ifndef SONDE_WATCH_WATCH_H
@@ -50,6 +52,9 @@ struct watch *watch_new(uv_loop_t *loop, const struct watch_options *options, st
 
 /* Adds a root. A root that isn't there is waited for. It is swept soon. False: out of memory, or not an absolute path. */
 bool watch_add_root(struct watch *watch, const char *path, struct error *error);
+
+/* A sweep met a file that was written a moment ago: `file` is called for it when it is settled. False: out of memory. */
+bool watch_settle(struct watch *watch, const char *path);
 
 struct watch_counts {
     size_t folders_watched, folders_swept, files_settling;

@@ -98,17 +98,21 @@ def readers_and_writers(program, folder, check):
     for i in range(2, 40):
         write_sound(os.path.join(folder, f"{i}.wav"), i)
     engine = program.start("analyze", folder)
-    refused, locked, asked = None, [], 0
+    refused, tagged, locked, asked = None, None, [], 0
     while engine.poll() is None:
         code, _, told = program.run("find", "--limit", "3")
         if code == 3:
             locked.append(told)
         asked += 1
         if refused is None:
-            code, _, told = program.run("tag", os.path.join(folder, "first.wav"), "late")
+            code, _, told = program.run("catalogue", "vacuum")
             refused = (code, told) if code == 3 else None
+        if tagged is None:
+            code, _, told = program.run("tag", os.path.join(folder, "first.wav"), "late")
+            tagged = (code, told) if engine.poll() is None else None
     check(not locked and asked > 0, "readers are never told that the catalogue is locked", locked)
     check(refused is not None and f"process {engine.pid}" in refused[1], "a second writer is told which process writes", refused)
+    check(tagged is None or tagged[0] == 0, "but a tag is set by the engine that runs", tagged)
     check(engine.returncode == 0, "and the engine is not disturbed")
     code, out, _ = program.run("catalogue", "check")
     check(code == 0, "the catalogue is as it should be", out)

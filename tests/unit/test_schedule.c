@@ -159,7 +159,7 @@ static struct opened open_path(const char *folder, const char *name, enum opener
     assert_int_equal(uv_loop_init(&loop), 0);
     struct errands *errands = errands_new(&loop, 1, NULL);
     struct opener *opener = opener_new(errands, 5, NULL);
-    assert_true(opener_open(opener, path, mode, on_opened, &seen));
+    assert_true(opener_open(opener, path, 0, mode, on_opened, &seen));
     while (!seen.here) (void)uv_run(&loop, UV_RUN_ONCE);
     errands_free(errands, on_errands_closed, &closed);
     while (!closed) (void)uv_run(&loop, UV_RUN_ONCE);
@@ -233,7 +233,9 @@ static void test_opener(void **state) {
 static void test_walk(void **state) {
     char path[512];
     (void)snprintf(path, sizeof path, "%s/./deep/..", (char *)*state);
-    struct walker *walker = walker_new(path);
+    const char *roots[] = {path};
+    const struct walk_options options = {0};
+    struct walker *walker = walker_new(roots, 1, &options);
     assert_non_null(walker);
     unsigned sounds = 0, odd = 0;
     while (!walker_is_over(walker)) {
@@ -250,8 +252,9 @@ static void test_walk(void **state) {
     walker_free(walker);
     assert_int_equal(sounds, 2); /* a.wav and deep/b.flac */
     assert_int_equal(odd, 2);    /* the pipe and the dangling link */
-    assert_true(walk_leaves_out("cover.JPG") && walk_leaves_out(".x.wav") && !walk_leaves_out("sound") &&
-                !walk_leaves_out("x.wav") && !walk_leaves_out("x.jpgs"));
+    assert_true(walk_leaves_out("cover.JPG", false) && walk_leaves_out(".x.wav", false) &&
+                !walk_leaves_out(".x.wav", true) && !walk_leaves_out("sound", false) &&
+                !walk_leaves_out("x.wav", false) && !walk_leaves_out("x.jpgs", false));
 }
 
 /* -------------------------------------------------------------------------------------------------------- the plugin table */
