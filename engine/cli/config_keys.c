@@ -88,6 +88,9 @@ static const struct config_key keys[] = {
     {"plugins.path", CONFIG_TEXT, "", 0, 0, "",
      "Folders with plugins of others, separated by colons; searched after $SONDE_PLUGIN_PATH, before ~/.local/lib/sonde and the "
      "system's own (/usr/local/lib/sonde, /usr/lib/sonde)."},
+    {"plugins.vamp", CONFIG_TEXT, "", 0, 0, "",
+     "Vamp libraries (vamp-plugins.org) to use: installed ($VAMP_PATH, or the usual folders), or folders separated by colons. "
+     "Unset: none, as each of their plugins costs time on every file. Each library runs in a process of its own."},
     {"plugins.disabled", CONFIG_TEXT, "", 0, 0, "",
      "Ids of plugins not to run, separated by spaces; besides those that `sonde plugin disable` names."},
     {"plugins.isolation", CONFIG_TEXT, "plugin", 0, 0, "",

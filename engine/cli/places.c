@@ -15,6 +15,14 @@
 /* Where distributions and administrators put plugins of others. */
 static const char *const system_folders[] = {SONDE_SYSTEMDIR, "/usr/local/lib/sonde", "/usr/lib/sonde"};
 
+/* Where Vamp libraries are: the SDK's own list, and Debian's folders. */
+#define VAMP_USUAL "/usr/local/lib/vamp:/usr/lib/vamp:/usr/lib/" TRIPLET "/vamp"
+#if defined(__aarch64__)
+#define TRIPLET "aarch64-linux-gnu"
+#else
+#define TRIPLET "x86_64-linux-gnu"
+#endif
+
 /* The folder of the running program; caller frees. */
 static char *program_folder(void) {
     char buffer[PATH_MAX];
@@ -76,7 +84,7 @@ static bool add(struct places_plugins *plugins, char *path, bool third_party, co
         free(resources);
         resources = NULL;
     }
-    plugins->libraries[plugins->count++] = (struct engine_library){path, resources, third_party, sentence};
+    plugins->libraries[plugins->count++] = (struct engine_library){path, resources, third_party, sentence, NULL};
     return true;
 }
 
@@ -197,6 +205,68 @@ static bool scan_below(struct places_plugins *plugins, const char *base, const c
     return ok;
 }
 
+/* Folders between colons that needn't be there. */
+static bool scan_usual(struct places_plugins *plugins, const char *list, struct error *error) {
+    char *copy = strdup(list), *rest = NULL;
+    bool ok = copy ? true : error_memory(error);
+    for (char *folder = ok ? strtok_r(copy, ":", &rest) : NULL; folder && ok; folder = strtok_r(NULL, ":", &rest))
+        ok = scan_folder(plugins, folder, true, false, error);
+    free(copy);
+    return ok;
+}
+
+static bool scan_vamp_installed(struct places_plugins *plugins, struct error *error) {
+    const char *named = getenv("VAMP_PATH"), *home = getenv("HOME");
+    if (named && named[0]) return scan_usual(plugins, named, error);
+    return scan_below(plugins, home, "vamp", error) && scan_below(plugins, home, ".vamp", error) &&
+           scan_usual(plugins, VAMP_USUAL, error);
+}
+
+/* The plugin library that loads Vamp libraries. Caller frees; NULL: there is none. */
+static char *find_vamp_bridge(void) {
+    static const char *const nearby[] = {"../../plugins/vamp/vamp.so", "../lib/sonde/bridges/vamp.so"};
+    char *folder = program_folder(), *path = NULL;
+    for (size_t i = 0; folder && !path && i < sizeof nearby / sizeof *nearby; i++) path = existing(folder, nearby[i]);
+    free(folder);
+    return path ? path : existing(SONDE_PLUGINDIR, "../bridges/vamp.so");
+}
+
+/* Makes of a file that was found a Vamp library, to be loaded by `bridge`. */
+static bool make_vamp(struct engine_library *library, const char *bridge, struct error *error) {
+    free((char *)(uintptr_t)library->resources);
+    library->resources = NULL;
+    if (library->refused) return true;
+    if (bridge)
+        library->bridge = strdup(bridge);
+    else
+        library->refused = strdup("is a Vamp library, and this sonde was built without the bridge to those");
+    return (library->bridge || library->refused) ? true : error_memory(error);
+}
+
+/* The Vamp libraries that plugins.vamp asks for. Those whose name a plugin of sonde's has too are all the same no plugins
+ * of that name: so they are looked for in a list of their own. */
+static bool scan_vamp(const struct config *config, struct places_plugins *plugins, struct error *error) {
+    const char *where = config_text(config, "plugins.vamp");
+    struct places_plugins vamp = {0};
+    if (!where[0]) return true;
+    bool ok = strcmp(where, "installed") == 0 ? scan_vamp_installed(&vamp, error) : scan_list(&vamp, where, error);
+    char *bridge = find_vamp_bridge();
+    for (size_t i = 0; ok && i < vamp.count; i++) ok = make_vamp(&vamp.libraries[i], bridge, error);
+    struct engine_library *grown = ok ? realloc(plugins->libraries, (plugins->count + vamp.count + 1) * sizeof *grown)
+                                      : NULL;
+    if (grown) {
+        plugins->libraries = grown;
+        if (vamp.count) memcpy(grown + plugins->count, vamp.libraries, vamp.count * sizeof *grown);
+        plugins->count += vamp.count;
+        vamp.count = 0; /* their texts have moved */
+    } else if (ok) {
+        ok = error_memory(error);
+    }
+    places_free_plugins(&vamp);
+    free(bridge);
+    return ok;
+}
+
 bool places_find_plugins(const struct config *config, struct places_plugins *plugins, struct error *error) {
     *plugins = (struct places_plugins){0};
     bool ok = scan_bundled(config, plugins, error);
@@ -210,6 +280,7 @@ bool places_find_plugins(const struct config *config, struct places_plugins *plu
     free(folder);
     for (size_t i = 0; ok && i < sizeof system_folders / sizeof *system_folders; i++)
         ok = scan_folder(plugins, system_folders[i], true, false, error);
+    ok = ok && scan_vamp(config, plugins, error);
     if (!ok) places_free_plugins(plugins);
     return ok;
 }
@@ -219,6 +290,7 @@ void places_free_plugins(struct places_plugins *plugins) {
         free((char *)(uintptr_t)plugins->libraries[i].path);
         free((char *)(uintptr_t)plugins->libraries[i].resources);
         free((char *)(uintptr_t)plugins->libraries[i].refused);
+        free((char *)(uintptr_t)plugins->libraries[i].bridge);
     }
     free(plugins->libraries);
     *plugins = (struct places_plugins){0};

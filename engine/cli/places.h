@@ -22,7 +22,7 @@ struct places_plugins {
 
 /* All plugin libraries: the bundled folder (plugins.bundled, else beside the program), then those of others in
  * $SONDE_PLUGIN_PATH, plugins.path, ~/.local/lib/sonde, ../lib/sonde seen from the program, and the system's library folders,
- * in that order. The resources of DIR/NAME.so are the folder DIR/NAME.resources, if there is one. What is found and can't be
+ * in that order; then the Vamp libraries that plugins.vamp asks for. The resources of DIR/NAME.so are the folder DIR/NAME.resources, if there is one. What is found and can't be
  * used is among them with the reason: a second file of the same name, a link to nothing, a folder that can't be read. False
  * with a sentence when there are no bundled plugins or memory is short. Any thread. */
 bool places_find_plugins(const struct config *config, struct places_plugins *plugins, struct error *error);

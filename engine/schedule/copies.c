@@ -49,6 +49,11 @@ static bool is_nothing(const char *name) {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* ----------------------------------------------------------------------------------------------------------- resources */
 
 static bool copy_resource(struct copying *copying, int from, int to, const char *name) {
@@ -101,6 +106,39 @@ static bool copy_folder(struct copying *copying, int from, int to, const char *n
     return ok;
 }
 
+static bool is_file(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The folder in which the copies of resources lie. Caller frees. */
+static char *folder_name(const char *library, const char *resources) {
+    char *name = NULL;
+    if (!is_file(resources)) return strdup(base_name(resources));
+    return asprintf(&name, "%s.resources", base_name(library)) < 0 ? NULL : name;
+}
+
+/* One file into a folder of its own. */
+static bool copy_alone(struct copying *copying, int to, const char *path, const char *target) {
+    char *parent = strndup(path, (size_t)(base_name(path) - path));
+    int from = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool ok = from >= 0 && mkdirat(to, target, 0700) == 0;
+    int made = ok ? openat(to, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    ok = made >= 0 && copy_resource(copying, from, made, base_name(path));
+    if (from >= 0) close(from);
+    if (made >= 0) close(made);
+    free(parent);
+    return ok;
+}
+
+static bool copy_resources(struct copying *copying, int to, const char *library, const char *resources) {
+    char *target = folder_name(library, resources);
+    bool ok = target && (is_file(resources) ? copy_alone(copying, to, resources, target)
+                                            : copy_folder(copying, AT_FDCWD, to, resources, target, 0));
+    free(target);
+    return ok;
+}
+
 /* ------------------------------------------------------------------------------------------------------------- library */
 
 /* Whether libraries could be loaded from there. */
@@ -123,11 +161,6 @@ static int open_place(const char *folder) {
     return place;
 }
 
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 /* The library at `source` and its resources, into a folder of its own below `place` whose name is `part`. */
 static bool copy_all(struct copying *copying, int place, const char *part, const char *library, int source,
                      const char *resources, struct copy *copy) {
@@ -143,7 +176,7 @@ static bool copy_all(struct copying *copying, int place, const char *part, const
         hash_add_text(copying->hash, copy->library_hash);
     }
     hash_free(hash);
-    ok = ok && (!resources || copy_folder(copying, AT_FDCWD, own, resources, base_name(resources), 0));
+    ok = ok && (!resources || copy_resources(copying, own, library, resources));
     if (own >= 0) close(own);
     return ok;
 }
@@ -159,8 +192,9 @@ static bool settle(int place, const char *part, const char *name) {
 static bool name_copies(const char *folder, const char *name, const char *library, const char *resources,
                         struct copy *copy) {
     if (asprintf(&copy->path, "%s/plugins/%s/%s", folder, name, base_name(library)) < 0) copy->path = NULL;
-    if (resources && asprintf(&copy->resources, "%s/plugins/%s/%s", folder, name, base_name(resources)) < 0)
-        copy->resources = NULL;
+    char *beside = resources ? folder_name(library, resources) : NULL;
+    if (beside && asprintf(&copy->resources, "%s/plugins/%s/%s", folder, name, beside) < 0) copy->resources = NULL;
+    free(beside);
     return copy->path && (copy->resources || !resources);
 }
 

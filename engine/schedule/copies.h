@@ -3,7 +3,7 @@
  * An engine loads plugins from copies in its own folder (engine/ipc/run_folder.h), never from where users keep them: so what
  * was looked at is what runs, for as long as the engine lives, whatever becomes of the file; a plugin can be replaced under
  * a running engine, and what is under way ends on the old copy. The copy of DIR/NAME.so is FOLDER/plugins/HASH/NAME.so, with
- * the resources beside it; HASH is of the library and of all its resources. Equal content is copied once. Any thread. */
+ * the resources (a folder, or one file, which gets a folder NAME.so.resources of its own) beside it; HASH is of the library and of all its resources. Equal content is copied once. Any thread. */
 #ifndef SONDE_SCHEDULE_COPIES_H
 #define SONDE_SCHEDULE_COPIES_H
 
@@ -24,7 +24,7 @@ struct copy {
     uint64_t size;
 };
 
-/* Copies a library and its resources (NULL: none) into `folder`, an existing private one. Where nothing can be copied to (a
+/* Copies a library and its resources (a folder, a file, or NULL: none) into `folder`, an existing private one. Where nothing can be copied to (a
  * full disk, a file system without permission to execute) the copy points to the originals. False with a sentence when the
  * library can't be read, or isn't a plain file with something in it. The caller clears. */
 bool copies_take(const char *folder, const char *library, const char *resources, struct copy *copy,

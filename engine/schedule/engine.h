@@ -32,6 +32,7 @@ struct engine_library {
     const char *resources; /* its resource folder, absolute; NULL: none */
     bool third_party;      /* never shares a process with bundled ones */
     const char *refused;   /* a sentence: it was found, but can't be used as it lies there; NULL: it can be looked at */
+    const char *bridge;    /* absolute: the plugin library that loads `path`, which is of another kind; NULL: none */
 };
 
 /* Which providers of an interface come first, by the user's word: before bundled ones, and those before all others. */

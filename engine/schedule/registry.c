@@ -26,12 +26,15 @@ static void set_reason(char *reason, size_t size, const char *sentence) {
 static bool copy_library(struct registry *registry, size_t index, const char *folder, struct error *error) {
     struct registry_library *library = &registry->libraries[index];
     struct error why = {0};
+    /* What a bridge loads is the one file among its resources. */
+    const char *path = library->bridge ? library->bridge : library->path;
+    const char *resources = library->bridge ? library->path : library->resources;
     if (!folder) {
-        library->copy.path = strdup(library->path);
-        library->copy.resources = library->resources ? strdup(library->resources) : NULL;
-        return (library->copy.path && (library->copy.resources || !library->resources)) || error_memory(error);
+        library->copy.path = strdup(path);
+        library->copy.resources = resources ? strdup(resources) : NULL;
+        return (library->copy.path && (library->copy.resources || !resources)) || error_memory(error);
     }
-    if (copies_take(folder, library->path, library->resources, &library->copy, &why)) return true;
+    if (copies_take(folder, path, resources, &library->copy, &why)) return true;
     if (why.code == ENOMEM) return error_memory(error);
     library->refused = true;
     registry_refuse(registry, index, why.text);
@@ -44,9 +47,11 @@ static bool add_library(struct registry *registry, const struct engine_library *
     struct registry_library *library = &registry->libraries[index];
     library->path = strdup(from->path);
     library->resources = from->resources ? strdup(from->resources) : NULL;
+    library->bridge = from->bridge ? strdup(from->bridge) : NULL;
     library->third_party = from->third_party;
     library->refused = from->refused != NULL;
-    if (!library->path || (!library->resources && from->resources)) return error_memory(error);
+    if (!library->path || (!library->resources && from->resources) || (!library->bridge && from->bridge))
+        return error_memory(error);
     set_reason(library->reason, sizeof library->reason, from->refused ? from->refused : "not looked at yet");
     return library->refused || copy_library(registry, index, folder, error);
 }
@@ -77,6 +82,7 @@ void registry_free(struct registry *registry) {
     for (size_t i = 0; i < registry->libraries_count; i++) {
         free(registry->libraries[i].path);
         free(registry->libraries[i].resources);
+        free(registry->libraries[i].bridge);
         copies_clear(&registry->libraries[i].copy);
     }
     for (size_t i = 0; i < registry->plugins_count; i++) plugin_clear(&registry->plugins[i]);

@@ -46,6 +46,7 @@ struct registry_plugin {
 
 struct registry_library {
     char *path, *resources; /* where the user has them */
+    char *bridge;           /* what loads it instead of the worker itself; NULL: nothing */
     struct copy copy;       /* what workers load (copies.h) */
     bool third_party, loaded;
     bool refused; /* not to be looked at: its reason says why */

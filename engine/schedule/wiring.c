@@ -29,6 +29,12 @@ static bool is_listed(const char *const *list, size_t count, const char *id) {
     return false;
 }
 
+/* What a bridge loads always has a process of its own: all the plugins of one such library, and nobody else. */
+static enum engine_isolation isolation_of(const struct registry *registry, const struct registry_plugin *plugin,
+                                          enum engine_isolation isolation) {
+    return registry->libraries[plugin->library].bridge ? ISOLATE_LIBRARY : isolation;
+}
+
 static void name_group(struct registry_group *group, const struct registry *registry,
                        const struct registry_plugin *plugin, enum engine_isolation isolation) {
     const char *path = registry->libraries[plugin->library].path, *slash = strrchr(path, '/');
@@ -58,13 +64,15 @@ static bool make_groups(struct registry *registry, enum engine_isolation isolati
     (void)snprintf(registry->groups[0].name, sizeof registry->groups[0].name, "bundled plugins");
     for (size_t i = 0; i < registry->plugins_count; i++) {
         struct registry_plugin *plugin = &registry->plugins[i];
+        enum engine_isolation own = isolation_of(registry, plugin, isolation);
         plugin->group = 0;
         for (size_t k = 0; k < i && plugin->third_party && plugin->group == 0; k++)
-            if (registry->plugins[k].third_party && belong_together(plugin, &registry->plugins[k], isolation))
+            if (registry->plugins[k].third_party && own == isolation_of(registry, &registry->plugins[k], isolation) &&
+                belong_together(plugin, &registry->plugins[k], own))
                 plugin->group = registry->plugins[k].group;
         if (!plugin->third_party || plugin->group != 0) continue;
         plugin->group = registry->groups_count++;
-        name_group(&registry->groups[plugin->group], registry, plugin, isolation);
+        name_group(&registry->groups[plugin->group], registry, plugin, own);
     }
     return true;
 }

@@ -103,6 +103,28 @@ static void test_copies(void **state) {
     copies_clear(&changed);
 }
 
+/* Of what a bridge loads, the bridge is the library, and the one file its resources. */
+static void test_copies_of_one_file(void **state) {
+    const struct place *place = *state;
+    struct copy one, two;
+    struct error error = {0};
+    char inside[300];
+    assert_int_equal(mkdir(at(place, "run"), 0700), 0);
+    write_text(at(place, "bridge.so"), "bridge");
+    write_text(at(place, "one.so"), "first");
+    write_text(at(place, "two.so"), "second");
+    assert_true(copies_take(at(place, "run"), at(place, "bridge.so"), at(place, "one.so"), &one, &error));
+    assert_true(copies_take(at(place, "run"), at(place, "bridge.so"), at(place, "two.so"), &two, &error));
+    assert_string_not_equal(one.path, two.path); /* each has its own */
+    assert_string_equal(one.library_hash, two.library_hash);
+    assert_string_not_equal(one.resources_hash, two.resources_hash);
+    write_text(at(place, "one.so"), "changed");
+    (void)snprintf(inside, sizeof inside, "%s/one.so", one.resources);
+    assert_holds(inside, "first");
+    copies_clear(&one);
+    copies_clear(&two);
+}
+
 static void test_copies_of_what_is_none(void **state) {
     const struct place *place = *state;
     struct copy copy;
@@ -282,10 +304,10 @@ static void test_cache_at_once(void **state) {
 
 /* -------------------------------------------------------------------------------------------------- ranking, isolation */
 
-static const struct engine_library three[] = {{"/p/bundled.so", NULL, false, NULL},
-                                              {"/p/one.so", NULL, true, NULL},
-                                              {"/p/two.so", NULL, true, NULL},
-                                              {"/p/twin.so", NULL, true, "is hidden by /q/twin.so"}};
+static const struct engine_library three[] = {{"/p/bundled.so", NULL, false, NULL, NULL},
+                                              {"/p/one.so", NULL, true, NULL, NULL},
+                                              {"/p/two.so", NULL, true, NULL, NULL},
+                                              {"/p/twin.so", NULL, true, "is hidden by /q/twin.so", NULL}};
 
 /* A library of plugins "id vendor provides needs"; "-": nothing. */
 static void take(struct registry *registry, size_t library, const char *const *plugins, size_t count) {
@@ -397,6 +419,34 @@ static void test_isolation(void **state) {
     }
 }
 
+/* All plugins of such a library share a process, with nobody else, whatever the user chose for the rest. */
+static void test_isolation_of_what_a_bridge_loads(void **state) {
+    static const struct engine_library libraries[] = {{"/p/bundled.so", NULL, false, NULL, NULL},
+                                                      {"/p/own.so", NULL, true, NULL, NULL},
+                                                      {"/v/one.so", NULL, true, NULL, "/b/vamp.so"},
+                                                      {"/v/two.so", NULL, true, NULL, "/b/vamp.so"}};
+    static const char *const bundled[] = {"key sonde key -"}, *const own[] = {"own acme - -"};
+    static const char *const one[] = {"one.a acme - -", "one.b acme - -"}, *const two[] = {"two.a acme - -"};
+    static const enum engine_isolation choices[] = {ISOLATE_PLUGIN, ISOLATE_LIBRARY, ISOLATE_VENDOR, ISOLATE_SHARED};
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        struct registry *registry = registry_new(libraries, 4, NULL, NULL);
+        assert_non_null(registry);
+        assert_string_equal(registry->libraries[2].copy.path, "/b/vamp.so");
+        assert_string_equal(registry->libraries[2].copy.resources, "/v/one.so");
+        take(registry, 0, bundled, 1);
+        take(registry, 1, own, 1);
+        take(registry, 2, one, 2);
+        take(registry, 3, two, 1);
+        assert_true(registry_wire(registry, &(struct engine_options){.isolation = choices[i]}, NULL));
+        assert_int_equal(plugin_of(registry, "one.a")->group, plugin_of(registry, "one.b")->group);
+        assert_int_not_equal(plugin_of(registry, "one.a")->group, plugin_of(registry, "two.a")->group);
+        assert_int_not_equal(plugin_of(registry, "one.a")->group, plugin_of(registry, "own")->group);
+        assert_int_not_equal(plugin_of(registry, "two.a")->group, plugin_of(registry, "own")->group);
+        registry_free(registry);
+    }
+}
+
 /* -------------------------------------------------------------------------------------------------------------- choices */
 
 static struct config *config_at(const struct place *place) {
@@ -492,6 +542,7 @@ static void test_choices_at_once(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_copies, make_place, drop_place),
+        cmocka_unit_test_setup_teardown(test_copies_of_one_file, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_copies_of_what_is_none, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_copies_fall_back, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_cache_keys, make_place, drop_place),
@@ -500,6 +551,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_cache_at_once, make_place, drop_place),
         cmocka_unit_test(test_ranking),
         cmocka_unit_test(test_isolation),
+        cmocka_unit_test(test_isolation_of_what_a_bridge_loads),
         cmocka_unit_test_setup_teardown(test_choices, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_choices_refused, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_choices_at_once, make_place, drop_place),

@@ -294,8 +294,8 @@ static void add_library(struct registry *registry, size_t index, const char *con
     cJSON_Delete(message);
 }
 
-static const struct engine_library two_libraries[] = {{"/p/bundled.so", NULL, false, NULL},
-                                                      {"/p/other.so", NULL, true, NULL}};
+static const struct engine_library two_libraries[] = {{"/p/bundled.so", NULL, false, NULL, NULL},
+                                                      {"/p/other.so", NULL, true, NULL, NULL}};
 
 static const struct registry_plugin *plugin_of(const struct registry *registry, const char *id) {
     size_t index = registry_find(registry, id);
