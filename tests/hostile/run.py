@@ -2,9 +2,12 @@
 """Loads every hostile plugin beside the bundled ones, and checks that its outcome is the expected one and that the bundled
 results are, to the last byte, those of a run without it. Then all of them at once. Speaks TAP.
 
-    run.py --build DIR [NAME...]      NAME: only these plugins
+The many sounds of the last run are real recordings where $SONDE_AUDIO names a folder of them, else made for the purpose.
+
+    run.py --build DIR [--few] [NAME...]      NAME: only these plugins; --few: a choice of them, one for each kind of harm
 """
 import argparse
+import glob
 import math
 import os
 import re
@@ -18,7 +21,15 @@ import time
 import wave
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEADLINE = "1"  # s, for the plugins that hang
+SHORT = "1"  # s: for the plugins that hang
+LONG = "30"  # s: for all others, so that a slow machine is no hang
+MANY = 50    # regions that all plugins together meet
+BYTES = (3000, 16000)  # of a recording: some seconds, for each second of a sound is two more for those that hang
+FEW = ("abort_in_process", "close_descriptors", "dies_of_22050", "eat_memory_unchecked", "exit_0", "fast_math_at_load",
+       "fork_bomb", "heap_overflow", "illegal_instruction", "instant_outside", "json_broken", "jump_out", "kill_parent",
+       "loop_in_process", "make_socket", "needs_in_a_cycle", "no_entry", "null_descriptor", "open_file", "ranked_1_fails",
+       "ranked_2_steps_in", "ranked_3_idle", "returns_nonsense", "run_program", "schema_broken", "scribble_on_note",
+       "segv_in_constructor", "segv_in_finish", "stop_itself", "thread_bomb", "twins", "write_file", "write_to_pcm")
 
 
 def make_sounds(folder, count):
@@ -39,6 +50,22 @@ def make_sounds(folder, count):
             out.writeframes(bytes(frames))
 
 
+def take_recordings(folder, count):
+    """Links to `count` short recordings, in turn from each folder of $SONDE_AUDIO (not the broken ones). False: too few."""
+    audio, found = os.environ.get("SONDE_AUDIO", ""), []
+    folders = [path for path in sorted(glob.glob(os.path.join(audio, "*", ""))) if audio and "robustness" not in path]
+    kinds = [[path for path in sorted(glob.glob(os.path.join(glob.escape(folder), "*.ogg"))) if BYTES[0] < os.path.getsize(path) < BYTES[1]]
+             for folder in folders]
+    while any(kinds) and len(found) < count:
+        found += [kind.pop(len(kind) // 2) for kind in kinds if kind]
+    if len(found) < count:
+        return False
+    os.makedirs(folder)
+    for k, path in enumerate(found[:count]):
+        os.symlink(path, os.path.join(folder, f"{k:02d} {os.path.basename(path)}"))
+    return True
+
+
 class Suite:
     def __init__(self, build, work):
         self.build, self.work = build, work
@@ -54,7 +81,7 @@ class Suite:
             for line in str(why).splitlines():
                 print(f"# {line}", flush=True)
 
-    def analyse(self, sounds, name, libraries, timeout=300):
+    def analyse(self, sounds, name, libraries, deadline=LONG, timeout=600):
         """One run with these third-party libraries: (exit code, what it printed, catalogue)."""
         folder = os.path.join(self.work, "plugins-" + name)
         os.makedirs(folder, exist_ok=True)
@@ -64,8 +91,8 @@ class Suite:
                 shutil.copy(library, target)
         catalogue = os.path.join(self.work, name + ".db")
         environment = dict(os.environ, SONDE_PLUGIN_PATH=folder, HOME=self.work, XDG_CONFIG_HOME=self.work)
-        run = subprocess.run([self.sonde, "--catalogue", catalogue, "--set", f"engine.analyse_deadline={DEADLINE}",
-                              "--set", f"engine.load_deadline={DEADLINE}", "--set", "worker.memory_limit=256",
+        run = subprocess.run([self.sonde, "--catalogue", catalogue, "--set", f"engine.analyse_deadline={deadline}",
+                              "--set", f"engine.load_deadline={deadline}", "--set", "worker.memory_limit=256",
                               "analyze", "--allow-weak-sandbox", "--progress", "lines", sounds], env=environment,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
         return run.returncode, run.stdout.decode("utf-8", "replace"), catalogue
@@ -108,9 +135,12 @@ def check_outcome(suite, name, printed, catalogue):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
+    parser.add_argument("--few", action="store_true")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     built = os.path.join(args.build, "tests", "hostile")
+    if args.few:
+        args.names = list(FEW)
     names = args.names or sorted(f[:-3] for f in os.listdir(built) if f.endswith(".so") and f != "fail_nth.so")
     work = tempfile.mkdtemp(prefix="sonde-hostile-")
     suite = Suite(args.build, work)
@@ -120,14 +150,17 @@ def main():
     try:
         few, many = os.path.join(work, "few"), os.path.join(work, "many")
         make_sounds(few, 3)
-        make_sounds(many, 50)
+        real = not args.names and take_recordings(many, MANY + 8)
+        if not args.names and not real:
+            make_sounds(many, MANY)
         code, printed, catalogue = suite.analyse(few, "clean", [])
         clean = rows(catalogue, BUNDLED)
         suite.point(code == 0 and clean, "without them: every region has its results", f"{len(clean)} rows\n{printed}")
         for name in names:
             start = time.monotonic()
             try:
-                code, printed, catalogue = suite.analyse(few, name, [os.path.join(built, name + ".so")])
+                hangs = "timeout" in expectation(name)[0]
+                code, printed, catalogue = suite.analyse(few, name, [os.path.join(built, name + ".so")], SHORT if hangs else LONG)
             except subprocess.TimeoutExpired as error:
                 suite.point(False, f"{name}: the run ends", error)
                 continue
@@ -143,7 +176,9 @@ def main():
             code, printed, catalogue = suite.analyse(many, "clean-many", [])
             clean = rows(catalogue, BUNDLED)
             libraries = [os.path.join(built, name + ".so") for name in names]
-            code, printed, catalogue = suite.analyse(many, "all", libraries, timeout=600)
+            regions = len({row[:2] for row in clean})
+            suite.point(regions >= MANY, f"all at once: {regions} regions, {'of real recordings' if real else 'made for the purpose'}", regions)
+            code, printed, catalogue = suite.analyse(many, "all", libraries, "2", timeout=1000)
             suite.point(code in (0, 1), "all at once: the run ends by itself", printed[-3000:])
             suite.point(clean and rows(catalogue, BUNDLED) == clean, "all at once: bundled results are as without them")
         suite.point(not os.path.exists("/tmp/sonde-hostile-was-here"), "no file was written")
