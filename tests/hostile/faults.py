@@ -64,6 +64,10 @@ class Faults:
         db.close()
         if integrity != "ok" or complete != 10:
             return reached, f"integrity {integrity}, {complete} of 10 results"
+        check = subprocess.run([self.sonde, "--catalogue", self.catalogue, "catalogue", "check"], env=dict(os.environ, HOME=self.work),
+                               capture_output=True, timeout=30, check=False)
+        if check.returncode != 0:
+            return reached, f"catalogue check: {check.stdout + check.stderr}"
         return reached, None
 
 

@@ -123,6 +123,8 @@ class Suite:
         self.check(not short, f"{name}: one result a region and plugin", short[:5])
         self.check(run.value("SELECT count(*) FROM queue") == 0, f"{name}: the queue is empty")
         self.check(run.value("PRAGMA integrity_check") == "ok", f"{name}: the catalogue is sound")
+        check = subprocess.run(run.command("catalogue", "check"), env=run.environment, capture_output=True, check=False)
+        self.check(check.returncode == 0, f"{name}: and as it should be", check.stdout + check.stderr)
 
 
 def children(pid):

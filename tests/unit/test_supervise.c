@@ -24,7 +24,7 @@ struct house {
     uv_loop_t loop;
     struct run_folder folder;
     uint64_t numbers;
-    unsigned deaths, hellos, readies, closed_pools, answers;
+    unsigned deaths, hellos, readies, closed_pools, answers, alarms;
     char reason[512];
 };
 
@@ -357,10 +357,9 @@ static void on_closed(void *context, struct pool *pool, const char *sentence) {
 }
 
 static void on_often(void *context, struct pool *pool, unsigned deaths, double seconds) {
-    (void)context;
     (void)pool;
-    (void)deaths;
-    (void)seconds;
+    assert_true(deaths > 1 && seconds > 1);
+    ((struct house *)context)->alarms++;
 }
 
 static const struct pool_events pool_calls = {
@@ -372,11 +371,13 @@ static const struct pool_events pool_calls = {
     .often = on_often,
 };
 
-static struct pool *make_pool(struct house *house, const char *profile, unsigned workers, uint64_t jobs) {
+static struct pool *make_pool_of(struct house *house, const char *binary, const char *profile, unsigned workers,
+                                 uint64_t jobs, uint64_t memory_limit) {
     struct pool_spec spec = {
         .loop = &house->loop,
         .name = "test",
-        .binary = getenv("SONDE_WORKER"),
+        .binary = binary,
+        .memory_limit = memory_limit,
         .role = "decode",
         .folder = house->folder.path,
         .settings = settings_of(profile),
@@ -391,6 +392,10 @@ static struct pool *make_pool(struct house *house, const char *profile, unsigned
     struct pool *pool = pool_new(&spec, NULL);
     assert_non_null(pool);
     return pool;
+}
+
+static struct pool *make_pool(struct house *house, const char *profile, unsigned workers, uint64_t jobs) {
+    return make_pool_of(house, getenv("SONDE_WORKER"), profile, workers, jobs, 0);
 }
 
 static struct seat *take(struct house *house, struct pool *pool, bool fresh) {
@@ -449,6 +454,52 @@ static void test_pool_that_refuses(void **state) {
     end_pool(house, pool);
 }
 
+/* One level of restart intensity: five starts in a row that fail, and there are no more. */
+static void test_pool_that_never_starts(void **state) {
+    struct house *house = *state;
+    struct pool *pool = make_pool_of(house, "/bin/false", "full", 2, 100, 0);
+    assert_null(take(house, pool, false));
+    assert_int_equal(house->closed_pools, 1);
+    assert_int_equal(house->deaths, 5);
+    assert_non_null(strstr(house->reason, "5 workers in a row"));
+    assert_string_equal(pool_closed_reason(pool), house->reason);
+    end_pool(house, pool);
+}
+
+/* The other: deaths at work go on being replaced at once, but more than ten a minute are told. */
+static void test_many_deaths_are_told(void **state) {
+    struct house *house = *state;
+    struct pool *pool = make_pool(house, SANITIZED ? "sanitizer" : "full", 1, 100);
+    for (unsigned i = 0; i < 12; i++) {
+        struct seat *seat = take(house, pool, false);
+        assert_non_null(seat);
+        assert_int_equal(house->alarms, i > 10);
+        (void)kill(worker_pid(seat->worker), SIGKILL);
+        while (house->deaths <= i) (void)uv_run(&house->loop, UV_RUN_ONCE);
+    }
+    assert_int_equal(house->closed_pools, 0);
+    end_pool(house, pool);
+}
+
+/* A worker that holds more than half of what it may is replaced, though it has done nothing wrong. */
+static void test_fat_workers_are_replaced(void **state) {
+    struct house *house = *state;
+    struct pool *pool = make_pool_of(house, getenv("SONDE_WORKER"), SANITIZED ? "sanitizer" : "full", 1, 100000,
+                                     64 << 10);
+    struct seat *seat = take(house, pool, false);
+    assert_non_null(seat);
+    uint64_t first = worker_number(seat->worker);
+    unsigned jobs = 0;
+    while (worker_number(seat->worker) == first && jobs < 1000) {
+        pool_release(seat, false);
+        jobs++;
+        seat = take(house, pool, false);
+        assert_non_null(seat);
+    }
+    assert_in_range(jobs, 1, 64);
+    end_pool(house, pool);
+}
+
 int main(int argc, char **argv) {
     if (argc == 4) return die_in_handshake(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
@@ -460,6 +511,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(test_deaths_in_the_handshake, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_pool, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_pool_that_refuses, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_pool_that_never_starts, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_many_deaths_are_told, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_fat_workers_are_replaced, open_house, close_house),
     };
     return cmocka_run_group_tests_name("supervise", tests, NULL, NULL);
 }
