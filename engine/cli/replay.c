@@ -15,6 +15,7 @@ struct scene {
     char *path; /* bytes, zero-terminated */
     char *plugin;
     int64_t region; /* position in the file, -1: all */
+    bool weak;      /* then, too, the sandbox lacked something, and the user had allowed it */
 };
 
 static bool read_scene(const struct cli *cli, long long number, struct scene *scene, struct error *error) {
@@ -22,8 +23,9 @@ static bool read_scene(const struct cli *cli, long long number, struct scene *sc
     if (!catalogue) return false;
     sqlite3_stmt *row = catalogue_statement(
         catalogue,
-        "SELECT f.path, i.plugin, r.position FROM incidents AS i LEFT JOIN files AS f USING (file_id)"
-        " LEFT JOIN regions AS r USING (region_id) WHERE i.incident_id = ?",
+        "SELECT f.path, i.plugin, r.position, json_array_length(runs.sandbox, '$.missing') FROM incidents AS i"
+        " LEFT JOIN files AS f USING (file_id) LEFT JOIN regions AS r USING (region_id) LEFT JOIN runs USING (run_id)"
+        " WHERE i.incident_id = ?",
         error);
     bool ok = row && sqlite3_bind_int64(row, 1, number) == SQLITE_OK;
     if (ok && sqlite3_step(row) != SQLITE_ROW) {
@@ -35,6 +37,7 @@ static bool read_scene(const struct cli *cli, long long number, struct scene *sc
         scene->path = strndup(sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0));
         scene->plugin = plugin ? strdup(plugin) : NULL;
         scene->region = sqlite3_column_type(row, 2) == SQLITE_NULL ? -1 : sqlite3_column_int64(row, 2);
+        scene->weak = sqlite3_column_int(row, 3) > 0;
         ok = (scene->path && (!plugin || scene->plugin)) || error_memory(error);
     }
     if (row) sqlite3_reset(row);
@@ -100,6 +103,7 @@ static bool run(struct setup *setup, const struct scene *scene, bool debugger, s
     setup->options.only_count = scene->plugin ? 1 : 0;
     setup->options.only_region = scene->region;
     setup->options.debugger = debugger;
+    setup->options.allow_weak_sandbox = scene->weak;
     setup->options.jobs = 1;
     double patience = 1e7; /* s: a person at a debugger thinks for longer than any deadline */
     if (debugger)

@@ -406,13 +406,14 @@ def test_touches_no_audio(suite):
         suite.check("RIFF" not in text, "the engine reads no audio file")
 
 
-def main():
+def main(scope=None):
+    """Runs the functions named test_... of `scope` (default: this module's)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     suite = Suite(os.path.abspath(args.build))
-    tests = {name[5:]: value for name, value in globals().items() if name.startswith("test_")}
+    tests = {name[5:]: value for name, value in (scope or globals()).items() if name.startswith("test_")}
     for name in args.names or tests:
         tests[name](suite)
     print(f"1..{suite.points}")

@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""The command line itself: help, wrong usage, options that stand anywhere, the ways of telling progress. Speaks TAP.
+
+    commands.py --build DIR
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import analysis  # noqa: E402
+from analysis import Run, tone  # noqa: E402
+
+
+def call(run, *words, **more):
+    done = subprocess.run([run.sonde, *words], check=False, env=dict(run.environment, **more), capture_output=True, timeout=120)
+    return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def test_help(suite):
+    with Run(suite.build) as run:
+        code, out, err = call(run, "--help")
+        names = re.findall(r"^  ([a-z]+) {2,}\S", out, re.M)
+        suite.check(code == 0 and {"analyze", "find", "doctor"} <= set(names), "help: names the commands", out)
+        for name in names:
+            code, out, err = call(run, name, "--help")
+            suite.check(code == 0 and out.startswith("usage: sonde " + name), f"help: {name} --help", out + err)
+            again = call(run, "help", name)[1]
+            suite.check(again == out, f"help: help {name} says the same", again)
+            # Whatever it takes, it doesn't take this.
+            code, out, err = call(run, "--catalogue", run.catalogue, name, "--no-such-option")
+            suite.check(code == 2 and err, f"help: {name} refuses an option that isn't there", f"{code} {out} {err}")
+        code, out, err = call(run, "--version")
+        suite.check(code == 0 and re.match(r"sonde \d", out), "help: --version", out)
+        suite.check(call(run)[0] == 2, "help: without a command")
+        code, out, err = call(run, "analyse")
+        suite.check(code == 2 and '"analyse"' in err, "help: a command that isn't there", err)
+
+
+def test_globals(suite):
+    with Run(suite.build) as run:
+        tone(run.sounds + "/one.wav", 1)
+        for words in (["--set", "nonsense", "status"], ["--set", "engine.nonsense=1", "status"], ["--set", "engine.jobs=many", "status"],
+                      ["status", "--catalogue"], ["--config", "/nowhere/sonde.ini", "status"], ["--set", "engine.jobs=1"] * 65 + ["status"]):
+            code, out, err = call(run, *words)
+            suite.check(code in (2, 3) and err.startswith("sonde: "), f"options: {' '.join(words[:3])}", f"{code} {out} {err}")
+        code, out, err = call(run, "analyze", f"--catalogue={run.catalogue}", "--", run.sounds)
+        suite.check(code == 0, "options: before and behind the command, and up to --", out + err)
+        code, out, err = call(run, "--catalogue", run.work + "/none.db", "status")
+        suite.check(code == 3 and "none.db" in err, "options: a catalogue that isn't there", err)
+        for words in (["analyze"], ["analyze", "--jobs", "0", "x"], ["analyze", "--jobs", "many", "x"], ["analyze", "--progress", "song", "x"],
+                      ["catalogue"], ["catalogue", "backup"], ["catalogue", "sing"], ["catalogue", "prune", "--all"], ["watch"], ["config", "x"]):
+            code, out, err = call(run, "--catalogue", run.catalogue, *words)
+            suite.check(code == 2 and err, f"usage: {' '.join(words)}", f"{code} {out} {err}")
+        kept = os.path.join(run.work, "kept.db")
+        for words, good in ((["backup", kept], 0), (["backup", kept], 3), (["merge", kept], 0), (["merge", "/nowhere.db"], 3), (["prune"], 0),
+                            (["prune", "--missing"], 0), (["vacuum"], 0), (["check"], 0), (["recover", run.work + "/new.db"], 0)):
+            code, out, err = call(run, "--catalogue", run.catalogue, "catalogue", *words)
+            suite.check(code == good and (out or err or good == 0), f"catalogue {words[0]}: exit code {good}", f"{code} {out} {err}")
+        code, out, err = call(run, "--catalogue", run.catalogue, "config")
+        file = os.path.join(run.work, "sonde.ini")
+        with open(file, "w", encoding="utf-8") as ini:
+            ini.write(out)
+        again = call(run, "--config", file, "config")
+        suite.check(code == 0 and again[0] == 0 and "engine" in again[1], "config: what it prints is a configuration", again)
+
+
+def test_progress(suite):
+    with Run(suite.build) as run:
+        for k in range(6):
+            tone(f"{run.sounds}/{k}.wav", k)
+        with open(f"{run.sounds}/broken.wav", "wb") as file:
+            file.write(b"no sound " * 100)
+
+        def go(style, *words):
+            return call(run, "--catalogue", f"{run.work}/{style}.db", "analyze", "--progress", style, *words, run.sounds)
+
+        code, out, err = go("json")
+        events = [json.loads(line) for line in out.splitlines()]
+        kinds = {event["event"] for event in events}
+        files = [event for event in events if event["event"] == "file"]
+        suite.check(code == 1 and {"file", "end"} <= kinds and len(files) == 7, "progress: as JSON, an event a line", out + err)
+        suite.check([f["status"] for f in files if f["path"].endswith("broken.wav")] == ["failed"], "progress: with what failed", files)
+        code, out, err = go("bar")
+        suite.check(code == 1 and "broken.wav" in err and "7 of 7 files" in err, "progress: as a bar", out + err)
+        code, out, err = go("lines", "--jobs", "1")
+        suite.check(code == 1 and "failed: " in err and not out, "progress: as lines", out + err)
+        code, out, err = go("none")
+        suite.check(code == 1 and not out and not err, "progress: none", out + err)
+        code, out, err = go("json", "/nowhere/at all.wav")
+        suite.check(code == 1 and '"missing"' in out, "progress: a file that isn't there", out + err)
+
+
+if __name__ == "__main__":
+    sys.exit(analysis.main(globals()))
