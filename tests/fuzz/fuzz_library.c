@@ -19,7 +19,8 @@ static void take_lines(struct registry *registry, const uint8_t *data, size_t n)
         cJSON *message = message_parse(data, length, MESSAGE_FROM_WORKER, NULL);
         if (message) {
             registry_take(registry, i, message);
-            if (!registry->libraries[i].loaded && !registry->libraries[i].reason[0]) abort(); /* refused without a word */
+            if (!registry->libraries[i].loaded && !registry->libraries[i].reason[0])
+                abort(); /* refused without a word */
         }
         cJSON_Delete(message);
         data += end ? length + 1 : length;
@@ -38,8 +39,7 @@ static void ask(const struct registry *registry) {
                                        plugin->needs[k].major))
                     abort();
     }
-    for (size_t g = 0; g < registry->groups_count; g++)
-        cJSON_Delete(registry_group_libraries(registry, g, NULL));
+    for (size_t g = 0; g < registry->groups_count; g++) cJSON_Delete(registry_group_libraries(registry, g, NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
