@@ -198,6 +198,8 @@ def parameters(bench):
         else:
             report("a resource outside the folder is refused, and the rest goes on",
                    done.returncode == 0 and plugin in done.stderr, done.stderr)
+    done = bench.sonde("wrong.db", "--set", f"{plugin}:threshold=5", "watch", bench.sounds)
+    report("nor does sonde watch begin with it", done.returncode == 2 and "-120 to 0 dBFS" in done.stderr, done.stderr)
     done = bench.sonde("nobody.db", "--set", "org.example.nobody:x=1", "analyze", bench.sounds)
     report("parameters of a plugin that isn't there are told of", done.returncode == 0
            and "no such plugin" in done.stdout + done.stderr, done.stdout + done.stderr)

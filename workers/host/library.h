@@ -2,7 +2,7 @@
  *
  * Everything that a library declares is checked before it is used; a library that breaks a rule is refused with a sentence.
  * Pointers can't be checked: a library may crash its worker here, and the engine then knows which one it was.
- * One thread, the one that later calls the plugins. */
+ * The system's loader is behind library_file.h. One thread, the one that later calls the plugins. */
 #ifndef SONDE_HOST_LIBRARY_H
 #define SONDE_HOST_LIBRARY_H
 
