@@ -24,7 +24,7 @@ static const struct command commands[] = {
     {"reload", "let it read its configuration again", reload_help, reload_command},
     {"retry", "try again what failed or was quarantined", retry_help, retry_command},
     {"incidents", "what went wrong: crashes, hangs, forbidden calls", incidents_help, incidents_command},
-    {"plugin", "list, show and reset plugins", plugin_help, plugin_command},
+    {"plugin", "list, show, check, choose and begin plugins", plugin_help, plugin_command},
     {"config", "print the effective configuration, and where each value came from", config_help, config_command},
     {"doctor", "show libraries, limits and sandbox layers, and prove the sandbox", doctor_help, doctor_command},
     {NULL, NULL, NULL, NULL},

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <ini.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct param {
 };
 
 struct config {
+    atomic_uint shared; /* besides the first owner */
     char *file;
     struct value *values; /* one for each key of the table; text NULL: the default holds */
     struct param *params;
@@ -236,8 +238,14 @@ struct config *config_reload(const struct config *old, struct error *error) {
     return NULL;
 }
 
+struct config *config_share(const struct config *config) {
+    struct config *same = (struct config *)(uintptr_t)config;
+    (void)atomic_fetch_add(&same->shared, 1);
+    return same;
+}
+
 void config_free(struct config *config) {
-    if (!config) return;
+    if (!config || atomic_fetch_sub(&config->shared, 1) > 0) return;
     for (size_t i = 0; config->values && i < count_keys(); i++) {
         free(config->values[i].text);
         free(config->values[i].source);

@@ -3,7 +3,7 @@
  * The file is `$XDG_CONFIG_HOME/sonde/sonde.ini` (or ~/.config/sonde/sonde.ini), sections and `key = value` lines. All keys
  * are in one table (config_keys), with a type, a range, a default and its reason; unknown keys are errors, so that a
  * misspelt one is noticed. Sections `[plugin:ID]` hold parameters of plugins, which are checked by whoever loads those.
- * One thread. */
+ * One thread, but for config_share. */
 #ifndef SONDE_CLI_CONFIG_H
 #define SONDE_CLI_CONFIG_H
 
@@ -35,6 +35,10 @@ struct config *config_load(const char *file, struct error *error);
 /* The same file read again, under what `old` has from the command line. NULL with a sentence, as config_load. */
 struct config *config_reload(const struct config *old, struct error *error);
 void config_free(struct config *config);
+
+/* The same configuration once more: it lives until each has been freed. A configuration that is no longer set may be read on
+ * any thread. */
+struct config *config_share(const struct config *config);
 
 /* Sets "section.key" or, for a plugin's parameter, "ID:key". `source` names where the value came from, for
  * config_print ("command line"); it is copied. */

@@ -4,6 +4,7 @@
 #include "engine/cli/commands.h"
 #include "engine/cli/config.h"
 #include "engine/cli/logfmt.h"
+#include "engine/cli/lookout.h"
 #include "engine/cli/setup.h"
 #include "engine/control/desk.h"
 #include "engine/schedule/walk.h"
@@ -38,6 +39,7 @@ const char watch_help[] =
 #define PROGRESS_NS     60000000000u
 #define LOCK_TRIES      200 /* after a reload: somebody may have taken the lock meanwhile */
 #define TIMEOUT_SECONDS 1
+#define LOOK_SECONDS    2 /* between two looks at the plugins of others */
 
 struct wish {
     const char *include, *exclude, *order;
@@ -56,6 +58,7 @@ struct watcher {
     struct engine *engine;
     struct watch *watch;
     struct desk *desk;
+    char plugins[HASH_TEXT];    /* what there was of them before this stretch began (lookout.h) */
     struct config *next_config; /* read already, for the next stretch */
     bool started, stopping, paused;
     uint64_t files, failed, told;
@@ -211,6 +214,13 @@ static void reload(void *user) {
     engine_drain(watcher->engine, config_number(watcher->config, "engine.drain"));
 }
 
+/* Files under way end with the plugins they began with; then a new stretch begins, and what has become stale is done again. */
+static void on_plugins_changed(void *user) {
+    struct watcher *watcher = user;
+    logfmt("plugins", "reason", "plugins have changed: they are taken up when the files under way are done", NULL);
+    reload(watcher);
+}
+
 static void on_signal(uv_signal_t *handle, int number) {
     struct watcher *watcher = handle->data;
     if (number == SIGHUP) {
@@ -328,6 +338,13 @@ static void say_ready(const struct watcher *watcher) {
     notify_systemd("READY=1");
 }
 
+/* Between two stretches nothing is under way, so a signal can end us as it is. */
+static void on_signal_between(int number) {
+    static const char text[] = "event=stopped\n";
+    (void)number;
+    _exit(write(STDOUT_FILENO, text, sizeof text - 1) > 0 ? CLI_OK : CLI_CANNOT_RUN);
+}
+
 static bool watch_until_stopped(struct watcher *watcher, struct error *error) {
     static const struct watch_events events = {on_settled, on_moved, on_gone, on_sweep, on_root, on_warning};
     static const int numbers[3] = {SIGINT, SIGTERM, SIGHUP};
@@ -348,17 +365,22 @@ static bool watch_until_stopped(struct watcher *watcher, struct error *error) {
     heartbeat.data = watcher;
     (void)uv_timer_start(&heartbeat, on_heartbeat, beat, beat);
     watcher->watch = watch_new(loop, &options, watcher->ignore, &events, watcher, error);
-    bool ok = watcher->watch && add_roots(watcher, error);
+    struct lookout *lookout = lookout_new(loop, watcher->config, watcher->plugins, LOOK_SECONDS, on_plugins_changed,
+                                          watcher, error);
+    bool ok = watcher->watch && lookout && add_roots(watcher, error);
     if (ok) {
         engine_pause(watcher->engine, watcher->paused);
         say_ready(watcher);
         ok = engine_run(watcher->engine, error);
         watcher->paused = engine_is_paused(watcher->engine);
     }
+    lookout_free(lookout);
     watch_free(watcher->watch);
     watcher->watch = NULL;
     for (int i = 0; i < 3; i++) uv_close((uv_handle_t *)&signals[i], NULL);
     (void)signal(SIGHUP, SIG_IGN); /* until somebody listens again: by itself it would end us */
+    (void)signal(SIGTERM, on_signal_between);
+    (void)signal(SIGINT, on_signal_between);
     uv_close((uv_handle_t *)&heartbeat, NULL);
     for (int i = 0; i < 3; i++) uv_run(loop, UV_RUN_NOWAIT); /* the handles lie on this stack */
     return ok;
@@ -400,6 +422,7 @@ static bool watch_once(struct watcher *watcher, const struct cli *cli, bool agai
     setup.options.hidden = hidden;
     setup.options.background |= wish->background;
     setup.options.allow_weak_sandbox = wish->weak;
+    ok = ok && (lookout_sight(config, watcher->plugins) || error_memory(error));
     if (ok) watcher->engine = start_engine(&setup.options, &events, watcher, again, error);
     if (watcher->engine) {
         struct error why;

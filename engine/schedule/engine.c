@@ -500,10 +500,10 @@ void engine_free(struct engine *engine) {
     }
     while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);
     if (engine->handles > 0) {
-        uv_handle_t *handles[] = {(uv_handle_t *)&engine->stop_async,  (uv_handle_t *)&engine->progress_timer,
-                                  (uv_handle_t *)&engine->due_timer,   (uv_handle_t *)&engine->prepare,
-                                  (uv_handle_t *)&engine->circuit_timer,
-                                  (uv_handle_t *)&engine->drain_timer, (uv_handle_t *)&engine->disk_timer};
+        uv_handle_t *handles[] = {(uv_handle_t *)&engine->stop_async,    (uv_handle_t *)&engine->progress_timer,
+                                  (uv_handle_t *)&engine->due_timer,     (uv_handle_t *)&engine->prepare,
+                                  (uv_handle_t *)&engine->circuit_timer, (uv_handle_t *)&engine->drain_timer,
+                                  (uv_handle_t *)&engine->disk_timer};
         for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
             engine->closing++;
             uv_close(handles[i], on_handle_closed);

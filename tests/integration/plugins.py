@@ -15,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "hostile"))
@@ -285,6 +286,88 @@ def test_no_copy(suite):
         crashed = [row for row in outcomes if row[0] == "test.reader" and row[1] in ("crashed", "quarantined")]
         suite.check(code in (0, 1) and ("key", "ok", None) in outcomes and crashed and "SIGSEGV" in str(crashed),
                     "arrays of others can't be written to, for they are the sealed memory itself", f"{outcomes}\n{printed}")
+
+
+class Watching:
+    """A house whose sounds are watched."""
+
+    def __init__(self, house):
+        self.house = house
+        self.log = os.path.join(house.work, "log")
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([house.sonde, "--catalogue", house.catalogue, "watch", "--allow-weak-sandbox", house.sounds],
+                                            env=house.environment, stdout=log, stderr=log)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def said(self):
+        with open(self.log, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def value(self, query, *values):
+        try:
+            return self.house.rows(query, *values)[0][0]
+        except (sqlite3.Error, IndexError):
+            return None
+
+    def wait(self, condition, seconds=180):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self.process.poll() is None:
+            if condition():
+                return True
+            time.sleep(0.1)
+        return bool(condition())
+
+
+CURRENT = "SELECT count(*) FROM region_analysis x JOIN regions r USING (region_id) WHERE r.current AND x.current AND x.plugin = ? AND x.outcome = 'ok' AND x.plugin_version = ?"
+
+
+def test_hot_reload(suite):
+    """A plugin that is replaced while 50 regions wait for it or run: what is under way ends on the old copy, what it said is
+    done again by the new one, and nobody else's result is touched."""
+    with House(suite, sounds=50) as house:
+        house.add("slow_1", target="reader")
+        with Watching(house) as watching:
+            value = watching.value
+            some = watching.wait(lambda: (value(CURRENT, "test.reader", "1.0") or 0) >= 5)
+            done = value(CURRENT, "test.reader", "1.0")
+            house.add("reader_2", target="reader")
+            suite.check(some and done < 50, "it is replaced in the middle", f"{done}\n{watching.said()[-1500:]}")
+            suite.check(watching.wait(lambda: value(CURRENT, "test.reader", "2.0") == 50), "everything is done by the new one in the end",
+                        f"{value(CURRENT, 'test.reader', '2.0')}\n{watching.said()[-2500:]}")
+            mixed = value("SELECT count(*) FROM region_analysis WHERE plugin = 'test.reader' AND json_extract(result, '$.version') || '.0' <> plugin_version")
+            suite.check(mixed == 0, "no result of one stands under the other's name", mixed)
+            suite.check(value("SELECT count(*) FROM region_analysis WHERE plugin = 'test.reader' AND plugin_version = '1.0' AND NOT current") >= done,
+                        "what the old one said is history", house.rows("SELECT plugin_version, current, count(*) FROM region_analysis GROUP BY plugin, 1, 2"))
+            suite.check(value("SELECT count(*) FROM region_analysis WHERE plugin = 'key'") == 50 and value("SELECT count(*) FROM incidents") == 0,
+                        "nobody else's was done twice, and nobody died", watching.said()[-1500:])
+            house.add("segv_in_init", target="reader")
+            suite.check(watching.wait(lambda: "SIGSEGV" in watching.said()), "replaced by a broken one: it is said", watching.said()[-1500:])
+            make_sounds(os.path.join(house.sounds, "more"), 2)
+            suite.check(watching.wait(lambda: value(CURRENT, "key", "1.0.0") == 50 and value("SELECT count(*) FROM files WHERE status = 'done'") == 52),
+                        "and the others go on", watching.said()[-1500:])
+            suite.check(value(CURRENT, "test.reader", "2.0") == 50, "what it said when it was well stays", watching.said()[-1500:])
+            house.add("second")
+            house.add("reader_1", target="reader")
+            suite.check(watching.wait(lambda: value(CURRENT, "test.reader", "1.0") == 50 and value(CURRENT, "test.second", "1.0") == 50),
+                        "a mended one and a new one are taken up", watching.said()[-2500:])
+            house.run("plugin", "disable", "test.second")
+            shutil.copy(os.path.join(house.sounds, "tone 03.wav"), os.path.join(house.work, "aside.wav"))
+            told = watching.wait(lambda: watching.said().count("event=reloading") >= 4)
+            suite.check(told, "so is a choice", watching.said()[-1500:])
+            watching.process.terminate()
+            code = watching.process.wait(timeout=120)
+            suite.check(code == 0 and "event=stopped" in watching.said(), "and it ends when it is told to", f"{code}\n{watching.said()[-1500:]}")
 
 
 def main():
