@@ -7,11 +7,11 @@
 
 #define FEWEST_BEATS   6
 #define FLOOR          1e-3
-#define BREAK_COST     9.0 /* of a bar that ends early or late */
-#define EVIDENCE_SCALE .35 /* neighbouring bars repeat each other: they count as so many independent ones */
+#define BREAK_COST     6.0 /* of a bar that ends early or late */
+#define EVIDENCE_SCALE .2  /* neighbouring bars repeat each other: they count as so many independent ones */
 
 /* log-prior of 2 ... 7 beats a bar, from common sense: most music has 4, some 3, little the rest. */
-static const double METER_PRIOR[BARS_LONGEST + 1] = {0, 0, -8, -1.2, 0, -6, -6.5, -6};
+static const double METER_PRIOR[BARS_LONGEST + 1] = {0, 0, -5.5, -1.2, 0, -7, -7.1, -7.5};
 
 /* Log-likelihood ratio of "a bar begins here" from the network's probability near a beat; downbeats are one beat in
  * four a priori. */

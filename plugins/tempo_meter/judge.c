@@ -7,12 +7,12 @@
 #define PULSE_TERMS 11
 #define LONG_LOOP_S 25 /* longer loops are rare: excerpts of half a minute aren't */
 
-static const double LOOP_WEIGHT[LOOP_TERMS] = {-4.016, -0.004, 0.915,  -0.459, 2.896,  0.734, 1.3,
-                                               3.734,  -0.305, -0.136, 2.175,  -6.071, 0.847, 0.077};
-static const double TEMPO_WEIGHT[PULSE_TERMS] = {-5.995, 0.878, -0.213, -0.56,  7.164, 1.609,
-                                                 -2.176, 0.503, 1.828,  -0.469, -0.11};
-static const double RIGHT_WEIGHT[PULSE_TERMS] = {-6.832, -0.176, -0.052, -0.231, 1.912, 0.646,
-                                                 -0.242, 0.138,  1.507,  0.671,  0.894};
+static const double LOOP_WEIGHT[LOOP_TERMS] = {-3.12, 0.308, 0.864,  -0.347, 4.32,  -0.069, 0.823,
+                                               3.83,  0.546, -0.174, 2.21,   -5.55, 0.611,  -0.077};
+static const double TEMPO_WEIGHT[PULSE_TERMS] = {-5.16, 0.826, -0.198, -0.49, 7.84,  1.66,
+                                                 -2.75, 0.311, 1.95,   1.17,  -0.677};
+static const double RIGHT_WEIGHT[PULSE_TERMS] = {-6.6,  -0.048, -0.211, -0.309, 0.696, -0.027,
+                                                 -0.66, 0.564,  1.28,   1.35,   1.06};
 
 static double logistic(const double *weight, const double *term, int count) {
     double sum = 0;

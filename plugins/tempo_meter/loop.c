@@ -19,8 +19,8 @@ static const struct {
                {128, 4, -2}, {12, 4, -2.5}, {24, 4, -2.5}, {48, 4, -2.5}, {2, 2, -3},
                {20, 4, -4},  {28, 4, -4},   {40, 4, -4},   {6, 3, -4.5},  {96, 4, -4}};
 
-static const double WEIGHT[LOOP_FEATURES] = {1.345,  -0.07,  -1.114, -0.712, -1.055, -1.324,
-                                             -1.542, -1.627, 0,      0.297,  2.485,  -0.404};
+static const double WEIGHT[LOOP_FEATURES] = {0.603, -0.219, -0.869, -1.81, -0.676, -2.71, 1.46,
+                                             -1.94, 0,      0.663,  0,     1.53,   0.003};
 
 double loop_whole_tempo(double seconds, int beats) {
     const double bpm = 60 * beats / seconds;

@@ -15,7 +15,7 @@
 static const struct beats_params FREELY = {
     .lambda = 60, .slowest_bpm = 36, .fastest_bpm = 230, .prior_weight = 1, .beat_bias = -2};
 
-static const double WEIGHT[PULSE_FEATURES] = {0.145, 0.182, 0, -0, 0, -0, 5.32, -0.62, 0, 0.723};
+static const double WEIGHT[PULSE_FEATURES] = {0.202, 1.54, 0, 0, 0, 0, 2.8, -1.22, 0, 0.712, 6.08};
 
 static double log_odds_at(const struct network_output *heard, int64_t count, double time) {
     const int64_t at = (int64_t)lround(time * BANDS_FPS);
@@ -59,6 +59,7 @@ void pulse_measure(const struct pulse_view *view, const double *time, int beats,
     feature[7] = octaves * octaves;
     feature[8] = 10 * change / between;
     feature[9] = log_tempo(view->tempogram, bpm);
+    feature[10] = tempo_periodicity(view->heard->downbeat, view->count, BANDS_FPS, bpm / 8);
 }
 
 /* Adds the highest peak of `tempo` that isn't listed yet, if it is worth it. Returns the new number. */

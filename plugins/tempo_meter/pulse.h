@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PULSES         12
-#define PULSE_FEATURES 10
+#define PULSE_FEATURES 11
 
 struct pulse {
     double bpm;
@@ -35,7 +35,9 @@ struct pulse_view {
  *   4 difference between even and odd beats           5 periodicity of the onset envelope
  *   6 periodicity of the network's beats              7 squared distance from 120 bpm in octaves
  *   8 unsteadiness: mean change of the logarithm of the period from beat to beat, times 10
- *   9 log of the tempogram's probability of the tempo */
+ *   9 log of the tempogram's probability of the tempo
+ *   10 periodicity of the network's downbeats at eight beats: two bars of four, four of two; where it is low, what was
+ *      taken for beats may be two thirds or four thirds of them */
 void pulse_measure(const struct pulse_view *view, const double *time, int beats, double bpm,
                    double feature[PULSE_FEATURES]);
 

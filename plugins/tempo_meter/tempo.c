@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tempo.h"
 
+#include "lags.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -67,31 +69,16 @@ double tempo_stability(const double *time, int beats, double bpm) {
     return (double)steady / beats;
 }
 
-static double autocorrelation(const float *x, int64_t count, double mean, double lag) {
-    const int64_t k = (int64_t)lag;
-    const double part = lag - (double)k;
-    double sum = 0;
-    if (k + 1 >= count) return 0;
-    for (int64_t t = 0; t + k + 1 < count; t++)
-        sum += (x[t] - mean) * ((1 - part) * x[t + k] + part * x[t + k + 1] - mean);
-    return sum / (double)(count - k - 1);
-}
-
-static double mean_of(const float *x, int64_t count) {
-    double sum = 0;
-    for (int64_t t = 0; t < count; t++) sum += (double)x[t];
-    return count > 0 ? sum / (double)count : 0;
-}
-
 double tempo_periodicity(const float *activation, int64_t count, double fps, double bpm) {
-    const double mean = mean_of(activation, count), zero = autocorrelation(activation, count, mean, 0);
+    double total = 0, sum = 0;
+    for (int64_t t = 0; t < count; t++) total += (double)activation[t];
+    const double zero = lags_covariance(activation, count, total, 0);
     if (!(zero > 1e-12)) return 0;
-    double sum = 0;
     int n = 0;
     for (int beats = 1; beats <= 4; beats++) {
         const double lag = beats * 60 * fps / bpm;
         if (lag > .6 * (double)count) break;
-        sum += autocorrelation(activation, count, mean, lag) / zero;
+        sum += lags_covariance(activation, count, total, lag) / zero;
         n++;
     }
     return n ? sum / n : 0;

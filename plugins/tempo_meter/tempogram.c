@@ -3,6 +3,7 @@
 
 #include "bands.h"
 #include "kernels/clones.h"
+#include "lags.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -94,16 +95,6 @@ static void envelopes_make(const float *frames, int64_t count, float *envelope, 
     }
 }
 
-SONDE_CLONES static float product(const float *x, const float *y, int64_t count) {
-    float sum[8] = {0}, total = 0;
-    int64_t t = 0;
-    for (; t + 8 <= count; t += 8)
-        for (int k = 0; k < 8; k++) sum[k] += x[t + k] * y[t + k];
-    for (; t < count; t++) total += x[t] * y[t];
-    for (int k = 0; k < 8; k++) total += sum[k];
-    return total;
-}
-
 /* The autocorrelation of `x`, whose mean is taken away first, over that at zero, at each lag bin; 0 beyond four fifths of
  * its length. */
 static void lags_make(float *x, int64_t count, float out[LAGS]) {
@@ -112,7 +103,8 @@ static void lags_make(float *x, int64_t count, float out[LAGS]) {
     for (int64_t t = 0; t < count; t++) sum += (double)x[t];
     const float mean = (float)(sum / (double)count);
     for (int64_t t = 0; t < count; t++) x[t] -= mean;
-    for (int64_t k = 0; k <= LONGEST_FRAME && k < count; k++) at[k] = product(x, x + k, count - k) / (float)(count - k);
+    for (int64_t k = 0; k <= LONGEST_FRAME && k < count; k++)
+        at[k] = lags_product(x, x + k, count - k) / (float)(count - k);
     for (int i = 0; i < LAGS; i++) {
         const double lag = SHORTEST_LAG * exp2(i / TEMPO_BINS_AN_OCTAVE) * BANDS_FPS;
         const int64_t k = (int64_t)lag;

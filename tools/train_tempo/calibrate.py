@@ -2,7 +2,8 @@
 
 FOLDER is a labelled folder; MEASURES come from tools/train_tempo/measure, best of models that never heard the clips (one
 file a fold). Prints, as C, the weights of pulse.c (which pulse is the beat), loop.c (how many beats a loop has) and judge.c
-(is it a loop, is there a tempo, is it right), and how well each does in five-fold cross-validation by song or pack.
+(is it a loop, is there a tempo, is it right), and how well all of them together do in five-fold cross-validation by song or
+pack.
 """
 import json
 import sys
@@ -12,7 +13,12 @@ import numpy as np
 
 from dataset import family, read_labels
 
-BASE = 10  # features of a pulse
+BASE = 11  # features of a pulse
+TEMPO_PROBABLE, LOOP_PROBABLE = .5, .25  # as in rhythm.c
+# How much a clip of each dataset counts in choosing pulses.
+WEIGHT = {'songs': 1.5, 'blinky_edm': 1, 'pop909_synth': .8, 'asap_synth': .6, 'loops': .4, 'mix': .5}
+# Labels that contradict what is heard; scored, but nothing is fitted to them.
+DOUBTFUL = {f'fnf/nthyt_{name}.ogg' for name in ('dadbattle', 'pico', 'sweetmountain', 'tropicalresort', 'phaseone')}
 RELATED = (1, 2, .5, 1.5, 2 / 3, 3, 1 / 3, 4, .25, .75, 4 / 3)
 SHORT = ('drum loop', 'beats', 'bassloops', 'ambient', 'electronic blip', 'glitch')
 
@@ -87,60 +93,109 @@ def show(name, values):
     print(f'{name} = {{' + ', '.join(f'{v:.3g}' for v in values) + '};')
 
 
-def cross_validated(clips, fit, right):
-    """The mean of right(clip, fitted) over clips that `fitted` wasn't fitted on."""
-    results = []
-    for k in range(5):
-        fitted = fit([c for c in clips if c['part'] != k])
-        results += [right(c, fitted) for c in clips if c['part'] == k]
-    return f'{np.mean(results):.3f} (n={len(results)})'
+def group_of(label):
+    dataset = label['dataset']
+    return 'songs' if dataset in ('fnf', 'mir_misc') else 'loops' if dataset.startswith('loops') else dataset
 
 
 def fit_pulses(clips):
-    weight = {'loop': .4, 'tempo': .9}
-    mask = np.array([1, 1, 0, 0, 0, 0, 1, 1, 0, 1])
-    stiffness = np.where(mask, np.array([.1, .2, .2, .2, .2, .04, .04, 2, .2, .1]), 1e6)
+    spread = np.std(np.vstack([p['feature'] for c in clips for p in c['pulses']['list']]), axis=0)
+    used = np.isin(np.arange(BASE), (0, 1, 6, 7, 9, 10))
+    prior, stiffness = np.zeros(BASE), np.where(used, .3 * spread ** 2, 1e6)
+    prior[7], stiffness[7] = -.6, 2 * spread[7] ** 2  # music in general is centred near 120
     return choice_fit([(np.array([p['feature'] for p in c['pulses']['list']]),
-                        np.array([near(p['bpm'], c['bpm']) for p in c['pulses']['list']]), weight[c['kind']])
-                       for c in clips if c['pulses']['list']], np.zeros(BASE), stiffness)
+                        np.array([near(p['bpm'], c['bpm']) for p in c['pulses']['list']]), WEIGHT.get(c['group'], .5))
+                       for c in clips if c['bpm'] and c['file'] not in DOUBTFUL and c['pulses']['list']], prior, stiffness)
 
 
 def fit_loops(clips):
-    prior = np.r_[0, 0, 0, 0, 0, 0, 0, -1, 0, 0, 1, 0.]
-    stiffness = 2 * np.array([.05, .1, .1, .1, .1, .02, .02, 1, 10, .05, .3, 1])
+    prior = np.r_[0, 0, 0, 0, 0, 0, 0, -1, 0, 0, np.zeros(BASE - 10), 1, 0.]
+    stiffness = 2 * np.r_[.05, .1, .1, .1, .1, .02, .02, 1, 10, .05, np.full(BASE - 10, 1e6), .3, 1]
     return choice_fit([(np.array([p['feature'] for p in c['loops']['list']]),
                         np.array([near(p['bpm'], c['bpm']) for p in c['loops']['list']]), 1) for c in clips
-                       if c['loops']['list']], prior, stiffness)
+                       if c['kind'] == 'loop' and c['loops']['list']], prior, stiffness)
+
+
+def fit_all(clips):
+    """The five weightings: pulses, loops, is it a loop, is there a tempo, is it right."""
+    pulse, loop = fit_pulses(clips), fit_loops(clips)
+    heard = [(c, *pulse_terms(c, pulse)) for c in clips if is_heard(c)]
+    short = [(c, loop_terms(c, loop, bpm)) for c, bpm, _ in heard
+             if c['loops']['list'] and c['seconds'] <= 40 and c['kind'] not in ('other', 'mix')]
+    known = [(c, bpm, terms) for c, bpm, terms in heard if c['kind'] in ('loop', 'tempo', 'none')]
+    steady = [(c, bpm, terms) for c, bpm, terms in known if c['kind'] != 'loop' and c['file'] not in DOUBTFUL]
+    return (pulse, loop,
+            logistic_fit(np.array([t for _, t in short]), np.array([c['kind'] == 'loop' for c, _ in short], float)),
+            logistic_fit(np.array([t for _, _, t in known]), np.array([c['kind'] != 'none' for c, _, _ in known], float)),
+            logistic_fit(np.array([t for _, _, t in steady]),
+                         np.array([c['kind'] == 'tempo' and near(bpm, c['bpm']) for c, bpm, _ in steady], float)))
+
+
+def is_heard(clip):
+    return clip['onsets'] >= 3 and clip['seconds'] >= 1 and clip['pulses']['list']
+
+
+def sure(weights, terms):
+    return 1 / (1 + np.exp(-terms @ weights))
+
+
+def decide(clip, weights):
+    """(bpm or 0, confidence), as rhythm.c does."""
+    if not is_heard(clip):
+        return 0, 0
+    pulse, loop, is_loop, is_tempo, is_right = weights
+    tracked, terms = pulse_terms(clip, pulse)
+    if clip['loops']['list'] and clip['seconds'] <= 40 and clip['kind'] != 'mix':
+        bpm, among, _ = best(clip['loops']['list'], loop)
+        probability = sure(is_loop, loop_terms(clip, loop, tracked))
+        if probability > LOOP_PROBABLE:
+            return bpm, probability * among
+    return (tracked, sure(is_right, terms)) if sure(is_tempo, terms) > TEMPO_PROBABLE else (0, 0)
+
+
+def cross_validate(clips):
+    said, groups = [], {}
+    for part in range(5):
+        weights = fit_all([c for c in clips if c['part'] != part])
+        for c in clips:
+            if c['part'] == part:
+                bpm, confidence = decide(c, weights)
+                if c['bpm']:
+                    octave = any(near(bpm * k, c['bpm']) for k in (1, 2, 3, 1 / 2, 1 / 3))
+                    groups.setdefault(c['group'], []).append((near(bpm, c['bpm']), octave))
+                    said += [(confidence, near(bpm, c['bpm']))] if bpm and c['kind'] != 'mix' else []
+                elif c['kind'] == 'none':
+                    groups.setdefault('none', []).append((bpm > 0, bpm > 0))
+    for group, values in sorted(groups.items()):
+        one, two = np.mean(values, axis=0)
+        print(f'// {group}: ' + (f'false tempo {one:.3f}' if group == 'none' else f'Accuracy1 {one:.3f} Accuracy2 {two:.3f}') +
+              f' (n={len(values)})')
+    confidence, right = np.array(said, float).T
+    which = np.minimum((confidence * 10).astype(int), 9)
+    error = sum(abs((confidence - right)[which == b].sum()) for b in range(10)) / len(said)
+    print(f'// calibration error {error:.3f} (n={len(said)})')
+
+
+def read(labels, names):
+    clips = []
+    for fold, name in enumerate(names):
+        with open(name, encoding='utf-8') as f:
+            for line in f:
+                c = json.loads(line)
+                label = labels.get(c['file'])
+                c['kind'], c['group'] = (kind_of(label), group_of(label)) if label else ('mix', 'mix')
+                c['bpm'] = c.get('bpm') or float(label.get('tempo_bpm') or label.get('loops_bpm') or 0)
+                c['part'] = zlib.crc32((family(c['file']) if label else f'{fold} {c["file"]}').encode()) % 5
+                clips.append(c)
+    return clips
 
 
 def main():
-    labels, clips = read_labels(sys.argv[1]), []
-    for name in sys.argv[2:]:
-        with open(name, encoding='utf-8') as f:
-            clips += [json.loads(line) for line in f]
-    for c in clips:
-        label = labels[c['file']]
-        c['kind'], c['bpm'] = kind_of(label), float(label.get('tempo_bpm') or label.get('loops_bpm') or 0)
-        c['part'] = zlib.crc32(family(c['file']).encode()) % 5
-    tempo = [c for c in clips if c['bpm'] and c['pulses']['list']]
-    loops = [c for c in clips if c['kind'] == 'loop' and c['loops']['list']]
-    print('// right pulse, held out:', cross_validated(tempo, fit_pulses, lambda c, w: near(best(c['pulses']['list'], w)[0], c['bpm'])))
-    print('// right loop, held out:', cross_validated(loops, fit_loops, lambda c, w: near(best(c['loops']['list'], w)[0], c['bpm'])))
-    pulse, loop = fit_pulses(tempo), fit_loops(loops)
-    show('pulse.c WEIGHT', pulse)
-    show('loop.c WEIGHT', loop)
-    heard = [c for c in clips if c['onsets'] >= 3 and c['seconds'] >= 1 and c['pulses']['list']]
-    for c in heard:
-        c['tracked'], c['terms'] = pulse_terms(c, pulse)
-    short = [c for c in heard if c['loops']['list'] and c['seconds'] <= 40 and c['kind'] != 'other']
-    show('judge.c LOOP_WEIGHT', logistic_fit(np.array([loop_terms(c, loop, c['tracked']) for c in short]),
-                                             np.array([c['kind'] == 'loop' for c in short], float)))
-    known = [c for c in heard if c['kind'] in ('loop', 'tempo', 'none')]
-    show('judge.c TEMPO_WEIGHT', logistic_fit(np.array([c['terms'] for c in known]),
-                                              np.array([c['kind'] != 'none' for c in known], float)))
-    known = [c for c in known if c['kind'] != 'loop']
-    show('judge.c RIGHT_WEIGHT', logistic_fit(np.array([c['terms'] for c in known]), np.array(
-        [c['kind'] == 'tempo' and near(c['tracked'], c['bpm']) for c in known], float)))
+    clips = read(read_labels(sys.argv[1]), sys.argv[2:])
+    cross_validate(clips)
+    for name, weights in zip(('pulse.c WEIGHT', 'loop.c WEIGHT', 'judge.c LOOP_WEIGHT', 'judge.c TEMPO_WEIGHT', 'judge.c RIGHT_WEIGHT'),
+                             fit_all(clips)):
+        show(name, weights)
 
 
 if __name__ == '__main__':

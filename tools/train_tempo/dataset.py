@@ -4,6 +4,9 @@ OUT.pkl: a list of {x: band amplitudes (frames, 48), beats, down (None: unknown)
 labelled folder as tools/evaluate takes it; composed folders come from compose.py. From the folder's loops N mixes a fold are
 made: several loops at one tempo, repeated for 50 s, layers coming and going. Noises are made here too. Clips of one song or
 pack share a fold (0 to 3); what is composed belongs to none (-1) and is never tested on. Needs ffmpeg.
+
+--bands DIR also writes what tools/train_tempo/measure reads: the bands of every labelled clip and of the mixes, and a list of
+each fold, DIR/0.list to DIR/3.list.
 """
 import argparse
 import csv
@@ -216,6 +219,25 @@ def composed(folder):
                'bpm': song['bpm'], 'kind': 'composed', 'fold': -1, 'name': name}
 
 
+def write_bands(out, folder, mixed):
+    os.makedirs(out, exist_ok=True)
+    lists = [open(os.path.join(out, f'{fold}.list'), 'w', encoding='utf-8') for fold in range(FOLDS)]
+
+    def add(name, x, fold, *rest):
+        path = os.path.join(out, name.replace('/', '__').replace(' ', '_') + '.f32')
+        x.astype('<f4').tofile(path)
+        print(path, name, *rest, sep='\t', file=lists[fold])
+
+    for path in sorted(read_labels(folder)):
+        samples = decode(os.path.join(folder, path))
+        if len(samples) > 1:
+            add(path, bands(samples), fold_of(path), len(samples) / RATE)
+    for item in mixed:
+        add(item['name'], item['x'], item['fold'], len(item['x']) / FPS, item['bpm'])
+    for f in lists:
+        f.close()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out')
@@ -223,12 +245,15 @@ def main():
     parser.add_argument('--skip', default='', help='paths whose labels are wrong, by commas')
     parser.add_argument('--composed', nargs='*', default=[])
     parser.add_argument('--mixes', type=int, default=50)
+    parser.add_argument('--bands', metavar='DIR')
     args = parser.parse_args()
     rng = np.random.default_rng(1)
     data = [item for folder in args.composed for item in composed(folder)] + list(noises(60, rng))
     if args.audio:
-        data += list(labelled(args.audio, set(args.skip.split(',')))) + list(mixes(args.audio, args.mixes, rng)) + \
-            list(unrhythmic(args.audio, rng))
+        mixed = list(mixes(args.audio, args.mixes, rng))
+        data += list(labelled(args.audio, set(args.skip.split(',')))) + mixed + list(unrhythmic(args.audio, rng))
+        if args.bands:
+            write_bands(args.bands, args.audio, mixed)
     with open(args.out, 'wb') as f:
         pickle.dump(data, f, protocol=4)
     print({kind: sum(d['kind'] == kind for d in data) for kind in sorted({d['kind'] for d in data})})

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What tempo_meter measures, for calibrate.py: reads lines "BANDS <tab> name <tab> seconds" from standard input, where BANDS
- * is a file of band amplitudes as dataset.py writes them, and prints one JSON object a line:
- * {"file", "seconds", "onsets", "pulses": {"none", "list": [{"bpm", "probability", "feature"}]}, "loops": the same}.
+ * is a file of band amplitudes, as dataset.py --bands writes them (with <tab> bpm where no label gives it), and prints one JSON
+ * object a line: {"file", "seconds", "bpm", "onsets", "pulses": {"none", "list": [{"bpm", "probability", "feature"}]}, "loops": the same}.
  *
  *     measure NETWORK_WEIGHTS TEMPOGRAM_WEIGHTS < list */
 #include "plugins/tempo_meter/bands.h"
@@ -112,7 +112,8 @@ int main(int argc, char **argv) {
     if (!ok) fprintf(stderr, "usage: measure NETWORK_WEIGHTS TEMPOGRAM_WEIGHTS < list\n");
     char line[8192];
     while (ok && fgets(line, sizeof line, stdin)) {
-        const char *path = strtok(line, "\t"), *name = strtok(NULL, "\t"), *length = strtok(NULL, "\n");
+        const char *path = strtok(line, "\t"), *name = strtok(NULL, "\t"), *length = strtok(NULL, "\t\n"),
+                   *bpm = strtok(NULL, "\n");
         const double seconds = length ? strtod(length, NULL) : 0;
         size_t size = 0;
         float *frames = path ? file_read(path, &size) : NULL;
@@ -124,6 +125,7 @@ int main(int argc, char **argv) {
         }
         ok = bands_compress(frames, count) >= 0;
         printf("{\"file\":\"%s\",\"seconds\":%.6f", name, seconds);
+        if (bpm) printf(",\"bpm\":%.6f", strtod(bpm, NULL));
         ok = ok && print_pulses(&models, frames, count) && print_loops(&models, frames, count, seconds);
         printf("}\n");
         free(frames);
