@@ -26,6 +26,7 @@ struct catalogue {
     char *path;
     int lock; /* descriptor, or -1 */
     bool writable;
+    bool damaged; /* found so while it was open */
     struct cached *cache;
     size_t cached, room;
     struct ruleset *rules;
@@ -73,7 +74,8 @@ static bool failed(sqlite3 *db, struct error *error, const char *doing) {
     return false;
 }
 
-bool catalogue_failed(const struct catalogue *catalogue, struct error *error, const char *doing) {
+bool catalogue_failed(struct catalogue *catalogue, struct error *error, const char *doing) {
+    catalogue->damaged |= error_code(catalogue->db) == ENOTRECOVERABLE;
     return failed(catalogue->db, error, doing);
 }
 
@@ -130,6 +132,7 @@ static bool check(struct catalogue *catalogue, const char *pragma, struct error 
     } else {
         error_set(error, DAMAGED, catalogue->path, sqlite3_errmsg(catalogue->db));
     }
+    catalogue->damaged |= !sound;
     if (!sound && error) error->code = ENOTRECOVERABLE;
     sqlite3_finalize(statement);
     return sound;
@@ -262,11 +265,16 @@ static bool upgrade(struct catalogue *catalogue, int version, struct error *erro
     return migrations_apply(catalogue->db, version, migrations_count, error);
 }
 
+static bool is_small(const char *path) {
+    struct stat about;
+    return stat(path, &about) != 0 || about.st_size <= CATALOGUE_SMALL;
+}
+
 static bool open_writer(struct catalogue *catalogue, struct error *error) {
-    bool empty = false;
+    bool empty = false, untouched = false;
     int version = 0;
     if (!lock_local(catalogue->path, error)) return false;
-    catalogue->lock = lock_take(catalogue->path, error);
+    catalogue->lock = lock_take(catalogue->path, &untouched, error);
     if (catalogue->lock < 0) return false;
     if (!check_magic(catalogue->path, &empty, error)) return false;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
@@ -279,7 +287,8 @@ static bool open_writer(struct catalogue *catalogue, struct error *error) {
                          "the catalogue %s can't be written: change its permissions, or name another with --catalogue",
                          catalogue->path);
     }
-    if (version > 0 && !check(catalogue, "PRAGMA quick_check(1)", error)) return false;
+    if (version > 0 && !(untouched && !is_small(catalogue->path)) && !check(catalogue, "PRAGMA quick_check(1)", error))
+        return false;
     if (!upgrade(catalogue, version, error)) return false;
     return catalogue_execute(catalogue,
                              "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
@@ -356,6 +365,15 @@ struct catalogue *catalogue_open(const char *path, enum catalogue_mode mode, str
     return NULL;
 }
 
+/* Whether something is left that isn't in the file itself. */
+static bool has_log(const char *path) {
+    char *wal = NULL;
+    struct stat about;
+    bool has = asprintf(&wal, "%s-wal", path) < 0 || (stat(wal, &about) == 0 && about.st_size > 0);
+    free(wal);
+    return has;
+}
+
 void catalogue_close(struct catalogue *catalogue) {
     if (!catalogue) return;
     catalogue_forget_statements(catalogue);
@@ -364,8 +382,9 @@ void catalogue_close(struct catalogue *catalogue) {
     if (catalogue->writable) {
         (void)sqlite3_wal_checkpoint_v2(catalogue->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     }
-    (void)sqlite3_close(catalogue->db);
-    lock_release(catalogue->lock);
+    bool sound = catalogue->writable && !catalogue->damaged;
+    sound = sqlite3_close(catalogue->db) == SQLITE_OK && sound && !has_log(catalogue->path);
+    lock_release(catalogue->lock, sound ? catalogue->path : NULL);
     free(catalogue->path);
     free(catalogue);
 }

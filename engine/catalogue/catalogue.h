@@ -27,6 +27,10 @@ enum catalogue_mode {
     CATALOGUE_WRITE, /* made where missing (with its folders), upgraded where older, locked */
 };
 
+/* A catalogue that is larger than this is read as a whole on opening only when it isn't as the last writer left it after a clean
+ * end (a copy, a file that was touched, an engine that was killed). Smaller ones always are: that costs milliseconds. */
+#define CATALOGUE_SMALL (16 << 20)
+
 /* Opens the catalogue at `path`. NULL with a sentence for the user when: it doesn't exist (reading), another process
  * writes (the sentence says which), it is not a sonde catalogue, comes from a newer sonde, is older than this program
  * and open for reading only, is damaged, can't be written, or lies on a network file system (writing: SQLite isn't safe
@@ -58,7 +62,7 @@ bool catalogue_execute(struct catalogue *catalogue, const char *sql, struct erro
 
 /* Fills in `error` from the connection's last error: "DOING: what SQLite says". error->code is ENOSPC for a full disk,
  * EBUSY for a locked catalogue, EIO for a failed read or write, ENOTRECOVERABLE for damage. Always returns false. */
-bool catalogue_failed(const struct catalogue *catalogue, struct error *error, const char *doing);
+bool catalogue_failed(struct catalogue *catalogue, struct error *error, const char *doing);
 
 /* Who holds the writing lock of the catalogue at `path`: true with its process id (0: unknown) when somebody does. */
 bool catalogue_writer_pid(const char *path, int64_t *pid);

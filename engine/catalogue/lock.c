@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *side_file(const char *path) {
@@ -27,6 +29,32 @@ static void write_pid(int fd) {
     int n = snprintf(text, sizeof text, "%" PRId64 "\n", (int64_t)getpid());
     /* Only a help for the reader of a message: a failure (disk full) doesn't matter. */
     if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) != n) (void)ftruncate(fd, 0);
+}
+
+/* What says that a file is still the same, as text. False when the file can't be looked at, or has just been written: times
+ * of files go by the kernel's tick, and a change in the same tick wouldn't show. */
+static bool seal_of(const char *path, char seal[160]) {
+    struct stat about;
+    struct timespec now;
+    if (stat(path, &about) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0) return false;
+    int64_t mtime = about.st_mtim.tv_sec * INT64_C(1000000000) + about.st_mtim.tv_nsec;
+    snprintf(seal, 160, "clean %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 "\n", (uint64_t)about.st_dev,
+             (uint64_t)about.st_ino, (int64_t)about.st_size, mtime);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec - mtime > 20000000;
+}
+
+static bool is_sealed(int fd, const char *path) {
+    char now[160], then[160] = "";
+    return pread(fd, then, sizeof then - 1, 0) > 0 && seal_of(path, now) && strcmp(now, then) == 0;
+}
+
+static void write_seal(int fd, const char *path) {
+    char seal[160];
+    if (!seal_of(path, seal)) {
+        (void)usleep(25000);
+        if (!seal_of(path, seal)) return;
+    }
+    if (pwrite(fd, seal, strlen(seal), 0) != (ssize_t)strlen(seal)) (void)ftruncate(fd, 0);
 }
 
 static void complain_held(int fd, const char *path, struct error *error) {
@@ -51,7 +79,7 @@ static bool lock_soon(int fd) {
     return false;
 }
 
-int lock_take(const char *path, struct error *error) {
+int lock_take(const char *path, bool *untouched, struct error *error) {
     char *side = side_file(path);
     if (!side) return error_memory(error), -1;
     int fd = open(side, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
@@ -65,15 +93,17 @@ int lock_take(const char *path, struct error *error) {
         close(fd);
         fd = -1;
     } else {
+        *untouched = is_sealed(fd, path);
         write_pid(fd);
     }
     free(side);
     return fd;
 }
 
-void lock_release(int lock) {
+void lock_release(int lock, const char *path) {
     if (lock < 0) return;
     (void)ftruncate(lock, 0);
+    if (path) write_seal(lock, path);
     close(lock);
 }
 

@@ -23,8 +23,11 @@ bool file_json_print(FILE *out, struct catalogue *catalogue, int64_t file, int64
         " 'bpm', s.bpm, 'bpm_source', s.bpm_source, 'key', s.key, 'key_source', s.key_source, 'label', s.label,"
         " 'label_source', s.label_source, 'summary', json(s.summary), 'tags', json((SELECT"
         " json_group_array(json_object("
-        " 'name', name, 'source', source, 'automatic', automatic, 'confidence', confidence)) FROM tags"
-        " WHERE audio_id = a.audio_id)), 'regions', json((SELECT json_group_array(json(region)) FROM (SELECT " REGION
+        " 'name', t.name, 'source', t.source, 'automatic', t.automatic, 'confidence', t.confidence, 'region', p.position,"
+        " 'unanchored', t.start_frame IS NOT NULL AND p.region_id IS NULL)) FROM tags AS t LEFT JOIN regions AS p"
+        " USING (region_id) WHERE t.audio_id = a.audio_id)), 'edits', json((SELECT json_group_array(json_object('field',"
+        " e.field, 'value', e.value, 'region', p.position, 'unanchored', e.start_frame IS NOT NULL AND p.region_id IS NULL))"
+        " FROM edits AS e LEFT JOIN regions AS p USING (region_id) WHERE e.audio_id = a.audio_id)), 'regions', json((SELECT json_group_array(json(region)) FROM (SELECT " REGION
         " AS region FROM regions AS r WHERE r.audio_id = a.audio_id AND r.current AND (?2 IS NULL OR r.region_id = ?2)"
         " ORDER BY r.position))))"
         " FROM files AS f LEFT JOIN contents AS c USING (content_id) LEFT JOIN audio AS a USING (audio_id)"

@@ -117,6 +117,32 @@ static bool print_facts(const struct view *view, struct error *error) {
     return true;
 }
 
+/* Users' words on stretches: where they are anchored, or that they aren't any more. */
+static bool print_words(const struct view *view, struct error *error) {
+    sqlite3_stmt *from = sql_bind(
+        view->catalogue, error,
+        "SELECT w.word, w.start_frame * 1.0 / a.rate, w.end_frame * 1.0 / a.rate, r.position FROM (SELECT audio_id,"
+        " region_id, start_frame, end_frame, 'tag ' || name AS word FROM tags WHERE NOT automatic UNION ALL SELECT audio_id,"
+        " region_id, start_frame, end_frame, field || ' ' || value FROM edits) AS w JOIN audio AS a USING (audio_id)"
+        " LEFT JOIN regions AS r ON r.region_id = w.region_id WHERE w.audio_id = ?1 AND w.start_frame IS NOT NULL"
+        " AND (?2 IS NULL OR w.region_id = ?2) ORDER BY w.start_frame, w.word",
+        "io", view->file.audio, view->file.region);
+    bool row = from != NULL;
+    while (row) {
+        char start[32], end[32];
+        if (!sql_step(view->catalogue, from, &row, error)) return false;
+        if (!row) break;
+        print_item("  yours: ", text_at(from, 0), "");
+        printf(", %s to %s, ", cli_duration(sqlite3_column_double(from, 1), start, sizeof start),
+               cli_duration(sqlite3_column_double(from, 2), end, sizeof end));
+        if (sqlite3_column_type(from, 3) == SQLITE_NULL)
+            puts("unanchored: there is no region any more");
+        else
+            printf("on region %lld\n", sqlite3_column_int64(from, 3));
+    }
+    return from != NULL;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- summary */
 
 /* "  bpm  120.0 (0.93, plugin)" */
@@ -262,8 +288,8 @@ static bool show_file(struct view *view, const char *name, struct error *error) 
                                          .all = view->all,
                                          .width = view->cli->width,
                                          .colour = view->cli->colour};
-    return print_facts(view, error) && print_summary(view, error) && (!view->draw || draw_pictures(view, error)) &&
-           show_results_print(&results, error);
+    return print_facts(view, error) && print_words(view, error) && print_summary(view, error) &&
+           (!view->draw || draw_pictures(view, error)) && show_results_print(&results, error);
 }
 
 static int show_files(struct view *view, int argc, char **argv) {

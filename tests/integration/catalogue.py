@@ -89,6 +89,11 @@ def users_words(program, folder, check):
     _, out, _ = program.run("find", "--tag", "favourite", "--key", "Gb", "--bpm", "97.5", "--json")
     check(len(json.loads(out)) == 3, "the user's words hold for all three", out)
     check(program.run("find", "Retagged")[0] == 0, "the new title is found")
+    os.rename(os.path.join(folder, "copy.wav"), os.path.join(folder, "moved.wav"))
+    program.run("analyze", folder)
+    _, out, _ = program.run("find", "--tag", "favourite", "--bpm", "97.5", "--paths")
+    check("moved.wav" in out and "copy.wav" not in out, "and for one that was moved", out)
+    check(program.ask("SELECT count(*) FROM region_analysis") == results, "which wasn't analysed again")
     program.run("analyze", "--force", folder)
     check(program.ask("SELECT DISTINCT bpm, key, bpm_source FROM sounds") == [(97.5, "F# major", "user")],
           "and after everything is analysed again", program.ask("SELECT bpm, key, bpm_source FROM sounds"))

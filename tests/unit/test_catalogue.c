@@ -164,6 +164,37 @@ static void damage_is_detected(void **state) {
     refused(f->path, CATALOGUE_WRITE, "its head is damaged");
 }
 
+/* A large catalogue that was closed cleanly and is as it was isn't read as a whole again; any other is. */
+static void a_large_one_is_read_when_it_must_be(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fixture_scan(f, "/a.wav", "a", "a", 1);
+    int64_t analysis = fixture_result(f, file.regions[0], "p", "i", "{}");
+    char sql[200];
+    snprintf(sql, sizeof sql, "INSERT INTO arrays VALUES (%lld, 'x', 'u8', '[]', '1', 0, 0, zeroblob(%d))",
+             (long long)analysis, CATALOGUE_SMALL + 1);
+    fixture_run(f, sql);
+    close_fixture(f);
+    struct stat before;
+    assert_int_equal(stat(f->path, &before), 0);
+    catalogue_close(opened(f->path, CATALOGUE_WRITE)); /* which takes the seal, and gives a new one */
+    int fd = open(f->path, O_RDWR);
+    assert_int_equal(fstat(fd, &before), 0);
+    for (off_t at = 8192; at < 400000; at += 4096)
+        assert_int_equal(pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, at), 8);
+    const struct timespec same[2] = {before.st_atim, before.st_mtim}, other[2] = {before.st_atim, {1, 1}};
+    assert_int_equal(futimens(fd, same), 0);
+    struct error error = {0};
+    struct catalogue *unread = catalogue_open(f->path, CATALOGUE_WRITE, &error);
+    if (unread) { /* damage that nobody could see without reading everything is found by the check, and then for good */
+        assert_false(catalogue_check_integrity(unread, &error));
+        catalogue_close(unread);
+    }
+    assert_non_null(strstr(error.text, "is damaged"));
+    assert_int_equal(futimens(fd, other), 0);
+    close(fd);
+    refused(f->path, CATALOGUE_WRITE, "is damaged");
+}
+
 /* Every prefix of the file: refused or opened, never a crash. */
 static void truncated_catalogues(void **state) {
     struct fixture *f = *state;
@@ -325,6 +356,7 @@ int main(void) {
         TEST(a_killed_writer_leaves_no_lock),
         TEST(foreign_and_newer_files_are_left_alone),
         TEST(damage_is_detected),
+        TEST(a_large_one_is_read_when_it_must_be),
         TEST(truncated_catalogues),
         TEST(read_only_media),
         TEST(readers_see_commits_and_block_nobody),

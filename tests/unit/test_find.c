@@ -2,6 +2,7 @@
 #include "tests/unit/catalogue_fixture.h"
 
 #include "engine/base/json.h"
+#include "engine/catalogue/edit.h"
 #include "engine/cli/commands.h"
 
 #include <setjmp.h>
@@ -164,6 +165,28 @@ static void show_says_everything(void **state) {
     cJSON_Delete(json);
 }
 
+/* Words on a stretch say where they are, also when the region under them is gone. */
+static void show_says_what_is_unanchored(void **state) {
+    struct fixture *f = *state;
+    struct error error = {0};
+    struct fixture_file file = fixture_scan(f, "/s/a.wav", "a", "a", 2);
+    fixture_finish(f, &file);
+    const struct edit_place second = {file.audio, file.regions[1]};
+    assert_true(edit_tag(f->catalogue, &second, "owl", &error));
+    assert_true(edit_set(f->catalogue, &second, "bpm", "99", &error));
+    assert_int_equal(RUN(show_command, "show", "a.wav"), CLI_OK);
+    assert_non_null(strstr(output, "yours: bpm 99, 2.0 s to 3.0 s, on region 1"));
+    assert_null(strstr(output, "unanchored"));
+    (void)fixture_scan(f, "/s/a.wav", "a", "a", 1); /* another segmentation: only the first stretch is there */
+    assert_int_equal(RUN(show_command, "show", "a.wav"), CLI_OK);
+    assert_non_null(strstr(output, "yours: tag owl, 2.0 s to 3.0 s, unanchored"));
+    assert_int_equal(RUN(show_command, "show", "--json", "a.wav"), CLI_OK);
+    cJSON *json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
+    assert_int_equal(json_integer(cJSON_GetArrayItem(json_member(json, "edits"), 0), "unanchored", 0), 1);
+    assert_int_equal(json_integer(cJSON_GetArrayItem(json_member(json, "tags"), 0), "unanchored", 0), 1);
+    cJSON_Delete(json);
+}
+
 /* A title in a file, a label and a reason: none of them may command the terminal. */
 static void escapes_do_not_reach_the_terminal(void **state) {
     struct fixture *f = *state;
@@ -202,8 +225,13 @@ static void status_counts(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(find_formats),         TEST(find_fits_the_terminal), TEST(find_usage),
-        TEST(show_says_everything), TEST(status_counts),          TEST(escapes_do_not_reach_the_terminal),
+        TEST(find_formats),
+        TEST(find_fits_the_terminal),
+        TEST(find_usage),
+        TEST(show_says_everything),
+        TEST(status_counts),
+        TEST(escapes_do_not_reach_the_terminal),
+        TEST(show_says_what_is_unanchored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
