@@ -86,7 +86,7 @@ class Suite:
             for line in str(why).splitlines():
                 print(f"# {line}", flush=True)
 
-    def analyse(self, sounds, name, libraries, deadline=LONG, timeout=600):
+    def analyse(self, sounds, name, libraries, deadline=LONG, timeout=600, isolation="plugin"):
         """One run with these third-party libraries: (exit code, what it printed, catalogue)."""
         folder = os.path.join(self.work, "plugins-" + name)
         os.makedirs(folder, exist_ok=True)
@@ -98,6 +98,7 @@ class Suite:
         environment = dict(os.environ, SONDE_PLUGIN_PATH=folder, HOME=self.work, XDG_CONFIG_HOME=self.work)
         run = subprocess.run([self.sonde, "--catalogue", catalogue, "--set", f"engine.analyse_deadline={deadline}",
                               "--set", f"engine.load_deadline={deadline}", "--set", "worker.memory_limit=256",
+                              "--set", f"plugins.isolation={isolation}",
                               "analyze", "--allow-weak-sandbox", "--progress", "lines", sounds], env=environment,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
         return run.returncode, run.stdout.decode("utf-8", "replace"), catalogue
@@ -180,6 +181,13 @@ def main():
         found = rows(catalogue, "SELECT DISTINCT plugin, outcome FROM region_results WHERE plugin LIKE 'hostile.ranked%'")
         suite.point(sorted(found) == [("hostile.ranked_1_fails", "failed"), ("hostile.ranked_2_steps_in", "ok")],
                     "of three providers the first fails, the second's result is kept, the third isn't run", f"{found}\n{printed}")
+        code, printed, catalogue = suite.analyse(few, "neighbours", [os.path.join(built, f"{name}.so") for name in
+                                                                     ("heap_overflow_unnoticed", "ranked_2_steps_in")], isolation="shared")
+        found = rows(catalogue, "SELECT DISTINCT plugin, outcome FROM region_results WHERE plugin LIKE 'hostile.%'")
+        struck = rows(catalogue, "SELECT DISTINCT plugin FROM strikes")
+        suite.point(sorted(found) == [("hostile.heap_overflow_unnoticed", "crashed"), ("hostile.ranked_2_steps_in", "ok")]
+                    and struck == [("hostile.heap_overflow_unnoticed",)] and rows(catalogue, BUNDLED) == clean,
+                    "in one process: who damages a neighbour's memory is struck, the neighbour has its result", f"{found} {struck}\n{printed}")
         if not args.names:
             code, printed, catalogue = suite.analyse(many, "clean-many", [])
             clean = rows(catalogue, BUNDLED)
