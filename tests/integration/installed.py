@@ -59,6 +59,7 @@ def test_places(it):
               "lib/sonde/plugins/features.resources/sonde-embedding.weights", "lib/sonde/sqlite/sonde_sqlite.so",
               "share/sonde/schema/protocol.md", "share/sonde/schema/catalogue.md", "share/sonde/schema/results/key.json",
               "share/sonde/migrations/0001_catalogue.sql", "share/man/man1/sonde.1", "share/man/man5/sonde.ini.5",
+              "lib/systemd/user/sonde-watch.service", "lib/systemd/system/sonde-watch@.service",
               "share/bash-completion/completions/sonde", "share/zsh/site-functions/_sonde", "share/fish/vendor_completions.d/sonde.fish",
               "share/doc/sonde/LICENSE", os.path.join(it.libdir, "pkgconfig", "sonde.pc")]
     missing = [path for path in wanted if not os.path.isfile(it.at(path))]
