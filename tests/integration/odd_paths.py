@@ -1,0 +1,234 @@
+#!/usr/bin/python3
+"""Files and folders that give other programs trouble, under sonde watch. Speaks TAP.
+
+    odd_paths.py --build DIR [NAME...]     NAME: only these tests
+"""
+import os
+import shutil
+import signal
+import subprocess
+import unicodedata
+
+from watch_rig import main
+
+
+def retag(source, target, text):
+    """The same sound in other bytes: a comment at the end of the WAV."""
+    with open(source, "rb") as file:
+        data = bytearray(file.read())
+    body = b"INFOICMT" + len(text).to_bytes(4, "little") + text
+    data += b"LIST" + len(body).to_bytes(4, "little") + body
+    data[4:8] = (len(data) - 8).to_bytes(4, "little")
+    with open(target, "wb") as file:
+        file.write(data)
+
+
+def ids(rig, name):
+    return rig.rows("SELECT file_id FROM files WHERE path = ?", os.fsencode(rig.at(name)))
+
+
+def names(rig):
+    """Links in circles, case, composed and decomposed characters, bytes that are no text, names that end in a newline."""
+    check, at = rig.check, rig.at
+    os.mkdir(at("a"))
+    os.symlink(rig.folder, at("a/up"))
+    os.symlink("b", at("c"))
+    os.symlink("c", at("b"))
+    shutil.copy(rig.sounds[0], at("a/Kick.wav"))
+    composed, decomposed = (unicodedata.normalize(form, "caf\u00e9.wav") for form in ("NFC", "NFD"))
+    shutil.copy(rig.sounds[1], at(composed))
+    shutil.copy(rig.sounds[2], at(decomposed))
+    odd = os.fsdecode(b"\xff\xfe \x01.wav")
+    shutil.copy(rig.sounds[3], at(odd))
+    shutil.copy(rig.sounds[4], at("line\nbreak.wav"))
+    rig.start()
+    check(rig.done("a/Kick.wav", composed, decomposed, odd, "line\nbreak.wav"), "all of them are analysed")
+    check(rig.rows("SELECT count(*) FROM files WHERE status = 'done'") == [(5,)], "each once, for all the circles",
+          rig.rows("SELECT path_text, status FROM files"))
+    check(len({tuple(ids(rig, name)) for name in (composed, decomposed)}) == 2 and
+          len(rig.rows("SELECT DISTINCT content_id FROM files WHERE name LIKE 'caf%'")) == 2, "twins in NFC and NFD are two files")
+    check(rig.command("show", at(decomposed))[0] == 0 and rig.command("show", at(odd))[0] == 0, "and can be asked for")
+    check(rig.wait(lambda: rig.count("event=file status=done ") == 5) and rig.heard("line\ufffdbreak.wav"), "one line an event, whatever the name")
+    row = ids(rig, "a/Kick.wav")
+    os.rename(at("a/Kick.wav"), at("a/kick.wav"))
+    check(rig.done("a/kick.wav") and ids(rig, "a/kick.wav") == row and rig.status("a/Kick.wav") is None,
+          "a rename of case only is a rename")
+    rig.command("tag", at("a/kick.wav"), "mine")
+    os.rename(at("a"), at("A"))
+    check(rig.done("A/kick.wav") and ids(rig, "A/kick.wav") == row and rig.status("a/kick.wav") is None, "of a folder too")
+    check(rig.command("find", "--tag", "mine", "--paths")[1].strip() == at("A/kick.wav"), "and the tag is still there")
+    os.symlink(rig.sounds[5], at("link.wav"))
+    check(rig.done("link.wav"), "a link to a file is one")
+    os.symlink(at("nowhere"), at("dangling.wav"))
+    check(rig.wait(lambda: rig.status("dangling.wav") == "failed") and
+          "isn't there" in rig.rows("SELECT status_reason FROM files WHERE name = 'dangling.wav'")[0][0], "one to nothing says so")
+    check(rig.stop() == 0, "end")
+
+
+def contents(rig):
+    """Copies, retags, changed sounds, downloads, hard links, odd times."""
+    check, at = rig.check, rig.at
+    shutil.copy(rig.sounds[0], at("one.wav"))
+    rig.start()
+    check(rig.done("one.wav"), "one file")
+    rig.command("tag", at("one.wav"), "mine")
+    before = rig.analyses()
+    shutil.copy(at("one.wav"), at("two.wav"))
+    check(rig.done("two.wav") and rig.analyses() == before, "a copy costs no analysis")
+    check(len(rig.command("find", "--tag", "mine", "--paths")[1].split()) == 2, "it is a second path of the same sound")
+    row = ids(rig, "one.wav")
+    retag(at("one.wav"), at("new.wav"), b"other words   ")
+    os.rename(at("new.wav"), at("one.wav"))
+    check(rig.wait(lambda: rig.rows("SELECT count(DISTINCT content_id), count(DISTINCT audio_id) FROM files JOIN contents"
+                                    " USING (content_id) WHERE name IN ('one.wav', 'two.wav')") == [(2, 1)]),
+          "a retag is other bytes of the same sound")
+    check(rig.done("one.wav") and rig.analyses() == before and len(rig.command("find", "--tag", "mine", "--paths")[1].split()) == 2,
+          "it keeps results and tags")
+    check(len(ids(rig, "one.wav")) == 1 and row, "the path is one row")
+    audio = rig.rows("SELECT audio_id FROM files JOIN contents USING (content_id) WHERE name = 'two.wav'")[0][0]
+    shutil.copy(rig.sounds[1], at("two.wav"))
+    check(rig.wait(lambda: rig.analyses() > before) and rig.done("two.wav"), "changed audio is analysed again")
+    os.remove(at("one.wav"))
+    check(rig.wait(lambda: rig.status("one.wav") == "missing"), "and when nobody has the old sound any more")
+    check(rig.rows("SELECT count(*) FROM region_analysis JOIN regions USING (region_id) WHERE audio_id = ?", audio)[0][0] == before,
+          "its results are history")
+    retag(rig.sounds[0], at("back.wav"), b"third words   ")
+    now = rig.analyses()
+    check(rig.done("back.wav") and rig.analyses() == now and
+          rig.command("find", "--tag", "mine", "--paths")[1].strip() == at("back.wav"), "which is there when the sound comes back")
+    with open(rig.sounds[2], "rb") as source, open(at("three.wav.part"), "wb") as download:
+        download.write(source.read())
+        download.flush()
+        os.fsync(download.fileno())
+        check(rig.status("three.wav.part") is None, "a download under way is left alone")
+    os.rename(at("three.wav.part"), at("three.wav"))
+    check(rig.done("three.wav") and not rig.rows("SELECT 1 FROM files WHERE name LIKE '%.part'"), "renamed into place it is taken")
+    os.link(rig.sounds[3], at("hard.wav"))
+    check(rig.done("hard.wav"), "a hard link appears without a writer")
+    for k, when in enumerate((0, 2 ** 33, 4e9 + 0.5)):
+        shutil.copy(rig.sounds[4 + k], os.path.join(rig.work, "clock.wav"))
+        os.utime(os.path.join(rig.work, "clock.wav"), (when, when))
+        os.rename(os.path.join(rig.work, "clock.wav"), at(f"clock {k}.wav"))
+    check(rig.done("clock 0.wav", "clock 1.wav", "clock 2.wav"), "times of 1970 and of the far future are times like others")
+    now = rig.analyses()
+    rig.stop(signal.SIGKILL)
+    rig.start()
+    rig.command("rescan", rig.folder)
+    check(rig.analyses() == now and rig.status("clock 1.wav") == "done", "and make nothing new at the next start")
+    check(rig.stop() == 0, "end")
+
+
+def permissions(rig):
+    """What may not be read, is a sentence; what may again, is analysed."""
+    check, at = rig.check, rig.at
+    if os.geteuid() == 0:  # as somebody whom permissions concern
+        subprocess.run(["chown", "-R", "65534:65534", rig.work], check=True)
+        os.chmod(rig.work, 0o755)
+        start = subprocess.Popen
+        rig.as_user = 65534
+        real = rig.start
+
+        def popen(*args, **more):
+            return start(*args, user=65534, group=65534, extra_groups=[], **more)
+
+        subprocess.Popen = popen
+    else:
+        start, real = subprocess.Popen, rig.start
+    try:
+        real()
+        secret = os.path.join(rig.work, "secret.wav")
+        shutil.copy(rig.sounds[0], secret)
+        os.chmod(secret, 0)
+        os.rename(secret, at("secret.wav"))
+        os.mkdir(at("locked"), 0o755)
+        shutil.copy(rig.sounds[1], at("locked/inside.wav"))
+        if os.geteuid() == 0:
+            os.chown(at("secret.wav"), 65534, 65534)
+            os.chown(at("locked"), 65534, 65534)
+            os.chmod(at("locked/inside.wav"), 0o644)
+        check(rig.wait(lambda: rig.status("secret.wav") == "failed"), "a file that may not be read fails")
+        check("permission denied" in rig.rows("SELECT status_reason FROM files WHERE name = 'secret.wav'")[0][0], "with that reason")
+        check(rig.done("locked/inside.wav"), "a folder that may be read")
+        os.chmod(at("locked"), 0)
+        code, text = rig.command("rescan", rig.folder)
+        check("cannot look into" in rig_log(rig) and rig.status("locked/inside.wav") == "done",
+              "one that may not any more: said, and its files are not missing", text)
+        os.chmod(at("locked"), 0o755)
+        os.chmod(at("secret.wav"), 0o644)
+        code, text = rig.command("retry", at("secret.wav"))
+        check(code == 0 and rig.status("secret.wav") == "done", "what may be read again is analysed", text)
+        check(rig.stop() == 0, "end")
+    finally:
+        subprocess.Popen = start
+
+
+def rig_log(rig):
+    with open(rig.log, encoding="utf-8", errors="replace") as log:
+        return log.read()
+
+
+def roots(rig):
+    """The watched folder is removed, made anew, or becomes a file; hidden files; pictures."""
+    check, at = rig.check, rig.at
+    shutil.copy(rig.sounds[0], at("one.wav"))
+    rig.start()
+    check(rig.done("one.wav"), "a watched folder")
+    shutil.rmtree(rig.folder)
+    check(rig.wait(lambda: rig.heard("event=away")) and rig.wait(lambda: rig.status("one.wav") == "missing"),
+          "removed with what is in it: missing, and waited for")
+    os.mkdir(rig.folder)
+    check(rig.wait(lambda: rig.heard("event=back")), "made anew")
+    before = rig.analyses()
+    shutil.copy(rig.sounds[0], at("one.wav"))
+    check(rig.done("one.wav") and rig.analyses() == before, "what comes back is what it was")
+    os.rename(rig.folder, rig.folder + "-aside")
+    check(rig.wait(lambda: rig.count("event=away") == 2), "gone again")
+    with open(rig.folder, "w", encoding="ascii"):
+        pass
+    code, text = rig.command("rescan", rig.folder)
+    check(rig.process.poll() is None and rig.status("one.wav") is not None, "a file in its place does no harm", text)
+    os.remove(rig.folder)
+    os.rename(rig.folder + "-aside", rig.folder)
+    check(rig.wait(lambda: rig.count("event=back") == 2) and rig.done("one.wav"), "and back")
+    check(rig.stop() == 0, "end")
+    os.mkdir(at(".hidden"))
+    shutil.copy(rig.sounds[1], at(".hidden/early.wav"))
+    rig.start("--hidden")
+    shutil.copy(rig.sounds[2], at(".late.wav"))
+    with open(at("cover.jpg"), "wb") as cover:
+        cover.write(b"\xff\xd8\xff\xe0 a picture")
+    check(rig.done(".hidden/early.wav", ".late.wav"), "--hidden: also what a sweep finds")
+    check(rig.status("cover.jpg") is None, "pictures are left alone")
+    check(rig.stop() == 0, "end of that")
+
+
+def places(rig):
+    """Catalogues that can't be written to."""
+    check = rig.check
+    shutil.copy(rig.sounds[0], rig.at("one.wav"))
+    rig.command("analyze", rig.folder)
+    if os.geteuid() == 0 and subprocess.run(["mount", "--bind", rig.work, rig.work], check=False,
+                                            stderr=subprocess.DEVNULL).returncode == 0:
+        try:
+            subprocess.run(["mount", "-o", "remount,ro,bind", rig.work], check=True)
+            code, text = rig.command("analyze", rig.folder)
+            check(code == 3 and "can't write beside the catalogue" in text, "a read-only disk: analyze says so", text)
+            code, text = rig.command("tag", rig.at("one.wav"), "x")
+            check(code == 3 and "can't write beside the catalogue" in text, "so does tag", text)
+            code, text = rig.command("find", "--paths")
+            check(code == 0 and rig.at("one.wav") in text, "find works", text)
+        finally:
+            subprocess.run(["umount", rig.work], check=True)
+    else:
+        check(True, "a read-only disk # SKIP mounting is not allowed here")
+    pretend = os.path.join(os.path.dirname(os.path.abspath(rig.sonde)), "..", "..", "tests", "integration", "pretend_nfs.so")
+    rig.environment["LD_PRELOAD"] = os.path.abspath(pretend)
+    code, text = rig.command("analyze", rig.folder)
+    check(code == 3 and "network file system (NFS)" in text and "--catalogue" in text, "a catalogue on NFS is refused with a sentence", text)
+    del rig.environment["LD_PRELOAD"]
+    check(rig.command("analyze", rig.folder)[0] == 0, "and all is well elsewhere")
+
+
+if __name__ == "__main__":
+    TESTS = (names, contents, permissions, roots, places)
+    main(__doc__, {test.__name__: test for test in TESTS})
