@@ -55,7 +55,8 @@ class Installed:
 def test_places(it):
     run = it.call("meson", "install", "-C", it.build, "--no-rebuild", "--destdir", os.path.join(it.work, "tree"))
     it.check(run.returncode == 0, "meson install", run.stdout[-2000:])
-    wanted = ["bin/sonde", "libexec/sonde/sonde-worker", "include/sonde/plugin.h", "include/sonde/kernels.h", "lib/sonde/plugins/key.so",
+    wanted = ["bin/sonde", "libexec/sonde/sonde-worker", "include/sonde/plugin.h", "include/sonde/kernels.h",
+              "include/sonde/frame.h", "include/sonde/frame.hpp", "lib/sonde/plugins/key.so",
               "lib/sonde/plugins/features.resources/sonde-embedding.weights", "lib/sonde/sqlite/sonde_sqlite.so",
               "share/sonde/schema/protocol.md", "share/sonde/schema/catalogue.md", "share/sonde/schema/results/key.json",
               "share/sonde/migrations/0001_catalogue.sql", "share/man/man1/sonde.1", "share/man/man5/sonde.ini.5",
@@ -82,6 +83,11 @@ def test_example(it):
     target = it.at("lib/sonde/minimal.so")
     run = it.call("cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", source, "-o", target, *shlex.split(flags), "-lm", cwd=it.work)
     it.check(run.returncode == 0, "an example is built with pkg-config alone", run.stdout)
+    for language in ([], ["--cpp"]) if shutil.which("c++") else ([],):
+        folder = os.path.join(it.work, "project" + "".join(language))
+        run = it.call(it.at("bin/sonde"), "plugin", "new", folder, "--id", "org.example.project", "--name", "Project", *language)
+        made = it.call("make", cwd=folder, environment=pc) if run.returncode == 0 else run
+        it.check(made.returncode == 0, "so is what sonde plugin new " + " ".join(language + ["writes"]), made.stdout)
 
 
 def test_runs(it):
