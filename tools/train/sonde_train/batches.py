@@ -11,6 +11,9 @@ from .model import BANDS, STRIDE
 FRAMES = 192  # 4.5 s
 STEPS = FRAMES // STRIDE
 SILENCE = float(np.log(mel.FLOOR))
+SINGLE, JOINED = .5, .2  # shares of the items with one clip, and with two in a row; the others are mixtures
+MADE = .4  # how often a rendered sound is drawn, against a recorded one of its class
+VARIANTS = ["plain", "plain", "plain", "coded", "low3400", "low8000"]
 CENTRES = mel.edges()[1:-1]
 # the logarithm of a noise band's power flutters like this; a long strip, of which each batch takes a part
 JITTER = torch.from_numpy(np.log(np.random.default_rng(2).gamma(6, 1 / 6, 3_000_000) + 1e-3).astype(np.float32))
@@ -27,80 +30,104 @@ def activity(spectrum, depth=40.0):
 
 
 class Sampler:
-    """Draws clips: a class by the square root of its size, then a clip of it."""
+    """Draws clips: a class by the square root of its size, then a clip of it, recorded ones before made ones."""
 
     def __init__(self, clips, seed):
         self.rng = np.random.default_rng(seed)
-        self.by_class = {}
+        self.by_class, self.odds = {}, {}
         for clip in clips:
             self.by_class.setdefault(clip.label, []).append(clip)
         self.names = sorted(self.by_class)
-        weight = np.sqrt([len(self.by_class[n]) for n in self.names])
+        for name, members in self.by_class.items():
+            odds = np.array([MADE if c.dataset == "made" else 1.0 for c in members])
+            self.odds[name] = np.cumsum(odds / odds.sum())
+        weight = np.sqrt([sum(MADE if c.dataset == "made" else 1.0 for c in self.by_class[n]) for n in self.names])
         weight *= [{"speech": 1.5, "music": 1.5}.get(n, 1.0) for n in self.names]
-        self.weight = weight / weight.sum()
+        self.weight = np.cumsum(weight / weight.sum())
         self.by_kind = {k: [c for c in clips if c.kind == k and (k != "environment" or c.dataset != "made")] for k in KINDS}
+        self.ready = {}  # (id of a clip, variant) -> activity of its frames
 
     def clip(self):
-        return self.pick(self.by_class[self.names[self.rng.choice(len(self.names), p=self.weight)]])
+        name = self.names[min(int(np.searchsorted(self.weight, self.rng.random())), len(self.names) - 1)]
+        members = self.by_class[name]
+        return members[min(int(np.searchsorted(self.odds[name], self.rng.random())), len(members) - 1)]
 
     def pick(self, clips):
         return clips[self.rng.integers(len(clips))]
 
-    def spectrum(self, clip):
-        return clip.spectra[self.rng.choice(["plain", "plain", "plain", "coded", "low3400", "low8000"])].astype(np.float32)
-
     def crop(self, clip, length):
         """(spectrum, active) of at most `length` frames; active per frame, at a random place of the clip."""
-        s = self.spectrum(clip)
-        if self.rng.random() < .5:  # speed: frames repeated or left out
-            s = s[np.arange(0, len(s), self.rng.uniform(.85, 1.18)).astype(int)]
-        if len(s) > length:
-            start = self.rng.integers(0, len(s) - length + 1)
-            s = s[start:start + length]
-        active = np.repeat(activity(s), STRIDE)[:len(s)]
-        return s, active
+        variant = VARIANTS[self.rng.integers(len(VARIANTS))]
+        s = clip.spectra[variant]
+        if (id(clip), variant) not in self.ready:
+            self.ready[id(clip), variant] = np.repeat(activity(s), STRIDE)[:len(s)]
+        active = self.ready[id(clip), variant]
+        speed = self.rng.uniform(.8, 1.25) if self.rng.random() < .5 else 1.0  # frames repeated or left out
+        need = int(length * speed) + 1
+        start = int(self.rng.integers(0, len(s) - need + 1)) if len(s) > need else 0
+        if speed == 1.0:
+            return s[start:start + length].astype(np.float32), active[start:start + length]
+        rows = (start + np.arange(0, min(need, len(s) - start), speed)[:length]).astype(int)
+        return s[rows].astype(np.float32), active[rows]
 
-    def place(self, item, clip, start, end, gain=0.0):
+    def place(self, item, clip, start, end, gain=0.0, repeat=False):
         """Adds the clip's power between frames start and end; returns the frames where it sounds, and those it covers."""
-        s, active = self.crop(clip, end - start)
-        room = end - start - len(s)
-        at = start + (int(self.rng.integers(0, room + 1)) if room > 0 else 0)
-        item[at:at + len(s)] = np.logaddexp(item[at:at + len(s)], s + gain)
-        mask = np.zeros(FRAMES, bool)
-        mask[at:at + len(s)] = active
-        covered = np.zeros(FRAMES, bool)
-        covered[at:at + len(s)] = True
-        return mask, covered
+        mask, covered = np.zeros(FRAMES, bool), np.zeros(FRAMES, bool)
+        while True:
+            s, active = self.crop(clip, end - start)
+            room = 0 if repeat else end - start - len(s)
+            at = start + (int(self.rng.integers(0, room + 1)) if room > 0 else 0)
+            part = item[at:at + len(s)]
+            np.copyto(part, s + gain if part.max() <= SILENCE else np.log(np.exp(part) + np.exp(s + gain)))
+            mask[at:at + len(s)] = active
+            covered[at:at + len(s)] = True
+            start = at + len(s)
+            if not repeat or end - start < 8:
+                return mask, covered
+
+    def level(self, clip):
+        """Natural logarithm of the power of the clip's loud frames."""
+        loud = clip.spectra["plain"][:FRAMES].max(1).astype(np.float32)
+        return float(np.quantile(loud, .9))
+
+    def spans(self):
+        """What one item is made of: [(first frame, end, clip, gain)], and whether it is a mixture."""
+        mode = self.rng.random()
+        if mode < SINGLE:
+            return [(0, FRAMES, self.clip(), 0.0)], False
+        if mode < SINGLE + JOINED:
+            cut = int(self.rng.integers(32, FRAMES - 32))
+            return [(0, cut, self.clip(), 0.0), (cut, FRAMES, self.clip(), float(self.rng.normal(0, 1.2)))], False
+        below, above = [("music", "speech"), ("environment", "speech"), ("environment", "music")][self.rng.integers(3)]
+        one, two = self.pick(self.by_kind[below]), self.pick(self.by_kind[above])
+        gain = self.level(one) - self.level(two) + float(self.rng.uniform(-3, 15)) / 10 * np.log(10)
+        spans = [(0, FRAMES, one, 0.0), (0, FRAMES, two, gain)]
+        if self.rng.random() < .5:  # one of the two only for a while, or from or to some point
+            start, end = sorted(self.rng.integers(-FRAMES // 2, FRAMES * 3 // 2, 2).clip(0, FRAMES))
+            if end - start > 24:
+                which = self.rng.integers(2)
+                spans[which] = (int(start), int(end), *spans[which][2:])
+        return spans, True
 
     def item(self):
         """(log-mel [FRAMES, BANDS], kinds [STEPS, 4], weights [STEPS], segments [(mask over steps, class)])."""
         x = np.full((FRAMES, BANDS), SILENCE, np.float32)
         kinds, known = np.zeros((FRAMES, 4), np.float32), np.full(FRAMES, .3, np.float32)
         segments = []
-        mode = self.rng.random()
-        if mode < .55:
-            spans = [(0, FRAMES, self.clip(), 0.0)]
-        elif mode < .8:
-            cut = int(self.rng.integers(32, FRAMES - 32))
-            spans = [(0, cut, self.clip(), 0.0), (cut, FRAMES, self.clip(), float(self.rng.normal(0, 1.2)))]
-        else:
-            below, above = [("music", "speech"), ("environment", "speech"), ("environment", "music"),
-                            ("music", "speech")][self.rng.integers(4)]
-            start, end = sorted(self.rng.integers(0, FRAMES, 2)) if self.rng.random() < .5 else (0, FRAMES)
-            start, end = (start, end) if end - start > 40 else (0, FRAMES)
-            ratio = float(self.rng.uniform(-5, 15))  # dB of the upper one over the lower
-            one, two = self.pick(self.by_kind[below]), self.pick(self.by_kind[above])
-            level = [float(c.spectra["plain"][:FRAMES].max()) for c in (one, two)]
-            spans = [(0, FRAMES, one, 0.0), (int(start), int(end), two, level[0] - level[1] + ratio / 10 * np.log(10))]
+        spans, mixture = self.spans()
         for start, end, clip, gain in spans:
-            mask, covered = self.place(x, clip, start, end, gain)
+            mask, covered = self.place(x, clip, start, end, gain, mixture)
             if clip.kind is None:
                 known[covered] = 0
             else:
-                kinds[mask, KINDS.index(clip.kind)] = 1
+                kinds[covered if mixture else mask, KINDS.index(clip.kind)] = 1
                 known[mask] = np.where(known[mask] > 0, 1, 0)
-                known[covered & ~mask] = 0
-            if mode < .8:
+                if mixture:  # the pauses of one of two sounds are no change of what is there, but hard to tell
+                    pauses = covered & ~mask
+                    known[pauses] = np.minimum(known[pauses], .5)
+                else:
+                    known[covered & ~mask] = 0
+            if not mixture:
                 segments.append((mask[::STRIDE], CLASSES.index(clip.label)))
         return x, kinds[::STRIDE], known[::STRIDE], segments
 
@@ -124,20 +151,26 @@ def curve(rng, n, knots, spread):
     return F.interpolate(points, BANDS, mode="linear", align_corners=True)[:, 0] * (np.log(10) / 10)
 
 
+def shifts(bands):
+    """Matrices [n, BANDS, BANDS] that move a spectrum by so many bands; what comes in at an edge repeats the edge."""
+    position = (torch.arange(BANDS)[None, :] - bands[:, None]).clamp(0, BANDS - 1)
+    return (1 - (torch.arange(BANDS)[None, :, None] - position[:, None, :]).abs()).clamp(min=0)
+
+
+def add(x, y):
+    """The logarithm of the sum of two powers."""
+    return torch.log(torch.exp(x) + torch.exp(y))
+
+
 def augment(x, rng):
     """In the order in which a recording would suffer it: pitch, room, microphone, noise, level, bandwidth."""
     n = len(x)
     uniform = lambda low, high, *shape: torch.from_numpy(rng.uniform(low, high, shape or (n,)).astype(np.float32))
     chance = lambda p: torch.from_numpy(rng.random(n) < p)
     # pitch: a shift along the (nearly logarithmic) mel axis
-    shift = torch.where(chance(.5), uniform(-2.5, 2.5), torch.zeros(n)) * (2 / BANDS)
-    moved = shift != 0
-    if moved.any():
-        count = int(moved.sum())
-        time = torch.linspace(-1, 1, FRAMES)[None, :, None].expand(count, FRAMES, BANDS)
-        band = (torch.linspace(-1, 1, BANDS)[None, :] + shift[moved, None])[:, None, :].expand(count, FRAMES, BANDS)
-        x[moved] = F.grid_sample(x[moved].unsqueeze(1), torch.stack([band, time], -1), padding_mode="border",
-                                 align_corners=True)[:, 0]
+    moved = torch.nonzero(chance(.5))[:, 0]
+    if len(moved):
+        x[moved] = torch.bmm(x[moved], shifts(uniform(-3, 3, len(moved))))
     # room: power decays exponentially behind every frame (Polack's model, one rate for all bands)
     wet = torch.nonzero(chance(.25))[:, 0]
     if len(wet):
@@ -158,7 +191,7 @@ def augment(x, rng):
     slope = torch.from_numpy(np.log(CENTRES / 1000).astype(np.float32))[None, :] * uniform(-1.5, .9)[:, None]
     start = int(rng.integers(0, len(JITTER) - x.numel()))
     jitter = JITTER[start:start + x.numel()].view(x.shape)
-    x = torch.logaddexp(x, (noise[:, None] + slope + curve(rng, n, 4, 3.0))[:, None, :] + jitter)
+    x = add(x, (noise[:, None] + slope + curve(rng, n, 4, 3.0))[:, None, :] + jitter)
     x = x + (torch.from_numpy(rng.normal(0, 8, n).astype(np.float32)) * (np.log(10) / 10))[:, None, None]
     # bandwidth: 3.4 to 16 kHz (above 10 kHz nothing is seen), and now and then a telephone's lower edge
     octaves = torch.from_numpy(np.log2(CENTRES).astype(np.float32))
@@ -169,10 +202,12 @@ def augment(x, rng):
     loss = loss + torch.clamp((low[:, None] - octaves[None, :]) * 20, min=0) * chance(.2)[:, None]
     x = x - (loss * (np.log(10) / 10))[:, None, :]
     floor = uniform(-90, -62) * (np.log(10) / 10)
-    x = torch.logaddexp(x, torch.where(chance(.7), floor, torch.full((n,), SILENCE))[:, None, None])
+    x = add(x, torch.where(chance(.7), floor, torch.full((n,), SILENCE))[:, None, None])
     # masks of time and frequency (Park et al., 2019)
-    for i in np.nonzero(rng.random(n) < .3)[0]:
-        t, b = int(rng.integers(0, FRAMES - 24)), int(rng.integers(0, BANDS - 8))
-        x[i, t:t + int(rng.integers(4, 24))] = x[i].mean()
-        x[i, :, b:b + int(rng.integers(2, 8))] = x[i].mean()
-    return torch.logaddexp(x + torch.from_numpy(mel.HEARD), torch.tensor(SILENCE))
+    for i in np.nonzero(rng.random(n) < .5)[0]:
+        quiet = float(x[i].mean())
+        for _ in range(2):
+            t, b = int(rng.integers(0, FRAMES - 24)), int(rng.integers(0, BANDS - 10))
+            x[i, t:t + int(rng.integers(2, 20))] = quiet
+            x[i, :, b:b + int(rng.integers(1, 9))] = quiet
+    return add(x + torch.from_numpy(mel.HEARD), torch.tensor(SILENCE))

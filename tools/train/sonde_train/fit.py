@@ -26,9 +26,10 @@ class Network(nn.Module):
         self.classes = nn.Linear(2 * DIMENSIONS, len(CLASSES))
         self.drop = nn.Dropout(.25)
 
-    def embed(self, x):
-        """Log-mel [batch, frames, BANDS] to embeddings [batch, steps, DIMENSIONS]."""
-        return self.backbone((x - self.mean) * self.scale).transpose(1, 2)
+    def embed(self, x, rng=None):
+        """Log-mel [batch, frames, BANDS] to embeddings [batch, steps, DIMENSIONS]; with a generator, styles are exchanged."""
+        x = (x - self.mean) * self.scale
+        return self.backbone(exchange_styles(x, rng) if rng is not None else x).transpose(1, 2)
 
     def pooled(self, embedding, masks):
         """Mean and maximum over the masked steps."""
@@ -41,6 +42,39 @@ def normalisation(clips):
     frames = np.concatenate([c.spectra["plain"][::17].astype(np.float32) for c in clips])
     frames = frames[frames.max(1) > -16]
     return frames.mean(0), 1 / np.maximum(frames.std(0), 1)
+
+
+def exchange_styles(x, rng, share=.4, strength=.3):
+    """Freq-MixStyle (Schmid et al., 2022; Kim et al., 2022) on normalised log-mel [batch, frames, BANDS]: the mean and spread
+    of each band move towards those of another item, as if it had been recorded elsewhere."""
+    chosen = torch.from_numpy(np.nonzero(rng.random(len(x)) < share)[0])
+    if len(chosen) < 2:
+        return x
+    mean, spread = x[chosen].mean(1, keepdim=True), x[chosen].std(1, keepdim=True) + .05
+    other = torch.from_numpy(rng.permutation(len(chosen)))
+    part = rng.beta(strength, strength, (len(chosen), 1, 1)).astype(np.float32)
+    part = torch.from_numpy(np.maximum(part, 1 - part))
+    new_mean, new_spread = part * mean + (1 - part) * mean[other], part * spread + (1 - part) * spread[other]
+    x = x.clone()
+    x[chosen] = (x[chosen] - mean) / spread * new_spread + new_mean
+    return x
+
+
+class Average:
+    """Exponential moving average of all weights and statistics; it starts short and grows to `horizon` steps."""
+
+    def __init__(self, network, horizon=250):
+        self.horizon, self.steps = horizon, 0
+        self.state = {k: v.detach().clone() for k, v in network.state_dict().items()}
+
+    def update(self, network):
+        self.steps += 1
+        share = 1 / min(self.horizon, 1 + self.steps / 4)
+        for name, value in network.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.state[name].lerp_(value, share)
+            else:
+                self.state[name].copy_(value)
 
 
 def loss_of(network, batch, rng, mix):
@@ -56,7 +90,7 @@ def loss_of(network, batch, rng, mix):
         back = torch.argsort(other)  # row r sounds, faintly, in row back[r]
         rows, masks, labels = torch.cat([rows, back[rows]]), torch.cat([masks, masks]), torch.cat([labels, labels])
         weight = torch.cat([part[rows[:len(weight)]], 1 - part[rows[len(weight):]]])
-    embedding = network.embed(x)
+    embedding = network.embed(x, rng)
     frame = F.binary_cross_entropy_with_logits(network.kinds(embedding), kinds, reduction="none").mean(2)
     frame = (frame * known).sum() / known.sum().clamp(min=1)
     logits = network.classes(network.drop(network.pooled(embedding[rows], masks)))
@@ -64,7 +98,7 @@ def loss_of(network, batch, rng, mix):
     return 3 * frame + (segment * weight).sum() / weight.sum()
 
 
-def fit(clips, steps, seed=1, size=64, rate=4e-3, mixup=.4, resume=None, log=print):
+def fit(clips, steps, seed=1, size=32, rate=3e-3, mixup=.6, resume=None, log=print):
     """`resume`: a state of torch to start from, with its normalisation."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -72,6 +106,8 @@ def fit(clips, steps, seed=1, size=64, rate=4e-3, mixup=.4, resume=None, log=pri
     if resume is not None:
         network.load_state_dict(torch.load(resume))
     sampler = Sampler(clips, seed)
+    network.backbone.to(memory_format=torch.channels_last)
+    average = Average(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=2e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, steps, pct_start=.15)
     started, recent = time.time(), []
@@ -83,9 +119,11 @@ def fit(clips, steps, seed=1, size=64, rate=4e-3, mixup=.4, resume=None, log=pri
         nn.utils.clip_grad_norm_(network.parameters(), 5)
         optimiser.step()
         schedule.step()
+        average.update(network)
         recent.append(float(loss))
-        if step % 100 == 99:
-            log(f"step {step + 1} of {steps}: loss {np.mean(recent[-100:]):.3f}, {time.time() - started:.0f} s", flush=True)
+        if step % 250 == 249:
+            log(f"step {step + 1} of {steps}: loss {np.mean(recent[-250:]):.3f}, {time.time() - started:.0f} s", flush=True)
+    network.load_state_dict(average.state)
     return network.eval()
 
 
