@@ -111,7 +111,7 @@ static uint32_t rank_segment(const struct ranking *ranking, const struct span *s
     float probabilities[RANKING_MOST];
     uint32_t first, end;
     find_steps(span, embedding, &first, &end);
-    ranking_measure(ranking, embedding->values, embedding->level, first, end, probabilities);
+    ranking_measure(ranking, embedding, first, end, probabilities);
     for (uint32_t c = 0; c < ranking->classes; c++)
         sums[c] += fmax(span->end - span->start, 1e-3) * (double)probabilities[c];
     return ranking_sort(ranking, probabilities, best);

@@ -37,6 +37,25 @@ static int read_names(struct ranking *ranking, char *error, size_t n) {
     return -1;
 }
 
+/* The timbre's part, if the vocabulary has one. */
+static int read_timbre(struct ranking *ranking, char *error, size_t n) {
+    const struct weights *w = &ranking->weights;
+    const uint32_t hidden = weights_rows(w, "timbre.hidden_bias");
+    if (hidden == 0) return 0;
+    if (hidden > RANKING_WIDEST) {
+        snprintf(error, n, "the weights file has %u hidden units; %u are possible", hidden, RANKING_WIDEST);
+        return -1;
+    }
+    ranking->hidden = hidden;
+    if ((ranking->timbre_mean = weights_floats(w, "timbre.mean", RANKING_TIMBRE, 1, 1, error, n)) == NULL ||
+        (ranking->timbre_scale = weights_floats(w, "timbre.scale", RANKING_TIMBRE, 1, 1, error, n)) == NULL ||
+        (ranking->hidden_weight = weights_floats(w, "timbre.hidden", RANKING_TIMBRE, hidden, 1, error, n)) == NULL ||
+        (ranking->hidden_bias = weights_floats(w, "timbre.hidden_bias", hidden, 1, 1, error, n)) == NULL ||
+        (ranking->timbre_weight = weights_floats(w, "timbre.weight", hidden, ranking->classes, 1, error, n)) == NULL)
+        return -1;
+    return 0;
+}
+
 int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char *error, size_t n) {
     memset(ranking, 0, sizeof *ranking);
     struct weights *w = &ranking->weights;
@@ -56,7 +75,7 @@ int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char 
         snprintf(error, n, "the weights file has a temperature that is not positive");
         return -1;
     }
-    return read_names(ranking, error, n);
+    return read_timbre(ranking, error, n) == 0 ? read_names(ranking, error, n) : -1;
 }
 
 void ranking_close(struct ranking *ranking) {
@@ -64,17 +83,22 @@ void ranking_close(struct ranking *ranking) {
     ranking->names = NULL;
 }
 
-/* Mean and maximum of the steps that sound; of all of them if none does. */
-static void pool(const float *embedding, const float *level, uint32_t first, uint32_t end, float *pooled) {
+/* Steps at or below this level are left out: none if nothing sounds. */
+static float level_limit(const float *level, uint32_t first, uint32_t end) {
     float loudest = -200;
     for (uint32_t t = first; t < end; t++) loudest = fmaxf(loudest, level[t]);
-    const float limit = loudest > -85 ? fmaxf(loudest - 40, -85) : -300;
+    return loudest > -85 ? fmaxf(loudest - 40, -85) : -300;
+}
+
+/* Mean and maximum of the steps that sound. */
+static void pool_embedding(const struct embedding *embedding, uint32_t first, uint32_t end, float limit,
+                           float *pooled) {
     float *mean = pooled, *most = pooled + RANKING_DIMENSIONS;
     memset(pooled, 0, 2 * RANKING_DIMENSIONS * sizeof(float));
     uint32_t used = 0;
     for (uint32_t t = first; t < end; t++) {
-        if (level[t] <= limit) continue;
-        const float *row = embedding + (size_t)t * RANKING_DIMENSIONS;
+        if (embedding->level[t] <= limit) continue;
+        const float *row = embedding->values + (size_t)t * RANKING_DIMENSIONS;
         for (uint32_t i = 0; i < RANKING_DIMENSIONS; i++) {
             mean[i] += row[i];
             most[i] = fmaxf(most[i], row[i]); /* embeddings are not negative */
@@ -84,15 +108,62 @@ static void pool(const float *embedding, const float *level, uint32_t first, uin
     for (uint32_t i = 0; i < RANKING_DIMENSIONS && used > 0; i++) mean[i] /= (float)used;
 }
 
-void ranking_measure(const struct ranking *ranking, const float *embedding, const float *level, uint32_t first,
-                     uint32_t end, float *probabilities) {
-    float pooled[2 * RANKING_DIMENSIONS];
-    pool(embedding, level, first, end, pooled);
-    float logits[RANKING_MOST];
+/* The statistics of RANKING_TIMBRE of one cepstrum (column n); `out` points at its place in the first of them. */
+static void pool_cepstrum(const struct embedding *embedding, uint32_t first, uint32_t end, float limit, uint32_t n,
+                          float *out) {
+    enum { N = TIMBRE_CEPSTRA };
+    double mean = 0, square = 0, within = 0, within_square = 0, change = 0, bend = 0;
+    double most = -INFINITY, least = INFINITY;
+    uint32_t used = 0;
+    for (uint32_t t = first; t < end; t++) {
+        if (embedding->level[t] <= limit) continue;
+        const float *row = embedding->timbre + (size_t)t * TIMBRE_DIMENSIONS;
+        const double value = (double)row[n], spread = (double)row[N + n];
+        mean += value, square += value * value;
+        within += spread, within_square += spread * spread;
+        change += (double)row[2 * N + n], bend += (double)row[3 * N + n];
+        most = fmax(most, value), least = fmin(least, value);
+        used++;
+    }
+    mean /= used;
+    const double between = fmax(square / used - mean * mean, 0);
+    if (n > 0) out[n - 1] = (float)mean;
+    out += N - 1 + n;
+    out[0] = (float)sqrt(between + within_square / used);
+    out[N] = (float)sqrt(between);
+    out[2 * N] = (float)(within / used);
+    out[3 * N] = (float)(change / used);
+    out[4 * N] = (float)(bend / used);
+    out[5 * N] = (float)(most - mean);
+    out[6 * N] = (float)(least - mean);
+}
+
+/* Adds what the timbre says to the logits; outliers beyond five spreads count as five. */
+static void add_timbre(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
+                       float limit, float *logits) {
+    float pooled[RANKING_TIMBRE], hidden[RANKING_WIDEST];
+    for (uint32_t n = 0; n < TIMBRE_CEPSTRA; n++) pool_cepstrum(embedding, first, end, limit, n, pooled);
+    memcpy(hidden, ranking->hidden_bias, ranking->hidden * sizeof(float));
+    for (uint32_t i = 0; i < RANKING_TIMBRE; i++) {
+        const float x = fminf(fmaxf((pooled[i] - ranking->timbre_mean[i]) * ranking->timbre_scale[i], -5), 5);
+        for (uint32_t h = 0; h < ranking->hidden; h++)
+            hidden[h] += x * ranking->hidden_weight[(size_t)i * ranking->hidden + h];
+    }
+    for (uint32_t h = 0; h < ranking->hidden; h++)
+        for (uint32_t c = 0; c < ranking->classes && hidden[h] > 0; c++)
+            logits[c] += hidden[h] * ranking->timbre_weight[(size_t)h * ranking->classes + c];
+}
+
+void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
+                     float *probabilities) {
+    float pooled[2 * RANKING_DIMENSIONS], logits[RANKING_MOST];
+    const float limit = level_limit(embedding->level, first, end);
+    pool_embedding(embedding, first, end, limit, pooled);
     memcpy(logits, ranking->bias, ranking->classes * sizeof(float));
     for (uint32_t i = 0; i < 2 * RANKING_DIMENSIONS; i++)
         for (uint32_t c = 0; c < ranking->classes; c++)
             logits[c] += pooled[i] * ranking->weight[(size_t)i * ranking->classes + c];
+    if (ranking->hidden > 0) add_timbre(ranking, embedding, first, end, limit, logits);
     float highest = logits[0], sum = 0;
     for (uint32_t c = 1; c < ranking->classes; c++) highest = fmaxf(highest, logits[c]);
     for (uint32_t c = 0; c < ranking->classes; c++)

@@ -17,10 +17,12 @@ static const char *const names[TIMELINE_STATES] = {"speech",
                                                    "music over environment",
                                                    "near-silence"};
 
-/* Natural logarithms, the best of a sweep over mixed recordings (tools/train recordings). A change of state costs as
- * much as a second of strong evidence, for neighbouring steps share theirs; a mixture has to beat a single kind. */
-#define CHANGE     18.0f
-#define MIXTURE    0.7f
+/* Natural logarithms, the best of a sweep over mixed recordings of other folds than those that tools/train reports. A
+ * change of state costs as much as half a second of strong evidence, for neighbouring steps share theirs; a mixture has to
+ * beat a single kind; no single step is surer than CERTAIN. */
+#define CHANGE     9.8f
+#define MIXTURE    1.14f
+#define CERTAIN    0.98f
 #define IMPOSSIBLE 1000.0f
 
 /* Near-silence: a second or more below -66 dBFS, or below -50 and 45 dB under the loudest of the region. */
@@ -64,7 +66,7 @@ static void measure_emissions(const float *kinds, const uint8_t *silent, uint32_
     for (uint32_t t = 0; t < count; t++, emission += TIMELINE_STATES) {
         float on[TIMELINE_KINDS], off[TIMELINE_KINDS];
         for (uint32_t k = 0; k < TIMELINE_KINDS; k++) {
-            const float p = fminf(fmaxf(kinds[(size_t)t * TIMELINE_KINDS + k], 0.01f), 0.99f);
+            const float p = fminf(fmaxf(kinds[(size_t)t * TIMELINE_KINDS + k], 1 - CERTAIN), CERTAIN);
             on[k] = logf(p), off[k] = logf(1 - p);
         }
         for (uint32_t s = 0; s < TIMELINE_STATES; s++) {

@@ -33,26 +33,36 @@ static int check_network(struct embedding *embedding, const sonde_inputs_t *inpu
     return result;
 }
 
+/* The array `name` of `width` values a step and `count` steps (0: any number). NULL with a sentence. */
+static const float *read_array(const sonde_inputs_t *inputs, const char *name, uint32_t width, uint64_t count,
+                               sonde_array_view_t *view, char *error, size_t n) {
+    *view = (sonde_array_view_t){.struct_size = sizeof *view};
+    if (inputs->array(inputs, "features", name, view) != SONDE_OK) {
+        snprintf(error, n, "features/1 has no array \"%s\"", name);
+        return NULL;
+    }
+    const int shaped = view->dimensions == 1 ? width == 1 : view->dimensions == 2 && view->shape[1] == width;
+    if (view->dtype == SONDE_F32 && shaped && (count == 0 || view->shape[0] == count)) return view->data;
+    snprintf(error, n, "the array \"%s\" of features/1 is not frames x %u, or has other frames than the embedding",
+             name, width);
+    return NULL;
+}
+
 int embedding_read(struct embedding *embedding, const sonde_inputs_t *inputs, uint64_t parent, char *error, size_t n) {
     memset(embedding, 0, sizeof *embedding);
     if (check_network(embedding, inputs, parent, error, n) != 0) return -1;
-    sonde_array_view_t values = {.struct_size = sizeof values}, level = {.struct_size = sizeof level};
-    if (inputs->array(inputs, "features", "embedding", &values) != SONDE_OK ||
-        inputs->array(inputs, "features", "embedding_level", &level) != SONDE_OK) {
-        snprintf(error, n, "features/1 has no array \"embedding\" or \"embedding_level\"");
+    sonde_array_view_t view, others;
+    embedding->values = read_array(inputs, "embedding", EMBEDDING_DIMENSIONS, 0, &view, error, n);
+    if (embedding->values == NULL) return -1;
+    const uint64_t count = view.shape[0];
+    if ((embedding->level = read_array(inputs, "embedding_level", 1, count, &others, error, n)) == NULL ||
+        (embedding->timbre = read_array(inputs, "timbre", TIMBRE_DIMENSIONS, count, &others, error, n)) == NULL)
+        return -1;
+    if (count > 1u << 20 || !(view.hop > 0)) {
+        snprintf(error, n, "the array \"embedding\" of features/1 has too many frames, or no time between them");
         return -1;
     }
-    if (values.dtype != SONDE_F32 || values.dimensions != 2 || values.shape[1] != EMBEDDING_DIMENSIONS ||
-        level.dtype != SONDE_F32 || level.dimensions != 1 || level.shape[0] != values.shape[0] ||
-        values.shape[0] > 1u << 20 || !(values.hop > 0)) {
-        snprintf(error, n,
-                 "the arrays \"embedding\" and \"embedding_level\" of features/1 are not frames x %u and frames",
-                 EMBEDDING_DIMENSIONS);
-        return -1;
-    }
-    embedding->count = (uint32_t)values.shape[0];
-    embedding->hop = values.hop;
-    embedding->values = values.data;
-    embedding->level = level.data;
+    embedding->count = (uint32_t)count;
+    embedding->hop = view.hop;
     return 0;
 }

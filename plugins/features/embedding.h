@@ -3,6 +3,7 @@
 #define SONDE_FEATURES_EMBEDDING_H
 
 #include "sonde/plugin.h"
+#include "timbre.h"
 
 #include <stddef.h>
 
@@ -13,6 +14,7 @@ struct embedding {
     double hop;          /* s between embeddings; number k is centred on k * hop */
     const float *values; /* [count][EMBEDDING_DIMENSIONS] */
     const float *level;  /* [count], dBFS */
+    const float *timbre; /* [count][TIMBRE_DIMENSIONS] */
     char model[96];      /* "sonde-embedding/1 0123456789abcdef" */
 };
 

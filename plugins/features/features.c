@@ -82,6 +82,14 @@ static const sonde_array_info_t arrays[] = {
      .unit = "dBFS",
      .description = "Level of the loudest frame behind each embedding; a full-scale sine is 0.",
      .dimensions = 1},
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "timbre",
+     .unit = "1",
+     .description =
+         "Of the frames behind each embedding, 20 cepstra: mean, spread, mean size of the change from frame to "
+         "frame, and of its change.",
+     .dimensions = 2},
 };
 
 _Static_assert(SPECTRAL_RATE == NETWORK_RATE && SPECTRAL_WINDOW == NETWORK_WINDOW && SPECTRAL_HOP == NETWORK_HOP,
@@ -214,6 +222,8 @@ static bool write_embedding(const sonde_writer_t *w, const struct features *f) {
     w->end_object(w);
     w->array(w, "embedding", result.embedding, shape, network_hop(), 0.0);
     w->array(w, "embedding_level", result.level, shape, network_hop(), 0.0);
+    shape[1] = TIMBRE_DIMENSIONS;
+    w->array(w, "timbre", result.timbre, shape, network_hop(), 0.0);
     return true;
 }
 

@@ -39,11 +39,12 @@ struct network {
     uint32_t first_bin[NETWORK_BANDS], bins[NETWORK_BANDS];
     float filter[NETWORK_BANDS][NETWORK_BINS / 8];
     float silence[NETWORK_BANDS]; /* a frame of digital silence, normalised */
+    struct timbre cepstra;
 
     float *mel, *power; /* [capacity][NETWORK_BANDS], [capacity] */
     uint64_t frames, capacity;
     float *buffers[2]; /* one tile's activations */
-    float *embedding, *scratch, *level;
+    float *embedding, *scratch, *level, *timbre;
 };
 
 static double mel_of(double hz) {
@@ -78,6 +79,11 @@ static int read_tensors(struct network *network, char *error, size_t n) {
     if (((target) = weights_floats(w, name, d0, d1, 1, error, n)) == NULL) return -1
     TENSOR(network->input_mean, "input.mean", NETWORK_BANDS, 1);
     TENSOR(network->input_scale, "input.scale", NETWORK_BANDS, 1);
+    for (uint32_t band = 0; band < NETWORK_BANDS; band++)
+        if (!(network->input_scale[band] > 0)) {
+            snprintf(error, n, "the tensor \"input.scale\" of the weights file holds values that are not positive");
+            return -1;
+        }
     for (uint32_t i = 0; i < LAYERS; i++) {
         snprintf(name, sizeof name, "convolution%u.kernel", i);
         TENSOR(network->kernel[i], name, 9 * layers[i].in, layers[i].out);
@@ -128,6 +134,7 @@ struct network *network_open(const void *weights, uint64_t size, char *error, si
     }
     snprintf(network->hash, sizeof network->hash, "%016llx", (unsigned long long)network->weights.header->hash);
     make_filters(network);
+    timbre_prepare(&network->cepstra, network->input_mean, network->input_scale);
     for (uint32_t band = 0; band < NETWORK_BANDS; band++) network->silence[band] = normalise(network, band, 0);
     return network;
 }
@@ -138,7 +145,8 @@ static void drop_region(struct network *network) {
     free(network->embedding);
     free(network->scratch);
     free(network->level);
-    network->mel = network->power = network->embedding = network->scratch = network->level = NULL;
+    free(network->timbre);
+    network->mel = network->power = network->embedding = network->scratch = network->level = network->timbre = NULL;
     network->frames = network->capacity = 0;
 }
 
@@ -349,7 +357,9 @@ int network_finish(struct network *network, struct network_result *result) {
     network->embedding = malloc(sizeof(float) * all * d);
     network->scratch = malloc(sizeof(float) * 2 * all * d);
     network->level = malloc(sizeof(float) * count);
-    if (network->embedding == NULL || network->scratch == NULL || network->level == NULL) return -1;
+    network->timbre = malloc(sizeof(float) * count * TIMBRE_DIMENSIONS);
+    if (network->embedding == NULL || network->scratch == NULL || network->level == NULL || network->timbre == NULL)
+        return -1;
     for (uint64_t core = 0; core < padded; core += CORE) {
         const uint64_t core_end = core + CORE < padded ? core + CORE : padded;
         const uint64_t start = core < HALO ? 0 : core - HALO, end = core_end + HALO < padded ? core_end + HALO : padded;
@@ -357,9 +367,11 @@ int network_finish(struct network *network, struct network_result *result) {
     }
     for (uint32_t i = 0; i < CONTEXTS; i++) run_context(network, i, network->embedding, all);
     measure_levels(network, count);
+    timbre_measure(&network->cepstra, network->mel, network->frames, network->timbre);
     result->count = count;
     result->embedding = network->embedding + (size_t)(MARGIN / NETWORK_STRIDE) * d;
     result->level = network->level;
+    result->timbre = network->timbre;
     summarise(network, result);
     return 0;
 }

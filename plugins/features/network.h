@@ -18,6 +18,8 @@
 #ifndef SONDE_FEATURES_NETWORK_H
 #define SONDE_FEATURES_NETWORK_H
 
+#include "timbre.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +59,7 @@ int network_push(struct network *network, const float *power, uint32_t frames, u
 struct network_result {
     uint32_t count;         /* embeddings: frames / 8, rounded up */
     const float *embedding; /* [count][NETWORK_DIMENSIONS] */
+    const float *timbre;    /* [count][TIMBRE_DIMENSIONS] (timbre.h), of the same log-mel frames */
     const float *level;     /* [count], dBFS (full-scale sine: 0, floor -120) of the loudest of its 8 frames */
     float catalogue[NETWORK_DIMENSIONS]; /* the region in one vector of length 1 (or all 0): neighbours by cosine */
 };

@@ -46,7 +46,8 @@ void embedding_rig_open(struct embedding_rig *rig, const char *name, const struc
 static void drop(struct embedding_rig *rig) {
     free(rig->values);
     free(rig->level);
-    rig->values = rig->level = NULL;
+    free(rig->timbre);
+    rig->values = rig->level = rig->timbre = NULL;
 }
 
 void embedding_rig_close(struct embedding_rig *rig) {
@@ -66,6 +67,9 @@ void embedding_rig_fill(struct embedding_rig *rig, uint32_t count) {
     assert_non_null(rig->values);
     assert_non_null(rig->level);
     memset(rig->values, 0, bytes);
+    rig->timbre = aligned_alloc(64, sizeof(float) * (count + 1) * EMBEDDING_RIG_TIMBRE);
+    assert_non_null(rig->timbre);
+    memset(rig->timbre, 0, sizeof(float) * (count + 1) * EMBEDDING_RIG_TIMBRE);
     for (uint32_t i = 0; i < count; i++) rig->level[i] = -20;
     rig->arrays[0] = (struct host_input_array){.name = "embedding",
                                                .unit = "1",
@@ -81,6 +85,13 @@ void embedding_rig_fill(struct embedding_rig *rig, uint32_t count) {
                                                .shape = {count},
                                                .hop = EMBEDDING_RIG_HOP,
                                                .data = rig->level};
+    rig->arrays[2] = (struct host_input_array){.name = "timbre",
+                                               .unit = "1",
+                                               .dtype = SONDE_F32,
+                                               .dimensions = 2,
+                                               .shape = {count, EMBEDDING_RIG_TIMBRE},
+                                               .hop = EMBEDDING_RIG_HOP,
+                                               .data = rig->timbre};
     rig->features = (struct host_input){.interface = "features",
                                         .major = 1,
                                         .provider = "features",
@@ -88,7 +99,7 @@ void embedding_rig_fill(struct embedding_rig *rig, uint32_t count) {
                                         .json = EMBEDDING_RIG_FEATURES,
                                         .json_length = strlen(EMBEDDING_RIG_FEATURES),
                                         .arrays = rig->arrays,
-                                        .arrays_count = 2};
+                                        .arrays_count = 3};
     const double duration = count > 0 ? count * EMBEDDING_RIG_HOP : 0.1;
     rig->region = (sonde_region_t){.struct_size = sizeof rig->region,
                                    .regions = 1,

@@ -9,6 +9,7 @@
 #define EMBEDDING_RIG_FEATURES "{\"embedding\":{\"model\":\"m\",\"version\":1,\"hash\":\"0000000000001234\"}}"
 #define EMBEDDING_RIG_HOP      0.2
 #define EMBEDDING_RIG_D        96u
+#define EMBEDDING_RIG_TIMBRE   80u
 
 struct embedding_rig {
     struct host *host;
@@ -16,7 +17,8 @@ struct embedding_rig {
     char folder[64];
     char files[2][128];
     float *values, *level; /* [count][EMBEDDING_RIG_D], [count]; 64-byte aligned */
-    struct host_input_array arrays[2];
+    float *timbre;         /* [count][EMBEDDING_RIG_TIMBRE] */
+    struct host_input_array arrays[3];
     struct host_input features;
     sonde_region_t region;
     cJSON *json; /* of the last run, NULL unless ok */

@@ -25,7 +25,7 @@ static uint8_t *make(const char *labels, float temperature, uint64_t parent, uin
     static const float shipped[CLASSES] = {1, 1, 1, 0};
     const float calibration[3] = {temperature, .5f, 0};
     for (int k = 0; k < CLASSES; k++) weight[k * CLASSES + k] = 4, weight[((int)EMBEDDING_RIG_D + k) * CLASSES + k] = 2;
-    struct weights_rig rig = {.kind = "classifier", .architecture = 1, .version = 1, .parent = parent};
+    struct weights_rig rig = {.kind = "classifier", .architecture = 2, .version = 1, .parent = parent};
     weights_rig_add_text(&rig, "labels", labels);
     weights_rig_add(&rig, "classes.weight", weight, 2 * EMBEDDING_RIG_D, CLASSES);
     weights_rig_add(&rig, "classes.bias", bias, CLASSES, 1);
@@ -345,6 +345,66 @@ static void a_users_own_labels_come_beside_the_stock_ones(void **state) {
     }
 }
 
+/* Weights that turn statistic `place` of the timbre, in tenths, plus 1 into the logit of rain. */
+static uint8_t *make_listening_to(uint32_t place, uint64_t *size) {
+    enum { STATISTICS = 159, HIDDEN = 8 };
+    static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES], mean[STATISTICS], scale[STATISTICS];
+    static float hidden[STATISTICS * HIDDEN], hidden_bias[HIDDEN], out[HIDDEN * CLASSES];
+    static const float shipped[CLASSES] = {1, 1, 1, 1}, calibration[3] = {1, 0, 0};
+    memset(hidden, 0, sizeof hidden);
+    for (int i = 0; i < STATISTICS; i++) scale[i] = .1f;
+    hidden[place * HIDDEN + 2] = 1;
+    hidden_bias[2] = 1, hidden_bias[5] = -1; /* unit 5 stays silent */
+    out[2 * CLASSES + RAIN] = 1, out[5 * CLASSES + DOG] = 100;
+    struct weights_rig rig = {.kind = "classifier", .architecture = 2, .version = 1, .parent = EMBEDDING_RIG_PARENT};
+    weights_rig_add_text(&rig, "labels", vocabulary);
+    weights_rig_add(&rig, "classes.weight", weight, 2 * EMBEDDING_RIG_D, CLASSES);
+    weights_rig_add(&rig, "classes.bias", bias, CLASSES, 1);
+    weights_rig_add(&rig, "classes.shipped", shipped, CLASSES, 1);
+    weights_rig_add(&rig, "calibration", calibration, 3, 1);
+    weights_rig_add(&rig, "timbre.mean", mean, STATISTICS, 1);
+    weights_rig_add(&rig, "timbre.scale", scale, STATISTICS, 1);
+    weights_rig_add(&rig, "timbre.hidden", hidden, STATISTICS, HIDDEN);
+    weights_rig_add(&rig, "timbre.hidden_bias", hidden_bias, HIDDEN, 1);
+    weights_rig_add(&rig, "timbre.weight", out, HIDDEN, CLASSES);
+    return weights_rig_make(&rig, size);
+}
+
+static double score_of(const cJSON *segment, const char *label) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(segment, "labels")) {
+        if (strcmp(text(item, "label"), label) == 0) return number(item, "score");
+    }
+    return 0;
+}
+
+/* Two steps that sound and a silent one; cepstrum 3 has these means, spreads, changes and bends. */
+static void the_timbre_speaks_too(void **state) {
+    (void)state;
+    const float rows[4][2] = {{4, 7}, {3, 5}, {2, 9}, {6, 1}};
+    const double expected[8] = {5.5, sqrt(1.5 * 1.5 + (9 + 25) / 2.0), 1.5, 4, 5.5, 3.5, 1.5, -1.5};
+    for (uint32_t statistic = 0; statistic < 8; statistic++) {
+        struct embedding_rig rig;
+        uint64_t size;
+        uint8_t *bytes = make_listening_to(statistic == 0 ? 2 : 19 + (statistic - 1) * 20 + 3, &size);
+        const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+        embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+        embedding_rig_fill(&rig, 3);
+        for (uint32_t i = 0; i < 4; i++)
+            for (uint32_t t = 0; t < 3; t++)
+                rig.timbre[t * EMBEDDING_RIG_TIMBRE + i * 20 + 3] = t < 2 ? rows[i][t] : 1000;
+        rig.level[2] = -90;
+        char *json = timeline_of(1, 3 * EMBEDDING_RIG_HOP, 0);
+        assert_ok(run(&rig, json));
+        const double odds = exp(1 + expected[statistic] / 10);
+        assert_float_equal((float)score_of(cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), 0), "rain"),
+                           (float)(odds / (odds + 3)), 1e-5f);
+        free(json);
+        embedding_rig_close(&rig);
+        free(bytes);
+    }
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -361,6 +421,7 @@ int main(void) {
         RIGGED(times_beyond_the_embedding_do_no_harm),
         cmocka_unit_test(bad_weights_make_every_result_say_so),
         cmocka_unit_test(a_users_own_labels_come_beside_the_stock_ones),
+        cmocka_unit_test(the_timbre_speaks_too),
     };
     return cmocka_run_group_tests(tests, make_weights, free_weights);
 }

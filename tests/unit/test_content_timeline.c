@@ -261,7 +261,10 @@ static void features_that_do_not_fit_are_named(void **state) {
     assert_outcome(rig, &input, 1, HOST_FAILED, "no array");
     input = rig->features;
     rig->arrays[0].shape[1] = 64;
-    assert_outcome(rig, &input, 1, HOST_FAILED, "not frames x 96");
+    assert_outcome(rig, &input, 1, HOST_FAILED, "\"embedding\" of features/1 is not frames x 96");
+    embedding_rig_fill(rig, 10);
+    rig->arrays[2].shape[0] = 9;
+    assert_outcome(rig, &rig->features, 1, HOST_FAILED, "other frames than the embedding");
     embedding_rig_fill(rig, 0);
     assert_outcome(rig, &rig->features, 1, HOST_EMPTY, "no frames");
 }

@@ -268,6 +268,51 @@ static void network_agrees_with_its_definition(void **state) {
     network_close(network);
 }
 
+/* Cepstra by the definition in timbre.h, in doubles. */
+static void reference_timbre(const struct world *world, uint32_t frames, uint32_t step, double *expected) {
+    const float *mean = tensor(world, "input.mean"), *scale = tensor(world, "input.scale");
+    double *x = reference_input(world, frames);
+    for (uint32_t n = 0; n < TIMBRE_CEPSTRA; n++) {
+        double before = 0, moved_before = 0, values[8], changes = 0, bends = 0, sum = 0, square = 0;
+        uint32_t count = 0;
+        for (uint32_t f = 0; f < frames; f++) {
+            double c = 0;
+            for (uint32_t b = 0; b < NETWORK_BANDS; b++)
+                c += (x[(size_t)(f + 16) * NETWORK_BANDS + b] / (double)scale[b] + (double)mean[b]) *
+                     sqrt((n ? 2.0 : 1.0) / NETWORK_BANDS) * cos(3.14159265358979323846 * (b + .5) * n / NETWORK_BANDS);
+            const double moved = f ? c - before : 0, bend = f ? moved - moved_before : 0;
+            before = c, moved_before = moved;
+            if ((f + 4) / 8 != step) continue;
+            values[count++] = c, sum += c, changes += fabs(moved), bends += fabs(bend);
+        }
+        for (uint32_t i = 0; i < count; i++) square += (values[i] - sum / count) * (values[i] - sum / count);
+        expected[n] = sum / count;
+        expected[TIMBRE_CEPSTRA + n] = sqrt(square / count);
+        expected[2 * TIMBRE_CEPSTRA + n] = changes / count;
+        expected[3 * TIMBRE_CEPSTRA + n] = bends / count;
+    }
+    free(x);
+}
+
+static void the_timbre_is_as_defined(void **state) {
+    struct world *world = *state;
+    struct network *network = open_network(world);
+    const uint32_t lengths[] = {1, 5, 61};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct network_result result;
+        assert_int_equal(network_begin(network, 1), 0);
+        assert_int_equal(network_push(network, world->power, lengths[i], BINS), 0);
+        assert_int_equal(network_finish(network, &result), 0);
+        for (uint32_t step = 0; step < result.count; step++) {
+            double expected[TIMBRE_DIMENSIONS];
+            reference_timbre(world, lengths[i], step, expected);
+            for (uint32_t k = 0; k < TIMBRE_DIMENSIONS; k++)
+                assert_float_equal(result.timbre[step * TIMBRE_DIMENSIONS + k], (float)expected[k], 2e-3f);
+        }
+    }
+    network_close(network);
+}
+
 static void blocks_and_regions_before_change_no_bit(void **state) {
     struct world *world = *state;
     struct network *network = open_network(world);
@@ -346,6 +391,7 @@ int main(void) {
         cmocka_unit_test(bad_weights_are_refused_with_a_sentence),
         cmocka_unit_test(truncated_weights_are_refused_at_every_length),
         cmocka_unit_test(network_agrees_with_its_definition),
+        cmocka_unit_test(the_timbre_is_as_defined),
         cmocka_unit_test(blocks_and_regions_before_change_no_bit),
         cmocka_unit_test(regions_without_sound_or_frames_are_answered),
         cmocka_unit_test(levels_and_the_catalogue_vector_are_as_defined),

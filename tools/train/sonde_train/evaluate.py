@@ -1,9 +1,14 @@
 """Cross-validation by source, and the tables that it prints."""
+import json
+import os
+import subprocess
+
 import numpy as np
 import torch
 from scipy.fft import dct
 from sklearn.ensemble import RandomForestClassifier
 
+from . import timbre
 from .dataset import CLASSES, FOLDS, KINDS, MUSIC
 from .fit import embeddings, fit, pool
 
@@ -30,12 +35,16 @@ def validate_fold(clips, fold, how, left_out=()):
 
 
 def test_fold(clips, fold, network, left_out=()):
-    """The outputs of a fold's clips (and of the classes left out) from a network that hasn't seen them."""
+    """The outputs of a fold's clips (and of the classes left out) from a network that hasn't seen them, and from a second
+    opinion fitted on the same other folds: logits is what both say together, network what the network says alone."""
+    second = timbre.fit([c for c in clips if c.fold != fold and c.label not in left_out])
     rows = [i for i, c in enumerate(clips) if c.fold == fold or c.label in left_out]
+    tested = [clips[i] for i in rows]
     result = {"rows": np.array(rows)}
     for variant in VARIANTS:
-        result["logits_" + variant], result["kinds_" + variant] = outputs(network, [clips[i] for i in rows], variant)
-    result["embedding"] = np.stack([pool(e, a) for e, a in embeddings(network, [clips[i] for i in rows])])
+        result["network_" + variant], result["kinds_" + variant] = outputs(network, tested, variant)
+        result["logits_" + variant] = result["network_" + variant] + timbre.logits(second, tested, variant)
+    result["embedding"] = np.stack([pool(e, a) for e, a in embeddings(network, tested)])
     return network, result
 
 
@@ -102,6 +111,19 @@ def precision_at(clips, vectors, k=5):
     return float(np.mean(hits))
 
 
+def fingerprints(folder, clips, build):
+    """The 25 numbers that `features` sums a region up to [clips, 25], or None without a build folder."""
+    library = os.path.join(build, "plugins/features/features.so")
+    if not os.path.exists(library):
+        return None
+    vectors = []
+    for clip in clips:
+        out = subprocess.run([os.path.join(build, "tests/bench/run_plugins"), "--json", "--only", "features",
+                              os.path.join(folder, clip.path), library], capture_output=True, check=True).stdout
+        vectors.append(json.loads(out)["features"]["result"]["fingerprint"])
+    return np.array(vectors)
+
+
 def merge(clips, results):
     """One row a clip from the folds' outputs."""
     out = {}
@@ -115,8 +137,9 @@ def merge(clips, results):
     return out
 
 
-def report(clips, out, log=print):
-    """Prints the tables; returns what the final weights need: temperature and the labels that may ship."""
+def report(clips, out, folder, build, log=print):
+    """Prints the tables; returns what the final weights need: temperature and the labels that may ship. `folder` has the
+    clips, `build` the plugins (for the fingerprint)."""
     truth = np.array([CLASSES.index(c.label) for c in clips])
     figures = {}
     spoken = [i for i, c in enumerate(clips) if c.dataset != "made" and c.kind in KINDS[:3]
@@ -137,7 +160,8 @@ def report(clips, out, log=print):
             f"{np.mean(other == np.array(kinds)):>11.3f} ({balanced(kinds, other):.3f})")
         figures["kinds_" + variant] = float(np.mean(guess == np.array(kinds)))
     log("\nclasses, share of clips right (balanced in brackets)")
-    log(f"{'set':<20}{'clips':>6}{'classes':>8}{'network':>18}{'8 kHz':>8}{'3.4 kHz':>8}{'forest on MFCC':>20}")
+    log(f"{'set':<20}{'clips':>6}{'classes':>8}{'classifier':>18}{'8 kHz':>8}{'3.4 kHz':>8}{'network alone':>15}"
+        f"{'forest on MFCC':>20}")
     for name, chosen in TASKS.items():
         rows = [i for i, c in enumerate(clips) if chosen(c)]
         if name == "sample_classes":  # classes with at least 8 sources
@@ -147,12 +171,13 @@ def report(clips, out, log=print):
             rows = [i for i in rows if len(sources[clips[i].label]) >= 8]
         columns = sorted(set(truth[rows]))
         guesses = {v: np.array(columns)[out["logits_" + v][rows][:, columns].argmax(1)] for v in VARIANTS}
+        alone = np.array(columns)[out["network_plain"][rows][:, columns].argmax(1)]
         other = forest([clips[i] for i in rows], truth[rows], ["plain"])["plain"]
         right = {v: np.mean(g == truth[rows]) for v, g in guesses.items()}
         figures[name] = float(right["plain"])
         figures[name + "_balanced"] = balanced(truth[rows], guesses["plain"])
         log(f"{name:<20}{len(rows):>6}{len(columns):>8}{right['plain']:>9.3f} ({balanced(truth[rows], guesses['plain']):.3f})"
-            f"{right['low8000']:>8.3f}{right['low3400']:>8.3f}"
+            f"{right['low8000']:>8.3f}{right['low3400']:>8.3f}{np.mean(alone == truth[rows]):>15.3f}"
             f"{np.mean(other == truth[rows]):>11.3f} ({balanced(truth[rows], other):.3f})")
     logits = out["logits_plain"]
     temperature = fit_temperature(logits[1::2], truth[1::2])
@@ -185,6 +210,9 @@ def report(clips, out, log=print):
     figures["precision_at_5"] = precision_at(alike, (embedding - mean) * scale)
     log(f"\nneighbours of the same class among 5: catalogue embedding {figures['precision_at_5']:.3f}, "
         f"MFCC statistics {precision_at(alike, statistics):.3f}")
+    prints = fingerprints(folder, alike, build)
+    if prints is not None:
+        log(f"    the fingerprint's 25 numbers {precision_at(alike, (prints - prints.mean(0)) / (prints.std(0) + 1e-6)):.3f}")
     return figures
 
 

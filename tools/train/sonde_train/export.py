@@ -8,9 +8,10 @@ import xxhash
 from .model import ARCHITECTURE
 
 FORMAT = 1
+CLASSIFIER = 2  # architecture of the classifier's weights: RANKING_ARCHITECTURE of plugins/classifier/ranking.h
 
 
-def write(path, kind, version, tensors, parent=0, model="sonde-embedding"):
+def write(path, kind, version, tensors, parent=0, model="sonde-embedding", architecture=ARCHITECTURE):
     """tensors: name -> float32 array of up to 3 dimensions, or bytes. Returns the file's hash."""
     table, data = b"", b""
     base = 128 + 64 * len(tensors)
@@ -23,7 +24,7 @@ def write(path, kind, version, tensors, parent=0, model="sonde-embedding"):
         data += raw + b"\0" * (-len(raw) % 64)
     rest = table + b"\0" * (base - 128 - len(table)) + data
     digest = xxhash.xxh64_intdigest(rest, 0)
-    header = struct.pack("<8sII16s32sIIQQQ32x", b"SONDEWTS", FORMAT, ARCHITECTURE, kind.encode(), model.encode(), version,
+    header = struct.pack("<8sII16s32sIIQQQ32x", b"SONDEWTS", FORMAT, architecture, kind.encode(), model.encode(), version,
                          len(tensors), 128 + len(rest), digest, parent)
     with open(path, "wb") as f:
         f.write(header + rest)

@@ -98,13 +98,10 @@ def loss_of(network, batch, rng, mix):
     return 3 * frame + (segment * weight).sum() / weight.sum()
 
 
-def fit(clips, steps, seed=1, size=32, rate=3e-3, mixup=.6, resume=None, log=print):
-    """`resume`: a state of torch to start from, with its normalisation."""
+def fit(clips, steps, seed=1, size=32, rate=3e-3, mixup=.6, log=print):
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = Network(*normalisation(clips))
-    if resume is not None:
-        network.load_state_dict(torch.load(resume))
     sampler = Sampler(clips, seed)
     network.backbone.to(memory_format=torch.channels_last)
     average = Average(network)

@@ -99,5 +99,5 @@ def train(folder, network_path, out, log=print):
     export.write(out, "classifier", 1, {
         "labels": "".join(f"own/{n}\n" for n in names).encode(), "classes.weight": weight.T.astype(np.float32),
         "classes.bias": bias.astype(np.float32), "classes.shipped": np.ones(len(names), np.float32),
-        "calibration": np.array([temperature, 1.2 / len(names), 0], np.float32)}, network.hash)
+        "calibration": np.array([temperature, 1.2 / len(names), 0], np.float32)}, network.hash, architecture=export.CLASSIFIER)
     log(f"{out}: put it into the resource folder of the classifier (classifier.resources) and set classifier:own={os.path.basename(out)}")
