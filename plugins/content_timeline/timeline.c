@@ -113,7 +113,7 @@ static float median_of(const float *values, uint32_t count, float *scratch) {
     return scratch[count / 2];
 }
 
-/* Marks the events within steps [first, end) of one state. The surroundings are measured once per eighth of the window.
+/* Marks the events within steps [first, end). The surroundings are measured once per eighth of the window.
  */
 static void mark_events(const float *level, uint32_t first, uint32_t end, double step, float *scratch, uint8_t *event) {
     const uint32_t window = (uint32_t)(EVENT_WINDOW / step), hop = window / 8 + 1, gap = (uint32_t)(EVENT_GAP / step);
@@ -213,6 +213,12 @@ struct work {
     struct timeline_segment *segments;
 };
 
+/* Speech and music have a dynamic of their own. */
+static int has_events(const struct timeline_segment *segment) {
+    return segment->state != TIMELINE_SPEECH && segment->state != TIMELINE_MUSIC &&
+           segment->state != TIMELINE_SILENCE && !segment->event;
+}
+
 static uint32_t decode(struct work *work, const float *kinds, const float *level, uint32_t count, double step,
                        uint32_t room) {
     mark_silence(level, count, step, work->event);
@@ -224,11 +230,14 @@ static uint32_t decode(struct work *work, const float *kinds, const float *level
     keep_lone_sounds(work->segments, n, limit, work->event);
     for (uint32_t i; n > 1 && (i = find_shortest(work->segments, n, limit, 0)) < n;)
         n = remove_segment(work->segments, n, i);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct timeline_segment *s = &work->segments[i];
-        memset(work->path + s->first, (int)s->state, s->end - s->first);
-        if (s->state != TIMELINE_SPEECH && s->state != TIMELINE_MUSIC && s->state != TIMELINE_SILENCE && !s->event)
-            mark_events(level, s->first, s->end, step, work->scratch, work->event);
+    for (uint32_t i = 0; i < n; i++)
+        memset(work->path + work->segments[i].first, (int)work->segments[i].state,
+               work->segments[i].end - work->segments[i].first);
+    for (uint32_t i = 0, next; i < n; i = next) {
+        next = i + 1;
+        if (!has_events(&work->segments[i])) continue;
+        while (next < n && has_events(&work->segments[next])) next++;
+        mark_events(level, work->segments[i].first, work->segments[next - 1].end, step, work->scratch, work->event);
     }
     n = cut_path(work->path, work->event, count, work->segments);
     for (uint32_t i; n > 1 && (i = find_shortest(work->segments, n, limit, 0)) < n;)
