@@ -191,8 +191,10 @@ uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities,
         else if (probabilities[c] >= 0.01f)
             count = insert(best, count, (struct ranked){ranking->label[c], ranking->group[c], probabilities[c]});
     }
-    /* Below the threshold the evidence does not carry a label: what it lacks is the probability of being wrong. */
-    if (count == 0 || best[0].score < ranking->calibration[1]) {
+    const float second = count > 1 ? best[1].score : 0;
+    const float needed = fmaxf(ranking->calibration[1], ranking->calibration[2] * second);
+    /* Too little evidence to carry a label: what it lacks is the probability of being wrong. */
+    if (count == 0 || best[0].score < needed) {
         unknown.score = fmaxf(unknown.score, count ? 1 - best[0].score : 1);
         if (count == RANKING_TOP) count--;
         for (uint32_t i = count; i > 0; i--) {

@@ -32,8 +32,8 @@ struct ranking {
     const float *hidden_weight, *hidden_bias; /* [RANKING_TIMBRE][hidden], [hidden] */
     const float *timbre_weight;               /* [hidden][classes]: added to what the embedding says */
     const float *shipped;                     /* [classes]: 1 or 0 */
-    const float *calibration; /* [3]: temperature, threshold below which the segment is unknown, spare */
-    char *names;              /* owned: the labels and groups, zero-terminated */
+    const float *calibration;                 /* [3]: temperature, threshold, clearance: see ranking_sort */
+    char *names;                              /* owned: the labels and groups, zero-terminated */
     const char *label[RANKING_MOST], *group[RANKING_MOST];
 };
 
@@ -52,8 +52,9 @@ void ranking_close(struct ranking *ranking);
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
                      float *probabilities);
 
-/* The best labels, best first: at most RANKING_TOP, at least one. What is not shipped is summed as "unknown"; when no
- * label reaches the threshold, unknown comes first. Scores add up to at most 1. */
+/* The best labels, best first: at most RANKING_TOP, at least one. What is not shipped is summed as "unknown". Unknown also
+ * comes first when no label reaches the threshold, or when the best is less than `clearance` times as probable as the second:
+ * sounds of no label at all tend to lie between several. Scores add up to at most 1. */
 uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities, struct ranked *best);
 
 #endif

@@ -17,13 +17,14 @@ enum { DOG, RAIN, PIANO, WANTED, CLASSES };
 
 static const char vocabulary[] = "animals/dog bark\nweather, water and fire/rain\ninstruments/piano\nunknown/other\n";
 static const char *const names[] = {"dog bark", "rain", "piano", "unknown"};
+static float clearance; /* of the weights made from now on */
 static uint8_t *weights;
 static uint64_t weights_size;
 
 static uint8_t *make(const char *labels, float temperature, uint64_t parent, uint64_t *size) {
     static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES];
     static const float shipped[CLASSES] = {1, 1, 1, 0};
-    const float calibration[3] = {temperature, .5f, 0};
+    const float calibration[3] = {temperature, .5f, clearance};
     for (int k = 0; k < CLASSES; k++) weight[k * CLASSES + k] = 4, weight[((int)EMBEDDING_RIG_D + k) * CLASSES + k] = 2;
     struct weights_rig rig = {.kind = "classifier", .architecture = 2, .version = 1, .parent = parent};
     weights_rig_add_text(&rig, "labels", labels);
@@ -405,6 +406,30 @@ static void the_timbre_speaks_too(void **state) {
     }
 }
 
+/* With a clearance of 3, a label that is twice as probable as the second isn't clear enough. */
+static void what_lies_between_labels_is_unknown(void **state) {
+    (void)state;
+    uint64_t size;
+    clearance = 3;
+    uint8_t *bytes = make(vocabulary, 1, EMBEDDING_RIG_PARENT, &size);
+    clearance = 0;
+    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+    struct embedding_rig rig;
+    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    embedding_rig_fill(&rig, 20);
+    paint(&rig, 0, 2, DOG); /* logit 6; that of rain is 6 - ln 2, then 6 - ln 4 */
+    paint(&rig, 2, 4, DOG);
+    for (uint32_t t = 0; t < 20; t++) rig.values[t * EMBEDDING_RIG_D + RAIN] = (6 - logf(t < 10 ? 2.f : 4.f)) / 6;
+    char *json = timeline_of(2, 2, 0);
+    assert_ok(run(&rig, json));
+    const cJSON *segments = cJSON_GetObjectItem(rig.json, "segments");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 0), "label"), "unknown");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 1), "label"), "dog bark");
+    free(json);
+    embedding_rig_close(&rig);
+    free(bytes);
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -422,6 +447,7 @@ int main(void) {
         cmocka_unit_test(bad_weights_make_every_result_say_so),
         cmocka_unit_test(a_users_own_labels_come_beside_the_stock_ones),
         cmocka_unit_test(the_timbre_speaks_too),
+        cmocka_unit_test(what_lies_between_labels_is_unknown),
     };
     return cmocka_run_group_tests(tests, make_weights, free_weights);
 }
