@@ -377,6 +377,67 @@ def rescan(rig):
             subprocess.run(["umount", tree], check=False)
 
 
+def stale(rig):
+    """A plugin that changes on disk: while an engine runs nothing of it is mixed in; then only what it changes runs again."""
+    check = rig.check
+    bundled = os.path.join(rig.work, "bundled")
+    os.mkdir(bundled)
+    plugins = os.path.join(os.path.dirname(rig.sonde), "..", "..", "plugins")
+    for name in ("features", "content_timeline", "classifier", "tempo_meter", "key"):
+        shutil.copy(os.path.join(plugins, name, name + ".so"), bundled)
+        resources = os.path.join(plugins, name, name + ".resources")
+        if os.path.isdir(resources):
+            shutil.copytree(resources, os.path.join(bundled, name + ".resources"))
+    with open(rig.sounds[0], "rb") as source, open(rig.at("0.wav"), "wb") as target:
+        target.write(source.read())
+    rig.start(settings=[f"plugins.bundled={bundled}"])
+    check(rig.done("0.wav"), "one file")
+
+    def change(name):
+        """The same plugin in other bytes, written over the one in use."""
+        with open(os.path.join(bundled, name + ".so"), "rb") as library:
+            data = library.read() + name.encode()
+        with open(os.path.join(bundled, name + ".so"), "wb") as library:  # empty for a moment, as a linker does it
+            library.flush()
+            os.fsync(library.fileno())
+            library.write(data)
+
+    def added(after):
+        return sorted(row[0] for row in rig.rows("SELECT DISTINCT plugin FROM region_analysis WHERE analysis_id > ?", after))
+
+    def last():
+        return rig.rows("SELECT max(analysis_id) FROM region_analysis")[0][0]
+
+    identities = rig.rows("SELECT plugin, identity FROM region_analysis WHERE current")
+    change("classifier")
+    copy(rig, 1, 2, 3)
+    check(rig.done("1.wav", "2.wav", "3.wav") and not rig.rows("SELECT 1 FROM incidents"), "a plugin is written over: nothing crashes")
+    check(not rig.rows("SELECT 1 FROM region_analysis WHERE outcome NOT IN ('ok', 'empty', 'unsupported')"), "nothing fails")
+    before = last()
+    code, text = rig.command("analyze", "--stale")
+    check(code == 0 and last() == before and rig.rows("SELECT plugin, identity FROM region_analysis WHERE analysis_id <= ?",
+                                                      len(identities)) == identities, "for this engine it is the one it began with", text)
+    code, text = rig.command("reload")
+    check(code == 0 and rig.wait(lambda: added(before) == ["classifier"]), "after a reload the new one runs over what is there", added(before))
+    check(rig.wait(lambda: queued(rig) == 0) and added(before) == ["classifier"], "and nothing else does", added(before))
+    check(rig.stop() == 0, "end")
+    readers = {"content_timeline"}
+    needs = [(plugin, json.loads(inputs or "{}")) for plugin, inputs in
+             rig.rows("SELECT DISTINCT plugin, inputs FROM region_analysis WHERE current")]
+    for _ in needs:
+        readers |= {plugin for plugin, inputs in needs if any(given["plugin"] in readers for given in inputs.values())}
+    before = last()
+    change("content_timeline")
+    code, text = rig.command("--set", f"plugins.bundled={bundled}", "analyze", "--stale", rig.folder)
+    check(code == 0 and added(before) == sorted(readers) and 1 < len(readers) < 6,
+          "--stale: what has changed, and whatever reads it", (added(before), readers, text))
+    check(rig.rows("SELECT count(*) FROM region_analysis WHERE NOT current AND plugin = 'content_timeline'") == [(4,)],
+          "the old results are history")
+    before = last()
+    code, text = rig.command("--set", f"plugins.bundled={bundled}", "analyze", "--stale")
+    check(code == 0 and last() == before and "0 of 0 files" in text, "and a second time there is nothing to do", text)
+
+
 def progress(rig):
     """Counts, pace and the time that is left."""
     check = rig.check
@@ -412,5 +473,5 @@ def progress(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (commands, hostile, stale_socket, holding, low_disk, ending, reloading, rescan, progress)
+    TESTS = (commands, hostile, stale_socket, holding, low_disk, ending, reloading, rescan, stale, progress)
     main(__doc__, {test.__name__: test for test in TESTS})

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unicodedata
 
 from watch_rig import main
@@ -221,14 +222,61 @@ def places(rig):
             subprocess.run(["umount", rig.work], check=True)
     else:
         check(True, "a read-only disk # SKIP mounting is not allowed here")
-    pretend = os.path.join(os.path.dirname(os.path.abspath(rig.sonde)), "..", "..", "tests", "integration", "pretend_nfs.so")
-    rig.environment["LD_PRELOAD"] = os.path.abspath(pretend)
+    pretend(rig, PRETEND_NFS="1")
     code, text = rig.command("analyze", rig.folder)
     check(code == 3 and "network file system (NFS)" in text and "--catalogue" in text, "a catalogue on NFS is refused with a sentence", text)
-    del rig.environment["LD_PRELOAD"]
+    del rig.environment["PRETEND_NFS"]
     check(rig.command("analyze", rig.folder)[0] == 0, "and all is well elsewhere")
 
 
+def pretend(rig, **what):
+    """From here on the system tells the engine something else (pretend.c)."""
+    library = os.path.join(os.path.dirname(rig.sonde), "..", "..", "tests", "integration", "pretend.so")
+    rig.environment.update(LD_PRELOAD=os.path.abspath(library), **what)
+
+
+def swept(rig):
+    """A folder on a file system that tells nothing of what others write: swept, by the same rules."""
+    check, at = rig.check, rig.at
+    table = os.path.join(rig.work, "mounts")
+    with open(table, "w", encoding="utf-8") as file:
+        file.write(f"20 1 8:1 / / rw - ext4 /dev/root rw\n21 20 0:50 / {rig.folder} rw - nfs4 server:/sounds rw\n")
+    pretend(rig, PRETEND_MOUNTS=table)
+
+    def put(source, name):
+        shutil.copy(source, at(name))
+        os.utime(at(name), (1e9, 1e9))
+
+    put(rig.sounds[0], "one.wav")
+    os.makedirs(at("deep/takes"))
+    put(rig.sounds[1], "deep/takes/out.wav")
+    put(rig.sounds[2], "deep/takes/keep.wav")
+    with open(at("deep/.sondeignore"), "w", encoding="ascii") as rules:
+        rules.write("out*\n")
+    rig.start(settings=["watch.sweep_interval=1"])
+    check(rig.heard("nfs4 file system") and rig.engine().get("folders_watched") == 0, "it says that it sweeps, and watches nothing")
+    check(rig.done("one.wav", "deep/takes/keep.wav"), "what is there is found")
+    check(rig.status("deep/takes/out.wav") is None, "but for what .sondeignore names")
+    with open(rig.sounds[3], "rb") as source, open(at("slow.wav"), "wb") as slow:
+        data = source.read()
+        swept_before, written = rig.count("event=sweep"), 0
+        while rig.count("event=sweep") <= swept_before + 2:  # a little all the while
+            written += slow.write(data[written:written + 200])
+            slow.flush()
+            time.sleep(0.2)
+        early = rig.status("slow.wav")
+        slow.write(data[written:])
+    check(early is None and rig.done("slow.wav"), "a copy under way is left alone until it is done", early)
+    check(rig.count("has changed while") == 0, "and taken once")
+    os.remove(at("deep/.sondeignore"))
+    check(rig.done("deep/takes/out.wav"), "without the rule it is found")
+    before = rig.analyses()
+    os.rename(at("one.wav"), at("moved.wav"))
+    check(rig.wait(lambda: rig.status("one.wav") == "missing" and rig.status("moved.wav") == "done") and rig.analyses() == before,
+          "a move is a new path of known bytes, and a missing one")
+    check(rig.stop() == 0, "end")
+
+
 if __name__ == "__main__":
-    TESTS = (names, contents, permissions, roots, places)
+    TESTS = (names, contents, permissions, roots, places, swept)
     main(__doc__, {test.__name__: test for test in TESTS})
