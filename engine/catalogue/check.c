@@ -2,6 +2,7 @@
 
 #include "engine/catalogue/sql.h"
 #include "engine/catalogue/summary.h"
+#include "engine/catalogue/vectors.h"
 
 #include <stdio.h>
 
@@ -108,6 +109,21 @@ static bool check_summaries(struct check *check, struct error *error) {
     return true;
 }
 
+static bool check_vectors(struct check *check, struct error *error) {
+    static const char *const kinds[] = {"sounds", "regions"};
+    for (int kind = VECTORS_AUDIO; kind <= VECTORS_REGION; kind++) {
+        int64_t wrong = 0;
+        char text[100];
+        if (!vectors_check(check->catalogue, (enum vectors_kind)kind, &wrong, error)) return false;
+        if (wrong == 0) continue;
+        snprintf(text, sizeof text, "`find --similar` would miss %lld %s: their short vectors are wrong",
+                 (long long)wrong, kinds[kind]);
+        complain(check, text);
+        check->wrong += wrong - 1;
+    }
+    return true;
+}
+
 bool check_catalogue(struct catalogue *catalogue, check_report report, void *context, int64_t *wrong,
                      struct error *error) {
     struct check check = {catalogue, report, context, 0};
@@ -120,7 +136,7 @@ bool check_catalogue(struct catalogue *catalogue, check_report report, void *con
     }
     bool fine = true;
     for (size_t i = 0; i < sizeof rules / sizeof *rules && fine; i++) fine = check_rule(&check, &rules[i], error);
-    fine = fine && check_summaries(&check, error);
+    fine = fine && check_summaries(&check, error) && check_vectors(&check, error);
     *wrong = check.wrong;
     return fine;
 }

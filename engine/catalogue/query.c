@@ -33,7 +33,7 @@ static sqlite3_stmt *prepare(const struct query_result *result, char *sql, struc
 
 /* So many sounds that meet the conditions are compared one by one; when there are more, the bounds of all vectors are
  * looked at first. */
-#define FEW 5000
+#define FEW 2000
 
 static bool is_accepted(void *context, int64_t id, bool *accepted, struct error *error) {
     sqlite3_stmt *statement = ((void **)context)[1];

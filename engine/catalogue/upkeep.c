@@ -51,7 +51,9 @@ static bool prune(struct catalogue *catalogue, bool missing, struct upkeep_prune
                        "DELETE FROM audio WHERE audio_id NOT IN (SELECT audio_id FROM contents)"
                        " AND audio_id NOT IN (SELECT audio_id FROM edits)"
                        " AND audio_id NOT IN (SELECT audio_id FROM tags WHERE NOT automatic)",
-                       error);
+                       error) &&
+           sql_run(catalogue, error,
+                   "DELETE FROM vector_pages WHERE model NOT IN (SELECT DISTINCT model FROM region_vectors)", "");
 }
 
 /* Runs between BEGIN and COMMIT, with a ROLLBACK when it fails. */

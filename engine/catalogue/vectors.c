@@ -6,6 +6,7 @@
 #include "plugins/sdk/kernels/clones.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,57 @@ bool vectors_put(struct catalogue *catalogue, enum vectors_kind kind, int64_t id
                 sqlite3_blob_write(blob, slot, (int)size, (int)((size_t)(id % PAGE) * size)) == SQLITE_OK;
     if (!fine) catalogue_failed(catalogue, error, "can't write the catalogue");
     (void)sqlite3_blob_close(blob);
+    return fine;
+}
+
+/* --------------------------------------------------------------------------------------------------------- checking */
+
+/* The vector's row, if it is a vector at all, against its slot of the page `slots` (NULL: there is no page). */
+static bool is_in_page(sqlite3_stmt *from, const uint8_t *slots, size_t page_bytes) {
+    float vector[SIMILAR_MAX_DIMENSIONS];
+    uint8_t slot[sizeof(struct head) + SIMILAR_MAX_DIMENSIONS];
+    const void *data = sqlite3_column_blob(from, 2);
+    size_t n = (size_t)sqlite3_column_bytes(from, 2) / sizeof *vector, size = slot_size(n);
+    if (!data || n == 0 || n > SIMILAR_MAX_DIMENSIONS || !slots || page_bytes != PAGE * size) return false;
+    memcpy(vector, data, n * sizeof *vector);
+    shorten(vector, n, slot);
+    return memcmp(slot, slots + (size_t)(sqlite3_column_int64(from, 0) % PAGE) * size, size) == 0;
+}
+
+/* Vectors of id, model and data in the order of ids, each with its page: read once for all that lie on it. */
+static const char *const vectors_sql[] = {
+    "SELECT a.audio_id, v.model, v.data FROM audio_vectors AS a JOIN region_vectors AS v USING (region_id) ORDER BY 1",
+    "SELECT region_id, model, data FROM region_vectors ORDER BY 1",
+};
+
+bool vectors_check(struct catalogue *catalogue, enum vectors_kind kind, int64_t *wrong, struct error *error) {
+    sqlite3_stmt *from = sql_bind(catalogue, error, vectors_sql[kind], ""), *page = NULL;
+    char model[200] = "";
+    int64_t number = -1;
+    int bytes = -1;
+    bool row = from != NULL, fine = row, found = false;
+    *wrong = 0;
+    while (fine && row) {
+        fine = sql_step(catalogue, from, &row, error);
+        if (!fine || !row) break;
+        const char *its = sqlite3_column_text(from, 1) ? (const char *)sqlite3_column_text(from, 1) : "";
+        if (!page || sqlite3_column_int64(from, 0) / PAGE != number || sqlite3_column_bytes(from, 2) != bytes ||
+            strncmp(model, its, sizeof model - 1) != 0) {
+            number = sqlite3_column_int64(from, 0) / PAGE;
+            bytes = sqlite3_column_bytes(from, 2);
+            snprintf(model, sizeof model, "%s", its);
+            page = sql_bind(
+                catalogue, error,
+                "SELECT data FROM vector_pages WHERE kind = ? AND model = ? AND number = ? AND dimensions = ?", "ttii",
+                names[kind], model, number, (int64_t)bytes / (int64_t)sizeof(float));
+            fine = page && sql_step(catalogue, page, &found, error);
+        }
+        if (fine)
+            *wrong += !is_in_page(from, found ? sqlite3_column_blob(page, 0) : NULL,
+                                  found ? (size_t)sqlite3_column_bytes(page, 0) : 0);
+    }
+    if (page) (void)sqlite3_reset(page);
+    if (from) (void)sqlite3_reset(from);
     return fine;
 }
 

@@ -22,6 +22,9 @@ enum vectors_kind { VECTORS_AUDIO, VECTORS_REGION };
 bool vectors_put(struct catalogue *catalogue, enum vectors_kind kind, int64_t id, const char *model,
                  const float *vector, size_t dimensions, struct error *error);
 
+/* Counts the vectors whose short form isn't in its page (or is another's): a search would miss them. Reads only. */
+bool vectors_check(struct catalogue *catalogue, enum vectors_kind kind, int64_t *wrong, struct error *error);
+
 /* What a vector can be at most: `upper` >= its product with the vector sought. */
 struct vectors_bound {
     float upper;

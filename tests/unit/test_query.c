@@ -360,6 +360,18 @@ static void bounds_are_bounds(void **state) {
         "{\"type\":\"object\",\"properties\":{\"embedding\":{\"type\":\"object\",\"additionalProperties\":true,"
         "\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}");
     for (int i = 0; i < N; i++) put_vector(f, i % 450, i, "aa", &file);
+    struct error error = {0};
+    int64_t wrong = -1;
+    for (int kind = VECTORS_AUDIO; kind <= VECTORS_REGION; kind++) {
+        assert_true(vectors_check(f->catalogue, (enum vectors_kind)kind, &wrong, &error));
+        assert_int_equal(wrong, 0);
+    }
+    fixture_run(
+        f,
+        "UPDATE region_vectors SET data = (SELECT data FROM region_vectors WHERE region_id = 9) WHERE region_id = 8");
+    assert_true(vectors_check(f->catalogue, VECTORS_REGION, &wrong, &error));
+    assert_int_equal(wrong, 1);
+    fixture_run(f, "DELETE FROM region_vectors WHERE region_id = 8");
     fixture_run(f, "DELETE FROM region_vectors WHERE region_id IN (5, 17, 300)"); /* their short ones are still there */
     for (int64_t step = 1; step < 40; step += 6) {
         static const size_t mosts[] = {0, 1, 7, 100, SIZE_MAX};
@@ -367,7 +379,6 @@ static void bounds_are_bounds(void **state) {
             struct similar_list by_bounds = {.kind = VECTORS_REGION, .most = mosts[m], .but = 7 * step},
                                 by_all = by_bounds;
             struct similar target;
-            struct error error = {0};
             int64_t ids[N];
             size_t n = 0;
             for (int64_t id = step; id <= N; id += step) ids[n++] = id;
