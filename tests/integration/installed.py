@@ -197,6 +197,11 @@ def test_package(it):
     depends = it.call("dpkg-deb", "--field", package, "Depends").stdout
     it.check(all(name in depends for name in ("libc6 (>=", "libuv1", "libnng1", "libsqlite3-0", "libsndfile1", "libseccomp2")),
              "it depends on the libraries that it uses", depends)
+    recommends = it.call("dpkg-deb", "--field", package, "Recommends").stdout
+    with open(os.path.join(it.build, "workers", "sonde-worker"), "rb") as file:
+        opened = re.findall(rb"\0(libavformat)\.so\.(\d+)\0", file.read())
+    it.check(all((name + version).decode() in recommends for name, version in opened) and "sqlite3" in recommends,
+             "and recommends those that it opens when a file needs them", f"{opened} {recommends}")
     listed = it.call("dpkg-deb", "--contents", package).stdout
     odd = [line for line in listed.splitlines() if not re.match(r"[d-][rwx-]{9} root/root ", line) or re.search(r"^.{5}w|^.{8}w", line)]
     it.check(not odd, "everything in it is root's, and nobody else's to write", odd[:3])
