@@ -59,6 +59,7 @@ static long long print_rows(struct query_result *result, const struct request *r
     struct rows rows = {.out = stdout,
                         .style = request->style,
                         .regions = request->selection.query.regions,
+                        .similar = request->selection.query.similar_to != NULL,
                         .cut = cli->terminal,
                         .colour = cli->colour,
                         .width = cli->width};

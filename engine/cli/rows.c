@@ -13,8 +13,8 @@
 
 static void table_begin(struct rows *rows) {
     const char *bold = rows->colour ? "\033[1m" : "", *plain = rows->colour ? "\033[0m" : "";
-    fprintf(rows->out, "%s%9s  %6s  %-8s  %-16s  %6s  %s%s%s\n", bold, rows->regions ? "start" : "length", "bpm", "key",
-            "label", "LUFS", rows->regions ? "length     " : "", "path", plain);
+    fprintf(rows->out, "%s%9s  %6s  %-8s  %-16s  %6s  %s%s%s%s\n", bold, rows->regions ? "start" : "length", "bpm",
+            "key", "label", "LUFS", rows->regions ? "length     " : "", rows->similar ? "alike  " : "", "path", plain);
 }
 
 static void print_number(FILE *out, int width, double value) {
@@ -26,7 +26,7 @@ static void print_number(FILE *out, int width, double value) {
 
 static void table_add(struct rows *rows, const struct query_row *row) {
     char first[32], length[32];
-    int room = rows->width - TABLE_COLUMNS - (rows->regions ? 11 : 0);
+    int room = rows->width - TABLE_COLUMNS - (rows->regions ? 11 : 0) - (rows->similar ? 7 : 0);
     int key = row->key ? keys_parse(row->key) : -1;
     cli_duration(rows->regions ? row->start : row->duration, first, sizeof first);
     cli_duration(row->duration, length, sizeof length);
@@ -41,6 +41,7 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     print_number(rows->out, 6, row->loudness);
     fputs("  ", rows->out);
     if (rows->regions) fprintf(rows->out, "%-9s  ", length);
+    if (rows->similar) fprintf(rows->out, "%5.2f  ", row->similarity);
     if (rows->cut && room >= 8 && cells_width(row->display) > room)
         cells_print(rows->out, row->display, room, 1);
     else
@@ -136,6 +137,7 @@ static void csv_add(struct rows *rows, const struct query_row *row) {
     csv_number(out, row->loudness);
     csv_text(out, row->tags);
     csv_text(out, row->status);
+    if (rows->similar) csv_number(out, row->similarity);
     fputs("\r\n", out);
 }
 
@@ -148,8 +150,8 @@ void rows_begin(struct rows *rows) {
     if (rows->style == ROWS_CSV)
         fprintf(rows->out,
                 "path,%sduration,bpm,bpm_confidence,key,key_confidence,label,label_confidence,content,loudness,"
-                "tags,status\r\n",
-                rows->regions ? "region,start,end," : "");
+                "tags,status%s\r\n",
+                rows->regions ? "region,start,end," : "", rows->similar ? ",similarity" : "");
 }
 
 void rows_add(struct rows *rows, const struct query_row *row) {

@@ -12,6 +12,7 @@ struct rows {
     FILE *out;
     enum rows_style style;
     bool regions; /* rows are regions: with start and end */
+    bool similar; /* rows have a similarity */
     bool cut;     /* the table: cut paths to the width */
     bool colour;
     int width; /* columns of the terminal */

@@ -2,6 +2,7 @@
 
 #include "engine/catalogue/keys.h"
 #include "engine/catalogue/lookup.h"
+#include "engine/catalogue/sql.h"
 #include "engine/cli/ranges.h"
 
 #include <stdlib.h>
@@ -148,6 +149,9 @@ bool selection_resolve(struct selection *selection, struct catalogue *catalogue,
     query->similar_to = &selection->vector;
     query->similar_audio = file.audio;
     query->similar_region = file.region;
+    if (file.region == 0 && !sql_number(catalogue, error, &query->similar_region,
+                                        "SELECT region_id FROM audio_vectors WHERE audio_id = ?", "i", file.audio))
+        return false;
     if (query->limit < 0) query->limit = 20;
     return true;
 }

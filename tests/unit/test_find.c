@@ -165,6 +165,36 @@ static void show_says_everything(void **state) {
     cJSON_Delete(json);
 }
 
+/* How alike, and not the sound itself: neither as a file nor as the region that stands for it. */
+static void find_similar(void **state) {
+    struct fixture *f = *state;
+    fixture_plugin(
+        f, "e",
+        "{\"type\":\"object\",\"properties\":{\"embedding\":{\"type\":\"object\",\"additionalProperties\":true,"
+        "\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}");
+    static const char *const vectors[] = {"[1,0]", "[3,4]", "[0,1]"};
+    for (int i = 0; i < 3; i++) {
+        char path[20], json[100];
+        snprintf(path, sizeof path, "/s/%d.wav", i);
+        snprintf(json, sizeof json, "{\"embedding\":{\"model\":\"m\",\"version\":1,\"hash\":\"h\",\"catalogue\":%s}}",
+                 vectors[i]);
+        struct fixture_file file = fixture_scan(f, path, path, path, 1);
+        fixture_result(f, file.regions[0], "e", "i", json);
+        fixture_finish(f, &file);
+    }
+    assert_int_equal(RUN(find_command, "find", "--similar", "0.wav"), CLI_OK);
+    assert_non_null(strstr(output, " 0.60  /s/1.wav\n"));
+    assert_non_null(strstr(output, " 0.00  /s/2.wav\n"));
+    assert_null(strstr(output, "/s/0.wav"));
+    assert_int_equal(RUN(find_command, "find", "--similar", "0.wav", "--regions", "--csv"), CLI_OK);
+    assert_non_null(strstr(output, ",similarity\r\n"));
+    assert_non_null(strstr(output, ",done,0.6"));
+    assert_null(strstr(output, "/s/0.wav"));
+    assert_int_equal(RUN(find_command, "find", "--similar", "0.wav#0", "--regions", "--limit", "1", "--paths"), CLI_OK);
+    assert_string_equal(output, "/s/1.wav\n");
+    assert_int_equal(RUN(find_command, "find", "--similar", "9.wav"), CLI_CANNOT_RUN);
+}
+
 /* Words on a stretch say where they are, also when the region under them is gone. */
 static void show_says_what_is_unanchored(void **state) {
     struct fixture *f = *state;
@@ -232,6 +262,7 @@ int main(void) {
         TEST(status_counts),
         TEST(escapes_do_not_reach_the_terminal),
         TEST(show_says_what_is_unanchored),
+        TEST(find_similar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
