@@ -288,6 +288,30 @@ def test_no_copy(suite):
                     "arrays of others can't be written to, for they are the sealed memory itself", f"{outcomes}\n{printed}")
 
 
+READ = "SELECT DISTINCT json_extract(inputs, '$.key.plugin') FROM region_analysis WHERE plugin = 'test.reader' AND current"
+KEYS = "SELECT DISTINCT plugin, outcome FROM region_results WHERE plugin IN ('key', 'key_fallback', 'test.other_key') ORDER BY plugin"
+
+
+def test_rank(suite):
+    """Several providers of one interface: the first that succeeds is read; a bundled one only gives way when the user says so."""
+    with House(suite) as house:
+        house.add("reader_1")
+        house.add("other_key")
+        house.analyse()
+        suite.check(house.rows(READ) == [("key",)] and house.rows(KEYS) == [("key", "ok"), ("test.other_key", "ok")],
+                    "of two providers of key, who needs one reads the bundled one; the other runs besides", house.rows(KEYS))
+        code, printed = house.run("plugin", "rank", "key/1", "test.other_key")
+        suite.check(code == 0 and re.search(r"2 +key +standby: stands by for test.other_key", printed), "ranked first", printed)
+        house.analyse()
+        said = house.rows("SELECT DISTINCT json_extract(result, '$.key') FROM region_results WHERE plugin = 'test.other_key'")
+        suite.check(house.rows(READ) == [("test.other_key",)] and said == [("C major",)], "it is read instead, and what had read the other is done again",
+                    f"{house.rows(READ)} {said}")
+        house.add("no_key", target="other_key")
+        code, printed = house.analyse()
+        suite.check(house.rows(READ) == [("key",)] and dict(house.rows(KEYS)) == {"key": "ok", "test.other_key": "failed"},
+                    "where it fails the bundled one steps in, and the provenance says so", f"{house.rows(READ)} {house.rows(KEYS)}\n{printed}")
+
+
 class Watching:
     """A house whose sounds are watched."""
 
