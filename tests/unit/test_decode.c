@@ -388,7 +388,7 @@ static void test_garbage(void **state) {
         if (o.seconds > 3) fail_msg("garbage %zu: %.1f s", i, o.seconds);
         drop(&o);
     }
-    print_message("of 300 files of noise behind a magic number, %d were decoded\n", accepted);
+    print_message("# of 300 files of noise behind a magic number, %d were decoded\n", accepted);
 }
 
 /* ------------------------------------------------------------------------------------------------------- facts, tags */
@@ -501,7 +501,7 @@ static void test_strange_files(void **state) {
     if (!audio_folder()) return;
     snprintf(path, sizeof path, "%s/robustness", audio_folder());
     survey_folder(path, "", &survey);
-    print_message("%d files, %d decoded, slowest %.2f s: %s\n", survey.files, survey.decoded, survey.slowest,
+    print_message("# %d files, %d decoded, slowest %.2f s: %s\n", survey.files, survey.decoded, survey.slowest,
                   survey.slowest_name);
     assert_true(survey.slowest < 5);
 }
@@ -517,7 +517,7 @@ static void test_loops_are_one_region(void **state) {
         snprintf(path, sizeof path, "%s/loops_%s", audio, folders[i]);
         survey_folder(path, ".ogg", &survey);
     }
-    print_message("%d loops\n", survey.files);
+    print_message("# %d loops\n", survey.files);
     if (survey.several || survey.decoded != survey.files)
         fail_msg("%d of %d loops are not one region; %s", survey.several, survey.files, survey.first_split);
 }
@@ -526,7 +526,7 @@ static int set_up(void **state) {
     (void)state;
     struct error error;
     libav = libav_load(&error);
-    if (!libav) print_message("%s\n", error.text);
+    if (!libav) print_message("# %s\n", error.text);
     snprintf(folder, sizeof folder, "/tmp/sonde-decode-XXXXXX");
     return mkdtemp(folder) ? 0 : -1;
 }

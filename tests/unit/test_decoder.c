@@ -444,7 +444,7 @@ static void test_strange_files(void **state) {
     snprintf(path, sizeof path, "%s/robustness", audio);
     int files = survey_folder(&rig, path, 0);
     snprintf(path, sizeof path, "%s/mixed", audio);
-    print_message("%d files\n", survey_folder(&rig, path, files));
+    print_message("# %d files\n", survey_folder(&rig, path, files));
     rig_stop(&rig);
 }
 

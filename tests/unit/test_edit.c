@@ -242,12 +242,20 @@ static void recovering(void **state) {
     assert_false(upkeep_recover(f->path, path, &recovered, &failure)); /* never over an existing file */
 }
 
+/* What the command prints goes to stderr: stdout is the test protocol's. */
 static int run(const struct fixture *f, int (*command)(int, char **, const struct cli *), const char *const *words) {
     char *argv[10] = {NULL};
     int argc = 0;
     for (; words[argc]; argc++) assert_non_null(argv[argc] = strdup(words[argc]));
     const struct cli cli = {.catalogue = f->path, .width = 100};
+    fflush(stdout);
+    int protocol = dup(STDOUT_FILENO);
+    assert_true(protocol >= 0);
+    assert_int_equal(dup2(STDERR_FILENO, STDOUT_FILENO), STDOUT_FILENO);
     int code = command(argc, argv, &cli);
+    fflush(stdout);
+    assert_int_equal(dup2(protocol, STDOUT_FILENO), STDOUT_FILENO);
+    close(protocol);
     for (int i = 0; i < argc; i++) free(argv[i]);
     return code;
 }
