@@ -180,7 +180,7 @@ def test_debugger(suite):
         suite.check(worker, "debugger: it says which process waits, and how to attach", told)
         if worker:
             pid = int(worker.group(1))
-            suite.check(wait_for(lambda: state_of(pid) == "T", 20), "debugger: that process has stopped", state_of(pid))
+            suite.check(wait_for(lambda: state_of(pid) == "T", 60), "debugger: that process has stopped", state_of(pid))
             os.kill(pid, signal.SIGCONT)
         # It dies in a fresh worker; whoever replaces it stops as well.
         rest = b""
@@ -188,7 +188,7 @@ def test_debugger(suite):
             line = replay.stdout.readline()
             rest += line
             again = re.search(rb"worker (\d+)", line)
-            if again and wait_for(lambda: state_of(int(again.group(1))) == "T", 20):
+            if again and wait_for(lambda: state_of(int(again.group(1))) == "T", 60):
                 os.kill(int(again.group(1)), signal.SIGCONT)
         rest += replay.stdout.read()
         end = b"exit code 1" if suite.sanitized else b"SIGSEGV"
