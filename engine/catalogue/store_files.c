@@ -142,17 +142,23 @@ bool store_file_finish(struct catalogue *catalogue, int64_t file, enum file_stat
 
 /* ------------------------------------------------------------------------------------------------------------ queue */
 
+/* Behind all that wait with this priority: looked up in the index, whatever the queue's length. */
+#define NEXT_ARRIVAL(priority)                                                                                         \
+    "ifnull((SELECT arrival FROM queue WHERE state = 'waiting' AND priority = " priority                               \
+    " ORDER BY arrival DESC LIMIT 1), 0) + 1"
+
 bool store_queue_add(struct catalogue *catalogue, int64_t file, int64_t priority, const char *options,
                      struct error *error) {
     return sql_run(
                catalogue, error,
                "INSERT INTO queue (file_id, state, priority, arrival, due, size, mtime_ns, options)"
-               " SELECT file_id, 'waiting', ?2, (SELECT ifnull(max(arrival), 0) + 1 FROM queue), 0, size, mtime_ns, ?3"
-               " FROM files WHERE file_id = ?1"
-               " ON CONFLICT (file_id) DO UPDATE SET priority = max(priority, excluded.priority),"
-               " options = excluded.options, size = excluded.size, mtime_ns = excluded.mtime_ns, due = 0,"
-               " again = max(again, state = 'working' AND (size <> excluded.size OR mtime_ns <> excluded.mtime_ns OR"
-               " excluded.options IS NOT NULL))",
+               " SELECT file_id, 'waiting', ?2, " NEXT_ARRIVAL(
+                   "?2") ", 0, size, mtime_ns, ?3"
+                         " FROM files WHERE file_id = ?1"
+                         " ON CONFLICT (file_id) DO UPDATE SET priority = max(priority, excluded.priority),"
+                         " options = excluded.options, size = excluded.size, mtime_ns = excluded.mtime_ns, due = 0,"
+                         " again = max(again, state = 'working' AND (size <> excluded.size OR mtime_ns <> excluded.mtime_ns OR"
+                         " excluded.options IS NOT NULL))",
                "iit", file, priority, options) &&
            sql_run(catalogue, error,
                    "UPDATE files SET status = 'queued' WHERE file_id = ? AND status NOT IN ('queued', 'working')", "i",
@@ -165,11 +171,12 @@ bool store_queue_skipped(struct catalogue *catalogue, const char *plugin, const 
     if (!sql_run(
             catalogue, error,
             "INSERT INTO queue (file_id, state, priority, arrival, due, size, mtime_ns)"
-            " SELECT DISTINCT f.file_id, 'waiting', 0, (SELECT ifnull(max(arrival), 0) + 1 FROM queue), 0, f.size, f.mtime_ns"
-            " FROM region_analysis AS x JOIN regions AS r USING (region_id) JOIN contents AS c USING (audio_id)"
-            " JOIN files AS f USING (content_id)"
-            " WHERE x.plugin = ? AND x.outcome = 'skipped' AND x.reason = ? AND x.current AND r.current"
-            " AND f.status = 'done' LIMIT ?",
+            " SELECT DISTINCT f.file_id, 'waiting', 0, " NEXT_ARRIVAL(
+                "0") ", 0, f.size, f.mtime_ns"
+                     " FROM region_analysis AS x JOIN regions AS r USING (region_id) JOIN contents AS c USING (audio_id)"
+                     " JOIN files AS f USING (content_id)"
+                     " WHERE x.plugin = ? AND x.outcome = 'skipped' AND x.reason = ? AND x.current AND r.current"
+                     " AND f.status = 'done' LIMIT ?",
             "tti", plugin, reason, max))
         return false;
     *n = sqlite3_changes64(catalogue_db(catalogue));

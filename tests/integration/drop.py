@@ -93,7 +93,7 @@ def run(rig, count, check):
                 forecasts[share] = (now, status.get("eta_seconds"))
         if finished >= count:
             break
-        time.sleep(0.2)
+        time.sleep(0.2 if count < 2000 else 2)
     ended = time.monotonic()
     print(f"# {count} files: dropped in {written - began:.1f} s, the first result after {first or 0:.1f} s, all after {ended - began:.1f} s"
           f" ({count / (ended - began):.0f} files/s)")
@@ -136,6 +136,7 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--files", type=int, default=300)
     args = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
     rig = Watching(os.path.abspath(args.build))
     try:
         run(rig, args.files, rig.check)

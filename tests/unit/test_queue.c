@@ -65,6 +65,36 @@ static void test_orders(void **state) {
     take_first(fixture, QUEUE_SMALLEST, "/asked");
 }
 
+/* However long the queue is, adding to it costs the same: counted in steps of the database's machine. */
+static int count_steps(void *context) {
+    ++*(int64_t *)context;
+    return 0;
+}
+
+static int64_t steps_to_add(const struct fixture *fixture, const char *path) {
+    int64_t file = see(fixture, path, 1, 1), steps = 0;
+    sqlite3_progress_handler(catalogue_db(fixture->catalogue), 1, count_steps, &steps);
+    assert_true(store_queue_add(fixture->catalogue, file, 0, NULL, NULL));
+    sqlite3_progress_handler(catalogue_db(fixture->catalogue), 0, NULL, NULL);
+    return steps;
+}
+
+static void test_long_queue(void **state) {
+    const struct fixture *fixture = *state;
+    char path[32];
+    int64_t before = 0;
+    fixture_run(fixture, "BEGIN");
+    for (int i = 0; i < 5000; i++) {
+        (void)snprintf(path, sizeof path, "/many/%d", i);
+        int64_t steps = steps_to_add(fixture, path);
+        if (i == 50) before = steps;
+        if (i > 50) assert_true(steps < 2 * before);
+    }
+    fixture_run(fixture, "COMMIT");
+    assert_int_equal(fixture_number(fixture, "SELECT count(DISTINCT arrival) FROM queue"), 5000);
+    take_first(fixture, QUEUE_ARRIVAL, "/many/0");
+}
+
 static void test_next(void **state) {
     const struct fixture *fixture = *state;
     double seconds = 0;
@@ -174,6 +204,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids),
         cmocka_unit_test_setup_teardown(test_orders, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_long_queue, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_next, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_below, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_stale, fixture_setup, fixture_teardown),
