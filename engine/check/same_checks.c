@@ -42,12 +42,15 @@ static bool compare_elsewhere(struct subject *s, uint32_t block_frames, bool twi
     return good;
 }
 
+/* In a new process, so that nothing odd has gone before. */
 static bool check_again(struct subject *s, struct error *error) {
     const struct sound *ordinary = subject_sound(s, ORDINARY, error), *brief = subject_sound(s, BRIEF, error);
+    session_close(s->session);
+    s->session = NULL;
     return ordinary && brief && subject_analyse(s, NULL, brief, &s->brief, error) &&
            compare(s, NULL, brief, &s->brief, CHECK_SAME_TWICE, "brief audio", error) &&
+           compare(s, NULL, ordinary, &s->ordinary, CHECK_SAME_FRESH, "a new process", error) &&
            compare(s, NULL, ordinary, &s->ordinary, CHECK_SAME_TWICE, "ordinary audio", error) &&
-           compare_elsewhere(s, 0, false, ordinary, &s->ordinary, CHECK_SAME_FRESH, "a new process", error) &&
            compare_elsewhere(s, 777, false, ordinary, &s->ordinary, CHECK_SAME_BLOCKS, "blocks of 777 frames", error) &&
            compare_elsewhere(s, 64, false, brief, &s->brief, CHECK_SAME_BLOCKS, "blocks of 64 frames", error) &&
            compare_elsewhere(s, 1, false, brief, &s->brief, CHECK_SAME_BLOCKS, "blocks of 1 frame", error);
@@ -77,10 +80,11 @@ static bool check_beside(struct subject *s, struct error *error) {
     good = good && subject_analyse(s, NULL, &silence, &other, error);
     answer_clear(&other);
     good = good && compare(s, NULL, brief, &s->brief, CHECK_SAME_AFTER_OTHERS, "after others", error) &&
-           abandon(s, error) &&
-           compare(s, NULL, brief, &s->brief, CHECK_SAME_AFTER_ABANDON, "after an abandoned region", error) &&
+           subject_analyse(s, NULL, brief, &other, error) && abandon(s, error) &&
+           compare(s, NULL, brief, &other, CHECK_SAME_AFTER_ABANDON, "after an abandoned region", error) &&
            compare_elsewhere(s, 0, true, brief, &s->brief, CHECK_SAME_INTERLEAVED, "beside a second instance", error);
-    if (good && s->brief.outcome[0]) {
+    answer_clear(&other);
+    if (good) {
         /* Two places inside a file, so that neither touches its edges. */
         struct answer middle = {0};
         struct session_job earlier = {.sound = brief, .start = 2};

@@ -45,12 +45,6 @@ void answer_clear(struct answer *answer) {
 
 /* --------------------------------------------------------------------------------------------------------------- events */
 
-static void on_hello(struct worker *worker, const cJSON *message) {
-    struct session *s = worker_context(worker);
-    (void)message;
-    s->threads_at_hello = session_threads(s);
-}
-
 static void on_ready(struct worker *worker, const cJSON *message) {
     struct session *s = worker_context(worker);
     const cJSON *sandbox = json_member(message, "sandbox");
@@ -76,7 +70,7 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
     s->worker = NULL;
 }
 
-static const struct worker_events events = {on_hello, on_ready, on_message, on_died};
+static const struct worker_events events = {NULL, on_ready, on_message, on_died};
 
 /* ---------------------------------------------------------------------------------------------------------------- life */
 
@@ -153,10 +147,6 @@ unsigned session_threads(const struct session *s) {
         if (sscanf(line, "Threads: %u", &threads) == 1) break;
     if (stream) fclose(stream);
     return threads;
-}
-
-unsigned session_threads_at_hello(const struct session *s) {
-    return s->threads_at_hello;
 }
 
 bool session_unload(struct session *s) {

@@ -54,9 +54,8 @@ const cJSON *session_library(const struct session *session, size_t index);
 /* The sandbox as `ready` described it, or NULL. */
 const cJSON *session_sandbox(const struct session *session);
 
-/* Threads of its process now; 0: unknown. And as many when it said hello. */
+/* Threads of its process now; 0: unknown. */
 unsigned session_threads(const struct session *session);
-unsigned session_threads_at_hello(const struct session *session);
 
 /* An array that a result brought, or that is given to a plugin. */
 struct session_array {

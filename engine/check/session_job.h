@@ -12,7 +12,6 @@ struct session {
     struct worker *worker; /* NULL: dead */
     bool ready, unloaded, no_memory;
     cJSON *libraries, *sandbox;
-    unsigned threads_at_hello;
     struct blame blame;
     /* The job: */
     const struct session_job *job; /* NULL: none */

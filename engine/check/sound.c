@@ -22,29 +22,53 @@ static double noise_at(uint64_t n) {
     return (double)(n & 0xffffffffu) / 2147483648.0 - 1;
 }
 
-/* Sample `i` of channel `c`. */
-static double music_at(int64_t i, uint32_t rate, uint32_t c) {
-    double t = (double)i / rate, beat = fmod(t, 0.5), value = 0;
+/* What all channels have in common at one moment. */
+struct moment {
+    double sine[3], cosine[3]; /* of the chord's notes */
+    double rhythm;             /* bass and drum */
+    double cymbal;             /* how loud it is */
+};
+
+static struct moment moment_at(int64_t i, uint32_t rate) {
+    struct moment m;
+    double t = (double)i / rate, beat = fmod(t, 0.5);
     const double *chord = notes[(int64_t)(t / 2) % CHORDS];
-    for (int n = 0; n < 3; n++) value += 0.1 * sin(TWO_PI * chord[n] * t + 0.3 * c);
-    value += 0.2 * exp(-4 * beat) * sin(TWO_PI * chord[0] / 2 * t);                     /* bass */
-    value += 0.4 * exp(-30 * beat) * sin(TWO_PI * (50 + 60 * exp(-40 * beat)) * beat);  /* drum */
-    value += 0.15 * exp(-60 * fmod(t, 0.25)) * noise_at((uint64_t)i * 2654435761u + c); /* cymbal */
+    for (int n = 0; n < 3; n++) sincos(TWO_PI * chord[n] * t, &m.sine[n], &m.cosine[n]);
+    double decay = exp(-5 * beat), fast = decay * decay * decay, ring = exp(-15 * fmod(t, 0.25));
+    m.rhythm = 0.2 * decay * sin(TWO_PI * chord[0] / 2 * t) +
+               0.4 * fast * fast * sin(TWO_PI * (50 + 60 * fast * fast * decay * decay) * beat);
+    m.cymbal = 0.15 * ring * ring * ring * ring;
+    return m;
+}
+
+/* Sample `i` of channel `c`: its notes are somewhat later than the other channels', its noise is its own. */
+static double music_at(const struct moment *m, int64_t i, uint32_t c) {
+    double value = m->rhythm + m->cymbal * noise_at((uint64_t)i * 2654435761u + c);
+    double later = sin(0.3 * c), now = cos(0.3 * c);
+    for (int n = 0; n < 3; n++) value += 0.1 * (m->sine[n] * now + m->cosine[n] * later);
     return (value + 0.002 * noise_at((uint64_t)i + ((uint64_t)c << 40))) * (1 - 0.1 * (c % 5));
 }
 
-static float sample_at(enum sound_kind kind, int64_t i, uint32_t rate, uint32_t c) {
+static float sample_at(enum sound_kind kind, const struct moment *m, int64_t i, uint32_t c) {
     switch (kind) {
     case SOUND_SILENCE: return 0;
     case SOUND_CONSTANT: return 0.5f;
-    case SOUND_LOUD: return (float)(2e9 * music_at(i, rate, c));
+    case SOUND_LOUD: return (float)(2e9 * music_at(m, i, c));
     case SOUND_NONFINITE:
         if (i % 97 == 13) return i % 2 ? (float)NAN : (float)INFINITY;
         if (i % 97 == 14) return -(float)INFINITY;
         break;
     case SOUND_MUSIC: break;
     }
-    return (float)music_at(i, rate, c);
+    return (float)music_at(m, i, c);
+}
+
+/* `planes`: one after the other. */
+static void fill(const struct sound *s, float *planes) {
+    for (int64_t i = 0; i < s->frames; i++) {
+        struct moment m = moment_at(i, s->rate);
+        for (uint32_t c = 0; c < s->channels; c++) planes[(int64_t)c * s->frames + i] = sample_at(s->kind, &m, i, c);
+    }
 }
 
 static void describe(struct sound *s) {
@@ -66,8 +90,7 @@ bool sound_make(struct sound *sound, enum sound_kind kind, uint32_t rate, uint32
     describe(sound);
     int fd = memfd_new("sonde-sound", bytes, error);
     float *samples = fd >= 0 ? memfd_map(fd, bytes, true, error) : NULL;
-    for (uint32_t c = 0; samples && c < channels; c++)
-        for (int64_t i = 0; i < frames; i++) samples[(int64_t)c * frames + i] = sample_at(kind, i, rate, c);
+    if (samples) fill(sound, samples);
     memfd_unmap(samples, bytes);
     if (samples && memfd_seal(fd, bytes, error)) {
         sound->fd = fd;

@@ -40,9 +40,9 @@ const struct check_entry check_table[CHECK_COUNT] = {
     [CHECK_DECLARED_SCHEMA] = {"declared.schema", 2, "the schema describes the result",
                                "Declare a schema with every property, and no additionalProperties."},
     [CHECK_DECLARED_UNITS] =
-        {"declared.units", 2, "every number of the schema has a unit, and instants are marked",
-         "Give each number an x-unit: \"s@region\" for instants, \"s\" for durations, \"1\" for what "
-         "has none."},
+        {"declared.units", 2, "what sounds like an instant is marked as one",
+         "The unit of an instant is \"s@region\": the engine shifts it to the file's time. \"s\" is a "
+         "duration."},
     [CHECK_DECLARED_FLAGS] = {"declared.flags", 2, "it declares itself deterministic",
                               "Set SONDE_FLAG_DETERMINISTIC: without it no result is kept from one run to the next."},
     [CHECK_LOAD_UNKNOWN] = {"load.unknown", 2, "create refuses an id that no descriptor has",

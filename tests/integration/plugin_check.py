@@ -56,6 +56,7 @@ def test_documentation(suite, levels):
 
 def test_bundled(suite):
     found = sorted(glob.glob(os.path.join(suite.build, "plugins", "*", "*.so")))
+    found = [library for library in found if not library.endswith("/vamp.so")]  # no plugin by itself: vamp.py
     suite.point(len(found) >= 12, "the bundled plugins and the examples are there", found)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         runs = pool.map(lambda library: suite.run("plugin", "check", "--level", "10", library), found)
@@ -99,6 +100,43 @@ def test_hostile(suite, levels, only):
             suite.point(good, f"{name}: {'|'.join(read_expectation(name)[0])}", why)
 
 
+# tests/hostile/flawed: what must be found, and what else a flaw may show itself in.
+SAMENESS = {"same.twice", "same.fresh", "same.blocks", "same.after_others", "same.after_abandon", "same.interleaved",
+            "same.position", "params.defaults"}
+FLAWS = {
+    "none": (set(), set()),
+    "same_twice": ({"same.twice"}, SAMENESS),
+    "same_fresh": ({"same.fresh"}, SAMENESS),
+    "needs_absent": ({"needs.absent"}, {"run.crash"}),
+    **{f"region_{kind}": ({f"region.{kind}", "result.writing"}, set())
+       for kind in ("rates", "channels", "one_sample", "short", "silent", "loud", "nonfinite", "constant", "long")},
+}
+
+
+def check_flawed(suite, name, levels):
+    must, may = FLAWS.get(name, ({name.replace("_", ".", 1)}, set()))
+    level = max([levels[check] for check in must], default=10)
+    code, out, err = suite.run("plugin", "check", "--json", "--level", str(level),
+                               os.path.join(suite.build, "tests", "hostile", "flawed", f"flawed_{name}.so"))
+    try:
+        checks = json.loads(out)["checks"]
+    except ValueError:
+        return False, f"exit code {code}\n{out}{err}"
+    found = {check["id"] for check in checks if check["status"] in ("failed", "warning")}
+    failed = any(check["status"] == "failed" for check in checks)
+    good = must <= found <= must | may and code == (1 if failed else 0)
+    return good, f"exit code {code}, found {sorted(found)}, expected {sorted(must)}"
+
+
+def test_flawed(suite, levels):
+    """One flaw, one finding: that nothing else is found matters as much."""
+    names = sorted(os.path.basename(path)[7:-3] for path in glob.glob(os.path.join(suite.build, "tests/hostile/flawed/*.so")))
+    suite.point(len(names) > 40, "the flawed plugins are there", names)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for name, (good, why) in zip(names, pool.map(lambda n: check_flawed(suite, n, levels), names)):
+            suite.point(good, f"flaw {name}: found, and nothing else", why)
+
+
 def test_files(suite, work):
     """Files that are no plugins."""
     minimal = os.path.join(suite.build, "plugins", "examples", "minimal.so")
@@ -133,6 +171,7 @@ def main():
             test_documentation(suite, levels)
             test_files(suite, work)
             test_bundled(suite)
+            test_flawed(suite, levels)
         test_hostile(suite, levels, arguments.names)
     print(f"1..{suite.points}")
     return 1 if suite.failed else 0

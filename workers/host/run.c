@@ -80,6 +80,7 @@ void run_end(struct run *run, int outcome, const char *reason) {
 /* What the plugin said: the sentence given to the writer, or else its last line in the log. */
 static const char *sentence_of(const struct run *run, const char *fallback) {
     if (run->writer.sentence[0]) return run->writer.sentence;
+    if (run->writer.failed) return run->writer.error.text; /* it returned what writer->status said */
     return run->last_line[0] ? run->last_line : fallback;
 }
 
@@ -296,6 +297,7 @@ void run_finish(struct run *run) {
     call_end(run);
     run->running = false;
     if (code != SONDE_OK) {
+        if (run->writer.failed) run->result.refused = "writing";
         end_by_code(run, code, "finish");
         writer_close(&run->writer);
         return;
