@@ -141,7 +141,7 @@ static void pool_cepstrum(const struct embedding *embedding, uint32_t first, uin
 /* Adds what the timbre says to the logits; outliers beyond five spreads count as five. */
 static void add_timbre(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
                        float limit, float *logits) {
-    float pooled[RANKING_TIMBRE], hidden[RANKING_WIDEST];
+    float pooled[RANKING_TIMBRE] = {0}, hidden[RANKING_WIDEST];
     for (uint32_t n = 0; n < TIMBRE_CEPSTRA; n++) pool_cepstrum(embedding, first, end, limit, n, pooled);
     memcpy(hidden, ranking->hidden_bias, ranking->hidden * sizeof(float));
     for (uint32_t i = 0; i < RANKING_TIMBRE; i++) {
