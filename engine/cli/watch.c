@@ -68,7 +68,7 @@ struct watcher {
 
 static void on_finished(void *user, const struct engine_file *file) {
     struct watcher *watcher = user;
-    struct logfmt_number regions, seconds;
+    struct logfmt_number regions = {""}, seconds = {""};
     if (file->known) return;
     watcher->files++;
     watcher->failed += strcmp(file->status, "failed") == 0;
@@ -78,7 +78,7 @@ static void on_finished(void *user, const struct engine_file *file) {
 
 static void on_progress(void *user, const struct engine_progress *progress) {
     struct watcher *watcher = user;
-    struct logfmt_number done, total, failed, audio;
+    struct logfmt_number done = {""}, total = {""}, failed = {""}, audio = {""};
     uint64_t now = uv_hrtime();
     if (watcher->told == 0) watcher->told = now;
     if (now - watcher->told < PROGRESS_NS) return;
@@ -332,7 +332,7 @@ static bool add_roots(struct watcher *watcher, struct error *error) {
 
 static void say_ready(const struct watcher *watcher) {
     struct watch_counts counts;
-    struct logfmt_number folders;
+    struct logfmt_number folders = {""};
     watch_count(watcher->watch, &counts);
     logfmt("watching", "folders", logfmt_count(&folders, counts.folders_watched), NULL);
     notify_systemd("READY=1");
@@ -490,7 +490,7 @@ int watch_command(int argc, char **argv, const struct cli *cli) {
         cli_complain("%s", error.text);
         return !watcher.started && error.code == EINVAL ? CLI_USAGE : CLI_CANNOT_RUN;
     }
-    struct logfmt_number files, failed;
+    struct logfmt_number files = {""}, failed = {""};
     logfmt("stopped", "files", logfmt_count(&files, watcher.files), "failed", logfmt_count(&failed, watcher.failed),
            NULL);
     return CLI_OK;
