@@ -106,16 +106,25 @@ static void add_labels(struct builder *builder, const struct query *query) {
     sqlite3_free(list);
 }
 
+/* Of a region: tags of the whole sound, and those on the region. The list of sounds that have the tag at all is where SQLite
+ * can begin. */
 static void add_tags(struct builder *builder, const struct query *query) {
     for (size_t i = 0; i < query->tags_count; i++) {
-        sqlite3_str_appendf(
-            builder->sql,
-            builder->single || query->regions
-                ? " AND EXISTS (SELECT 1 FROM tags AS t WHERE t.audio_id = f.file_audio_id AND t.name = %Q"
-                : " AND f.file_audio_id IN (SELECT audio_id FROM tags WHERE name = %Q",
-            query->tags[i]);
-        sqlite3_str_appendall(builder->sql,
-                              query->regions ? " AND (t.start_frame IS NULL OR t.region_id = s.region_id))" : ")");
+        const char *tag = query->tags[i];
+        if (builder->single) {
+            sqlite3_str_appendf(
+                builder->sql,
+                " AND EXISTS (SELECT 1 FROM tags AS t WHERE t.audio_id = f.file_audio_id AND t.name = %Q%s)", tag,
+                query->regions ? " AND (t.start_frame IS NULL OR t.region_id = s.region_id)" : "");
+            continue;
+        }
+        sqlite3_str_appendf(builder->sql, " AND f.file_audio_id IN (SELECT audio_id FROM tags WHERE name = %Q)", tag);
+        if (query->regions)
+            sqlite3_str_appendf(
+                builder->sql,
+                " AND (s.region_id IN (SELECT region_id FROM tags WHERE name = %Q AND start_frame > -1) OR"
+                " f.file_audio_id IN (SELECT audio_id FROM tags WHERE name = %Q AND start_frame IS NULL))",
+                tag, tag);
     }
 }
 
@@ -257,6 +266,18 @@ char *query_sql_ids(const struct query *query, int64_t limit) {
         sqlite3_str_appendf(builder.sql, " AND %s = ?2 LIMIT 1", id);
     else
         sqlite3_str_appendf(builder.sql, " LIMIT %lld", (long long)limit);
+    return sqlite3_str_finish(builder.sql);
+}
+
+char *query_sql_breadth(const struct query *query, int64_t most) {
+    struct builder builder = {.sql = sqlite3_str_new(NULL)};
+    sqlite3_str_appendf(builder.sql, "SELECT count(*) FROM (SELECT 1 FROM %s AS s WHERE 1",
+                        query->regions ? "region_summary" : "audio_summary");
+    add_bpm(&builder, query);
+    add_keys(&builder, query);
+    add_range_condition(&builder, "s.duration", query->duration);
+    add_range_condition(&builder, "s.loudness", query->loudness);
+    sqlite3_str_appendf(builder.sql, " LIMIT %lld)", (long long)most);
     return sqlite3_str_finish(builder.sql);
 }
 

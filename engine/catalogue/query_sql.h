@@ -13,6 +13,9 @@ char *query_sql_ids(const struct query *query, int64_t limit);
 /* The rows of the ids of ?3 that meet the conditions, in its order: a JSON array of [id, similarity]. */
 char *query_sql_found(const struct query *query);
 
+/* How many sounds or regions have these values (tempo, key, duration, loudness; nothing else counts), at most `most`. */
+char *query_sql_breadth(const struct query *query, int64_t most);
+
 /* Whether some condition can find its rows by an index. */
 bool query_is_selective(const struct query *query);
 

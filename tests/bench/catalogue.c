@@ -150,13 +150,19 @@ static const char *const names[] = {"bpm 118-122",
                                     "similar, bpm",
                                     "similar, loud",
                                     "similar, text",
-                                    "regions, all by confidence"};
+                                    "regions, all by confidence",
+                                    "tag",
+                                    "regions, tag",
+                                    "regions, text",
+                                    "added, by path",
+                                    "regions, long",
+                                    "regions, loud"};
 enum { QUESTIONS = sizeof names / sizeof *names };
 
 static void ask(int i, struct query *q) {
     query_init(q);
     q->limit = 100;
-    q->regions = i == 8 || i == 9 || i == 13 || i == 15 || i == 16 || i == 18;
+    q->regions = i == 8 || i == 9 || i == 13 || i == 15 || i == 16 || i == 18 || i == 20 || i == 21 || i >= 23;
     if (i == 0 || i == 1 || i == 7 || i == 8) q->bpm = (struct query_range){118, 122};
     q->octaves = i == 1;
     if (i == 2) q->keys = keys_neighbours(keys_parse("Am"));
@@ -173,6 +179,11 @@ static void ask(int i, struct query *q) {
     if (i == 17) q->text = "bass loop";
     if (i == 18) q->sort = QUERY_BY_CONFIDENCE;
     q->descending = i == 18;
+    if (i == 19 || i == 20) q->tags[q->tags_count++] = "rain";
+    if (i == 21) q->text = "bass loop";
+    if (i == 22) q->added.low = 1;
+    if (i == 23) q->duration.low = 1;
+    if (i == 24) q->loudness.low = -40;
 }
 
 static int by_value(const void *a, const void *b) {

@@ -6,11 +6,14 @@
 #include "engine/catalogue/query.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -179,6 +182,35 @@ static void a_failed_upgrade_changes_nothing(void **state) {
     assert_int_equal(access(backup, F_OK), 0);
 }
 
+/* No room for the backup: nothing is upgraded. */
+static void no_backup_no_upgrade(void **state) {
+    struct fixture *f = *state;
+    struct fixture old = *f;
+    snprintf(old.path, sizeof old.path, "%s/old.db", f->folder);
+    make_version_1(old.path);
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit limit = {50000, 50000};
+        struct error error = {0};
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        struct catalogue *catalogue = catalogue_open(old.path, CATALOGUE_WRITE, &error);
+        _exit(catalogue ? 1 : strstr(error.text, "backup") ? 0 : 2);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    char backup[160];
+    snprintf(backup, sizeof backup, "%s.backup-v1", old.path);
+    assert_int_not_equal(access(backup, F_OK), 0);
+    struct error error = {0};
+    old.catalogue = catalogue_open(old.path, CATALOGUE_WRITE, &error); /* with room, it goes on */
+    if (!old.catalogue) fail_msg("%s", error.text);
+    assert_similar(old.catalogue, true);
+    catalogue_close(old.catalogue);
+    assert_int_equal(access(backup, F_OK), 0);
+}
+
 /* The column that the triggers keep, whatever is done to files and contents. */
 static void the_short_way_is_kept(void **state) {
     struct fixture *f = *state;
@@ -203,6 +235,6 @@ static void the_short_way_is_kept(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {TEST(version_1_with_its_data), TEST(a_failed_upgrade_changes_nothing),
-                                       TEST(the_short_way_is_kept)};
+                                       TEST(no_backup_no_upgrade), TEST(the_short_way_is_kept)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,6 +198,26 @@ static void conditions(void **state) {
     assert_string_equal(found(f, &query), "\xc3\xa9t\xc3\xa9.wav,drum loop.wav");
 }
 
+/* Rows that come as they are found are those that come sorted. */
+static void streams_are_the_same(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    for (int i = 0; i < 64; i++) {
+        struct query query;
+        char sorted[2000];
+        query_init(&query);
+        query.regions = i & 1;
+        query.descending = i & 2;
+        if (i & 4) query.bpm = (struct query_range){60, 121};
+        if (i & 8) query.loudness.high = -12;
+        if (i & 16) query.text = "s";
+        if (i & 32) query.tags[query.tags_count++] = "drums";
+        snprintf(sorted, sizeof sorted, "%s", found(f, &query));
+        query.streaming = true;
+        assert_string_equal(found(f, &query), sorted);
+    }
+}
+
 static void text_search(void **state) {
     struct fixture *f = *state;
     fill(f);
@@ -398,7 +418,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys), cmocka_unit_test(ranges),  TEST(conditions),
         TEST(text_search),      TEST(regions_and_missing), TEST(lookups),
-        TEST(similarity),       TEST(bounds_are_bounds),
+        TEST(similarity),       TEST(bounds_are_bounds),   TEST(streams_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
