@@ -19,6 +19,9 @@
 #define CHANGE              20.0 /* nats a change of key costs */
 #define GLOBAL_SAY          0.3  /* share of the whole region's score in each view's */
 #define LEAST               1e-6
+#define LONE_SHARE                                                                                                     \
+    0.8 /* of the treble, from which on one pitch class is all there is; labelled music has .44 at most */
+#define LONE_SCORE 0.45 /* of major and of minor on a lone note */
 
 enum { TREBLE, BASS, OPENING, ROOTS, FIRST_MAJOR, FIRST_MINOR };
 
@@ -136,8 +139,23 @@ void tonality_evidence(const struct music *m, const struct tonality_view *view, 
     memcpy(evidence, all, sizeof all);
 }
 
+/* The pitch class that sounds alone, or -1. */
+static int lone_note(const struct tonality_view *view) {
+    for (int c = 0; c < 12; c++)
+        if (view->block[TREBLE][c] > LONE_SHARE * TREBLE_SUM) return c;
+    return -1;
+}
+
+/* A note by itself is its own tonic, and its mode is anybody's guess: no music to learn from is like that. */
+static void score_lone_note(const struct tonality_view *view, double score[KEYS]) {
+    int note = lone_note(view);
+    for (int key = 0; note >= 0 && key < KEYS; key++)
+        score[key] = key % 12 == note ? LONE_SCORE : (1.0 - 2.0 * LONE_SCORE) / (KEYS - 2);
+}
+
 void tonality_judge(const struct music *m, const struct tonality_view *view, struct tonality *r) {
     tonality_score(view, r->score);
+    score_lone_note(view, r->score);
     r->key = best_of(r->score);
     double evidence[TONALITY_EVIDENCE], sum = 0.0;
     tonality_evidence(m, view, evidence);

@@ -167,6 +167,16 @@ static void what_has_no_key_gets_none(void **state) {
     no_key(rig, 2 * RATE, RATE);
 }
 
+/* A single sine has a pitch and no harmony: no key, or one on its own note. */
+static void a_sine_has_no_other_key(void **state) {
+    struct rig *rig = *state;
+    for (int i = 0; i < 10 * RATE; i++) samples[i] = 0.5f * (float)sin(2 * M_PI * 440 * i / RATE);
+    cJSON *r = rig_run_mono(rig, "key", samples, 10 * RATE, RATE);
+    if (strcmp(text_of(r, "mode"), "none") != 0) assert_string_equal(text_of(r, "tonic"), "A");
+    assert_true(fabs(rig_number(r, "tuning_cents")) < 2);
+    cJSON_Delete(r);
+}
+
 static void odd_levels_change_nothing(void **state) {
     struct rig *rig = *state;
     for (int i = 0; i < 3; i++) {
@@ -261,6 +271,7 @@ int main(void) {
         cmocka_unit_test(chords_come_in_time),
         cmocka_unit_test(a_change_of_key_is_told),
         cmocka_unit_test(what_has_no_key_gets_none),
+        cmocka_unit_test(a_sine_has_no_other_key),
         cmocka_unit_test(odd_levels_change_nothing),
         cmocka_unit_test(blocks_change_nothing),
     };
