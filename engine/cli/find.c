@@ -7,7 +7,8 @@
 
 const char find_help[] =
     "usage: sonde find [conditions] [--regions] [--sort ORDER] [--limit N] [--json | --csv | --paths | -0]\n\n"
-    "Lists the sounds of the catalogue that meet all conditions.\n\n" SELECTION_HELP
+    "Lists the sounds of the catalogue that meet all conditions. A label in brackets tells what kind of content it is\n"
+    "(music, speech, environment ...) where no label of the classifier is sure.\n\n" SELECTION_HELP
     "  --json               one JSON array, with all values of the summary\n"
     "  --csv                comma-separated values with a header (sonde export --csv has more columns)\n"
     "  --paths              one path a line;  -0: paths with a zero byte behind each, for xargs -0\n\n"

@@ -24,6 +24,18 @@ static void print_number(FILE *out, int width, double value) {
         fprintf(out, "%*.1f", width, value);
 }
 
+/* The label; in brackets the kind of content where no label is sure. */
+static void print_label(FILE *out, const struct query_row *row) {
+    char kind[64];
+    bool known = row->label && strcmp(row->label, "unknown") != 0;
+    if (!known && row->content) {
+        snprintf(kind, sizeof kind, "(%s)", row->content);
+        cells_print(out, kind, 16, 0);
+    } else {
+        cells_print(out, row->label ? row->label : "-", 16, 0);
+    }
+}
+
 static void table_add(struct rows *rows, const struct query_row *row) {
     char first[32], length[32];
     int room = rows->width - TABLE_COLUMNS - (rows->regions ? 11 : 0) - (rows->similar ? 7 : 0);
@@ -36,7 +48,7 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     cells_print(rows->out, key >= 0 ? keys_short(key) : row->key ? row->key : "-", 4, 0);
     cells_print(rows->out, key >= 0 ? keys_camelot(key) : "", 4, 0);
     fputs("  ", rows->out);
-    cells_print(rows->out, row->label ? row->label : row->content ? row->content : "-", 16, 0);
+    print_label(rows->out, row);
     fputs("  ", rows->out);
     print_number(rows->out, 6, row->loudness);
     fputs("  ", rows->out);

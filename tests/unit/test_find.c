@@ -237,6 +237,21 @@ static void escapes_do_not_reach_the_terminal(void **state) {
     assert_null(strchr(output, 27));
 }
 
+static void kind_of_content_where_no_label_is_sure(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    fixture_run(f, "UPDATE audio_summary SET label = 'unknown', summary = json_set(summary, '$.content', 'music')");
+    assert_int_equal(RUN(find_command, "find"), CLI_OK);
+    assert_non_null(strstr(output, "(music) "));
+    assert_null(strstr(output, "unknown"));
+    fixture_run(f, "UPDATE audio_summary SET summary = json_remove(summary, '$.content')");
+    assert_int_equal(RUN(find_command, "find"), CLI_OK);
+    assert_non_null(strstr(output, "unknown "));
+    fixture_run(f, "UPDATE audio_summary SET label = 'drums', summary = json_set(summary, '$.content', 'music')");
+    assert_int_equal(RUN(find_command, "find"), CLI_OK);
+    assert_non_null(strstr(output, "drums "));
+}
+
 static void status_counts(void **state) {
     struct fixture *f = *state;
     fill(f);
@@ -259,6 +274,7 @@ int main(void) {
         TEST(find_fits_the_terminal),
         TEST(find_usage),
         TEST(show_says_everything),
+        TEST(kind_of_content_where_no_label_is_sure),
         TEST(status_counts),
         TEST(escapes_do_not_reach_the_terminal),
         TEST(show_says_what_is_unanchored),
