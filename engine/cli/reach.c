@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
-#define ATTEMPTS   100
+#define ATTEMPTS   60
 #define ATTEMPT_NS 150000000 /* an engine takes a moment to end: some 20 s in all, with what locking waits */
+#define TELL_AT    5         /* attempts until whoever waits is told for what */
 
 bool reach_again(const char *catalogue, int attempt, struct control_link **link, struct error *error) {
     int64_t pid = 0;
@@ -14,11 +16,14 @@ bool reach_again(const char *catalogue, int attempt, struct control_link **link,
     *link = control_connect(catalogue, NULL);
     if (*link) *error = (struct error){0}; /* it was no failure */
     if (*link) return true;
-    if (attempt < ATTEMPTS) {
+    (void)catalogue_writer_pid(catalogue, &pid);
+    if (attempt < ATTEMPTS && pid != getpid()) { /* one's own lock would never go away */
+        if (attempt == TELL_AT)
+            fprintf(stderr, "sonde: waiting for process %lld, which is writing the catalogue %s\n", (long long)pid,
+                    catalogue);
         (void)nanosleep(&(struct timespec){.tv_nsec = ATTEMPT_NS}, NULL);
         return true;
     }
-    (void)catalogue_writer_pid(catalogue, &pid);
     error_set(error, "process %lld is writing the catalogue %s, and doesn't answer: wait for it, or stop it",
               (long long)pid, catalogue);
     return false;

@@ -5,6 +5,7 @@
 """
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import stat
 import subprocess
 import sys
 import time
+import wave
 
 from watch_rig import main
 
@@ -443,11 +445,10 @@ def progress(rig):
     check = rig.check
     rig.start()
     rig.command("pause")
-    for k in range(60):
-        with open(rig.sounds[k % 12], "rb") as source, open(rig.at(f"p{k}.wav"), "wb") as target:
-            data = bytearray(source.read())
-            data[60] = k  # another sound
-            target.write(data)
+    for k in range(60):  # a minute of noise each: long enough that somebody can ask before all are done
+        with wave.open(rig.at(f"p{k}.wav"), "wb") as target:
+            target.setparams((1, 2, 8000, 0, "NONE", None))
+            target.writeframes(random.Random(k).randbytes(2 * 8000 * 60))
     check(rig.wait(lambda: queued(rig) == 60), "sixty wait")
     rig.command("resume")
     seen = {}
@@ -461,7 +462,7 @@ def progress(rig):
 
     check(rig.wait(has_eta) and seen and 0 < seen["eta_seconds"] < 3600 and seen["engine"]["files_per_second"] > 0,
           "status tells how long it will take", seen)
-    check(rig.wait(lambda: queued(rig) == 0, 120), "it is done")
+    check(rig.wait(lambda: queued(rig) == 0, 300), "it is done")
     engine = rig.engine()
     check(engine["files_done"] == engine["files_total"] == 60 and engine["files_failed"] == 0, "and counted", engine)
     before = engine["looks"]
