@@ -185,13 +185,14 @@ def main():
         found = rows(catalogue, "SELECT DISTINCT plugin, outcome FROM region_results WHERE plugin LIKE 'hostile.ranked%'")
         suite.point(sorted(found) == [("hostile.ranked_1_fails", "failed"), ("hostile.ranked_2_steps_in", "ok")],
                     "of three providers the first fails, the second's result is kept, the third isn't run", f"{found}\n{printed}")
-        code, printed, catalogue = suite.analyse(few, "neighbours", [os.path.join(built, f"{name}.so") for name in
-                                                                     ("heap_overflow_unnoticed", "ranked_2_steps_in")], isolation="shared")
-        found = rows(catalogue, "SELECT DISTINCT plugin, outcome FROM region_results WHERE plugin LIKE 'hostile.%'")
-        struck = rows(catalogue, "SELECT DISTINCT plugin FROM strikes")
-        suite.point(sorted(found) == [("hostile.heap_overflow_unnoticed", "crashed"), ("hostile.ranked_2_steps_in", "ok")]
-                    and struck == [("hostile.heap_overflow_unnoticed",)] and rows(catalogue, BUNDLED) == clean,
-                    "in one process: who damages a neighbour's memory is struck, the neighbour has its result", f"{found} {struck}\n{printed}")
+        if not suite.sanitized:  # AddressSanitizer keeps heap blocks apart: nobody is hit there
+            code, printed, catalogue = suite.analyse(few, "neighbours", [os.path.join(built, f"{name}.so") for name in
+                                                                         ("heap_overflow_unnoticed", "ranked_2_steps_in")], isolation="shared")
+            found = rows(catalogue, "SELECT DISTINCT plugin, outcome FROM region_results WHERE plugin LIKE 'hostile.%'")
+            struck = rows(catalogue, "SELECT DISTINCT plugin FROM strikes")
+            suite.point(sorted(found) == [("hostile.heap_overflow_unnoticed", "crashed"), ("hostile.ranked_2_steps_in", "ok")]
+                        and struck == [("hostile.heap_overflow_unnoticed",)] and rows(catalogue, BUNDLED) == clean,
+                        "in one process: who damages a neighbour's memory is struck, the neighbour has its result", f"{found} {struck}\n{printed}")
         if not args.names:
             code, printed, catalogue = suite.analyse(many, "clean-many", [])
             clean = rows(catalogue, BUNDLED)
