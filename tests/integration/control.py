@@ -194,6 +194,7 @@ def holding(rig):
     check(rig.command("resume")[0] == 0 and rig.done(*names), "resume")
     text = asked.communicate(timeout=60)[0].decode()
     check(asked.returncode == 0 and "paused" in text and "1 of 1 files" in text, "who asked was told, and got it", text)
+    rig.wait(lambda: len(files_in_log(rig)) == 7)  # told after it is stored
     order = files_in_log(rig)
     check(order[0] == "5.wav", "what is asked for comes first", order)
     check(order[1] == "0.wav" and order[-1] == "6.wav", "then the smallest", order)
@@ -209,6 +210,7 @@ def holding(rig):
         check(rig.wait(lambda: queued(rig) == 4), "four wait")
         rig.command("resume")
         rig.done(*names)
+        rig.wait(lambda: len([name for name in files_in_log(rig) if name.startswith(way)]) == 4)  # told after it is stored
         order = [name for name in files_in_log(rig) if name.startswith(way)]
         check(order and order[0] == way + first and order[-1] == way + last, f"{way} first", order)
         rig.stop()
