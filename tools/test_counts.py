@@ -1,7 +1,4 @@
-"""Counts the tests of meson logs (testlog.json, one JSON object a line): prints "PASSED FAILED".
-
-    test_counts.py LOG [AGAIN]       AGAIN: of those that ran a second time, what counts is that, and it is told
-    test_counts.py --failed LOG      prints the names of the tests that failed, if they are at most three
+"""Counts the tests of a meson log (testlog.json, one JSON object a line): prints "PASSED FAILED".
 
 A program that speaks TAP counts with each of its test points; any other counts as one. A program that failed counts at
 least one failure, whatever its points said (a crash after the last point, a leak at exit). Skipped tests count as neither.
@@ -34,31 +31,16 @@ def explain(record):
         print(f"   {line}", file=sys.stderr)
 
 
-def read(path):
-    with open(path, encoding="utf-8") as log:
-        return {record["name"]: record for record in map(json.loads, log)}
-
-
-def failed_names(path):
-    names = [name.split(" / ")[-1] for name, record in read(path).items() if count(record)[1]]
-    return names if len(names) <= 3 else []
-
-
 def main():
-    if sys.argv[1] == "--failed":
-        print(*failed_names(sys.argv[2]))
-        return
-    first = read(sys.argv[1])
-    again = read(sys.argv[2]) if len(sys.argv) > 2 else {}
     passed = failed = 0
-    for name, record in first.items():
-        if count(record)[1]:
-            explain(record)
-            if name in again and not count(again[name])[1]:
-                print(f"-- {name}: FLAKY: failed among others, passed alone", file=sys.stderr)
-        good, bad = count(again.get(name, record))
-        passed += good
-        failed += bad
+    with open(sys.argv[1], encoding="utf-8") as log:
+        for line in log:
+            record = json.loads(line)
+            good, bad = count(record)
+            passed += good
+            failed += bad
+            if bad:
+                explain(record)
     print(passed, failed)
 
 
