@@ -107,7 +107,6 @@ FLAWS = {
     "none": (set(), set()),
     "same_twice": ({"same.twice"}, SAMENESS),
     "same_fresh": ({"same.fresh"}, SAMENESS),
-    "cost_memory": ({"cost.memory"}, {"cost.scaling"}),  # fresh pages cost time, the more the fuller the machine is
     "needs_absent": ({"needs.absent"}, {"run.crash"}),
     **{f"region_{kind}": ({f"region.{kind}", "result.writing"}, set())
        for kind in ("rates", "channels", "one_sample", "short", "silent", "loud", "nonfinite", "constant", "long")},
