@@ -162,6 +162,7 @@ int main(int argc, char **argv) {
     else if (settings)
         code = start(&worker, argv[2], &error);
     if (code < 0) code = run(&worker);
+    if (worker.line && line_is_gone(worker.line)) code = WORKER_EXIT_HUNG_UP; /* whatever that made of the work */
     if (error.text[0] != '\0') fprintf(stderr, "sonde-worker: %s\n", error.text);
     line_finish(worker.line);
     /* No exit handlers or destructors: those of plugins are none of ours, and NNG's threads are still there. */

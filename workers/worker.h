@@ -28,6 +28,7 @@
 #include <stdint.h>
 
 #define WORKER_EXIT_NO_RESPAWN 64
+#define WORKER_EXIT_HUNG_UP    65 /* the connection to the engine is gone: main sees to it */
 
 enum worker_role { WORKER_DECODE, WORKER_ANALYSE, WORKER_PROBE };
 

@@ -269,7 +269,7 @@ bool channel_send(struct channel *channel, const cJSON *message, struct error *e
     cJSON_free(text);
     if (code == 0) return true;
     error_set(error, "cannot send to a worker: %s", nng_strerror(code));
-    if (error) error->code = code == NNG_EAGAIN ? EAGAIN : EIO;
+    if (error) error->code = code == NNG_EAGAIN ? EAGAIN : code == NNG_ENOMEM ? ENOMEM : EIO;
     return false;
 }
 

@@ -36,7 +36,8 @@ const char *channel_url(const struct channel *channel);
 void channel_expect(struct channel *channel, pid_t pid);
 
 /* Sends a message, which stays the caller's. Never blocks; messages sent before the worker has dialled wait for it.
- * `error->code` is EAGAIN when 16 messages wait already: the worker isn't listening, or too much was sent at once. */
+ * `error->code` is EAGAIN when 16 messages wait already: the worker isn't listening, or too much was sent at once; ENOMEM
+ * when there is no memory for it. */
 bool channel_send(struct channel *channel, const cJSON *message, struct error *error);
 
 /* No callback comes after this. Call it when the worker's process has ended (or was never started), and let the loop

@@ -54,6 +54,10 @@ static int64_t now_ms(void) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+bool line_is_gone(const struct line *line) {
+    return atomic_load(&line->gone);
+}
+
 cJSON *line_receive(struct line *line, int timeout_ms, struct error *error) {
     int64_t deadline = now_ms() + timeout_ms;
     nng_msg *raw = NULL;

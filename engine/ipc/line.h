@@ -11,6 +11,9 @@ struct line;
 /* Opens the socket, which starts NNG's threads, and dials. Waits until the engine answers or refuses. */
 struct line *line_dial(const char *url, struct error *error);
 
+/* Whether the connection has ended; what came before may still wait to be received. Any thread. */
+bool line_is_gone(const struct line *line);
+
 /* Waits up to `timeout_ms` (-1: for ever) for the next message; the caller frees it with cJSON_Delete. NULL:
  * `error->code` is ETIMEDOUT, EPIPE when the engine has closed the connection, EPROTO when what came was no message. */
 cJSON *line_receive(struct line *line, int timeout_ms, struct error *error);

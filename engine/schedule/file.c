@@ -219,6 +219,14 @@ void file_put_back(struct file *file, double delay) {
     file_free(file);
 }
 
+/* Neither the file's fault nor a plugin's. A new worker takes a moment to start, in which there may be room again; when there is
+ * none for long, the file waits. */
+void file_starved(struct file *file, const char *reason) {
+    if (++file->starvations < STARVATIONS_MAX || file->stage == STAGE_LEAVING) return;
+    engine_warn(file->engine, "%s waits, for the system has no room now: a worker %s", file->display, reason);
+    file->stage = STAGE_LEAVING;
+}
+
 void file_scan_failed(struct file *file, const char *reason) {
     file_finish(file, FILE_FAILED, reason);
 }
@@ -357,6 +365,8 @@ void file_pump(struct engine *engine) {
             decoders = give_decoder(file);
         else if (file->stage == STAGE_WAITING && !file_is_twin(file))
             file_again(file);
+        else if (file->stage == STAGE_LEAVING && file->jobs == 0)
+            file_put_back(file, STARVED_SECONDS);
         else if (file->stage == STAGE_ANALYSING && file->regions_done == file->regions_count && file->jobs == 0)
             ok = look_again(file);
         if (ok) continue;

@@ -502,6 +502,12 @@ void job_died(struct job *job, const struct worker_death *death, const struct bl
         after(file, region);
         return;
     }
+    if (blame->starved) {
+        requeue_members(job);
+        job_free(job);
+        file_starved(file, blame->reason);
+        return;
+    }
     bool outside = blame->from_outside && ++region->outside_kills <= OUTSIDE_KILLS_MAX;
     if (!outside && job->members_open == 1 && (job->alone || fresh)) {
         strike(job, death, blame);

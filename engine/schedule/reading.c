@@ -167,7 +167,10 @@ void reading_message(struct job *job, const char *type, cJSON *message) {
 void reading_died(struct job *job, const struct worker_death *death, const struct blame *blame) {
     char reason[512];
     job->reader = NULL;
-    if (!blame->asked) (void)record_incident(job->engine, death, blame, NULL, job->file, job->region, NULL, false);
+    if (blame->starved)
+        file_starved(job->file, blame->reason);
+    else if (!blame->asked)
+        (void)record_incident(job->engine, death, blame, NULL, job->file, job->region, NULL, false);
     if (job->analysed) {
         job_end_when_done(job);
         return;

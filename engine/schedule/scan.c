@@ -119,6 +119,11 @@ void scan_died(struct job *job, const struct worker_death *death, const struct b
         file_again(file);
         return;
     }
+    if (blame->starved) {
+        file_again(file);
+        file_starved(file, blame->reason);
+        return;
+    }
     (void)record_incident(engine, death, blame, NULL, file, NULL, NULL, false);
     if (blame->from_outside && ++file->outside_kills < OUTSIDE_KILLS_MAX) {
         file_again(file);
@@ -127,6 +132,7 @@ void scan_died(struct job *job, const struct worker_death *death, const struct b
         file_again(file);
     } else {
         (void)snprintf(reason, sizeof reason, "cannot be decoded: the decoder %.400s, twice", blame->reason);
+        file->incomplete = blame->from_outside; /* that proves little: the next run tries again */
         file_scan_failed(file, reason);
     }
 }

@@ -25,6 +25,8 @@
 #define FILES_AHEAD       8    /* files opened beyond those that keep the workers busy */
 #define TAKE_MAX          32   /* queue entries held beyond that */
 #define ATTEMPTS_MAX      5    /* so often a file that keeps changing is begun again */
+#define STARVATIONS_MAX   8    /* so often the system may have no room for what is sent about a file; then the file waits ... */
+#define STARVED_SECONDS   2.0  /* ... so long, or for the next run */
 #define OUTSIDE_KILLS_MAX 3    /* then a job runs alone, and what happens there counts */
 #define STRIKES_MAX       2    /* then a result is quarantined */
 #define AWAY_MAX          10   /* so often a file whose disk isn't there is waited for ... */
@@ -103,6 +105,7 @@ enum file_stage {
     STAGE_WAITING, /* for another file with the same bytes */
     STAGE_STORING, /* the scan is on its way into the catalogue */
     STAGE_ANALYSING,
+    STAGE_LEAVING,   /* back to the queue, as soon as its jobs are over */
     STAGE_LOOKING,   /* whether it has changed meanwhile */
     STAGE_FINISHING, /* on its way into the catalogue for good */
 };
@@ -121,6 +124,7 @@ struct file {
     int fd;
     struct store_stat stat;
     unsigned outside_kills;
+    unsigned starvations;
     bool incomplete; /* some results are passing ones */
     bool changed;
 
@@ -324,6 +328,7 @@ void file_scanned(struct file *file); /* its facts and regions are filled in */
 void file_region_done(struct file *file, struct region *region);
 void file_finish(struct file *file, enum file_status status, const char *reason);
 void file_put_back(struct file *file, double delay);
+void file_starved(struct file *file, const char *reason); /* its worker was (blame.h); after the job has been taken back */
 void file_free(struct file *file);
 
 /* scan.c: the conversation with a decoder about a file */

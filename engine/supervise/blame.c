@@ -26,6 +26,7 @@ static bool comes_from_outside(int signal) {
 
 static void judge_kill(const struct worker_death *death, struct blame *blame) {
     blame->asked = death->kill == WORKER_KILL_UNWANTED;
+    blame->starved = blame->from_outside = death->kill == WORKER_KILL_STARVED;
     blame->outcome = death->kill == WORKER_KILL_DEADLINE || death->kill == WORKER_KILL_SILENT ? "timeout" : "failed";
     blame->counts = death->kill == WORKER_KILL_DEADLINE;
     (void)snprintf(blame->reason, sizeof blame->reason, "%s", death->kill_reason);
@@ -60,7 +61,11 @@ static void judge_exit(const struct worker_death *death, struct blame *blame) {
     blame->counts = death->was_ready;
     bool in_plugin = death->was_ready || (death->note.valid && death->note.phase != NOTE_NONE);
     blame->refused = death->spawned && death->exit_code == WORKER_DO_NOT_RESPAWN && !in_plugin;
-    if (!death->spawned || blame->refused) {
+    blame->from_outside = death->spawned && death->exit_code == WORKER_HUNG_UP && death->said_hello;
+    if (blame->from_outside) {
+        blame->counts = false;
+        (void)snprintf(blame->reason, sizeof blame->reason, "lost its connection to the engine");
+    } else if (!death->spawned || blame->refused) {
         const char *line = strrchr(death->last_words, '\n');
         line = line ? line + 1 : death->last_words;
         blame->outcome = "failed";

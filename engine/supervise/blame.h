@@ -10,7 +10,8 @@
 struct blame {
     const char *outcome;      /* "crashed", "timeout", "memory", "violation", "failed" */
     bool counts;              /* a cause inside the worker: a strike, when it was alone */
-    bool from_outside;        /* somebody else killed it: neither guilt nor outcome */
+    bool from_outside;        /* somebody else killed it, or broke its connection: neither guilt nor outcome */
+    bool starved;             /* from outside as well: the system had no room for what was to be sent to it */
     bool refused;             /* it said that trying again is pointless (a plugin's exit(64) doesn't) */
     bool asked;               /* it ended because the engine wanted it to */
     const char *phase;        /* a note_phase_name; "none" when nobody's code ran */

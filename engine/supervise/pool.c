@@ -106,7 +106,7 @@ static void remove_seat(struct seat *seat) {
 }
 
 static void note_death(struct pool *pool, const struct worker_death *death, const struct blame *blame) {
-    if (blame->asked) return;
+    if (blame->asked || blame->starved) return;
     if (intensity_exceeded(&pool->intensity, now())) {
         pool->spec.events->often(pool->spec.context, pool, OFTEN_DEATHS, OFTEN_SECONDS);
         pool->intensity.count = 0;
@@ -137,7 +137,7 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
     if (!pool->freeing) note_death(pool, death, &blame);
     if (!pool->freeing && seat->taken)
         events->died(pool->spec.context, seat, death, &blame);
-    else if (!pool->freeing && !blame.asked)
+    else if (!pool->freeing && !blame.asked && !blame.starved)
         events->died_idle(pool->spec.context, pool, death, &blame);
     remove_seat(seat);
     if (!pool->freeing && pool->wanted) start(pool);

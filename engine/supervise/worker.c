@@ -328,12 +328,19 @@ static void on_channel(void *context, cJSON *message, const struct error *proble
     }
 }
 
+/* Errors of a system without memory, buffers or descriptors, whoever sends. */
+static bool is_starvation(int code) {
+    return code == ENOMEM || code == ENOBUFS || code == ENFILE || code == EMFILE || code == ETOOMANYREFS;
+}
+
 /* What to make of a failure to send. A worker that is dying has closed its ends already, and its exit callback tells the
- * truth about it soon; only one that lives on without taking anything breaks the rules. */
+ * truth about it soon; only one that lives on without taking anything breaks the rules, unless it was the system that had no room. */
 static bool sending_failed(struct worker *worker, const struct error *error, const char *what) {
     if (error->code == EPIPE || error->code == ECONNRESET || error->code == ENOTCONN) {
         worker->connection_lost = true;
         if (worker->lost_at == 0) worker->lost_at = uv_hrtime();
+    } else if (is_starvation(error->code)) {
+        kill_format(worker, WORKER_KILL_STARVED, "could not be given %s: %.200s", what, error->text);
     } else {
         kill_format(worker, WORKER_KILL_PROTOCOL, "does not take %s: %.200s", what, error->text);
     }

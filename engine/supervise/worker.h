@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #define WORKER_DO_NOT_RESPAWN 64   /* exit code: trying again is pointless, the last line on stderr says why */
+#define WORKER_HUNG_UP        65   /* exit code: its connection to the engine broke */
 #define WORKER_STDERR_BYTES   8192 /* what is kept of it: the end */
 #define WORKER_STDERR_FLOOD   ((size_t)4 << 20) /* beyond this, between two jobs, nothing more is read */
 
@@ -27,6 +28,7 @@ enum worker_kill {
     WORKER_KILL_PROTOCOL, /* it said something that makes no sense, or closed its connection */
     WORKER_KILL_SILENT,   /* no hello in time */
     WORKER_KILL_UNWANTED, /* its job was dropped, or the engine ends */
+    WORKER_KILL_STARVED,  /* the system had no memory for what was to be sent to it */
 };
 
 /* Everything there is to know about a death. */
@@ -74,7 +76,8 @@ bool worker_is_usable(const struct worker *worker);
 /* The hello message, or NULL before it. */
 const cJSON *worker_hello(const struct worker *worker);
 
-/* Sends; when that can't be done the worker is dying, or is killed (WORKER_KILL_PROTOCOL): `died` follows. */
+/* Sends; when that can't be done the worker is dying, or is killed (WORKER_KILL_PROTOCOL, or _STARVED when it is the system
+ * that has no room): `died` follows. */
 bool worker_send(struct worker *worker, const cJSON *message);
 bool worker_send_descriptor(struct worker *worker, const struct descriptor_packet *packet, int fd);
 

@@ -2,7 +2,7 @@
  * machine without memory would.
  *
  *     SONDE_FAIL=KIND:N:MODE     KIND: malloc read write fsync spawn memfd send receive ftruncate
- *                                MODE: once, or some (that call and the 4 after it)
+ *                                MODE: once, some (that call and the 4 after it), or many (and the 39 after it)
  *     SONDE_FAIL_MARK=FILE       is made when the call was reached, so that the driver knows when to stop
  *
  * Only the program named "sonde" is touched, never a worker. Reads and writes fail on regular files only: the kernel's event
@@ -43,6 +43,7 @@ __attribute__((constructor)) static void choose(void) {
     if (!colon) return;
     target = strtol(colon + 1, NULL, 10);
     if (strstr(colon + 1, ":some")) run_length = 5;
+    if (strstr(colon + 1, ":many")) run_length = 40;
     mark = getenv("SONDE_FAIL_MARK");
     for (int k = 0; k < KINDS; k++)
         if (strlen(names[k]) == (size_t)(colon - wish) && strncmp(wish, names[k], (size_t)(colon - wish)) == 0)

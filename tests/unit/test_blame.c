@@ -163,6 +163,24 @@ static void test_blame_of_exits(void **state) {
     blame_judge(&death, 0, &blame);
     assert_true(blame.refused && !blame.counts);
     assert_string_equal(blame.reason, "the last line");
+
+    death = dead(0, WORKER_HUNG_UP,
+                 NOTE_PROCESS); /* or a plugin pretending: so it counts like a kill, bounded by how often */
+    blame_judge(&death, 0, &blame);
+    assert_true(blame.from_outside && !blame.counts && !blame.refused && !blame.asked && !blame.starved);
+}
+
+static void test_blame_of_starvation(void **state) {
+    (void)state;
+    struct blame blame;
+    struct worker_death death = dead(SIGKILL, 0, NOTE_PROCESS);
+    death.kill = WORKER_KILL_STARVED;
+    death.kill_reason = "could not be given descriptors: No buffer space available";
+    blame_judge(&death, 0, &blame);
+    assert_true(blame.starved && blame.from_outside && !blame.counts && !blame.asked);
+    death.signal = SIGSEGV; /* it died of something else in the meantime */
+    blame_judge(&death, 0, &blame);
+    assert_true(!blame.starved && blame.counts);
 }
 
 static void test_detail(void **state) {
@@ -179,9 +197,13 @@ static void test_detail(void **state) {
 }
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_backoff),       cmocka_unit_test(test_intensity),
-        cmocka_unit_test(test_breaker_opens), cmocka_unit_test(test_breaker_needs_a_share),
-        cmocka_unit_test(test_blame),         cmocka_unit_test(test_blame_of_exits),
+        cmocka_unit_test(test_backoff),
+        cmocka_unit_test(test_intensity),
+        cmocka_unit_test(test_breaker_opens),
+        cmocka_unit_test(test_breaker_needs_a_share),
+        cmocka_unit_test(test_blame),
+        cmocka_unit_test(test_blame_of_exits),
+        cmocka_unit_test(test_blame_of_starvation),
         cmocka_unit_test(test_detail),
     };
     return cmocka_run_group_tests_name("blame", tests, NULL, NULL);
