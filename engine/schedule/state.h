@@ -21,11 +21,12 @@
 #include "engine/supervise/breaker.h"
 #include "engine/supervise/pool.h"
 
-#define WINDOW            2    /* chunks under way to one analyser */
-#define FILES_AHEAD       8    /* files opened beyond those that keep the workers busy */
-#define TAKE_MAX          32   /* queue entries held beyond that */
-#define ATTEMPTS_MAX      5    /* so often a file that keeps changing is begun again */
-#define STARVATIONS_MAX   8    /* so often the system may have no room for what is sent about a file; then the file waits ... */
+#define WINDOW       2  /* chunks under way to one analyser */
+#define FILES_AHEAD  8  /* files opened beyond those that keep the workers busy */
+#define TAKE_MAX     32 /* queue entries held beyond that */
+#define ATTEMPTS_MAX 5  /* so often a file that keeps changing is begun again */
+#define STARVATIONS_MAX                                                                                                \
+    8 /* so often the system may have no room for what is sent about a file; then the file waits ... */
 #define STARVED_SECONDS   2.0  /* ... so long, or for the next run */
 #define OUTSIDE_KILLS_MAX 3    /* then a job runs alone, and what happens there counts */
 #define STRIKES_MAX       2    /* then a result is quarantined */
@@ -328,7 +329,8 @@ void file_scanned(struct file *file); /* its facts and regions are filled in */
 void file_region_done(struct file *file, struct region *region);
 void file_finish(struct file *file, enum file_status status, const char *reason);
 void file_put_back(struct file *file, double delay);
-void file_starved(struct file *file, const char *reason); /* its worker was (blame.h); after the job has been taken back */
+void file_starved(struct file *file,
+                  const char *reason); /* its worker was (blame.h); after the job has been taken back */
 void file_free(struct file *file);
 
 /* scan.c: the conversation with a decoder about a file */
