@@ -242,14 +242,16 @@ uint64_t progress_finish(struct progress *p, const struct engine_progress *g, bo
             cJSON_AddNumberToObject(o, "files_done", (double)g->files_done);
             cJSON_AddNumberToObject(o, "files_failed", (double)g->files_failed);
             cJSON_AddNumberToObject(o, "files_known", (double)g->files_known);
+            cJSON_AddNumberToObject(o, "results_failed", (double)g->results_failed);
+            cJSON_AddNumberToObject(o, "results_unrun", (double)g->results_unrun);
             cJSON_AddNumberToObject(o, "regions", (double)g->regions_done);
             cJSON_AddNumberToObject(o, "audio", g->audio_done);
             cJSON_AddNumberToObject(o, "elapsed", elapsed);
         }
         print_json(o);
-        return g->files_failed;
+        return g->files_failed + g->results_unrun;
     }
-    if (p->style == PROGRESS_QUIET) return g->files_failed;
+    if (p->style == PROGRESS_QUIET) return g->files_failed + g->results_unrun;
     print_failures(p);
     char audio[32], took[32];
     cli_duration(g->audio_done, audio, sizeof audio);
@@ -260,8 +262,11 @@ uint64_t progress_finish(struct progress *p, const struct engine_progress *g, bo
         (unsigned long long)(g->files_done - g->files_known - g->files_failed), (unsigned long long)g->files_known,
         (unsigned long long)g->files_failed, (unsigned long long)g->regions_done, audio);
     if (g->results_failed) fprintf(stderr, "; %llu results failed", (unsigned long long)g->results_failed);
+    if (g->results_unrun)
+        fprintf(stderr, "; %llu results are missing, for workers could not be started: the next run tries again",
+                (unsigned long long)g->results_unrun);
     fprintf(stderr, "%s\n", stopped ? "; the next run goes on from here" : "");
-    return g->files_failed;
+    return g->files_failed + g->results_unrun;
 }
 
 void progress_free(struct progress *p) {

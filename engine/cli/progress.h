@@ -24,7 +24,7 @@ const struct engine_events *progress_events(void);
 void progress_only(struct progress *progress, bool (*wanted)(void *context, const char *path), void *context);
 
 /* The end: clears the line and prints the summary, which names every failure. `stopped`: by Ctrl-C. Returns the number
- * of files that failed. */
+ * of files that failed and of results that are missing because workers could not be started. */
 uint64_t progress_finish(struct progress *progress, const struct engine_progress *final, bool stopped);
 
 void progress_free(struct progress *progress);

@@ -65,6 +65,7 @@ static void add_progress(cJSON *object, const struct engine_progress *progress) 
     add_number(object, "audio_total", progress->audio_total);
     add_number(object, "regions_done", (double)progress->regions_done);
     add_number(object, "results_failed", (double)progress->results_failed);
+    add_number(object, "results_unrun", (double)progress->results_unrun);
     (void)cJSON_AddBoolToObject(object, "counting", progress->counting);
 }
 

@@ -62,18 +62,19 @@ static void judge_exit(const struct worker_death *death, struct blame *blame) {
     bool in_plugin = death->was_ready || (death->note.valid && death->note.phase != NOTE_NONE);
     blame->refused = death->spawned && death->exit_code == WORKER_DO_NOT_RESPAWN && !in_plugin;
     blame->from_outside = death->spawned && death->exit_code == WORKER_HUNG_UP && death->said_hello;
+    const char *line = strrchr(death->last_words, '\n');
+    line = line ? line + 1 : death->last_words;
     if (blame->from_outside) {
         blame->counts = false;
         (void)snprintf(blame->reason, sizeof blame->reason, "lost its connection to the engine");
     } else if (!death->spawned || blame->refused) {
-        const char *line = strrchr(death->last_words, '\n');
-        line = line ? line + 1 : death->last_words;
         blame->outcome = "failed";
         blame->counts = false;
         (void)snprintf(blame->reason, sizeof blame->reason, "%.300s", line[0] ? line : "the worker refused to start");
     } else {
-        (void)snprintf(blame->reason, sizeof blame->reason, "ended its process with exit code %lld",
-                       (long long)death->exit_code);
+        bool told = !in_plugin && line[0]; /* while it started; later these may be a plugin's words */
+        (void)snprintf(blame->reason, sizeof blame->reason, "ended its process with exit code %lld%s%.300s",
+                       (long long)death->exit_code, told ? ": " : "", told ? line : "");
     }
 }
 
