@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "description.hpp"
 
+#include "text.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -9,55 +11,21 @@ namespace bridge {
 
 namespace {
 
-constexpr size_t max_outputs = 32; // each has up to two arrays, and a descriptor has room for 64
-constexpr size_t max_params = 64;
-constexpr size_t max_text = 1000;
-
-// ASCII on one line: what makes no trouble in a descriptor.
-std::string plain(const std::string &text, const std::string &fallback) {
-    std::string out;
-    for (char c : text.substr(0, max_text)) out += c >= ' ' && c <= '~' ? c : c == '\n' ? ' ' : '?';
-    return out.empty() ? fallback : out;
-}
-
-// Lower-case letters, digits and what else is `allowed`; all else becomes "_".
-std::string word(const std::string &text, const std::string &allowed) {
-    std::string out;
-    for (char c : text.substr(0, 60)) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-        bool fine = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || allowed.find(c) != std::string::npos;
-        out += fine ? c : '_';
-    }
-    return out.empty() ? "_" : out;
-}
-
-// A word that none of `taken` is.
-std::string distinct(const std::string &wanted, const std::vector<std::string> &taken) {
-    std::string name = wanted;
-    for (int n = 2; std::find(taken.begin(), taken.end(), name) != taken.end(); n++)
-        name = wanted + "_" + std::to_string(n);
-    return name;
-}
-
-std::string quoted(const std::string &text) {
-    std::string out = "\"";
-    for (char c : plain(text, "")) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out + "\"";
-}
+constexpr size_t max_outputs = 32; // each has an array, and its part of the schema's 64 KiB
+constexpr size_t max_params = 63;  // and one for the program
+constexpr size_t max_programs = 64;
+constexpr size_t max_text = 1000, max_title = 90, max_summary = 250, max_unit = 40; // bytes
 
 // Letters, digits and "-", as SPDX wants them.
 std::string licence_word(const std::string &library) {
-    std::string out = word(library, "-").substr(0, 40);
+    std::string out = word(library, "-", 40);
     std::replace(out.begin(), out.end(), '_', '-');
     return out;
 }
 
 // Units with a meaning of their own in schemas are for those who know it.
 std::string unit_of(const std::string &unit) {
-    std::string out = plain(unit, "1").substr(0, 60);
+    std::string out = plain(unit, "1", max_unit);
     return out == "s@region" ? "s" : out;
 }
 
@@ -66,34 +34,73 @@ const char *keep(Description &d, const std::string &text) {
     return d.texts.back().c_str();
 }
 
-void add_params(Description &d, const Vamp::Plugin::ParameterList &list) {
-    std::vector<std::string> taken;
-    for (const auto &from : list) {
-        bool sane = std::isfinite(from.minValue) && std::isfinite(from.maxValue) && from.minValue <= from.maxValue &&
-                    d.params.size() < max_params;
-        if (!sane) continue;
-        std::string id = distinct(word(from.identifier, "_"), taken);
-        taken.push_back(id);
-        double fallback = std::min(std::max<double>(from.defaultValue, from.minValue), double(from.maxValue));
-        std::string text = plain(from.description, plain(from.name, id));
-        for (size_t i = 0; i < from.valueNames.size() && i < 20; i++)
-            text += (i ? ", " : " (") + std::to_string(i) + ": " + plain(from.valueNames[i], "?").substr(0, 40);
-        if (!from.valueNames.empty()) text += ")";
-        bool whole = from.isQuantized && from.quantizeStep == 1.0f && from.minValue == std::floor(from.minValue) &&
-                     from.maxValue == std::floor(from.maxValue);
-        sonde_param_t param = {};
-        param.struct_size = sizeof param;
-        param.kind = whole ? SONDE_PARAM_INTEGER : SONDE_PARAM_NUMBER;
-        param.id = keep(d, id);
-        param.name = keep(d, plain(from.name, id));
-        param.description = keep(d, text);
-        param.unit = keep(d, from.unit.empty() ? "" : plain(from.unit, "").substr(0, 60));
-        param.min = from.minValue;
-        param.max = from.maxValue;
-        param.default_number = whole ? std::round(fallback) : fallback;
-        d.params.push_back(param);
-        d.param_ids.push_back(from.identifier);
+// 0: the parameter takes any value.
+float step_of(const Vamp::Plugin::ParameterDescriptor &from) {
+    bool stepped = from.isQuantized && std::isfinite(from.quantizeStep) && from.quantizeStep > 0;
+    return stepped ? from.quantizeStep : 0.0f;
+}
+
+// What its values are called: "(0: off, 1: on)".
+std::string names_of(const Vamp::Plugin::ParameterDescriptor &from) {
+    std::string text;
+    for (size_t i = 0; step_of(from) > 0 && i < from.valueNames.size() && i < 20; i++) {
+        char value[32];
+        snprintf(value, sizeof value, "%g", double(from.minValue) + double(i) * step_of(from));
+        text += (i ? ", " : " (") + std::string(value) + ": " + plain(from.valueNames[i], "?", 40);
     }
+    return text.empty() ? text : text + ")";
+}
+
+sonde_param_t param_of(Description &d, const std::string &id, const std::string &name, const std::string &text) {
+    sonde_param_t param = {};
+    param.struct_size = sizeof param;
+    param.id = keep(d, id);
+    param.name = keep(d, plain(name, id, max_title));
+    param.description = keep(d, text);
+    param.unit = "";
+    return param;
+}
+
+void add_param(Description &d, const Vamp::Plugin::ParameterDescriptor &from, std::vector<std::string> &taken) {
+    std::string id = distinct(word(from.identifier, "_", 60), taken);
+    float fallback = std::isfinite(from.defaultValue) ? from.defaultValue : from.minValue;
+    fallback = std::min(std::max(fallback, from.minValue), from.maxValue);
+    bool whole = step_of(from) == 1.0f && from.minValue == std::floor(from.minValue) &&
+                 from.maxValue == std::floor(from.maxValue);
+    sonde_param_t param = param_of(d, id, from.name,
+                                   plain(from.description, plain(from.name, id, max_title), max_text) + names_of(from));
+    param.kind = whole ? SONDE_PARAM_INTEGER : SONDE_PARAM_NUMBER;
+    param.unit = keep(d, plain(from.unit, "", max_unit));
+    param.min = from.minValue;
+    param.max = from.maxValue;
+    param.default_number = whole ? std::round(fallback) : fallback;
+    d.params.push_back(param);
+    d.settings.push_back(
+        {from.identifier, from.minValue, from.maxValue, static_cast<float>(param.default_number), step_of(from)});
+}
+
+void add_params(Description &d, const Vamp::Plugin::ParameterList &list, std::vector<std::string> &taken) {
+    for (const auto &from : list) {
+        bool sane = std::isfinite(from.minValue) && std::isfinite(from.maxValue) && from.minValue <= from.maxValue;
+        if (sane && d.params.size() < max_params) add_param(d, from, taken);
+    }
+}
+
+// Vamp's programs (presets) as one parameter with a choice; its default is the program that a new instance has.
+void add_program(Description &d, const Direct &plugin, std::vector<std::string> &taken) {
+    std::vector<std::string> names;
+    for (const std::string &name : plugin.getPrograms())
+        if (d.programs.size() < max_programs) d.programs.push_back(distinct(plain(name, "unnamed", max_title), names));
+    if (d.programs.empty()) return;
+    for (const std::string &name : d.programs) d.choices.push_back(keep(d, name));
+    sonde_param_t param = param_of(
+        d, distinct("program", taken), "Program",
+        "The plugin's own preset to start from; parameters that aren't at their defaults override it.");
+    param.kind = SONDE_PARAM_CHOICE;
+    param.default_text = d.choices[std::min(plugin.current_program(), d.choices.size() - 1)];
+    d.choices.push_back(nullptr);
+    d.params.push_back(param);
+    d.params.back().choices = d.choices.data();
 }
 
 void add_array(Description &d, const std::string &name, uint32_t dtype, uint32_t dimensions, const std::string &unit,
@@ -109,38 +116,47 @@ void add_array(Description &d, const std::string &name, uint32_t dtype, uint32_t
 }
 
 std::string number_property(const char *name, const std::string &unit, bool nullable) {
-    return quoted(name) + ":{\"type\":" + (nullable ? "[\"number\",\"null\"]" : "\"number\"") +
-           ",\"x-unit\":" + quoted(unit) + "}";
+    return quoted(name, max_text) + ":{\"type\":" + (nullable ? "[\"number\",\"null\"]" : "\"number\"") +
+           ",\"x-unit\":" + quoted(unit, max_unit) + "}";
 }
 
 std::string count_property(const char *name) {
-    return quoted(name) + ":{\"type\":\"integer\",\"minimum\":0,\"x-unit\":\"count\"}";
+    return quoted(name, max_text) + ":{\"type\":\"integer\",\"minimum\":0,\"x-unit\":\"count\"}";
+}
+
+// By its declaration alone, as what changes with the parameters may not change the descriptor: a rate that isn't known before
+// the plugin is initialised is no reason to take a series for events.
+bool is_dense(const Vamp::Plugin::OutputDescriptor &output) {
+    return output.hasFixedBinCount && output.binCount > 0 &&
+           output.sampleType != Vamp::Plugin::OutputDescriptor::VariableSampleRate;
 }
 
 // One output: its arrays, and its part of the schema.
 std::string add_output(Description &d, const Vamp::Plugin::OutputDescriptor &from, std::vector<std::string> &taken) {
     Output output;
-    std::string unit = unit_of(from.unit), text = plain(from.description, plain(from.name, from.identifier));
-    output.key = distinct(word(from.identifier, "_"), taken);
-    taken.push_back(output.key);
+    std::string unit = unit_of(from.unit),
+                text = plain(from.description, plain(from.name, from.identifier, max_title), max_text);
+    output.key = distinct(word(from.identifier, "_", 60), taken);
     output.unit = unit;
     output.dense = is_dense(from);
-    std::string schema = quoted(output.key) + ":{\"type\":\"object\",\"title\":" + quoted(from.name) +
-                         ",\"description\":" + quoted(text) + ",\"properties\":{";
+    std::string schema = quoted(output.key, max_text) +
+                         ":{\"type\":\"object\",\"title\":" + quoted(from.name, max_title) +
+                         ",\"description\":" + quoted(text, max_summary) + ",\"properties\":{";
     if (output.dense) {
         add_array(d, output.key, SONDE_F32, 2, unit, text + " One row a hop, one column a bin.");
-        schema += count_property("frames") + "," + count_property("bins") + "," + count_property("nonfinite") + "," +
-                  number_property("mean", unit, true) + "," + number_property("minimum", unit, true) + "," +
-                  number_property("maximum", unit, true);
+        schema += count_property("frames") + "," + count_property("missing") + "," + count_property("bins") + "," +
+                  count_property("nonfinite") + "," + number_property("mean", unit, true) + "," +
+                  number_property("minimum", unit, true) + "," + number_property("maximum", unit, true);
     } else {
         output.times = distinct(output.key + "_times", taken);
-        taken.push_back(output.times);
-        add_array(d, output.times, SONDE_F64, 1, "s", "Where the events of " + output.key + " are, from the start of the region.");
-        schema += count_property("count") + "," + count_property("nonfinite") +
-                  ",\"events\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"time\"],\"properties\":{" +
-                  number_property("time", "s@region", false) + "," + number_property("duration", "s", false) +
-                  ",\"values\":{\"type\":\"array\",\"items\":{\"type\":\"number\",\"x-unit\":" + quoted(unit) +
-                  "}},\"label\":{\"type\":\"string\"}}}}";
+        add_array(d, output.times, SONDE_F64, 1, "s",
+                  "Where the events of " + output.key + " are, from the start of the region.");
+        schema +=
+            count_property("count") + "," + count_property("nonfinite") +
+            ",\"events\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"time\"],\"properties\":{" +
+            number_property("time", "s@region", false) + "," + number_property("duration", "s", false) +
+            ",\"values\":{\"type\":\"array\",\"items\":{\"type\":\"number\",\"x-unit\":" + quoted(unit, max_unit) +
+            "}},\"label\":{\"type\":\"string\"}}}}";
     }
     d.outputs.push_back(output);
     return schema + "}}";
@@ -157,17 +173,13 @@ std::string add_outputs(Description &d, const Vamp::Plugin::OutputList &list) {
 
 } // namespace
 
-bool is_dense(const Vamp::Plugin::OutputDescriptor &output) {
-    if (!output.hasFixedBinCount || output.binCount == 0) return false;
-    return output.sampleType == Vamp::Plugin::OutputDescriptor::OneSamplePerStep ||
-           (output.sampleType == Vamp::Plugin::OutputDescriptor::FixedSampleRate && output.sampleRate > 0);
-}
-
-std::unique_ptr<Description> describe(const std::string &library, Vamp::Plugin &plugin) {
+std::unique_ptr<Description> describe(const std::string &library, Direct &plugin, std::vector<std::string> &taken) {
     auto made = std::make_unique<Description>();
     Description &d = *made;
-    std::string id = "vamp." + word(library, "._-").substr(0, 40) + "." + word(plugin.getIdentifier(), "_-").substr(0, 40);
-    add_params(d, plugin.getParameterDescriptors());
+    std::vector<std::string> params;
+    std::string id = distinct("vamp." + word(library, "._-", 40) + "." + word(plugin.getIdentifier(), "_-", 40), taken);
+    add_params(d, plugin.getParameterDescriptors(), params);
+    add_program(d, plugin, params);
     std::string schema = add_outputs(d, plugin.getOutputDescriptors());
     d.input.struct_size = sizeof d.input;
     d.input.kind = SONDE_INPUT_AUDIO;
@@ -180,13 +192,14 @@ std::unique_ptr<Description> describe(const std::string &library, Vamp::Plugin &
     out.struct_size = sizeof out;
     out.flags = SONDE_FLAG_DETERMINISTIC;
     out.id = d.provides.id;
-    out.name = keep(d, plain(plugin.getName(), id).substr(0, 90));
-    out.vendor = keep(d, plain(plugin.getMaker(), "an unnamed maker of Vamp plugins").substr(0, 90));
+    out.name = keep(d, plain(plugin.getName(), id, max_title));
+    out.vendor = keep(d, plain(plugin.getMaker(), "an unnamed maker of Vamp plugins", max_title));
     out.version = keep(d, std::to_string(std::max(0, plugin.getPluginVersion())) + ".0.0");
     out.licence = keep(d, "LicenseRef-" + licence_word(library));
-    out.description = keep(d, plain(plugin.getDescription(), "A Vamp plugin that doesn't say what it does.") +
-                                  " (Vamp plugin " + plain(library, "?") + ":" + plain(plugin.getIdentifier(), "?") + "; " +
-                                  plain(plugin.getCopyright(), "no word on its licence") + ")");
+    out.description = keep(d, plain(plugin.getDescription(), "A Vamp plugin that doesn't say what it does.", max_text) +
+                                  " (Vamp plugin " + plain(library, "?", max_title) + ":" +
+                                  plain(plugin.getIdentifier(), "?", max_title) + "; " +
+                                  plain(plugin.getCopyright(), "no word on its licence", max_text) + ")");
     out.schema = keep(d, schema);
     out.provides = &d.provides;
     out.provides_count = 1;
@@ -197,6 +210,21 @@ std::unique_ptr<Description> describe(const std::string &library, Vamp::Plugin &
     out.arrays = d.arrays.data();
     out.arrays_count = static_cast<uint32_t>(d.arrays.size());
     return made;
+}
+
+void set_up(Direct &plugin, const Description &description, const sonde_param_value_t *values) {
+    const std::vector<Setting> &settings = description.settings;
+    for (size_t i = 0; i < description.programs.size(); i++)
+        if (description.programs[i] == values[settings.size()].text && i != plugin.current_program())
+            plugin.select_program(i);
+    for (size_t i = 0; i < settings.size(); i++) {
+        const Setting &to = settings[i];
+        float value = static_cast<float>(values[i].number);
+        if (value == to.fallback && !description.programs.empty()) continue; // what the program says
+        if (value != to.fallback && to.step > 0)
+            value = std::min(to.most, to.least + std::round((value - to.least) / to.step) * to.step);
+        plugin.setParameter(to.vamp_id, value);
+    }
 }
 
 } // namespace bridge

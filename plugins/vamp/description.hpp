@@ -3,10 +3,9 @@
 #ifndef SONDE_VAMP_DESCRIPTION_HPP
 #define SONDE_VAMP_DESCRIPTION_HPP
 
-#include "sonde/plugin.h"
+#include "direct.hpp"
 
-#include <vamp-hostsdk/Plugin.h>
-#include <vamp/vamp.h>
+#include "sonde/plugin.h"
 
 #include <deque>
 #include <memory>
@@ -20,30 +19,39 @@ constexpr unsigned rate = 44100;
 
 // How an output's features are kept.
 struct Output {
-    std::string key;     // in JSON, and the name of the array: [a-z0-9_]+
-    std::string times;   // sparse: the name of the array of times
-    std::string unit;    // of the values
-    bool dense;          // one feature a hop: a matrix. Otherwise events
+    std::string key;   // in JSON, and the name of the array: [a-z0-9_]+
+    std::string times; // sparse: the name of the array of times
+    std::string unit;  // of the values
+    bool dense;        // one feature a hop: a matrix. Otherwise events
+};
+
+// How a parameter of sonde's sets one of Vamp's.
+struct Setting {
+    std::string vamp_id;
+    float least, most, fallback, step; // step 0: any value
 };
 
 struct Description {
-    std::vector<std::string> param_ids;  // Vamp's, in the order of params
-    std::vector<Output> outputs;         // in Vamp's order
+    std::vector<Setting> settings; // in the order of params
+    std::vector<std::string>
+        programs;                // as sonde calls them, in Vamp's order; one more parameter behind the settings chooses
+    std::vector<Output> outputs; // in Vamp's order
     sonde_descriptor_t descriptor = {};
 
     // What the descriptor points to:
     std::deque<std::string> texts;
     std::vector<sonde_param_t> params;
+    std::vector<const char *> choices;
     std::vector<sonde_array_info_t> arrays;
     sonde_input_t input = {};
     sonde_interface_t provides = {};
 };
 
-// Describes a plugin of the Vamp library called `library` ("vamp-example-plugins").
-std::unique_ptr<Description> describe(const std::string &library, Vamp::Plugin &plugin);
+// Describes a plugin of the Vamp library called `library` ("vamp-example-plugins"). Its id joins those `taken`.
+std::unique_ptr<Description> describe(const std::string &library, Direct &plugin, std::vector<std::string> &taken);
 
-// How an output is used, by its Vamp descriptor alone.
-bool is_dense(const Vamp::Plugin::OutputDescriptor &output);
+// Sets the parameters of a plugin that isn't initialised yet; `values` as create gets them.
+void set_up(Direct &plugin, const Description &description, const sonde_param_value_t *values);
 
 } // namespace bridge
 

@@ -5,24 +5,24 @@
 // The engine gives each Vamp library a process of its own, with a private copy of it as the only file among the bridge's
 // resources. The bridge loads that in init, when files can still be read, and offers what it finds.
 #include "runner.hpp"
+#include "text.hpp"
 
 #include "sonde/frame.hpp"
 
 #include <dirent.h>
 #include <dlfcn.h>
 
-#include <vamp-hostsdk/PluginHostAdapter.h>
-
 namespace {
 
 using namespace bridge;
 
-constexpr unsigned most_plugins = 64;
+constexpr unsigned most_plugins = 64, most_asked = 256; // a library that never ends its list is one too
 
 struct Library {
     void *handle = nullptr;
     std::vector<const VampPluginDescriptor *> vamp;
     std::vector<std::unique_ptr<Description>> plugins;
+    std::vector<std::string> ids;
     ~Library() {
         plugins.clear();
         if (handle) dlclose(handle);
@@ -40,7 +40,8 @@ bool ends_with_so(const std::string &name) {
 std::string find_library(const std::string &folder) {
     std::string found;
     DIR *dir = folder.empty() ? nullptr : opendir(folder.c_str());
-    if (!dir) throw std::runtime_error("there is no Vamp library beside this bridge (plugins.vamp says where they are)");
+    if (!dir)
+        throw std::runtime_error("there is no Vamp library beside this bridge (plugins.vamp says where they are)");
     while (const dirent *entry = readdir(dir)) {
         if (!ends_with_so(entry->d_name)) continue;
         if (found.empty() || entry->d_name < found) found = entry->d_name;
@@ -50,13 +51,22 @@ std::string find_library(const std::string &folder) {
     return found;
 }
 
-void add_plugin(Library &to, const std::string &name, const VampPluginDescriptor *vamp) {
-    Vamp::PluginHostAdapter plugin(vamp, rate);
-    auto description = describe(name, plugin);
-    for (const auto &other : to.plugins)
-        if (std::string(other->descriptor.id) == description->descriptor.id) return; // its name differs in case only
-    to.vamp.push_back(vamp);
-    to.plugins.push_back(std::move(description));
+// One that can't be used is left out, and the log says why.
+void add_plugin(Library &to, const sonde_host_t &host, const std::string &name, const VampPluginDescriptor *vamp) {
+    std::string why;
+    const char *missing = what_is_missing(*vamp);
+    try {
+        if (missing) throw std::runtime_error(missing);
+        Direct plugin(vamp, rate);
+        to.plugins.push_back(describe(name, plugin, to.ids));
+        to.vamp.push_back(vamp);
+        return;
+    } catch (const std::exception &e) {
+        why = e.what();
+    }
+    std::string line = "the Vamp plugin " + plain(vamp->identifier ? vamp->identifier : "", "without a name", 60) +
+                       " can't be used: " + why;
+    host.log(&host, SONDE_LOG_WARNING, line.c_str());
 }
 
 std::unique_ptr<Library> open_library(const sonde_host_t &host, const std::string &folder) {
@@ -69,17 +79,19 @@ std::unique_ptr<Library> open_library(const sonde_host_t &host, const std::strin
         throw std::runtime_error("the Vamp library " + file + " can't be read");
     made->handle = dlopen((folder + "/" + file).c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!made->handle) throw std::runtime_error(std::string("the Vamp library can't be loaded: ") + dlerror());
-    auto describe_at =
-        reinterpret_cast<VampGetPluginDescriptorFunction>(dlsym(made->handle, "vampGetPluginDescriptor"));
+    auto describe_at = reinterpret_cast<VampGetPluginDescriptorFunction>(
+        dlsym(made->handle, "vampGetPluginDescriptor"));
     if (!describe_at) throw std::runtime_error(file + " is no Vamp library: it has no vampGetPluginDescriptor");
     std::string name = file.substr(0, file.size() - 3);
-    for (unsigned i = 0; made->plugins.size() < most_plugins; i++) {
+    const VampPluginDescriptor *before = nullptr;
+    for (unsigned i = 0; i < most_asked && made->plugins.size() < most_plugins; i++) {
         const VampPluginDescriptor *vamp = describe_at(VAMP_API_VERSION, i);
-        if (!vamp) break;
-        add_plugin(*made, name, vamp);
+        if (!vamp || vamp == before) break;
+        before = vamp;
+        add_plugin(*made, host, name, vamp);
     }
-    if (made->plugins.empty()) throw std::runtime_error(file + " holds no plugin for Vamp API " +
-                                                        std::to_string(VAMP_API_VERSION));
+    if (made->plugins.empty())
+        throw std::runtime_error(file + " holds no plugin for Vamp API " + std::to_string(VAMP_API_VERSION));
     return made;
 }
 
@@ -117,7 +129,9 @@ int32_t finish(sonde_plugin_t *self, const sonde_inputs_t *, const sonde_writer_
     return guarded(instance_of(self)->host, out, [&] { instance_of(self)->runner->finish(*out); });
 }
 
-void abandon(sonde_plugin_t *) {} // begin resets everything
+void abandon(sonde_plugin_t *self) {
+    instance_of(self)->runner->abandon();
+}
 
 void destroy(sonde_plugin_t *self) {
     delete instance_of(self);
@@ -169,6 +183,6 @@ int32_t create(const sonde_host_t *host, const char *id, const sonde_param_value
 
 extern "C" {
 extern SONDE_EXPORT const sonde_entry_t sonde_entry;
-const sonde_entry_t sonde_entry = {sizeof(sonde_entry_t), SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit, plugin_count,
-                                   plugin_at,             create};
+const sonde_entry_t sonde_entry = {sizeof(sonde_entry_t), SONDE_ABI_MAJOR, SONDE_ABI_MINOR, 0, init, deinit,
+                                   plugin_count,          plugin_at,       create};
 }
