@@ -120,7 +120,7 @@ struct engine_progress {
     double audio_total, audio_done; /* s of audio known so far to need analysis, and analysed */
     uint64_t regions_done;
     uint64_t results_failed;
-    uint64_t results_unrun; /* skipped because the plugin's workers could not be started: the next run tries again */
+    uint64_t results_unrun; /* skipped because the workers of bundled plugins could not be started */
     uint64_t incidents;
     bool counting; /* folders are still being walked: totals will grow */
 };
