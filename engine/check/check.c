@@ -12,6 +12,20 @@ static void clear_plugin(struct subject *s) {
     session_close(s->session);
     s->session = NULL;
     s->deaths = 0;
+    s->arrays_written = 0;
+}
+
+/* Arrays that no region has brought, whatever it was. */
+static void check_arrays(struct subject *s) {
+    const cJSON *one = NULL;
+    uint64_t bit = 1;
+    report_add(s->report, CHECK_RESULT_ARRAYS, s->plugin, CHECK_PASSED, "%s", "");
+    cJSON_ArrayForEach(one, json_member(s->descriptor, "arrays")) {
+        if (!(s->arrays_written & bit))
+            report_add(s->report, CHECK_RESULT_ARRAYS, s->plugin, CHECK_WARNED, "\"%s\" never was",
+                       json_string(one, "name", ""));
+        bit <<= 1;
+    }
 }
 
 /* Everything about one plugin that runs it. */
@@ -21,9 +35,11 @@ static bool check_plugin(struct subject *s, struct error *error) {
     /* Without an answer about ordinary audio there is nothing to compare with. */
     bool sound = s->ordinary.outcome[0] && answer_is_orderly(&s->ordinary);
     if (good && sound && level >= 5 && !subject_is_given_up(s)) good = check_sameness(s, error);
+    if (good && sound && level >= 6 && !subject_is_given_up(s)) good = check_bounds(s, error);
     if (good && sound && level >= 7 && !subject_is_given_up(s)) good = check_params(s, error);
     if (good && level >= 7 && !subject_is_given_up(s)) good = check_needs(s, error);
     if (good && sound && level >= 8 && !subject_is_given_up(s)) good = check_costs(s, error);
+    if (good && strcmp(s->ordinary.outcome, "ok") == 0) check_arrays(s);
     /* A plugin that hangs in destroy has already been seen to work. */
     return good;
 }

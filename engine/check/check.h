@@ -23,6 +23,8 @@ struct check_options {
     double load_deadline, run_deadline, run_deadline_a_second; /* s */
     const struct check_library *others; /* libraries that may provide what it needs, in order of preference */
     size_t others_count;
+    const struct check_library *before; /* an earlier version of what is checked; NULL: not to be compared with any */
+    uint32_t seed;                      /* of the parameters that are set at random */
 };
 
 /* Checks one library; `report` gets what was found, and is the caller's to clear. False with a sentence when no check

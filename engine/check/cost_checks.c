@@ -3,12 +3,13 @@
 
 #include "engine/base/json.h"
 
-#include <string.h>
+#include <math.h>
 
 #define REPEATS      3
 #define SHORT        2.0   /* s */
 #define TIMES_LONGER 4     /* the long sound to the short one */
 #define RATIO        9.0   /* 4 is linear, 16 quadratic */
+#define SLOWED       5.0   /* that audio near the smallest numbers may take, times */
 #define LEAST_US     20000 /* of the long one: less is too little to judge by */
 #define MOST_SECONDS 600.0 /* of a region */
 #define REGIONS      1000
@@ -23,14 +24,16 @@ struct cost {
     bool orderly;
 };
 
-static bool measure(struct subject *s, double seconds, struct cost *cost, struct error *error) {
+/* Until it takes no more than `enough_us`, but not more often than REPEATS. */
+static bool measure(struct subject *s, enum sound_kind kind, double seconds, double enough_us, struct cost *cost,
+                    struct error *error) {
     struct sound sound;
-    bool good = sound_make(&sound, SOUND_MUSIC, 44100, 1, (int64_t)(seconds * 44100), error);
-    *cost = (struct cost){.orderly = true, .allocations = -1};
-    for (int i = 0; good && i < REPEATS && cost->orderly; i++) {
+    bool good = sound_make(&sound, kind, 44100, 1, (int64_t)(seconds * 44100), error);
+    *cost = (struct cost){.orderly = true, .allocations = -1, .cpu_us = HUGE_VAL};
+    for (int i = 0; good && i < REPEATS && cost->orderly && cost->cpu_us > enough_us; i++) {
         struct answer a = {0};
         good = subject_analyse(s, NULL, &sound, &a, error);
-        if (i == 0 || a.cpu_us < cost->cpu_us) cost->cpu_us = a.cpu_us;
+        if (a.cpu_us < cost->cpu_us) cost->cpu_us = a.cpu_us;
         if (i == 0 || a.peak_bytes < cost->peak) cost->peak = a.peak_bytes;
         cost->calls = json_number(a.measured, "calls", 0);
         double allocations = json_number(a.measured, "allocations", -1);
@@ -67,6 +70,22 @@ static void judge_allocations(struct subject *s, const struct cost *brief, const
     double calls = longer->calls - brief->calls, more = longer->allocations - brief->allocations;
     report_add(s->report, CHECK_COST_ALLOCATIONS, s->plugin, more <= 8 + calls / 10 ? CHECK_PASSED : CHECK_FAILED,
                "%.0f more allocations in %.0f more calls of process", more, calls);
+}
+
+/* Beside `longer`, which is the same music, as loud as music is. */
+static bool check_denormal(struct subject *s, const struct cost *longer, struct error *error) {
+    static const enum sound_kind kinds[] = {SOUND_FAINT, SOUND_FADING};
+    double limit = SLOWED * longer->cpu_us;
+    if (limit < SLOWED * LEAST_US) limit = SLOWED * LEAST_US;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !subject_is_given_up(s); i++) {
+        struct cost cost;
+        if (!measure(s, kinds[i], SHORT * TIMES_LONGER, limit, &cost, error)) return false;
+        if (cost.orderly && cost.cpu_us > limit)
+            report_add(s->report, CHECK_COST_DENORMAL, s->plugin, CHECK_FAILED, "%s took %.1f times as long as other",
+                       i == 0 ? "music of 1e-20" : "music that dies away", cost.cpu_us / longer->cpu_us);
+    }
+    report_add(s->report, CHECK_COST_DENORMAL, s->plugin, CHECK_PASSED, "%s", "");
+    return true;
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- leaks */
@@ -120,11 +139,14 @@ bool check_costs(struct subject *s, struct error *error) {
     /* A worker that has seen nothing else: only what rises above an earlier peak can be seen. */
     session_close(s->session);
     s->session = NULL;
-    if (!measure(s, SHORT, &brief, error) || !measure(s, SHORT * TIMES_LONGER, &longer, error)) return false;
+    if (!measure(s, SOUND_MUSIC, SHORT, 0, &brief, error) ||
+        !measure(s, SOUND_MUSIC, SHORT * TIMES_LONGER, 0, &longer, error))
+        return false;
     if (brief.orderly && longer.orderly) {
         judge_time(s, &brief, &longer);
         judge_memory(s, &brief, &longer);
         if (s->options->level >= 9) judge_allocations(s, &brief, &longer);
+        if (!check_denormal(s, &longer, error)) return false;
     }
     return s->options->level < 9 || subject_is_given_up(s) || check_leak(s, error);
 }

@@ -153,13 +153,6 @@ static void check_schema(struct subject *s) {
     cJSON_free(text);
 }
 
-static bool has_flag(const cJSON *descriptor, const char *name) {
-    const cJSON *one = NULL;
-    cJSON_ArrayForEach(one, json_member(descriptor, "flags")) if (cJSON_IsString(one) &&
-                                                                  strcmp(one->valuestring, name) == 0) return true;
-    return false;
-}
-
 void check_declared(struct subject *s) {
     const cJSON *one = NULL;
     cJSON_ArrayForEach(one, json_member(s->message, "plugins")) {
@@ -174,7 +167,7 @@ void check_declared(struct subject *s) {
         judge(s, CHECK_DECLARED_LICENCE, is_licence(licence), CHECK_FAILED, reason);
         check_text(s);
         check_schema(s);
-        judge(s, CHECK_DECLARED_FLAGS, has_flag(one, "deterministic"), CHECK_WARNED,
+        judge(s, CHECK_DECLARED_FLAGS, subject_is_deterministic(s), CHECK_WARNED,
               "it doesn't say that it is deterministic");
     }
     s->descriptor = NULL;

@@ -49,9 +49,11 @@ static void check_measured(struct subject *s) {
     const cJSON *m = json_member(s->message, "measured"), *item = NULL;
     double us = json_number(m, "cpu_us", 0);
     report_add(s->report, CHECK_COST_SCAN, NULL, us <= SCAN_US ? CHECK_PASSED : CHECK_FAILED, "%.1f ms", us / 1000);
-    bool takes = json_bool(m, "takes_unknown", false);
-    report_add(s->report, CHECK_LOAD_UNKNOWN, NULL, takes ? CHECK_WARNED : CHECK_PASSED, "%s",
-               takes ? "it made a plugin called no.such.plugin" : "");
+    const char *taken = json_string(m, "takes_unknown", ""), *extended = json_string(m, "extends_unknown", "");
+    report_add(s->report, CHECK_LOAD_UNKNOWN, NULL, taken[0] ? CHECK_WARNED : CHECK_PASSED, "%s%s",
+               taken[0] ? "it made a plugin called " : "", taken);
+    report_add(s->report, CHECK_LOAD_EXTENSION, NULL, extended[0] ? CHECK_FAILED : CHECK_PASSED, "%s%s", extended,
+               extended[0] ? " has a table for no.such.extension/1" : "");
     report_add(s->report, CHECK_STATE_LOAD, NULL, CHECK_PASSED, "%s", "");
     cJSON_ArrayForEach(item, json_member(m, "disturbed")) {
         report_add(s->report, CHECK_STATE_LOAD, NULL, CHECK_FAILED, "it changed %s",
@@ -79,7 +81,7 @@ static bool check_threads(struct subject *s, struct error *error) {
 }
 
 bool check_loading(struct subject *s, struct error *error) {
-    s->session = subject_session(s, 0, false, NULL, error);
+    s->session = subject_session(s, NULL, NULL, error);
     if (!s->session) return false;
     const cJSON *message = session_library(s->session, 0);
     if (!session_is_ready(s->session) && !message) {
@@ -100,7 +102,7 @@ bool check_loading(struct subject *s, struct error *error) {
 }
 
 bool check_end(struct subject *s, struct error *error) {
-    struct session *session = subject_session(s, 0, false, NULL, error);
+    struct session *session = subject_session(s, NULL, NULL, error);
     if (!session) return false;
     if (session_unload(session))
         report_add(s->report, CHECK_END_DESTROY, NULL, CHECK_PASSED, "%s", "");

@@ -52,16 +52,11 @@ static void gather(struct subject *s, const cJSON *descriptor, int depth) {
 
 /* The settings' libraries: all others, and the subject's own, whose plugins may need each other. */
 static cJSON *list_libraries(const struct subject *s) {
-    cJSON *list = subject_libraries(s, NULL);
-    bool good = list != NULL;
+    cJSON *list = cJSON_CreateArray();
+    bool good = list && subject_add_library(s, list, s->library, NULL);
     for (size_t i = 0; good && i < s->options->others_count; i++) {
         const struct check_library *other = &s->options->others[i];
-        if (strcmp(other->path, s->library->path) == 0) continue;
-        cJSON *one = cJSON_CreateObject();
-        good = one && cJSON_AddStringToObject(one, "path", other->path) &&
-               cJSON_AddStringToObject(one, "resources", other->resources ? other->resources : "") &&
-               cJSON_AddItemToArray(list, one);
-        if (!good) cJSON_Delete(one);
+        if (strcmp(other->path, s->library->path) != 0) good = subject_add_library(s, list, other, NULL);
     }
     if (good) return list;
     cJSON_Delete(list);

@@ -5,6 +5,7 @@
 #include "engine/ipc/message.h"
 #include "engine/schedule/probe.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,14 +82,29 @@ static cJSON *make_settings(const struct desk *desk, const struct session_spec *
         cJSON_AddNumberToObject(settings, "cpu_limit", (double)desk->cpu_limit) &&
         cJSON_AddNumberToObject(settings, "block_frames", spec->block_frames) &&
         cJSON_AddBoolToObject(settings, "measure", true) && cJSON_AddBoolToObject(settings, "twins", spec->twins) &&
+        (!spec->guard || cJSON_AddStringToObject(settings, "guard", spec->guard)) &&
         probe_add_libraries(settings, cJSON_Duplicate(spec->libraries, true)))
         return settings;
     cJSON_Delete(settings);
     return NULL;
 }
 
-static void wait_for(struct session *s, const bool *done) {
+void session_wait(struct session *s, const bool *done) {
     while (s->worker && !*done) (void)uv_run(&s->desk->loop, UV_RUN_ONCE);
+}
+
+/* On one processor only, if the spec says so: a process may use those that its parent's thread may. */
+static struct worker *start_worker(struct session *s, const struct worker_spec *worker, bool one_processor,
+                                   struct error *error) {
+    cpu_set_t all, one;
+    bool bound = one_processor && sched_getaffinity(0, sizeof all, &all) == 0;
+    CPU_ZERO(&one);
+    for (size_t i = 0; bound && CPU_COUNT(&one) == 0 && i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
+    bound = bound && sched_setaffinity(0, sizeof one, &one) == 0;
+    struct worker *started = worker_start(worker, ++s->desk->workers, error);
+    if (bound) (void)sched_setaffinity(0, sizeof all, &all);
+    return started;
 }
 
 struct session *session_open(struct desk *desk, const struct session_spec *spec, struct error *error) {
@@ -111,13 +127,13 @@ struct session *session_open(struct desk *desk, const struct session_spec *spec,
                                  .load_deadline = desk->load_deadline,
                                  .events = &events,
                                  .context = s};
-    s->worker = worker_start(&worker, ++desk->workers, error);
+    s->worker = start_worker(s, &worker, spec->one_processor, error);
     cJSON_Delete(settings);
     if (!s->worker) {
         session_close(s);
         return NULL;
     }
-    wait_for(s, &s->ready);
+    session_wait(s, &s->ready);
     return s;
 }
 
@@ -154,7 +170,7 @@ bool session_unload(struct session *s) {
     if (message && session_is_ready(s)) {
         worker_set_deadline(s->worker, s->desk->run_deadline, 0, "destroy and unload");
         (void)worker_send(s->worker, message);
-        wait_for(s, &s->unloaded);
+        session_wait(s, &s->unloaded);
         if (s->worker) worker_clear_deadline(s->worker);
     }
     cJSON_Delete(message);
@@ -166,7 +182,7 @@ void session_close(struct session *s) {
     if (!s) return;
     if (s->worker && session_is_ready(s)) worker_quit(s->worker);
     if (s->worker && !s->ready) worker_kill(s->worker, WORKER_KILL_UNWANTED, "not needed any more");
-    wait_for(s, &never);
+    session_wait(s, &never);
     cJSON_Delete(s->libraries);
     cJSON_Delete(s->sandbox);
     free(s);

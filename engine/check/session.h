@@ -35,6 +35,8 @@ struct session_spec {
     const cJSON *libraries; /* of the protocol's settings */
     uint32_t block_frames;  /* 0: the host's choice */
     bool twins;
+    const char *guard;  /* of the protocol; NULL: none */
+    bool one_processor; /* the worker may use but one */
 };
 
 struct session;
@@ -96,6 +98,8 @@ struct session_job {
     size_t inputs_count;
     double start;       /* s from the start of the file */
     int64_t stop_after; /* frames after which the region is abandoned; 0: never */
+    bool ragged;        /* handed over in many pieces of all sizes, instead of a few: each begins a new block */
+    const cJSON *facts; /* what the region's description says otherwise than usual, by the protocol; NULL: nothing */
 };
 
 /* Has a region analysed; `answers`: one for each plugin, which the caller clears. When the region is abandoned nothing is

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEED   "5eed5eed5eed5eed"
-#define SLICES 3 /* pieces in which a region is handed over, none like another */
+#define SEED         "5eed5eed5eed5eed"
+#define SHORT_FRAMES 9000 /* regions below that are handed over in one piece, others in three, none like another */
 
 /* ------------------------------------------------------------------------------------------------------ what is asked */
 
@@ -39,7 +39,13 @@ static cJSON *describe_region(const struct session_job *job) {
     bool good = region != NULL;
     for (size_t i = 0; good && i < sizeof numbers / sizeof *numbers; i++)
         good = cJSON_AddNumberToObject(region, numbers[i].key, numbers[i].value) != NULL;
-    if (good && cJSON_AddStringToObject(region, "seed", SEED)) return region;
+    good = good && cJSON_AddStringToObject(region, "seed", SEED);
+    const cJSON *fact = NULL;
+    cJSON_ArrayForEach(fact, job->facts) {
+        cJSON_DeleteItemFromObjectCaseSensitive(region, fact->string);
+        good = good && cJSON_AddItemToObject(region, fact->string, cJSON_Duplicate(fact, true));
+    }
+    if (good) return region;
     cJSON_Delete(region);
     return NULL;
 }
@@ -107,19 +113,22 @@ static bool send_slice(struct session *s, int64_t from, int64_t to) {
     return good;
 }
 
-static void wait_while(struct session *s, const bool *done) {
-    while (s->worker && !*done) (void)uv_run(&s->desk->loop, UV_RUN_ONCE);
+/* Where the piece ends that begins with frame `at`. */
+static int64_t end_of_piece(const struct session_job *job, int64_t at, int64_t end) {
+    uint64_t chance = sound_random((uint64_t)at + 1);
+    if (job->ragged) return at + 1 + (int64_t)((chance >> 8) % (2u << chance % 13)); /* 1 to 8192, most of them short */
+    if (end < SHORT_FRAMES || at >= end * 4 / 9) return end;
+    return at < end / 9 ? end / 9 : end * 4 / 9;
 }
 
 static bool send_audio(struct session *s) {
     int64_t end = s->job->stop_after > 0 ? s->job->stop_after : s->job->sound->frames;
     bool good = true;
-    for (int64_t i = 0, at = 0; good && s->worker && i < SLICES && at < end; i++) {
-        int64_t to = i == SLICES - 1 ? end : end * (i + 1) * (i + 1) / (SLICES * SLICES);
-        if (to <= at) continue;
+    for (int64_t at = 0, to; good && s->worker && at < end; at = to) {
+        to = end_of_piece(s->job, at, end);
+        if (to > end) to = end;
         good = send_slice(s, at, to);
-        wait_while(s, &s->consumed);
-        at = to;
+        session_wait(s, &s->consumed);
     }
     if (!good || !s->worker || s->job->stop_after == 0) return good;
     cJSON *cancel = message_new_job("cancel", s->number, s->number);
@@ -223,7 +232,7 @@ bool session_run(struct session *s, const struct session_job *job, struct answer
     worker_set_deadline(s->worker, s->desk->run_deadline + s->desk->run_deadline_a_second * seconds, 0,
                         "analyse the region");
     bool good = send_analyse(s) && send_audio(s);
-    if (good) wait_while(s, &s->analysed);
+    if (good) session_wait(s, &s->analysed);
     s->job = good ? s->job : NULL;
     if (s->worker) {
         worker_clear_deadline(s->worker);

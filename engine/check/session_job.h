@@ -24,4 +24,7 @@ struct session {
 /* Takes a message about the job. False: it makes no sense. */
 bool session_take(struct session *session, const char *type, cJSON *message);
 
+/* Runs the loop until `*done`, or the worker is dead. */
+void session_wait(struct session *session, const bool *done);
+
 #endif

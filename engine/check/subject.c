@@ -8,32 +8,52 @@
 
 #define MAX_DEATHS 4
 
-cJSON *subject_libraries(const struct subject *s, cJSON *params) {
-    cJSON *list = cJSON_CreateArray(), *one = cJSON_CreateObject(), *all = NULL;
-    const char *resources = s->library->resources ? s->library->resources : "";
-    bool good = list && one && cJSON_AddStringToObject(one, "path", s->library->path) &&
-                cJSON_AddStringToObject(one, "resources", resources);
-    if (good && params) {
-        all = cJSON_AddObjectToObject(one, "params");
-        good = all && cJSON_AddItemToObject(all, s->plugin, params);
-        if (good) params = NULL;
+bool subject_add_library(const struct subject *s, cJSON *list, const struct check_library *library, cJSON *params) {
+    cJSON *one = cJSON_CreateObject(), *all = NULL;
+    bool good = one && cJSON_AddItemToArray(list, one) && cJSON_AddStringToObject(one, "path", library->path) &&
+                cJSON_AddStringToObject(one, "resources", library->resources ? library->resources : "") &&
+                (!params || ((all = cJSON_AddObjectToObject(one, "params")) != NULL &&
+                             cJSON_AddItemToObject(all, s->plugin, params)));
+    if (!good && params) cJSON_Delete(params);
+    return good;
+}
+
+/* The first difference between two descriptions of a plugin or a library, or NULL: the member's name. */
+static const char *differing(const cJSON *a, const cJSON *b) {
+    const cJSON *one = NULL;
+    cJSON_ArrayForEach(one, a) {
+        bool counts = strcmp(one->string, "measured") != 0 && strcmp(one->string, "plugins") != 0;
+        if (counts && !cJSON_Compare(one, cJSON_GetObjectItemCaseSensitive(b, one->string), true)) return one->string;
     }
-    cJSON_Delete(params);
-    if (good && cJSON_AddItemToArray(list, one)) return list;
-    cJSON_Delete(one);
-    cJSON_Delete(list);
     return NULL;
 }
 
-struct session *subject_session(struct subject *s, uint32_t block_frames, bool twins, cJSON *params,
+/* Whether this process was told the same about the library as the first one. */
+static void compare_descriptors(struct subject *s, const struct session *session) {
+    const cJSON *again = session_library(session, 0), *one = NULL, *other = NULL;
+    const char *member = again ? differing(s->message, again) : NULL;
+    if (!again) return;
+    other = json_member(again, "plugins") ? json_member(again, "plugins")->child : NULL;
+    cJSON_ArrayForEach(one, json_member(s->message, "plugins")) {
+        if (!member) member = other ? differing(one, other) : "number of plugins";
+        if (other) other = other->next;
+    }
+    report_add(s->report, CHECK_SAME_DESCRIPTOR, NULL, member ? CHECK_FAILED : CHECK_PASSED, "%s%s",
+               member ? "in another process it had another " : "", member ? member : "");
+}
+
+struct session *subject_session(struct subject *s, const struct session_spec *spec, cJSON *params,
                                 struct error *error) {
-    cJSON *libraries = subject_libraries(s, params);
-    struct session_spec spec = {.libraries = libraries, .block_frames = block_frames, .twins = twins};
+    struct session_spec mine = spec ? *spec : (struct session_spec){0};
+    cJSON *libraries = cJSON_CreateArray();
     struct session *session = NULL;
-    if (libraries)
-        session = session_open(&s->desk, &spec, error);
-    else
+    if (libraries && subject_add_library(s, libraries, s->library, params)) {
+        mine.libraries = libraries;
+        session = session_open(&s->desk, &mine, error);
+        if (session && s->message && !params) compare_descriptors(s, session);
+    } else {
         error_memory(error);
+    }
     cJSON_Delete(libraries);
     return session;
 }
@@ -41,7 +61,7 @@ struct session *subject_session(struct subject *s, uint32_t block_frames, bool t
 bool subject_ready(struct subject *s, struct error *error) {
     if (s->session && session_is_ready(s->session)) return true;
     session_close(s->session);
-    s->session = subject_session(s, 0, false, NULL, error);
+    s->session = subject_session(s, NULL, NULL, error);
     if (!s->session) return false;
     if (session_is_ready(s->session)) return true;
     report_add(s->report, CHECK_LOAD_LIBRARY, NULL, CHECK_FAILED, "it loaded before, but now its worker %s",
@@ -70,6 +90,14 @@ const struct sound *subject_sound(struct subject *s, enum known_sound which, str
     if (sound_make(sound, SOUND_MUSIC, kinds[which].rate, kinds[which].channels, frames, error)) return sound;
     *sound = (struct sound){0};
     return NULL;
+}
+
+bool subject_is_deterministic(const struct subject *s) {
+    const cJSON *one = NULL;
+    cJSON_ArrayForEach(one, json_member(s->descriptor, "flags")) {
+        if (cJSON_IsString(one) && strcmp(one->valuestring, "deterministic") == 0) return true;
+    }
+    return false;
 }
 
 bool answer_is_orderly(const struct answer *answer) {
@@ -118,7 +146,18 @@ static void record_measured(struct subject *s, const struct sound *sound, const 
     if (lines >= 200) add(s, CHECK_COST_LOG, sound, text);
 }
 
-bool subject_job(struct subject *s, struct session *session, struct session_job *job, struct answer *answer,
+static void record_arrays(struct subject *s, const struct answer *answer) {
+    const cJSON *one = NULL;
+    uint64_t bit = 1;
+    cJSON_ArrayForEach(one, json_member(s->descriptor, "arrays")) {
+        for (size_t i = 0; i < answer->arrays_count; i++)
+            if (strcmp(json_string(answer->arrays[i].facts, "name", ""), json_string(one, "name", "")) == 0)
+                s->arrays_written |= bit;
+        bit <<= 1;
+    }
+}
+
+bool subject_try(struct subject *s, struct session *session, struct session_job *job, struct answer *answer,
                  struct error *error) {
     const struct prepared *prepared = company_inputs(s, job->sound, error);
     if (!prepared || (!session && !subject_ready(s, error))) return false;
@@ -126,9 +165,15 @@ bool subject_job(struct subject *s, struct session *session, struct session_job 
     job->plugins_count = 1;
     job->inputs = prepared->inputs;
     job->inputs_count = prepared->count;
-    if (!session_run(session ? session : s->session, job, answer, error)) return false;
+    return session_run(session ? session : s->session, job, answer, error);
+}
+
+bool subject_job(struct subject *s, struct session *session, struct session_job *job, struct answer *answer,
+                 struct error *error) {
+    if (!subject_try(s, session, job, answer, error)) return false;
     record_outcome(s, job->sound, answer);
     record_measured(s, job->sound, answer);
+    record_arrays(s, answer);
     return true;
 }
 

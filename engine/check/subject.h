@@ -40,6 +40,7 @@ struct subject {
     struct company company;
     struct answer ordinary; /* what it says about ordinary audio; outcome "" before that is known */
     struct answer brief;
+    uint64_t arrays_written; /* bit i: it has written the `i`th of the arrays that it declares */
 };
 
 /* The checks, each a file. They record what they find. False: nothing more can be done; without a sentence in `error` it is
@@ -49,6 +50,7 @@ void check_declared(struct subject *s);                      /* declared_checks.
 bool check_loading(struct subject *s, struct error *error);  /* load_checks.c */
 bool check_regions(struct subject *s, struct error *error);  /* region_checks.c */
 bool check_sameness(struct subject *s, struct error *error); /* same_checks.c */
+bool check_bounds(struct subject *s, struct error *error);   /* bounds_checks.c */
 bool check_params(struct subject *s, struct error *error);   /* param_checks.c */
 bool check_needs(struct subject *s, struct error *error);    /* need_checks.c */
 bool check_costs(struct subject *s, struct error *error);    /* cost_checks.c */
@@ -56,12 +58,12 @@ bool check_end(struct subject *s, struct error *error);      /* load_checks.c */
 
 /* Tools for them (subject.c). */
 
-/* The protocol's `libraries` of the subject alone, with settings of the plugin's parameters (taken; NULL: none). */
-cJSON *subject_libraries(const struct subject *s, cJSON *params);
+/* Adds one to the protocol's `libraries`, with settings of the plugin's parameters (taken; NULL: none). False: no memory. */
+bool subject_add_library(const struct subject *s, cJSON *list, const struct check_library *library, cJSON *params);
 
-/* A session with the subject in it; NULL with a sentence when none could be had. */
-struct session *subject_session(struct subject *s, uint32_t block_frames, bool twins, cJSON *params,
-                                struct error *error);
+/* A session with the subject alone in it, and settings of the plugin's parameters (taken; NULL: none); `spec` (NULL: nothing
+ * special) but for its libraries. NULL with a sentence when none could be had. */
+struct session *subject_session(struct subject *s, const struct session_spec *spec, cJSON *params, struct error *error);
 
 /* The default session, started anew if it has died. False as for checks. */
 bool subject_ready(struct subject *s, struct error *error);
@@ -80,8 +82,15 @@ bool subject_analyse(struct subject *s, struct session *session, const struct so
 bool subject_job(struct subject *s, struct session *session, struct session_job *job, struct answer *answer,
                  struct error *error);
 
+/* The same, but nothing is recorded: the caller knows better what it means. */
+bool subject_try(struct subject *s, struct session *session, struct session_job *job, struct answer *answer,
+                 struct error *error);
+
 /* Whether two answers are the same; else the first difference, in words. */
 bool subject_compare(const struct answer *a, const struct answer *b, char *difference, size_t size);
+
+/* Whether the plugin says that the same audio always gives the same result. */
+bool subject_is_deterministic(const struct subject *s);
 
 /* Outcomes that a region may have: ok, empty, unsupported. */
 bool answer_is_orderly(const struct answer *answer);

@@ -47,6 +47,9 @@ const struct check_entry check_table[CHECK_COUNT] = {
                               "Set SONDE_FLAG_DETERMINISTIC: without it no result is kept from one run to the next."},
     [CHECK_LOAD_UNKNOWN] = {"load.unknown", 2, "create refuses an id that no descriptor has",
                             "Compare the id that create is given, and return SONDE_UNSUPPORTED for any other."},
+    [CHECK_LOAD_EXTENSION] =
+        {"load.extension", 2, "it has no table for an extension that doesn't exist",
+         "Compare the whole id that extension is given, and return NULL for any that you don't know."},
     [CHECK_RUN_ORDINARY] = {"run.ordinary", 3, "ordinary music is analysed",
                             "A plugin must give SONDE_OK or SONDE_EMPTY for ten seconds of stereo at 44100 Hz."},
     [CHECK_RUN_CRASH] = {"run.crash", 3, "it doesn't crash or end its process",
@@ -67,6 +70,8 @@ const struct check_entry check_table[CHECK_COUNT] = {
                              "Correct whichever of the two is wrong; the reason names the place."},
     [CHECK_RESULT_INSTANTS] = {"result.instants", 3, "every instant lies within the region",
                                "Count seconds from the start of the region, and clamp them to 0..region->duration."},
+    [CHECK_RESULT_ARRAYS] = {"result.arrays", 3, "every array that it declares is written now and then",
+                             "Write it in finish, or take it out of the descriptor."},
     [CHECK_REGION_RATES] =
         {"region.rates", 4, "sample rates from 1000 to 768000 Hz are survived",
          "Compute lengths in samples from the rate of the block; return SONDE_UNSUPPORTED for those you "
@@ -86,6 +91,13 @@ const struct check_entry check_table[CHECK_COUNT] = {
                                 "The host has replaced them by 0: look for what makes new ones."},
     [CHECK_REGION_CONSTANT] = {"region.constant", 4, "a constant signal is survived",
                                "Guard variances and normalisations that may be 0."},
+    [CHECK_REGION_NOISE] = {"region.noise", 4, "white noise at full scale is survived",
+                            "Count on there being no peak, no pitch and no beat; bound every list that grows."},
+    [CHECK_REGION_DENORMAL] = {"region.denormal", 4, "audio near the smallest numbers is survived",
+                               "Compare energies with a threshold such as 1e-12, instead of with 0, before dividing."},
+    [CHECK_REGION_FACTS] =
+        {"region.facts", 4, "whatever the region's description says is survived",
+         "Take embedded_key, loops, index, part and lead as hints from a file: check them before use."},
     [CHECK_SAME_TWICE] = {"same.twice", 5, "the same region gives the same result the second time",
                           "Reset all state in begin; use neither clocks nor rand; initialise what you allocate."},
     [CHECK_SAME_FRESH] = {"same.fresh", 5, "a new process gives the same result",
@@ -93,6 +105,12 @@ const struct check_entry check_table[CHECK_COUNT] = {
     [CHECK_SAME_BLOCKS] =
         {"same.blocks", 5, "the result doesn't depend on where blocks are cut",
          "Keep what a window needs across calls of process; sum in an order that blocks don't change."},
+    [CHECK_SAME_DESCRIPTOR] =
+        {"same.descriptor", 5, "every process is told the same about it",
+         "Fill the descriptor with constants, or from resources: it is kept from one start to the next."},
+    [CHECK_SAME_VERSION] = {"same.version", 5,
+                            "results are those of the library named by --before, or the version changed",
+                            "Change the version whenever results change: it says which ones are out of date."},
     [CHECK_SAME_AFTER_OTHERS] = {"same.after_others", 6, "regions before it don't change a result",
                                  "Begin must reset everything, also after regions that ended early or were odd."},
     [CHECK_SAME_AFTER_ABANDON] = {"same.after_abandon", 6, "an abandoned region doesn't change the next result",
@@ -104,10 +122,15 @@ const struct check_entry check_table[CHECK_COUNT] = {
                              "Count time from the start of the region; the engine adds the rest."},
     [CHECK_RUN_INPUT] = {"run.input", 6, "blocks are left as they are",
                          "Copy what you want to change: others read it too."},
+    [CHECK_RUN_BOUNDS] = {"run.bounds", 6, "nothing outside a block is touched, and no block after its call",
+                          "Stay within block->frames, channels and bins, and copy what a later call needs."},
     [CHECK_PARAMS_DEFAULTS] = {"params.defaults", 7, "defaults given explicitly give the same result",
                                "Take every value from create, and use the same defaults as the descriptor."},
     [CHECK_PARAMS_RANGE] = {"params.range", 7, "it works with each parameter at its minimum, maximum and every choice",
                             "Narrow the declared range to what works."},
+    [CHECK_PARAMS_RANDOM] =
+        {"params.random", 7, "it works with parameters set at random within their ranges",
+         "Try the set named; where two values don't go together, let create refuse them and log why."},
     [CHECK_NEEDS_MET] = {"needs.met", 7, "what it needs is provided",
                          "Need only what comes with sonde, or name the provider with --with."},
     [CHECK_NEEDS_ABSENT] = {"needs.absent", 7, "it works without what is optional",
@@ -120,6 +143,9 @@ const struct check_entry check_table[CHECK_COUNT] = {
                          "Make tables in create, not in constructors or init."},
     [CHECK_COST_SCALING] = {"cost.scaling", 8, "time grows no faster than the audio",
                             "Look for work in process or finish that goes over all that came before."},
+    [CHECK_COST_DENORMAL] =
+        {"cost.denormal", 8, "audio near the smallest numbers takes no longer than other audio",
+         "Add 1e-20 to what feeds back into filters, or set their state to 0 when it gets smaller."},
     [CHECK_COST_MEMORY] = {"cost.memory", 8, "ten minutes of audio fit into its memory",
                            "Keep features instead of samples, at a rate that suits them."},
     [CHECK_COST_THREADS] = {"cost.threads", 8, "no threads are left running",

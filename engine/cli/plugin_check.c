@@ -17,45 +17,62 @@
 struct request {
     int level;
     bool all, json;
+    uint32_t seed;
+    const char *before; /* NULL: none */
     const char *with[MAX_WITH], *files[MAX_FILES];
     size_t with_count, files_count;
 };
 
-static bool parse_level(const char *text, int *level) {
+static bool parse_number(const char *text, long least, long most, long *value) {
     char *end = NULL;
     errno = 0;
-    long value = text ? strtol(text, &end, 10) : 0;
-    *level = (int)value;
-    return text && end != text && *end == '\0' && errno == 0 && value >= 1 && value <= CHECK_LEVELS;
+    *value = text ? strtol(text, &end, 10) : 0;
+    return text && end != text && *end == '\0' && errno == 0 && *value >= least && *value <= most;
+}
+
+/* Takes an option that `value` belongs to. CLI_OK, or what to exit with. */
+static int parse_value(const char *option, const char *value, struct request *request) {
+    long number = 0;
+    if (strcmp(option, "--level") == 0) {
+        if (!parse_number(value, 1, CHECK_LEVELS, &number)) return cli_usage("plugin", "check: --level takes 1 to 10");
+        request->level = (int)number;
+    } else if (strcmp(option, "--seed") == 0) {
+        if (!parse_number(value, 0, UINT32_MAX, &number))
+            return cli_usage("plugin", "check: --seed takes a whole number from 0 to 4294967295");
+        request->seed = (uint32_t)number;
+    } else if (strcmp(option, "--before") == 0) {
+        if (!value) return cli_usage("plugin", "check: --before takes a library");
+        request->before = value;
+    } else if (strcmp(option, "--with") == 0) {
+        if (!value || request->with_count == MAX_WITH)
+            return cli_usage("plugin", "check: --with takes a library, at most %d times", MAX_WITH);
+        request->with[request->with_count++] = value;
+    } else {
+        return cli_usage("plugin", "check: %s: no such option", option);
+    }
+    return CLI_OK;
 }
 
 /* CLI_OK, or what to exit with. */
 static int parse(int argc, char **argv, struct request *request) {
-    *request = (struct request){.level = CHECK_LEVELS};
-    for (int i = 1; i < argc; i++) {
-        const char *word = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
-        if (strcmp(word, "--quick") == 0) {
+    *request = (struct request){.level = CHECK_LEVELS, .seed = 1};
+    int code = CLI_OK;
+    for (int i = 1; i < argc && code == CLI_OK; i++) {
+        const char *word = argv[i];
+        if (strcmp(word, "--quick") == 0)
             request->level = QUICK_LEVEL;
-        } else if (strcmp(word, "--all") == 0) {
+        else if (strcmp(word, "--all") == 0)
             request->all = true;
-        } else if (strcmp(word, "--json") == 0) {
+        else if (strcmp(word, "--json") == 0)
             request->json = true;
-        } else if (strcmp(word, "--level") == 0) {
-            if (!parse_level(next, &request->level)) return cli_usage("plugin", "check: --level takes 1 to 10");
-            i++;
-        } else if (strcmp(word, "--with") == 0) {
-            if (!next || request->with_count == MAX_WITH)
-                return cli_usage("plugin", "check: --with takes a library, at most %d times", MAX_WITH);
-            request->with[request->with_count++] = next;
-            i++;
-        } else if (word[0] == '-') {
-            return cli_usage("plugin", "check: %s: no such option", word);
-        } else if (request->files_count < MAX_FILES) {
+        else if (word[0] == '-')
+            code = parse_value(word, ++i < argc ? argv[i] : NULL, request);
+        else if (request->files_count < MAX_FILES)
             request->files[request->files_count++] = word;
-        } else {
-            return cli_usage("plugin", "check: at most %d libraries", MAX_FILES);
-        }
+        else
+            code = cli_usage("plugin", "check: at most %d libraries", MAX_FILES);
     }
+    if (code != CLI_OK) return code;
     return request->files_count > 0 ? CLI_OK : cli_usage("plugin", "check: name a library");
 }
 
@@ -164,9 +181,10 @@ static int check_file_named(const char *path, const struct request *request, str
 static int check_files(const struct request *request, const struct setup *setup, struct error *error) {
     size_t count = 0;
     int code = CLI_OK;
-    struct check_library *others = calloc(request->with_count + setup->plugins.count + 1, sizeof *others);
+    struct check_library *others = calloc(request->with_count + setup->plugins.count + 1, sizeof *others), before = {0};
     char *worker = find_worker(setup, error);
     bool good = others ? worker && list_others(request, setup, others, &count, error) : error_memory(error);
+    good = good && (!request->before || locate(request->before, &before, error));
     struct check_options options = {.worker = worker,
                                     .level = request->level,
                                     .memory_limit = setup->options.memory_limit,
@@ -175,12 +193,15 @@ static int check_files(const struct request *request, const struct setup *setup,
                                     .run_deadline = setup->options.deadlines.analyse,
                                     .run_deadline_a_second = setup->options.deadlines.analyse_per_second,
                                     .others = others,
-                                    .others_count = count};
+                                    .others_count = count,
+                                    .before = request->before ? &before : NULL,
+                                    .seed = request->seed};
     for (size_t i = 0; good && i < request->files_count && code != CLI_CANNOT_RUN; i++) {
         int one = check_file_named(request->files[i], request, &options, setup, error);
         if (one > code) code = one;
     }
     for (size_t i = 0; others && i < request->with_count && others[i].path; i++) forget(&others[i]);
+    forget(&before);
     free(others);
     free(worker);
     return good ? code : CLI_CANNOT_RUN;

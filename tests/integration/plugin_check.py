@@ -107,17 +107,38 @@ FLAWS = {
     "none": (set(), set()),
     "same_twice": ({"same.twice"}, SAMENESS),
     "same_fresh": ({"same.fresh"}, SAMENESS),
+    "same_processors": ({"same.fresh"}, set()),
+    "same_blocks_large": ({"same.blocks"}, set()),
+    "load_longer": ({"load.unknown"}, set()),
+    "run_bounds_before": ({"run.bounds"}, set()),
+    "run_bounds_after": ({"run.bounds"}, set()),
+    "run_bounds_kept": ({"run.bounds"}, set()),
+    "params_defaults": ({"params.defaults", "same.descriptor"}, SAMENESS | {"run.bounds"}),
+    "params_random": ({"params.random", "result.writing"}, set()),
+    "params_lost": ({"params.random"}, set()),
     "needs_absent": ({"needs.absent"}, {"run.crash"}),
     **{f"region_{kind}": ({f"region.{kind}", "result.writing"}, set())
-       for kind in ("rates", "channels", "one_sample", "short", "silent", "loud", "nonfinite", "constant", "long")},
+       for kind in ("rates", "channels", "one_sample", "short", "silent", "loud", "nonfinite", "constant", "noise", "denormal", "facts", "long")},
 }
 
 
+# What they lack is seen beside another library only.
+VERSIONS = ("same_version", "same_version_told")
+
+
+def expected(name):
+    """(what must be found, what may be found besides)"""
+    return FLAWS.get(name, ({name.replace("_", ".", 1)}, set()))
+
+
+def flawed(suite, name):
+    return os.path.join(suite.build, "tests", "hostile", "flawed", f"flawed_{name}.so")
+
+
 def check_flawed(suite, name, levels):
-    must, may = FLAWS.get(name, ({name.replace("_", ".", 1)}, set()))
+    must, may = expected(name)
     level = max([levels[check] for check in must], default=10)
-    code, out, err = suite.run("plugin", "check", "--json", "--level", str(level),
-                               os.path.join(suite.build, "tests", "hostile", "flawed", f"flawed_{name}.so"))
+    code, out, err = suite.run("plugin", "check", "--json", "--level", str(level), flawed(suite, name))
     try:
         checks = json.loads(out)["checks"]
     except ValueError:
@@ -130,11 +151,54 @@ def check_flawed(suite, name, levels):
 
 def test_flawed(suite, levels):
     """One flaw, one finding: that nothing else is found matters as much."""
-    names = sorted(os.path.basename(path)[7:-3] for path in glob.glob(os.path.join(suite.build, "tests/hostile/flawed/*.so")))
-    suite.point(len(names) > 40, "the flawed plugins are there", names)
+    names = sorted(os.path.basename(path)[7:-3] for path in glob.glob(flawed(suite, "*")))
+    suite.point(len(names) > 55, "the flawed plugins are there", names)
+    names = [name for name in names if name not in VERSIONS]
+    if len(os.sched_getaffinity(0)) == 1:
+        names.remove("same_processors")
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for name, (good, why) in zip(names, pool.map(lambda n: check_flawed(suite, n, levels), names)):
             suite.point(good, f"flaw {name}: found, and nothing else", why)
+
+
+def test_before(suite):
+    """An earlier build beside the later one: results may change, but not under the same version."""
+    for library, before, code, reason in (("same_version", "none", 1, "both are 1.0.0, but once"),
+                                          ("same_version_told", "none", 0, "1.0.0 became 1.1.0, results differ"),
+                                          ("none", "none", 0, "1.0.0, same results"),
+                                          ("none", "file_imports", 0, "1.0.0, same results")):
+        got, out, err = suite.run("plugin", "check", "--json", "--level", "5", "--before", flawed(suite, before),
+                                  flawed(suite, library))
+        checks = {check["id"]: check for check in json.loads(out)["checks"]} if got < 2 else {}
+        suite.point(got == code and reason in checks.get("same.version", {}).get("reason", ""),
+                    f"{library} after {before}: {reason}", f"{got}\n{checks.get('same.version')}{err}")
+    got, out, err = suite.run("plugin", "check", "--before", "/no/such.so", flawed(suite, "none"))
+    suite.point(got == 3 and "/no/such.so" in err, "an earlier build that isn't there: exit code 3", f"{got}\n{out}{err}")
+    got, out, _ = suite.run("plugin", "check", "--all", "--level", "5", "--before",
+                            os.path.join(suite.build, "plugins", "examples", "minimal.so"), flawed(suite, "none"))
+    suite.point(got == 0 and "doesn't load, or has no such plugin" in out, "one without the plugin: skipped", f"{got}\n{out}")
+
+
+def test_seed(suite):
+    """The parameters tried at random are those of the seed, and the finding names both."""
+    reasons = []
+    for seed in ("7", "7", "8"):
+        code, out, err = suite.run("plugin", "check", "--json", "--level", "7", "--seed", seed, flawed(suite, "params_random"))
+        reasons += [check["reason"] for check in json.loads(out)["checks"] if check["id"] == "params.random"] if code == 1 else [err]
+    same = reasons[0] == reasons[1] != reasons[2]
+    suite.point(same and re.search(r'set 1 of seed 7, \{"gain":', reasons[0]) and "of seed 8" in reasons[2],
+                "--seed: the same sets again, or others", reasons)
+
+
+def test_covered(suite, levels):
+    """Every check finds something: no check that nothing can fail."""
+    shown = {"file.elf", "same.version"}  # test_files, test_before
+    for path in glob.glob(os.path.join(ROOT, "tests", "hostile", "plugins", "*.c")):
+        wanted = read_expectation(os.path.basename(path)[:-2])[0]
+        shown |= set(wanted) if len(wanted) == 1 else set()
+    for path in glob.glob(flawed(suite, "*")):
+        shown |= expected(os.path.basename(path)[7:-3])[0]
+    suite.point(set(levels) <= shown, "every check is failed by some plugin", sorted(set(levels) - shown))
 
 
 def test_files(suite, work):
@@ -151,7 +215,7 @@ def test_files(suite, work):
         suite.point(code == 1 and "FAIL" in out, f"{name} file: refused with a reason", f"{code}\n{out}{err}")
     code, out, err = suite.run("plugin", "check", os.path.join(work, "absent.so"))
     suite.point(code == 3 and "absent.so" in err, "an absent file: exit code 3", f"{code}\n{out}{err}")
-    for words in (["--level", "11", minimal], ["--level"], ["--nonsense", minimal], []):
+    for words in (["--level", "11", minimal], ["--level"], ["--nonsense", minimal], ["--seed", "-1", minimal], ["--before"], []):
         code, out, err = suite.run("plugin", "check", *words)
         suite.point(code == 2, f"{words[:2]}: exit code 2", f"{code}\n{out}{err}")
     code, out, err = suite.run("plugin", "check", "--quick", "--all", minimal)
@@ -172,6 +236,9 @@ def main():
             test_files(suite, work)
             test_bundled(suite)
             test_flawed(suite, levels)
+            test_before(suite)
+            test_seed(suite)
+            test_covered(suite, levels)
         test_hostile(suite, levels, arguments.names)
     print(f"1..{suite.points}")
     return 1 if suite.failed else 0

@@ -131,6 +131,28 @@ static void test_table(void **state) {
     }
 }
 
+/* The squares of faint music are denormal; music that fades goes through everything down to nothing. */
+static void test_small_sounds(void) {
+    struct sound sound;
+    struct error error = {0};
+    assert_true(sound_make(&sound, SOUND_FAINT, 8000, 1, 8000, &error));
+    float *samples = memfd_map(sound.fd, 8000 * sizeof(float), false, &error);
+    assert_non_null(samples);
+    int denormal = 0, normal = 0;
+    for (int i = 0; i < 8000; i++) denormal += fpclassify(samples[i] * samples[i]) == FP_SUBNORMAL;
+    memfd_unmap(samples, 8000 * sizeof(float));
+    sound_free(&sound);
+    assert_in_range(denormal, 7000, 8000);
+    assert_true(sound_make(&sound, SOUND_FADING, 8000, 1, 40000, &error));
+    samples = memfd_map(sound.fd, 40000 * sizeof(float), false, &error);
+    assert_non_null(samples);
+    for (int i = 0; i < 8000; i++) normal += fpclassify(samples[i]) == FP_NORMAL;
+    assert_in_range(normal, 7900, 8000);
+    assert_true(samples[39999] == 0);
+    memfd_unmap(samples, 40000 * sizeof(float));
+    sound_free(&sound);
+}
+
 static void test_sounds(void **state) {
     struct sound sound;
     struct error error = {0};
@@ -143,7 +165,9 @@ static void test_sounds(void **state) {
     assert_in_range(odd, 100, 1000);
     memfd_unmap(samples, 3 * 4000 * sizeof(float));
     sound_free(&sound);
+    test_small_sounds();
     assert_false(sound_make(&sound, SOUND_MUSIC, 44100, 0, 10, &error));
+    assert_false(sound_make(&sound, SOUND_MUSIC, 44100, 33, 10, &error));
     assert_false(sound_make(&sound, SOUND_MUSIC, 44100, 2, 0, &error));
     assert_false(sound_make(&sound, SOUND_MUSIC, 44100, 32, INT64_C(1) << 40, &error));
 }

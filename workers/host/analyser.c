@@ -67,9 +67,14 @@ static void on_log(void *context, const char *plugin, int level, const char *tex
         fprintf(stderr, "%s: %s: %s\n", plugin, levels[level], text);
 }
 
-static void on_block(void *context, const sonde_block_t *block, bool returned) {
+static const sonde_block_t *on_give(void *context, const sonde_block_t *block) {
     struct analyser *a = context;
-    measure_block(&a->measure, block, returned);
+    return measure_give(&a->measure, block);
+}
+
+static void on_take(void *context, const sonde_block_t *given) {
+    struct analyser *a = context;
+    measure_take(&a->measure, given);
 }
 
 /* Messages that come meanwhile are kept for the loop. */
@@ -371,7 +376,10 @@ int analyser_run(struct worker *worker) {
     struct error error = {0};
     struct host_hooks hooks = {
         .context = &a, .enter = on_enter, .leave = on_leave, .log = on_log, .cancelled = on_cancelled};
-    if (json_bool(worker->settings, "measure", false)) hooks.block = on_block;
+    if (json_bool(worker->settings, "measure", false)) {
+        hooks.give = on_give;
+        hooks.take = on_take;
+    }
     a.host = host_new(&hooks, &error);
     if (a.host) measure_open(&a.measure, worker->settings, a.host);
     if (a.host && json_bool(worker->settings, "twins", false)) host_use_twins(a.host);

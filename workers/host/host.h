@@ -25,8 +25,10 @@ struct host_hooks {
     void (*log)(void *context, const char *plugin, int level, const char *text);
     /* Whether the region is no longer wanted. */
     bool (*cancelled)(void *context);
-    /* Before (`returned` false) and after every `process`: the block. For whoever checks what plugins do with it. */
-    void (*block)(void *context, const sonde_block_t *block, bool returned);
+    /* For whoever checks what plugins do with blocks. Before every `process`: the block that the plugin gets instead of
+     * `block`; and after it, that one. Both or neither. */
+    const sonde_block_t *(*give)(void *context, const sonde_block_t *block);
+    void (*take)(void *context, const sonde_block_t *given);
 };
 
 /* One plugin that was loaded. */

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define UNKNOWN_ID "no.such.plugin"
+#define UNKNOWN           "no.such.plugin"
+#define UNKNOWN_EXTENSION "no.such.extension/1"
 
 /* ------------------------------------------------------------------------------------------------- state of the process */
 
@@ -66,7 +67,9 @@ static bool add_changes(const struct measure *m, cJSON *list) {
 /* --------------------------------------------------------------------------------------------------------------- hooks */
 
 void measure_open(struct measure *m, const cJSON *settings, struct host *host) {
-    *m = (struct measure){.on = json_bool(settings, "measure", false), .host = host};
+    *m = (struct measure){.on = json_bool(settings, "measure", false),
+                          .host = host,
+                          .guard.side = guard_side_of(json_string(settings, "guard", NULL))};
     if (m->on) take_state(m);
 }
 
@@ -86,37 +89,85 @@ void measure_line(struct measure *m) {
     m->lines++;
 }
 
-/* One plane of audio, or all the spectra. */
-static uint64_t hash_plane(const sonde_block_t *block, uint32_t plane) {
-    if (block->planes) return hash_more(HASH_START, block->planes[plane], block->frames * sizeof(float));
-    size_t rows = (size_t)block->frames * block->channels;
-    return hash_more(HASH_START, block->spectra, ((rows - 1) * block->stride + block->bins) * sizeof(float));
+/* The same, value by value. */
+static uint64_t hash_floats(const float *values, size_t n) {
+    uint64_t hash = HASH_START;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        hash = (hash ^ bits) * 0x100000001b3u;
+    }
+    return hash;
 }
 
-void measure_block(struct measure *m, const sonde_block_t *block, bool returned) {
-    if (!m->on) return;
+/* One plane of audio, or all the spectra. */
+static uint64_t hash_plane(const sonde_block_t *block, uint32_t plane) {
+    if (block->planes) return hash_floats(block->planes[plane], block->frames);
+    size_t rows = (size_t)block->frames * block->channels;
+    return hash_floats(block->spectra, (rows - 1) * block->stride + block->bins);
+}
+
+/* Takes down what the block holds. True when it is what was taken down before. */
+static bool compare_block(struct measure *m, const sonde_block_t *block) {
     uint32_t planes = block->planes ? block->channels : 1;
+    bool same = true;
     for (uint32_t p = 0; p < planes && p < MEASURE_PLANES; p++) {
         uint64_t hash = hash_plane(block, p);
-        if (returned && hash != m->given[p]) m->modified = true;
+        same &= hash == m->given[p];
         m->given[p] = hash;
     }
+    return same;
+}
+
+const sonde_block_t *measure_give(struct measure *m, const sonde_block_t *block) {
+    const sonde_block_t *given = guard_give(&m->guard, block);
+    (void)compare_block(m, given);
+    return given;
+}
+
+void measure_take(struct measure *m, const sonde_block_t *given) {
+    m->modified |= !compare_block(m, given);
+    guard_take(&m->guard);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- messages */
 
-/* Whether the library makes a plugin that it never offered. What it makes then isn't used, nor destroyed: it may be an
- * instance that exists already. */
-static bool takes_unknown(const struct measure *m, const struct library *library) {
-    const struct params *params = NULL;
-    for (size_t i = 0; i < host_plugins_count(m->host); i++)
-        if (host_plugin_at(m->host, i)->library == library) params = &host_plugin_at(m->host, i)->params;
+/* Whether the library makes a plugin called `id`. What it makes then isn't used, nor destroyed: it may be an instance that
+ * exists already. */
+static bool makes(const struct host_plugin *like, const char *id) {
+    const struct library *library = like->library;
     sonde_plugin_t *plugin = NULL;
-    if (!params || !params->values) return false;
-    library->services.enter(library->services.context, UNKNOWN_ID, HOST_CREATE);
-    int32_t code = library->entry->create(&library->api, UNKNOWN_ID, params->values, params->count, &plugin);
+    library->services.enter(library->services.context, id, HOST_CREATE);
+    int32_t code = library->entry->create(&library->api, id, like->params.values, like->params.count, &plugin);
     library->services.leave(library->services.context);
     return code == SONDE_OK;
+}
+
+/* Whether the instance has a table for an extension that nobody ever heard of. */
+static bool extends(const struct host_plugin *plugin) {
+    const struct library *library = plugin->library;
+    if (!plugin->instance->extension) return false;
+    library->services.enter(library->services.context, plugin->descriptor->id, HOST_CREATE);
+    const void *table = plugin->instance->extension(plugin->instance, UNKNOWN_EXTENSION);
+    library->services.leave(library->services.context);
+    return table != NULL;
+}
+
+/* Tries what no library should accept: ids that no descriptor has, one of them a plugin's with something behind it, and
+ * an extension. */
+static bool add_unknown(const struct measure *m, cJSON *measured, const struct library *library) {
+    const char *extended = NULL;
+    char longer[128], made[128] = "";
+    for (size_t i = 0; i < host_plugins_count(m->host); i++) {
+        const struct host_plugin *plugin = host_plugin_at(m->host, i);
+        if (plugin->library != library || !plugin->instance) continue;
+        (void)snprintf(longer, sizeof longer, "%s.%s", plugin->descriptor->id, UNKNOWN);
+        if (!made[0] && makes(plugin, UNKNOWN)) (void)snprintf(made, sizeof made, "%s", UNKNOWN);
+        if (!made[0] && makes(plugin, longer)) (void)snprintf(made, sizeof made, "%s", longer);
+        if (!extended && extends(plugin)) extended = plugin->descriptor->id;
+    }
+    return (!made[0] || cJSON_AddStringToObject(measured, "takes_unknown", made)) &&
+           (!extended || cJSON_AddStringToObject(measured, "extends_unknown", extended));
 }
 
 bool measure_add_library(struct measure *m, cJSON *message, const struct library *library, int64_t cpu_ns) {
@@ -125,7 +176,7 @@ bool measure_add_library(struct measure *m, cJSON *message, const struct library
     return measured && (disturbed = cJSON_AddArrayToObject(measured, "disturbed")) &&
            (!library->disturbed || say(disturbed, "the rounding mode, flush-to-zero or the thread's locale")) &&
            add_changes(m, disturbed) && cJSON_AddNumberToObject(measured, "cpu_us", (double)(cpu_ns / 1000)) &&
-           cJSON_AddBoolToObject(measured, "takes_unknown", takes_unknown(m, library));
+           add_unknown(m, measured, library);
 }
 
 static bool add_result(cJSON *measured, const struct host_result *result) {

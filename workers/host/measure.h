@@ -3,6 +3,7 @@
 #ifndef SONDE_HOST_MEASURE_H
 #define SONDE_HOST_MEASURE_H
 
+#include "workers/host/guard.h"
 #include "workers/host/host.h"
 
 #define MEASURE_SIGNALS 65
@@ -20,6 +21,7 @@ struct measure {
     uint64_t calls, allocations, allocations_before, lines;
     uint64_t given[MEASURE_PLANES]; /* hashes of what a block holds */
     bool modified;
+    struct guard guard;
 };
 
 /* Before any library is loaded. */
@@ -28,7 +30,8 @@ void measure_open(struct measure *measure, const cJSON *settings, struct host *h
 /* What hooks of the host tell. */
 void measure_enter(struct measure *measure, enum host_phase phase);
 void measure_leave(struct measure *measure);
-void measure_block(struct measure *measure, const sonde_block_t *block, bool returned);
+const sonde_block_t *measure_give(struct measure *measure, const sonde_block_t *block); /* as the hooks of host.h */
+void measure_take(struct measure *measure, const sonde_block_t *given);
 void measure_line(struct measure *measure);
 
 /* Adds `measured` to a `library` message; `cpu_ns`: what loading it took. Tries what no library should accept. True when

@@ -259,11 +259,11 @@ bool run_process(struct run *run, const sonde_block_t *block) {
     sonde_plugin_t *instance = run->plugin->instance;
     const struct host_hooks *hooks = &run->host->hooks;
     twin_process(run, block);
-    if (hooks->block) hooks->block(hooks->context, block, false);
+    if (hooks->give) block = hooks->give(hooks->context, block);
     call_begin(run, HOST_PROCESS);
     int32_t code = instance->process(instance, block);
     call_end(run);
-    if (hooks->block) hooks->block(hooks->context, block, true);
+    if (hooks->take) hooks->take(hooks->context, block);
     if (code == SONDE_OK) return true;
     end_by_code(run, code, "process");
     run_abandon(run);

@@ -3,6 +3,7 @@
 #include <fenv.h>
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -27,6 +28,9 @@ enum flaw {
     declared_units,
     declared_flags,
     load_unknown,
+    load_longer,
+    load_extension,
+    result_arrays,
     region_rates,
     region_channels,
     region_one_sample,
@@ -35,20 +39,36 @@ enum flaw {
     region_loud,
     region_nonfinite,
     region_constant,
+    region_noise,
+    region_denormal,
+    region_facts,
     region_long,
+    same_descriptor,
+    same_version,
+    same_version_told,
     same_twice,
     same_fresh,
+    same_processors,
     same_blocks,
+    same_blocks_large,
     same_after_others,
     same_after_abandon,
     same_interleaved,
     same_position,
+    run_input,
+    run_bounds_before,
+    run_bounds_after,
+    run_bounds_kept,
+    params_defaults,
     params_range,
+    params_random,
+    params_lost,
     needs_met,
     needs_absent,
     needs_declared,
     cost_scan,
     cost_scaling,
+    cost_denormal,
     cost_memory,
     cost_threads,
     cost_allocations,
@@ -67,12 +87,17 @@ struct meter {
     double duration;
     char *hoard;
     size_t hoarded;
-    int odd; /* it has seen a region of three channels */
+    int odd;  /* it has seen a region of three channels */
+    int told; /* the region has a key */
+    int processors;
+    const float *kept;
     pthread_t thread;
     atomic_int over;
 };
 
 static void *volatile block_kept; /* where compilers don't see that nobody wants it */
+static volatile float value_read;
+static char description[100] = "The root of the mean square of the region.";
 static double shared_sum;
 static int64_t shared_regions;
 
@@ -95,8 +120,21 @@ static void nothing(int number) {
     (void)number;
 }
 
+static sonde_param_t gain = {.struct_size = sizeof gain,
+                             .kind = SONDE_PARAM_NUMBER,
+                             .id = "gain",
+                             .name = "Gain",
+                             .description = "What the level is multiplied by.",
+                             .unit = "1",
+                             .min = 0.1,
+                             .max = 10,
+                             .default_number = 1};
+
 static void loaded(void) __attribute__((constructor));
 static void loaded(void) {
+    if (HAS(same_descriptor))
+        (void)snprintf(description, sizeof description, "The root of the mean square, as of %d.", getpid());
+    if (HAS(params_defaults)) gain.default_number = 1 + getpid() % 1000 / 1000.0;
     if (HAS(state_load)) (void)sigaction(SIGUSR1, &(struct sigaction){.sa_handler = nothing}, NULL);
     if (!HAS(cost_scan)) return;
     struct timespec now;
@@ -113,7 +151,10 @@ static void *wait_around(void *state) {
 static int32_t open_meter(void *state, const sonde_host_t *host, const sonde_param_value_t *values) {
     struct meter *m = state;
     (void)host;
+    cpu_set_t processors;
     m->gain = values[0].number;
+    if (HAS(same_processors) && sched_getaffinity(0, sizeof processors, &processors) == 0)
+        m->processors = CPU_COUNT(&processors);
     if (HAS(cost_threads) && pthread_create(&m->thread, NULL, wait_around, m) != 0) return SONDE_FAILED;
     return SONDE_OK;
 }
@@ -137,19 +178,26 @@ static int32_t begin(void *state, const sonde_region_t *region, const sonde_inpu
     if (!HAS(same_after_abandon)) m->sum = 0;
     if (HAS(same_interleaved)) shared_sum = 0;
     if (region->channels == 3) m->odd = 1;
+    m->told = region->embedded_key != NULL;
     return SONDE_OK;
 }
 
 static int32_t process(void *state, const sonde_block_t *block) {
     struct meter *m = state;
-    for (uint32_t i = 0; i < block->frames; i++) {
+    uint32_t frames = HAS(same_blocks_large) && block->frames > 16384 ? 16384 : block->frames;
+    if (HAS(run_bounds_before)) value_read = block->planes[0][-1];
+    if (HAS(run_bounds_after)) value_read = block->planes[0][frames];
+    m->kept = block->planes[0];
+    for (uint32_t i = 0; i < frames; i++) {
         float value = block->planes[0][i];
+        for (int k = 0; HAS(cost_denormal) && value != 0 && fabsf(value) < 1e-15f && k < 2000; k++) value_read = value;
         m->sum += (double)value * value;
         if (HAS(same_interleaved)) shared_sum += (double)value * value;
         if (m->frames == 0 || value > m->most) m->most = value;
         if (m->frames == 0 || value < m->least) m->least = value;
         m->frames++;
     }
+    if (HAS(run_input)) *(float *)(uintptr_t)block->planes[0] = 0;
     m->calls++;
     m->nonfinite += block->nonfinite;
     if (HAS(cost_allocations)) free(block_kept = malloc(1000));
@@ -175,6 +223,9 @@ static int is_bad(const struct meter *m) {
            (HAS(region_short) && m->native_frames > 1 && m->native_frames < 4200 && m->rate > 8000) ||
            (HAS(region_silent) && steady && m->most == 0 && m->native_frames > 5000) ||
            (HAS(region_constant) && steady && m->most != 0 && m->native_frames > 5000) ||
+           (HAS(region_noise) && m->most > 0.97 && m->most < 2 && m->least < -0.97) ||
+           (HAS(region_denormal) && m->most > 0 && m->most < 1e-15) || (HAS(region_facts) && m->told) ||
+           (HAS(params_random) && m->gain != 1 && m->gain != 0.1 && m->gain != 10) ||
            (HAS(region_loud) && m->most > 1e6) || (HAS(region_nonfinite) && m->nonfinite > 0) ||
            (HAS(region_long) && m->duration > 100);
 }
@@ -187,6 +238,8 @@ static int32_t finish(void *state, const sonde_inputs_t *others, const sonde_wri
     if (HAS(same_after_abandon)) m->sum = 0;
     if (HAS(same_twice)) level += (double)shared_regions;
     if (HAS(same_fresh)) level += getpid();
+    if (HAS(same_processors)) level += m->processors;
+    if (HAS(same_version) || HAS(same_version_told)) level *= 1.001;
     if (HAS(same_blocks)) level += (double)m->calls;
     if (HAS(same_after_others)) level += m->odd;
     if (HAS(same_interleaved)) level += shared_sum;
@@ -195,6 +248,8 @@ static int32_t finish(void *state, const sonde_inputs_t *others, const sonde_wri
     if (HAS(needs_absent) && !others->json(others, "key", &length)) abort();
     if (HAS(needs_declared)) (void)others->json(others, "key", &length);
     if (HAS(cost_leak)) block_kept = malloc(64);
+    if (HAS(run_bounds_kept) && m->frames > 0) value_read = m->kept[0];
+    if (HAS(params_lost)) m->gain = 1;
     for (int64_t i = 0; HAS(cost_scaling) && i < m->frames / 64; i++)
         for (int64_t k = 0; k < m->frames / 64; k++) level = level * 0.999999 + 1e-12;
     if (HAS(state_calls)) level = 0.5;
@@ -214,18 +269,15 @@ static const sonde_need_t need = {.struct_size = sizeof need,
                                   .id = FLAW == needs_met ? "org.example.nobody" : "key",
                                   .necessity = FLAW == needs_met ? SONDE_NEED_REQUIRED : SONDE_NEED_OPTIONAL};
 
-static const sonde_param_t gain = {.struct_size = sizeof gain,
-                                   .kind = SONDE_PARAM_NUMBER,
-                                   .id = "gain",
-                                   .name = "Gain",
-                                   .description = "What the level is multiplied by.",
-                                   .unit = "1",
-                                   .min = 0.1,
-                                   .max = 10,
-                                   .default_number = 1};
-
 static const sonde_input_t input = {
     .struct_size = sizeof input, .kind = SONDE_INPUT_AUDIO, .channels = SONDE_CHANNELS_MID};
+
+static const sonde_array_info_t unwritten = {.struct_size = sizeof unwritten,
+                                             .dtype = SONDE_F32,
+                                             .name = "levels",
+                                             .unit = "1",
+                                             .description = "The level of every second.",
+                                             .dimensions = 1};
 
 static const sonde_descriptor_t descriptor = {
     .struct_size = sizeof descriptor,
@@ -233,9 +285,11 @@ static const sonde_descriptor_t descriptor = {
     .id = FLAW == declared_id ? "level" : "org.example.flawed",
     .name = "Level",
     .vendor = "sonde's tests",
-    .version = FLAW == declared_version ? "first" : "1.0.0",
+    .version = FLAW == declared_version    ? "first"
+               : FLAW == same_version_told ? "1.1.0"
+                                           : "1.0.0",
     .licence = FLAW == declared_licence ? "as you like it" : "MIT",
-    .description = FLAW == declared_text ? "TODO: description here" : "The root of the mean square of the region.",
+    .description = FLAW == declared_text ? "TODO: description here" : description,
     .schema =
         FLAW == declared_schema ? NULL
         : FLAW == declared_units
@@ -245,6 +299,8 @@ static const sonde_descriptor_t descriptor = {
     .inputs_count = 1,
     .params = &gain,
     .params_count = 1,
+    .arrays = &unwritten,
+    .arrays_count = FLAW == result_arrays ? 1 : 0,
     .needs = &need,
     .needs_count = FLAW == needs_met || FLAW == needs_absent ? 1 : 0,
 };
@@ -266,11 +322,19 @@ static const sonde_descriptor_t *plugin_at(uint32_t index) {
     return index == 0 ? &descriptor : NULL;
 }
 
+static const void *extension(sonde_plugin_t *self, const char *id) {
+    (void)id;
+    return self;
+}
+
 static int32_t create(const sonde_host_t *host, const char *id, const sonde_param_value_t *values,
                       uint32_t values_count, sonde_plugin_t **plugin) {
     (void)values_count;
-    if (strcmp(id, descriptor.id) != 0 && !HAS(load_unknown)) return SONDE_FAILED;
-    return sonde_frame_create(&plugins[0], host, values, plugin);
+    size_t compared = HAS(load_longer) ? strlen(descriptor.id) : SIZE_MAX;
+    if (strncmp(id, descriptor.id, compared) != 0 && !HAS(load_unknown)) return SONDE_FAILED;
+    int32_t code = sonde_frame_create(&plugins[0], host, values, plugin);
+    if (HAS(load_extension) && code == SONDE_OK) (*plugin)->extension = extension;
+    return code;
 }
 
 extern SONDE_EXPORT const sonde_entry_t sonde_entry;
