@@ -3,6 +3,7 @@
  *     sonde-worker ROLE URL SETTINGS      (schema/protocol.md)
  *
  * Started by the engine only. Everything here happens before a role sees anything of a file or a plugin. */
+#include "engine/base/heap.h"
 #include "engine/base/json.h"
 #include "engine/ipc/line.h"
 #include "engine/ipc/message.h"
@@ -12,7 +13,6 @@
 #include "workers/sandbox/trial.h"
 #include "workers/worker.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -30,7 +30,6 @@
 #define SETTINGS_BYTES    ((size_t)4 << 20)
 #define NNG_STACK         ((size_t)128 << 10) /* NNG has a dozen threads, and a stack counts as memory in full */
 #define PLUGIN_STACK      ((size_t)1 << 20)   /* of threads that plugins start */
-#define ARENAS            2                   /* of malloc, which would make one for each thread */
 
 /* Without libraries there is nothing to probe but the sandbox itself. */
 static int probe_run(struct worker *worker) {
@@ -128,7 +127,6 @@ static int start(struct worker *worker, const char *url, struct error *error) {
     worker->libraries = json_member(worker->settings, "libraries");
     worker->block_frames = json_integer(worker->settings, "block_frames", 0);
     worker->memory_limit = json_integer(worker->settings, "memory_limit", 0);
-    mallopt(M_ARENA_MAX, ARENAS);
     if (!take_descriptors(worker, error) || !enter_sandbox(worker, error)) return WORKER_EXIT_NO_RESPAWN;
     if (!open_line(worker, url, error)) return 1;
     if (!sandbox_stage_one(worker->sandbox, error)) return WORKER_EXIT_NO_RESPAWN;
@@ -146,6 +144,7 @@ static void step_back(void) {
 }
 
 int main(int argc, char **argv) {
+    heap_configure();
     struct worker worker = {0};
     struct error error = {0};
     int (*run)(struct worker *) = NULL;

@@ -290,9 +290,10 @@ static bool open_writer(struct catalogue *catalogue, struct error *error) {
     if (version > 0 && !(untouched && !is_small(catalogue->path)) && !check(catalogue, "PRAGMA quick_check(1)", error))
         return false;
     if (!upgrade(catalogue, version, error)) return false;
+    /* Most of what passes through the cache is arrays, which nobody reads again here: a larger one would only fill up. */
     return catalogue_execute(catalogue,
                              "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
-                             "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32000",
+                             "PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -8000",
                              error);
 }
 

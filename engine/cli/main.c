@@ -1,4 +1,5 @@
 /* The sonde command: finds the subcommand, loads the configuration, and hands over. */
+#include "engine/base/heap.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/config.h"
 
@@ -144,6 +145,7 @@ static void keep_standard_streams(void) {
 
 int main(int argc, char **argv) {
     keep_standard_streams();
+    heap_configure();
     struct globals globals = {0};
     argc = take_globals(argc, argv, &globals);
     if (argc < 0) return CLI_USAGE;
