@@ -6,18 +6,59 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One value with what stands behind it. */
+#define WORDS_MAX (2 * RULES_MAX_DISTINCT) /* kept of mode: regions' own values and their candidates */
+
+/* One value of mode with what stands behind it. */
 struct vote {
-    const cJSON *value;
+    const cJSON *word; /* of the sum's set; NULL: a number */
+    double number;
     double weight;     /* duration times confidence or strength */
     double duration;   /* s, of its region */
     double confidence; /* of its region, or the candidate's strength */
     size_t order;      /* of arrival */
+    bool unknown;      /* it, or its region's own value, is no more than the word "unknown" */
 };
 
 struct votes {
     struct vote *items;
     size_t n, room;
+};
+
+/* A value of median. */
+struct sample {
+    double value, duration;
+};
+
+struct samples {
+    struct sample *items;
+    size_t n, room;
+};
+
+/* Different values, owned, with the weight of each. */
+struct set {
+    struct set_item {
+        cJSON *value;
+        double weight;
+    } * items;
+    size_t n, room;
+};
+
+enum kind { LONGEST, MEDIAN, MEAN, MODE, CONCAT, MAX, MIN, SUM, UNION };
+static const char *const kinds[] = {"longest", "median", "mean", "mode", "concat", "max", "min", "sum", "union"};
+
+struct rules_sum {
+    const struct schema_summary *rule;
+    enum kind kind;
+    size_t n;        /* values so far */
+    size_t elements; /* concat: of the list */
+    double value;    /* mean: sum of value times duration; max, min, sum: the value so far */
+    double weight;   /* mean: s in all; longest: s of the longest */
+    double first;    /* mean: the first value */
+    cJSON *kept;     /* longest: its value; concat: the list, NULL once it is too long */
+    struct samples samples;
+    struct set set;        /* union: the values; mode: the words */
+    struct votes own, all; /* mode: of the regions' own values; of their candidates */
+    bool known;            /* mode: some region recognised something */
 };
 
 static const cJSON *member(const cJSON *object, const char *name) {
@@ -30,129 +71,237 @@ static double number_of(const cJSON *object, const char *name) {
     return cJSON_IsNumber(value) && isfinite(value->valuedouble) ? value->valuedouble : 0;
 }
 
-static bool add_vote(struct votes *votes, struct vote vote) {
-    if (votes->n == votes->room) {
-        size_t room = votes->room ? 2 * votes->room : 32;
-        struct vote *grown = realloc(votes->items, room * sizeof *grown);
-        if (!grown) return false;
-        votes->items = grown;
-        votes->room = room;
-    }
-    vote.order = votes->n;
-    votes->items[votes->n++] = vote;
+/* Room for one more of `size` bytes in an array of *room, of which `n` are taken. */
+static bool make_room(void **items, size_t *room, size_t n, size_t size) {
+    if (n < *room) return true;
+    size_t more = *room ? 2 * *room : 16;
+    void *grown = realloc(*items, more * size);
+    if (!grown) return false;
+    *items = grown;
+    *room = more;
     return true;
 }
 
-/* The property's value in every region that has one; numbers only where asked. Weighted by duration. */
-static bool collect(const struct schema_summary *rule, const struct rules_region *regions, size_t n, bool numbers,
-                    struct votes *votes) {
-    for (size_t i = 0; i < n; i++) {
-        const cJSON *value = member(regions[i].result, rule->property);
-        if (!value || (numbers && (!cJSON_IsNumber(value) || !isfinite(value->valuedouble)))) continue;
-        struct vote vote = {value, regions[i].duration, regions[i].duration, 1, 0};
-        if (!add_vote(votes, vote)) return false;
+/* ------------------------------------------------------------------------------------------------------------- sets */
+
+/* The set's entry for the value, made if it is new; NULL when the set is full (`*memory` stays) or for want of memory. */
+static struct set_item *enter(struct set *set, const cJSON *value, size_t most, bool *memory) {
+    for (size_t i = 0; i < set->n; i++)
+        if (cJSON_Compare(set->items[i].value, value, 1)) return &set->items[i];
+    if (set->n >= most) return NULL;
+    void *items = set->items;
+    *memory = make_room(&items, &set->room, set->n, sizeof *set->items);
+    set->items = items;
+    cJSON *copy = *memory ? cJSON_Duplicate(value, 1) : NULL;
+    *memory = copy != NULL;
+    if (!copy) return NULL;
+    set->items[set->n] = (struct set_item){copy, 0};
+    return &set->items[set->n++];
+}
+
+static bool add_weight(struct set *set, const cJSON *value, double weight) {
+    bool memory = true;
+    struct set_item *item = enter(set, value, RULES_MAX_DISTINCT, &memory);
+    if (item) item->weight += weight;
+    return memory;
+}
+
+/* Whether an equal element stands before this one: each counts once a region. */
+static bool repeated(const cJSON *array, const cJSON *element) {
+    const cJSON *other = NULL;
+    cJSON_ArrayForEach(other, array) {
+        if (other == element) return false;
+        if (cJSON_Compare(other, element, 1)) return true;
+    }
+    return false;
+}
+
+static bool add_to_union(struct set *set, const cJSON *value, double duration) {
+    if (!cJSON_IsArray(value)) return add_weight(set, value, duration);
+    const cJSON *element = NULL;
+    cJSON_ArrayForEach(element, value) {
+        if (!repeated(value, element) && !add_weight(set, element, duration)) return false;
     }
     return true;
+}
+
+/* Longest first; the set is small, and insertion keeps equals in their order. */
+static void sort_set(struct set *set) {
+    for (size_t i = 1; i < set->n; i++) {
+        struct set_item moved = set->items[i];
+        size_t k = i;
+        for (; k > 0 && set->items[k - 1].weight < moved.weight; k--) set->items[k] = set->items[k - 1];
+        set->items[k] = moved;
+    }
+}
+
+static cJSON *end_union(struct set *set) {
+    cJSON *out = cJSON_CreateArray();
+    sort_set(set);
+    for (size_t i = 0; out && i < set->n; i++) {
+        if (!cJSON_AddItemToArray(out, set->items[i].value)) {
+            cJSON_Delete(out);
+            return NULL;
+        }
+        set->items[i].value = NULL; /* the list has it now */
+    }
+    return out;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ lists */
+
+/* Appends copies of the value, or of each of its elements when it is an array, as long as the list isn't too long. */
+static bool join(struct rules_sum *sum, const cJSON *value) {
+    sum->n++;
+    sum->elements += cJSON_IsArray(value) ? (size_t)cJSON_GetArraySize(value) : 1;
+    if (sum->elements > RULES_MAX_ELEMENTS) {
+        cJSON_Delete(sum->kept);
+        sum->kept = NULL;
+        return true;
+    }
+    if (!sum->kept) sum->kept = cJSON_CreateArray();
+    if (!sum->kept) return false;
+    if (!cJSON_IsArray(value)) return cJSON_AddItemToArray(sum->kept, cJSON_Duplicate(value, 1));
+    const cJSON *element = NULL;
+    cJSON_ArrayForEach(element, value) {
+        if (!cJSON_AddItemToArray(sum->kept, cJSON_Duplicate(element, 1))) return false;
+    }
+    return true;
+}
+
+static bool keep_longest(struct rules_sum *sum, const cJSON *value, double duration) {
+    if (sum->n++ > 0 && duration <= sum->weight) return true;
+    cJSON_Delete(sum->kept);
+    sum->kept = cJSON_Duplicate(value, 1);
+    sum->weight = duration;
+    return sum->kept;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- numbers */
 
-static cJSON *longest(const struct votes *votes) {
-    const struct vote *best = &votes->items[0];
-    for (size_t i = 1; i < votes->n; i++)
-        if (votes->items[i].duration > best->duration) best = &votes->items[i];
-    return cJSON_Duplicate(best->value, 1);
+static bool add_sample(struct samples *samples, double value, double duration) {
+    void *items = samples->items;
+    bool fine = make_room(&items, &samples->room, samples->n, sizeof *samples->items);
+    samples->items = items;
+    if (fine) samples->items[samples->n++] = (struct sample){value, duration};
+    return fine;
 }
 
-static int by_number(const void *a, const void *b) {
-    double x = ((const struct vote *)a)->value->valuedouble, y = ((const struct vote *)b)->value->valuedouble;
+static bool add_number(struct rules_sum *sum, double value, double duration) {
+    bool first = sum->n++ == 0;
+    if (sum->kind == MEDIAN) return add_sample(&sum->samples, value, duration);
+    if (sum->kind == MEAN) {
+        if (first) sum->first = value;
+        sum->value += duration * value;
+        sum->weight += duration;
+    } else if (first) {
+        sum->value = value;
+    } else if (sum->kind == SUM) {
+        sum->value += value;
+    } else if (sum->kind == MAX ? value > sum->value : value < sum->value) {
+        sum->value = value;
+    }
+    return true;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = ((const struct sample *)a)->value, y = ((const struct sample *)b)->value;
     return (x > y) - (x < y);
 }
 
-static cJSON *median(struct votes *votes) {
-    qsort(votes->items, votes->n, sizeof *votes->items, by_number);
+static double median(struct samples *samples) {
+    qsort(samples->items, samples->n, sizeof *samples->items, by_value);
     double total = 0, reached = 0;
-    for (size_t i = 0; i < votes->n; i++) total += votes->items[i].duration;
-    for (size_t i = 0; i < votes->n; i++) {
-        reached += votes->items[i].duration;
-        double value = votes->items[i].value->valuedouble;
-        if (i + 1 < votes->n && fabs(reached - total / 2) <= 1e-9 * total)
-            return cJSON_CreateNumber((value + votes->items[i + 1].value->valuedouble) / 2);
-        if (reached >= total / 2) return cJSON_CreateNumber(value);
+    for (size_t i = 0; i < samples->n; i++) total += samples->items[i].duration;
+    for (size_t i = 0; i < samples->n; i++) {
+        reached += samples->items[i].duration;
+        double value = samples->items[i].value;
+        if (i + 1 < samples->n && fabs(reached - total / 2) <= 1e-9 * total)
+            return (value + samples->items[i + 1].value) / 2;
+        if (reached >= total / 2) return value;
     }
-    return cJSON_CreateNumber(votes->items[votes->n - 1].value->valuedouble);
+    return samples->items[samples->n - 1].value;
 }
 
-static cJSON *mean(const struct votes *votes) {
-    double sum = 0, total = 0;
-    for (size_t i = 0; i < votes->n; i++) {
-        sum += votes->items[i].duration * votes->items[i].value->valuedouble;
-        total += votes->items[i].duration;
-    }
-    return cJSON_CreateNumber(total > 0 ? sum / total : votes->items[0].value->valuedouble);
-}
-
-static cJSON *extreme(const struct votes *votes, const char *rule) {
-    double value = votes->items[0].value->valuedouble;
-    for (size_t i = 1; i < votes->n; i++) {
-        double next = votes->items[i].value->valuedouble;
-        if (strcmp(rule, "sum") == 0)
-            value += next;
-        else if (strcmp(rule, "max") == 0 ? next > value : next < value)
-            value = next;
-    }
-    return cJSON_CreateNumber(value);
+static double end_number(struct rules_sum *sum) {
+    if (sum->kind == MEDIAN) return median(&sum->samples);
+    if (sum->kind == MEAN) return sum->weight > 0 ? sum->value / sum->weight : sum->first;
+    return sum->value;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- mode */
-
-static bool agree(const cJSON *a, const cJSON *b, double tolerance) {
-    if (cJSON_IsNumber(a) && cJSON_IsNumber(b)) {
-        double x = a->valuedouble, y = b->valuedouble;
-        return fabs(x - y) <= tolerance * fmax(fabs(x), fabs(y));
-    }
-    return cJSON_Compare(a, b, 1);
-}
 
 /* A word that says that nothing was recognised. */
 static bool is_unknown(const cJSON *value) {
     return cJSON_IsString(value) && strcmp(value->valuestring, "unknown") == 0;
 }
 
-/* Whether some region recognised something: then those that didn't have nothing to say. */
-static bool any_is_known(const struct schema_summary *rule, const struct rules_region *regions, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        const cJSON *value = member(regions[i].result, rule->property);
-        if (value && !is_unknown(value)) return true;
+/* Adds a vote for `value`, whose other members are set. Words beyond WORDS_MAX are left out. */
+static bool add_vote(struct rules_sum *sum, struct votes *votes, const cJSON *value, struct vote vote) {
+    bool memory = true;
+    vote.order = votes->n;
+    if (cJSON_IsNumber(value)) {
+        vote.number = value->valuedouble;
+    } else {
+        const struct set_item *word = enter(&sum->set, value, WORDS_MAX, &memory);
+        if (!word) return memory;
+        vote.word = word->value;
     }
-    return false;
+    void *items = votes->items;
+    memory = make_room(&items, &votes->room, votes->n, sizeof *votes->items);
+    votes->items = items;
+    if (memory) votes->items[votes->n++] = vote;
+    return memory;
 }
 
-/* A region's candidates, or, when it has none, its own value. A region whose own value is null has nothing to say,
- * whatever its candidates are. */
-static bool collect_candidates(const struct schema_summary *rule, const struct rules_region *region, double confidence,
-                               bool known, struct votes *votes) {
-    const cJSON *candidate = NULL, *list = member(region->result, rule->candidates);
-    const cJSON *own = member(region->result, rule->property);
-    if (!own) return true;
-    if (cJSON_IsArray(list)) {
-        cJSON_ArrayForEach(candidate, list) {
-            const cJSON *value = member(candidate, rule->value ? rule->value : "value");
-            double strength = number_of(candidate, rule->strength ? rule->strength : "strength");
-            if (value && !(known && is_unknown(value)) &&
-                !add_vote(votes, (struct vote){value, region->duration * strength, region->duration, strength, 0}))
-                return false;
-        }
-        if (cJSON_GetArraySize(list) > 0) return true;
+/* A region's candidates, or, when it has none, its own value. */
+static bool add_candidates(struct rules_sum *sum, const cJSON *own, const cJSON *list, struct vote vote) {
+    const struct schema_summary *rule = sum->rule;
+    const cJSON *candidate = NULL;
+    int count = 0;
+    if (!cJSON_IsArray(list) || cJSON_GetArraySize(list) == 0) return add_vote(sum, &sum->all, own, vote);
+    cJSON_ArrayForEach(candidate, list) {
+        const cJSON *value = member(candidate, rule->value ? rule->value : "value");
+        double strength = number_of(candidate, rule->strength ? rule->strength : "strength");
+        if (count++ == RULES_MAX_CANDIDATES) break;
+        struct vote its = {.weight = vote.duration * strength,
+                           .duration = vote.duration,
+                           .confidence = strength,
+                           .unknown = vote.unknown || is_unknown(value)};
+        if (value && !add_vote(sum, &sum->all, value, its)) return false;
     }
-    return add_vote(votes, (struct vote){own, region->duration * confidence, region->duration, confidence, 0});
+    return true;
+}
+
+/* A region whose own value is null has nothing to say, whatever its candidates are. */
+static bool add_region(struct rules_sum *sum, double duration, const cJSON *result) {
+    const cJSON *own = member(result, sum->rule->property);
+    double confidence = sum->rule->weight ? number_of(result, sum->rule->weight) : 1;
+    if (!own) return true;
+    struct vote vote = {
+        .weight = duration * confidence, .duration = duration, .confidence = confidence, .unknown = is_unknown(own)};
+    if (!vote.unknown) sum->known = true;
+    return add_vote(sum, &sum->own, own, vote) && add_candidates(sum, own, member(result, sum->rule->candidates), vote);
+}
+
+/* Where some region recognised something, those that didn't have nothing to say. */
+static void leave_out_unknown(struct votes *votes) {
+    size_t kept = 0;
+    for (size_t i = 0; i < votes->n; i++)
+        if (!votes->items[i].unknown) votes->items[kept++] = votes->items[i];
+    votes->n = kept;
+}
+
+static bool agree(const struct vote *a, const struct vote *b, double tolerance) {
+    if (a->word || b->word) return a->word == b->word; /* equal ones are one in the set */
+    return fabs(a->number - b->number) <= tolerance * fmax(fabs(a->number), fabs(b->number));
 }
 
 /* Duration-weighted mean confidence of the votes that agree with the winner; NaN when none does. */
-static double confidence_in(const struct votes *votes, const cJSON *winner, double tolerance) {
+static double confidence_in(const struct votes *votes, const struct vote *winner, double tolerance) {
     double sum = 0, total = 0;
     for (size_t i = 0; i < votes->n; i++) {
-        if (!agree(votes->items[i].value, winner, tolerance)) continue;
+        if (!agree(&votes->items[i], winner, tolerance)) continue;
         sum += votes->items[i].duration * votes->items[i].confidence;
         total += votes->items[i].duration;
     }
@@ -164,195 +313,137 @@ static bool leads(double sum, double best) {
     return sum > best + 1e-12 * fabs(best);
 }
 
+static int by_number(const void *a, const void *b) {
+    double x = ((const struct vote *)a)->number, y = ((const struct vote *)b)->number;
+    return (x > y) - (x < y);
+}
+
 /* The number with the largest weight around it; what agrees with a number lies around it in sorted order. */
-static const cJSON *winning_number(struct votes *votes, double tolerance) {
-    const cJSON *first = votes->items[0].value, *winner = first;
+static struct vote winning_number(struct votes *votes, double tolerance) {
+    struct vote winner = votes->items[0];
     qsort(votes->items, votes->n, sizeof *votes->items, by_number);
     double sum = 0, best = -1;
     size_t low = 0, high = 0, earliest = SIZE_MAX;
     for (size_t i = 0; i < votes->n; i++) {
-        const cJSON *centre = votes->items[i].value;
-        for (; high < votes->n && (high <= i || agree(votes->items[high].value, centre, tolerance)); high++)
+        const struct vote *centre = &votes->items[i];
+        for (; high < votes->n && (high <= i || agree(&votes->items[high], centre, tolerance)); high++)
             sum += votes->items[high].weight;
-        for (; low < i && !agree(votes->items[low].value, centre, tolerance); low++) sum -= votes->items[low].weight;
+        for (; low < i && !agree(&votes->items[low], centre, tolerance); low++) sum -= votes->items[low].weight;
         bool tied = !leads(sum, best) && !leads(best, sum);
-        if (leads(sum, best) || (tied && votes->items[i].order < earliest)) {
+        if (leads(sum, best) || (tied && centre->order < earliest)) {
             best = sum;
-            winner = centre;
-            earliest = votes->items[i].order;
+            winner = *centre;
+            earliest = centre->order;
         }
     }
     return winner;
 }
 
-/* Adds the vote to the set's entry for its value; values beyond RULES_MAX_DISTINCT are left out. */
-static bool join_set(struct votes *set, const cJSON *value, double weight) {
-    for (size_t i = 0; i < set->n; i++)
-        if (cJSON_Compare(set->items[i].value, value, 1)) {
-            set->items[i].weight += weight;
-            return true;
-        }
-    return set->n >= RULES_MAX_DISTINCT || add_vote(set, (struct vote){.value = value, .weight = weight});
-}
-
-static const cJSON *winning_word(const struct votes *votes, bool *memory) {
-    struct votes set = {0};
-    for (size_t i = 0; i < votes->n && *memory; i++)
-        *memory = join_set(&set, votes->items[i].value, votes->items[i].weight);
-    size_t best = 0;
-    for (size_t i = 1; i < set.n; i++)
-        if (leads(set.items[i].weight, set.items[best].weight)) best = i;
-    const cJSON *winner = set.n > 0 ? set.items[best].value : NULL;
-    free(set.items);
-    return winner;
-}
-
-static const cJSON *winner_of(struct votes *votes, double tolerance, bool *memory) {
-    for (size_t i = 0; i < votes->n; i++)
-        if (!cJSON_IsNumber(votes->items[i].value)) return winning_word(votes, memory);
-    return winning_number(votes, tolerance);
-}
-
-/* The winner as a new item: a number is the mean of those that agree. */
-static cJSON *settle(const struct votes *votes, const cJSON *winner, double tolerance) {
-    if (!cJSON_IsNumber(winner)) return cJSON_Duplicate(winner, 1);
-    double sum = 0, total = 0;
+/* Where words are among the votes, each value stands for itself; those beyond RULES_MAX_DISTINCT are left out. */
+static bool winning_word(const struct votes *votes, struct vote *winner) {
+    struct vote *set = calloc(RULES_MAX_DISTINCT, sizeof *set);
+    size_t n = 0, best = 0;
+    if (!set) return false;
     for (size_t i = 0; i < votes->n; i++) {
-        if (!agree(votes->items[i].value, winner, tolerance)) continue;
-        sum += votes->items[i].weight * votes->items[i].value->valuedouble;
-        total += votes->items[i].weight;
+        size_t k = 0;
+        while (k < n && !agree(&set[k], &votes->items[i], 0)) k++;
+        if (k < n)
+            set[k].weight += votes->items[i].weight;
+        else if (n < RULES_MAX_DISTINCT)
+            set[n++] = votes->items[i];
     }
-    return cJSON_CreateNumber(total > 0 ? sum / total : winner->valuedouble);
-}
-
-static cJSON *mode(const struct schema_summary *rule, const struct rules_region *regions, size_t n, double *confidence,
-                   bool *memory) {
-    struct votes own = {0}, all = {0};
-    bool known = any_is_known(rule, regions, n);
-    for (size_t i = 0; i < n && *memory; i++) {
-        const cJSON *value = member(regions[i].result, rule->property);
-        if (known && is_unknown(value)) continue;
-        double c = rule->weight ? number_of(regions[i].result, rule->weight) : 1;
-        if (value) *memory = add_vote(&own, (struct vote){value, regions[i].duration * c, regions[i].duration, c, 0});
-        if (*memory) *memory = collect_candidates(rule, &regions[i], c, known, &all);
-    }
-    cJSON *result = NULL;
-    if (*memory && all.n > 0) {
-        const cJSON *winner = winner_of(&all, rule->tolerance, memory);
-        result = *memory ? settle(&all, winner, rule->tolerance) : NULL;
-        *confidence = *memory ? confidence_in(&own, winner, rule->tolerance) : NAN;
-        if (*memory && isnan(*confidence)) *confidence = confidence_in(&all, winner, rule->tolerance);
-        *memory = result != NULL;
-    }
-    free(own.items);
-    free(all.items);
-    return result;
-}
-
-/* ------------------------------------------------------------------------------------------------------------- sets */
-
-/* Appends a copy of the value, or of each element when it is an array. */
-static bool append(cJSON *to, const cJSON *value) {
-    if (!cJSON_IsArray(value)) return cJSON_AddItemToArray(to, cJSON_Duplicate(value, 1));
-    const cJSON *element = NULL;
-    cJSON_ArrayForEach(element, value) {
-        if (!cJSON_AddItemToArray(to, cJSON_Duplicate(element, 1))) return false;
-    }
+    for (size_t i = 1; i < n; i++)
+        if (leads(set[i].weight, set[best].weight)) best = i;
+    *winner = set[best];
+    free(set);
     return true;
 }
 
-static cJSON *join(const struct votes *votes) {
-    cJSON *out = cJSON_CreateArray();
-    for (size_t i = 0; out && i < votes->n; i++)
-        if (!append(out, votes->items[i].value)) {
-            cJSON_Delete(out);
-            return NULL;
-        }
-    return out;
+static bool find_winner(struct votes *votes, double tolerance, struct vote *winner) {
+    for (size_t i = 0; i < votes->n; i++)
+        if (votes->items[i].word) return winning_word(votes, winner);
+    *winner = winning_number(votes, tolerance);
+    return true;
 }
 
-static bool too_long(const struct votes *votes) {
-    size_t count = 0;
+/* The winner as a new item: a number is the mean of those that agree. */
+static cJSON *settle(const struct votes *votes, const struct vote *winner, double tolerance) {
+    if (winner->word) return cJSON_Duplicate(winner->word, 1);
+    double sum = 0, total = 0;
     for (size_t i = 0; i < votes->n; i++) {
-        const cJSON *value = votes->items[i].value;
-        count += cJSON_IsArray(value) ? (size_t)cJSON_GetArraySize(value) : 1;
+        if (!agree(&votes->items[i], winner, tolerance)) continue;
+        sum += votes->items[i].weight * votes->items[i].number;
+        total += votes->items[i].weight;
     }
-    return count > RULES_MAX_ELEMENTS;
+    return cJSON_CreateNumber(total > 0 ? sum / total : winner->number);
 }
 
-/* Longest first; the set is small, and insertion keeps equals in their order. */
-static void sort_set(struct votes *set) {
-    for (size_t i = 1; i < set->n; i++) {
-        struct vote moved = set->items[i];
-        size_t k = i;
-        for (; k > 0 && set->items[k - 1].weight < moved.weight; k--) set->items[k] = set->items[k - 1];
-        set->items[k] = moved;
-    }
-}
-
-/* Whether an equal element stands before this one: each counts once a region. */
-static bool repeated(const cJSON *array, const cJSON *element) {
-    for (const cJSON *before = array->child; before && before != element; before = before->next)
-        if (cJSON_Compare(before, element, 1)) return true;
-    return false;
-}
-
-static cJSON *set_union(const struct votes *votes) {
-    struct votes set = {0};
-    bool fine = true;
-    for (size_t i = 0; i < votes->n && fine; i++) {
-        const cJSON *value = votes->items[i].value, *element = NULL;
-        if (!cJSON_IsArray(value))
-            fine = join_set(&set, value, votes->items[i].duration);
-        else
-            cJSON_ArrayForEach(element, value) {
-                if (repeated(value, element)) continue;
-                fine = fine && join_set(&set, element, votes->items[i].duration);
-            }
-    }
-    sort_set(&set);
-    cJSON *out = fine ? cJSON_CreateArray() : NULL;
-    for (size_t i = 0; out && i < set.n; i++)
-        if (!cJSON_AddItemToArray(out, cJSON_Duplicate(set.items[i].value, 1))) {
-            cJSON_Delete(out);
-            out = NULL;
-        }
-    free(set.items);
-    return out;
+static cJSON *end_mode(struct rules_sum *sum, double *confidence) {
+    double tolerance = sum->rule->tolerance;
+    struct vote winner;
+    if (!find_winner(&sum->all, tolerance, &winner)) return NULL;
+    cJSON *result = settle(&sum->all, &winner, tolerance);
+    *confidence = confidence_in(&sum->own, &winner, tolerance);
+    if (isnan(*confidence)) *confidence = confidence_in(&sum->all, &winner, tolerance);
+    return result;
 }
 
 /* ------------------------------------------------------------------------------------------------------------ rules */
 
-static cJSON *apply(const struct schema_summary *rule, struct votes *votes) {
-    const char *name = rule->rule;
-    if (strcmp(name, "longest") == 0) return longest(votes);
-    if (strcmp(name, "concat") == 0) return join(votes);
-    if (strcmp(name, "union") == 0) return set_union(votes);
-    if (strcmp(name, "median") == 0) return median(votes);
-    if (strcmp(name, "mean") == 0) return mean(votes);
-    return extreme(votes, name);
+struct rules_sum *rules_begin(const struct schema_summary *rule) {
+    struct rules_sum *sum = calloc(1, sizeof *sum);
+    if (!sum) return NULL;
+    sum->rule = rule;
+    while (sum->kind < UNION && strcmp(kinds[sum->kind], rule->rule) != 0) sum->kind++;
+    return sum;
 }
 
-cJSON *rules_apply(const struct schema_summary *rule, const struct rules_region *regions, size_t n, double *confidence,
-                   struct error *error) {
-    *confidence = NAN;
-    bool memory = true;
-    cJSON *result = NULL;
-    if (strcmp(rule->rule, "mode") == 0) {
-        result = mode(rule, regions, n, confidence, &memory);
-    } else {
-        bool any = strcmp(rule->rule, "longest") == 0 || strcmp(rule->rule, "concat") == 0 ||
-                   strcmp(rule->rule, "union") == 0;
-        struct votes votes = {0};
-        memory = collect(rule, regions, n, !any, &votes);
-        bool left_out = memory && strcmp(rule->rule, "concat") == 0 && too_long(&votes);
-        if (memory && votes.n > 0 && !left_out) {
-            result = apply(rule, &votes);
-            memory = result != NULL;
-        }
-        free(votes.items);
-        if (left_out) error_system(error, EOVERFLOW, "%s is too long to be joined", rule->property);
+bool rules_add(struct rules_sum *sum, double duration, const cJSON *result) {
+    if (sum->kind == MODE) return add_region(sum, duration, result);
+    const cJSON *value = member(result, sum->rule->property);
+    if (!value) return true;
+    if (sum->kind == LONGEST) return keep_longest(sum, value, duration);
+    if (sum->kind == CONCAT) return join(sum, value);
+    if (sum->kind == UNION) {
+        sum->n++;
+        return add_to_union(&sum->set, value, duration);
     }
-    if (!memory) error_memory(error);
+    return !cJSON_IsNumber(value) || !isfinite(value->valuedouble) || add_number(sum, value->valuedouble, duration);
+}
+
+cJSON *rules_end(struct rules_sum *sum, double *confidence, struct error *error) {
+    *confidence = NAN;
+    cJSON *result = NULL;
+    if (sum->known) {
+        leave_out_unknown(&sum->own);
+        leave_out_unknown(&sum->all);
+    }
+    if (sum->kind == MODE ? sum->all.n == 0 : sum->n == 0) return NULL; /* nobody says anything */
+    if (sum->kind == CONCAT && sum->elements > RULES_MAX_ELEMENTS) {
+        error_system(error, EOVERFLOW, "%s is too long to be joined", sum->rule->property);
+        return NULL;
+    }
+    if (sum->kind == MODE)
+        result = end_mode(sum, confidence);
+    else if (sum->kind == UNION)
+        result = end_union(&sum->set);
+    else if (sum->kind != LONGEST && sum->kind != CONCAT)
+        result = cJSON_CreateNumber(end_number(sum));
+    else {
+        result = sum->kept;
+        sum->kept = NULL;
+    }
+    if (!result) error_memory(error);
     return result;
+}
+
+void rules_free(struct rules_sum *sum) {
+    if (!sum) return;
+    for (size_t i = 0; i < sum->set.n; i++) cJSON_Delete(sum->set.items[i].value);
+    cJSON_Delete(sum->kept);
+    free(sum->samples.items);
+    free(sum->set.items);
+    free(sum->own.items);
+    free(sum->all.items);
+    free(sum);
 }

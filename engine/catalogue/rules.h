@@ -21,18 +21,22 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
-#define RULES_MAX_ELEMENTS 20000 /* of concat: a longer list is left out as a whole */
-#define RULES_MAX_DISTINCT 1000  /* different values of union, or texts of mode */
+#define RULES_MAX_ELEMENTS   20000 /* of concat: a longer list is left out as a whole */
+#define RULES_MAX_DISTINCT   1000  /* different values of union, or texts of mode */
+#define RULES_MAX_CANDIDATES 100   /* of a region: the first ones count */
 
-struct rules_region {
-    double duration;     /* s */
-    const cJSON *result; /* an object: outcome ok, in time */
-};
+/* A rule's value in the making: it takes region after region, in time, and keeps of each no more than a few numbers. */
+struct rules_sum;
 
-/* The value of `rule` over the regions: a new item (caller frees), or NULL when no region says anything. *confidence is
- * the winner's for mode, NaN otherwise. NULL with error->code ENOMEM: out of memory; EOVERFLOW: a list too long to be
- * joined. */
-cJSON *rules_apply(const struct schema_summary *rule, const struct rules_region *regions, size_t n, double *confidence,
-                   struct error *error);
+struct rules_sum *rules_begin(const struct schema_summary *rule); /* which outlives it. NULL: out of memory */
+
+/* Takes in a region of `duration` (s) with this result, an object. False: out of memory. */
+bool rules_add(struct rules_sum *sum, double duration, const cJSON *result);
+
+/* The value over the regions: a new item (caller frees), or NULL when no region says anything. *confidence is the winner's
+ * for mode, NaN otherwise. NULL with error->code ENOMEM: out of memory; EOVERFLOW: a list too long to be joined. Once. */
+cJSON *rules_end(struct rules_sum *sum, double *confidence, struct error *error);
+
+void rules_free(struct rules_sum *sum); /* NULL is fine */
 
 #endif

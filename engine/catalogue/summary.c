@@ -12,28 +12,61 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A current region with the results of the plugins that have rules. */
+/* A current region. */
 struct part {
     int64_t region;
     double duration;
-    cJSON **results; /* by plugin of the ruleset; NULL: none */
+};
+
+/* What the rules make of a number of regions: all of an audio, or one. */
+struct sums {
+    const struct ruleset *ruleset;
+    struct rules_sum ***rules; /* by plugin of the ruleset, then by rule; NULL: its plugin has said nothing yet */
+    struct part *longest;      /* by plugin: its longest region with an embedding */
 };
 
 struct material {
     const struct ruleset *ruleset;
-    struct part *parts;
+    struct part *parts; /* in time */
     size_t n;
     double duration; /* s, of the whole audio */
 };
 
 static void material_free(struct material *material) {
-    for (size_t i = 0; i < material->n; i++) {
-        for (size_t p = 0; material->parts[i].results && p < material->ruleset->n; p++)
-            cJSON_Delete(material->parts[i].results[p]);
-        free(material->parts[i].results);
-    }
     free(material->parts);
     *material = (struct material){0};
+}
+
+static void sums_free(struct sums *sums) {
+    for (size_t p = 0; sums->rules && p < sums->ruleset->n; p++) {
+        size_t count = schema_summary_count(sums->ruleset->plugins[p].schema);
+        for (size_t i = 0; sums->rules[p] && i < count; i++) rules_free(sums->rules[p][i]);
+        free(sums->rules[p]);
+    }
+    free(sums->rules);
+    free(sums->longest);
+    *sums = (struct sums){0};
+}
+
+static bool sums_begin(struct sums *sums, const struct ruleset *ruleset, struct error *error) {
+    *sums = (struct sums){.ruleset = ruleset,
+                          .rules = calloc(ruleset->n + 1, sizeof *sums->rules),
+                          .longest = calloc(ruleset->n + 1, sizeof *sums->longest)};
+    return (sums->rules && sums->longest) || error_memory(error);
+}
+
+/* Takes in what plugin `p` found in the part. */
+static bool sums_add(struct sums *sums, size_t p, const struct part *part, const cJSON *result, struct error *error) {
+    const struct schema *schema = sums->ruleset->plugins[p].schema;
+    size_t count = schema_summary_count(schema);
+    if (!sums->rules[p]) sums->rules[p] = calloc(count + 1, sizeof *sums->rules[p]);
+    if (!sums->rules[p]) return error_memory(error);
+    for (size_t i = 0; i < count; i++) {
+        if (!sums->rules[p][i]) sums->rules[p][i] = rules_begin(schema_summary_at(schema, i));
+        if (!sums->rules[p][i] || !rules_add(sums->rules[p][i], part->duration, result)) return error_memory(error);
+    }
+    if (json_member(result, "embedding") && part->duration > sums->longest[p].duration) sums->longest[p] = *part;
+    return true;
 }
 
 void summary_rules_changed(struct catalogue *catalogue) {
@@ -50,24 +83,16 @@ static const struct ruleset *rules_of(struct catalogue *catalogue, struct error 
 
 /* ---------------------------------------------------------------------------------------------------------- reading */
 
-static bool add_part(struct material *material, int64_t region, double duration, struct error *error) {
-    struct part *grown = realloc(material->parts, (material->n + 1) * sizeof *grown);
-    if (!grown) return error_memory(error);
-    material->parts = grown;
-    material->parts[material->n] = (struct part){region, duration, calloc(material->ruleset->n + 1, sizeof(cJSON *))};
-    return material->parts[material->n++].results || error_memory(error);
-}
-
-/* The row's result, if its plugin has rules. A result that doesn't parse (it was checked before it was stored) says
- * nothing. */
-static void add_result(struct material *material, sqlite3_stmt *from) {
-    const char *plugin = (const char *)sqlite3_column_text(from, 2), *json = (const char *)sqlite3_column_text(from, 3);
-    struct part *part = &material->parts[material->n - 1];
-    for (size_t p = 0; plugin && json && p < material->ruleset->n; p++) {
-        if (strcmp(plugin, material->ruleset->plugins[p].plugin) != 0 || part->results[p]) continue;
-        part->results[p] = json_parse(json, (size_t)sqlite3_column_bytes(from, 3), 4 * RESULT_MAX_BYTES,
-                                      RESULT_MAX_DEPTH + 1, NULL);
+static bool add_part(struct material *material, size_t *room, int64_t region, double duration, struct error *error) {
+    if (material->n == *room) {
+        size_t more = *room ? 2 * *room : 16;
+        struct part *grown = realloc(material->parts, more * sizeof *grown);
+        if (!grown) return error_memory(error);
+        material->parts = grown;
+        *room = more;
     }
+    material->parts[material->n++] = (struct part){region, duration};
+    return true;
 }
 
 static bool read_material(struct catalogue *catalogue, int64_t audio, struct material *material, struct error *error) {
@@ -78,24 +103,51 @@ static bool read_material(struct catalogue *catalogue, int64_t audio, struct mat
     if (!row) return error_set(error, "the catalogue has no audio of number %lld", (long long)audio);
     material->duration = sqlite3_column_double(from, 0);
     (void)sqlite3_reset(from);
-    from = sql_bind(
-        catalogue, error,
-        "SELECT r.region_id, r.duration, x.plugin, x.result FROM regions AS r LEFT JOIN region_analysis AS x"
-        " ON x.region_id = r.region_id AND x.current AND x.outcome = 'ok'"
-        " WHERE r.audio_id = ? AND r.current ORDER BY r.position",
-        "i", audio);
+    from = sql_bind(catalogue, error,
+                    "SELECT region_id, duration FROM regions WHERE audio_id = ? AND current ORDER BY position", "i",
+                    audio);
+    size_t room = 0;
     bool fine = from != NULL;
     row = fine;
     while (fine && row) {
         fine = sql_step(catalogue, from, &row, error);
-        if (!fine || !row) break;
-        int64_t region = sqlite3_column_int64(from, 0);
-        if (material->n == 0 || material->parts[material->n - 1].region != region)
-            fine = add_part(material, region, sqlite3_column_double(from, 1), error);
-        if (fine) add_result(material, from);
+        if (fine && row)
+            fine = add_part(material, &room, sqlite3_column_int64(from, 0), sqlite3_column_double(from, 1), error);
     }
     if (from) (void)sqlite3_reset(from);
     if (!fine) material_free(material);
+    return fine;
+}
+
+/* Takes in one row, of a plugin and what it found, if the plugin has rules: into the sums of the part alone, and into those
+ * of the whole. A result that doesn't parse (it was checked before it was stored) says nothing. */
+static bool take_result(struct sums *alone, struct sums *whole, const struct part *part, sqlite3_stmt *from,
+                        struct error *error) {
+    const char *plugin = (const char *)sqlite3_column_text(from, 0), *json = (const char *)sqlite3_column_text(from, 1);
+    const struct ruleset *ruleset = whole->ruleset;
+    size_t p = 0;
+    while (plugin && p < ruleset->n && strcmp(plugin, ruleset->plugins[p].plugin) != 0) p++;
+    if (!plugin || !json || p == ruleset->n || alone->rules[p]) return true;
+    cJSON *result = json_parse(json, (size_t)sqlite3_column_bytes(from, 1), 4 * RESULT_MAX_BYTES, RESULT_MAX_DEPTH + 1,
+                               NULL);
+    bool fine = !result || (sums_add(alone, p, part, result, error) && sums_add(whole, p, part, result, error));
+    cJSON_Delete(result);
+    return fine;
+}
+
+/* The results of one part, one after the other: those of all parts of a long recording would fill hundreds of megabytes. */
+static bool take_part(struct catalogue *catalogue, struct sums *alone, struct sums *whole, const struct part *part,
+                      struct error *error) {
+    sqlite3_stmt *from = sql_bind(
+        catalogue, error,
+        "SELECT plugin, result FROM region_analysis WHERE region_id = ? AND current AND outcome = 'ok'", "i",
+        part->region);
+    bool row = from != NULL, fine = row;
+    while (fine && row) {
+        fine = sql_step(catalogue, from, &row, error);
+        if (fine && row) fine = take_result(alone, whole, part, from, error);
+    }
+    if (from) (void)sqlite3_reset(from);
     return fine;
 }
 
@@ -125,11 +177,11 @@ static bool leave_out(cJSON *summary, const char *name, struct error *error) {
     return (list && cJSON_AddItemToArray(list, cJSON_CreateString(name))) || error_memory(error);
 }
 
-static bool compute_value(const struct schema_summary *rule, const char *plugin, const struct rules_region *regions,
-                          size_t n, struct values *values, struct error *error) {
+static bool compute_value(const struct schema_summary *rule, const char *plugin, struct rules_sum *sum,
+                          struct values *values, struct error *error) {
     struct error failure = {0};
     double confidence = NAN;
-    cJSON *value = rules_apply(rule, regions, n, &confidence, &failure);
+    cJSON *value = rules_end(sum, &confidence, &failure);
     if (!value && failure.code == EOVERFLOW) return leave_out(values->summary, rule->as, error);
     if (!value) return failure.code == 0 || error_memory(error);
     if (!add_item(values->summary, rule->as, value, error) ||
@@ -140,33 +192,20 @@ static bool compute_value(const struct schema_summary *rule, const char *plugin,
            add_item(values->summary, rule->confidence_as, cJSON_CreateNumber(confidence), error);
 }
 
-/* The values that one plugin makes of `n` regions, unless a plugin before it made one of that name. */
-static bool compute_plugin(const struct ruleset_plugin *plugin, const struct rules_region *regions, size_t n,
-                           bool single, struct values *values, struct error *error) {
-    for (size_t i = 0; i < schema_summary_count(plugin->schema); i++) {
-        const struct schema_summary *rule = schema_summary_at(plugin->schema, i);
-        if (cJSON_GetObjectItemCaseSensitive(values->summary, rule->as)) continue;
-        if (single && strcmp(rule->rule, "concat") == 0) continue;
-        if (!compute_value(rule, plugin->plugin, regions, n, values, error)) return false;
-    }
-    return true;
-}
-
-/* All values of the parts first .. first + n - 1 (values_free also after a failure). Lists that are only joined
- * (concat) are left out for a single region: they stand in its results. */
-static bool compute(const struct material *material, size_t first, size_t n, bool single, struct values *values,
-                    struct error *error) {
-    struct rules_region *regions = calloc(n + 1, sizeof *regions);
+/* All values of the sums (values_free also after a failure), each of the first plugin that makes one of that name. Lists that
+ * are only joined (concat) are left out for a single region: they stand in its results. */
+static bool compute(struct sums *sums, bool single, struct values *values, struct error *error) {
     *values = (struct values){cJSON_CreateObject(), cJSON_CreateObject()};
-    bool fine = (regions && values->summary && values->origins) || error_memory(error);
-    for (size_t p = 0; fine && p < material->ruleset->n; p++) {
-        size_t count = 0;
-        for (size_t i = first; i < first + n; i++)
-            if (material->parts[i].results[p])
-                regions[count++] = (struct rules_region){material->parts[i].duration, material->parts[i].results[p]};
-        if (count > 0) fine = compute_plugin(&material->ruleset->plugins[p], regions, count, single, values, error);
+    bool fine = (values->summary && values->origins) || error_memory(error);
+    for (size_t p = 0; p < sums->ruleset->n; p++) {
+        const struct ruleset_plugin *plugin = &sums->ruleset->plugins[p];
+        for (size_t i = 0; fine && sums->rules[p] && i < schema_summary_count(plugin->schema); i++) {
+            const struct schema_summary *rule = schema_summary_at(plugin->schema, i);
+            if (cJSON_GetObjectItemCaseSensitive(values->summary, rule->as)) continue;
+            if (single && strcmp(rule->rule, "concat") == 0) continue;
+            fine = compute_value(rule, plugin->plugin, sums->rules[p][i], values, error);
+        }
     }
-    free(regions);
     return fine;
 }
 
@@ -283,38 +322,27 @@ static bool same_region(struct catalogue *catalogue, const struct part *part, co
 }
 
 /* The longest region with an embedding from this plugin: the one that the rule "longest" has taken it from. */
-static int64_t longest_with(const struct material *material, const char *plugin) {
-    const struct part *longest = NULL;
-    for (size_t p = 0; p < material->ruleset->n; p++) {
-        if (strcmp(material->ruleset->plugins[p].plugin, plugin) != 0) continue;
-        for (size_t i = 0; i < material->n; i++) {
-            const struct part *part = &material->parts[i];
-            if (part->results[p] && json_member(part->results[p], "embedding") &&
-                (!longest || part->duration > longest->duration))
-                longest = part;
-        }
-    }
-    return longest ? longest->region : 0;
+static int64_t longest_with(const struct sums *sums, const char *plugin) {
+    for (size_t p = 0; p < sums->ruleset->n; p++)
+        if (strcmp(sums->ruleset->plugins[p].plugin, plugin) == 0) return sums->longest[p].region;
+    return 0;
 }
 
-/* Computes the summary of part `index` (or, with SIZE_MAX, of the whole) and stores it, or, with `same`, compares it.
- */
-static bool do_one(struct catalogue *catalogue, int64_t audio, const struct material *material, size_t index,
-                   bool *same, struct error *error) {
-    bool whole = index == SIZE_MAX;
-    const struct part *part = whole ? NULL : &material->parts[index];
+/* Stores the summary that the sums make, of a part or (NULL) of the whole; or, with `same`, compares it. */
+static bool do_one(struct catalogue *catalogue, int64_t audio, const struct material *material, const struct part *part,
+                   struct sums *sums, bool *same, struct error *error) {
     struct columns columns = {0};
     struct values values;
-    bool fine = compute(material, whole ? 0 : index, whole ? material->n : 1, !whole, &values, error);
+    bool fine = compute(sums, part != NULL, &values, error);
     cJSON *embedding = cJSON_DetachItemFromObjectCaseSensitive(values.summary, "embedding");
     const char *plugin = json_string(values.origins, "embedding", "");
     if (fine && !same)
-        fine = similar_store(catalogue, whole ? audio : 0, whole ? longest_with(material, plugin) : part->region,
-                             plugin, embedding, error);
+        fine = similar_store(catalogue, part ? 0 : audio, part ? part->region : longest_with(sums, plugin), plugin,
+                             embedding, error);
     cJSON_Delete(embedding);
-    fine = fine && override_all(catalogue, audio, whole ? 0 : part->region, material->n == 1, &values, error) &&
+    fine = fine && override_all(catalogue, audio, part ? part->region : 0, material->n == 1, &values, error) &&
            fill_columns(&values, &columns, error);
-    if (fine && whole)
+    if (fine && !part)
         fine = same ? same_audio(catalogue, audio, material, &columns, same, error)
                     : put_audio(catalogue, audio, material, &columns, error) &&
                           autotags_update(catalogue, audio, values.summary, values.origins, error);
@@ -329,10 +357,18 @@ static bool do_one(struct catalogue *catalogue, int64_t audio, const struct mate
 /* All of them, whole audio last; stops at the first that differs. */
 static bool do_all(struct catalogue *catalogue, int64_t audio, bool *same, struct error *error) {
     struct material material;
+    struct sums whole;
     if (!read_material(catalogue, audio, &material, error)) return false;
-    bool fine = true;
-    for (size_t i = 0; i <= material.n && fine && (!same || *same); i++)
-        fine = do_one(catalogue, audio, &material, i < material.n ? i : SIZE_MAX, same, error);
+    bool fine = sums_begin(&whole, material.ruleset, error);
+    for (size_t i = 0; i < material.n && fine && (!same || *same); i++) {
+        const struct part *part = &material.parts[i];
+        struct sums alone;
+        fine = sums_begin(&alone, material.ruleset, error) && take_part(catalogue, &alone, &whole, part, error) &&
+               do_one(catalogue, audio, &material, part, &alone, same, error);
+        sums_free(&alone);
+    }
+    if (fine && (!same || *same)) fine = do_one(catalogue, audio, &material, NULL, &whole, same, error);
+    sums_free(&whole);
     material_free(&material);
     return fine;
 }

@@ -16,7 +16,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     if (!split) return 0;
     struct schema *schema = schema_compile((const char *)data, (size_t)(split - data), NULL);
     if (!schema) return 0;
-    struct rules_region regions[REGIONS];
     cJSON *results[REGIONS];
     size_t count = 0;
     for (const uint8_t *at = split + 1, *end = data + n; at < end && count < REGIONS;) {
@@ -24,9 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         size_t length = (size_t)((stop ? stop : end) - at);
         cJSON *result = json_parse((const char *)at, length, RESULT_MAX_BYTES, RESULT_MAX_DEPTH, NULL);
         if (result && schema_check(schema, result, NULL)) { /* what the engine stores has passed this */
-            results[count] = result;
-            regions[count] = (struct rules_region){.duration = 0.1 + (double)count, .result = result};
-            count++;
+            results[count++] = result;
         } else {
             cJSON_Delete(result);
         }
@@ -35,7 +32,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
     for (size_t i = 0; i < schema_summary_count(schema); i++) {
         struct error error = {0};
         double confidence = 0;
-        cJSON_Delete(rules_apply(schema_summary_at(schema, i), regions, count, &confidence, &error));
+        struct rules_sum *sum = rules_begin(schema_summary_at(schema, i));
+        bool fine = sum != NULL;
+        for (size_t k = 0; k < count && fine; k++) fine = rules_add(sum, 0.1 + (double)k, results[k]);
+        if (fine) cJSON_Delete(rules_end(sum, &confidence, &error));
+        rules_free(sum);
     }
     for (size_t i = 0; i < count; i++) cJSON_Delete(results[i]);
     schema_free(schema);

@@ -1,6 +1,8 @@
 /* Every summary rule against cases computed by hand. */
 #include "engine/catalogue/rules.h"
 
+#include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,9 +18,19 @@ struct sample {
 
 static double confidence;
 
+static cJSON *apply(const struct schema_summary *rule, const double *durations, cJSON *const *results, size_t n,
+                    struct error *error) {
+    struct rules_sum *sum = rules_begin(rule);
+    assert_non_null(sum);
+    for (size_t i = 0; i < n; i++) assert_true(rules_add(sum, durations[i], results[i]));
+    cJSON *value = rules_end(sum, &confidence, error);
+    rules_free(sum);
+    return value;
+}
+
 /* Applies the rule; the value's JSON must be `expected` (NULL: no value). */
 static void expect(struct schema_summary rule, const struct sample *samples, size_t n, const char *expected) {
-    struct rules_region regions[8];
+    double durations[8];
     cJSON *parsed[8];
     assert_true(n <= 8);
     rule.property = "x";
@@ -26,10 +38,10 @@ static void expect(struct schema_summary rule, const struct sample *samples, siz
     for (size_t i = 0; i < n; i++) {
         parsed[i] = cJSON_Parse(samples[i].json);
         assert_non_null(parsed[i]);
-        regions[i] = (struct rules_region){samples[i].duration, parsed[i]};
+        durations[i] = samples[i].duration;
     }
     struct error error = {0};
-    cJSON *value = rules_apply(&rule, regions, n, &confidence, &error);
+    cJSON *value = apply(&rule, durations, parsed, n, &error);
     assert_string_equal(error.text, "");
     if (expected) {
         assert_non_null(value);
@@ -162,19 +174,69 @@ static void unknown_loses(void **state) {
 static void many_regions_stay_quick(void **state) {
     (void)state;
     enum { N = 30000 };
-    static struct rules_region regions[N];
-    cJSON *items[N];
+    static double durations[N];
+    static cJSON *items[N];
     for (int i = 0; i < N; i++) {
         items[i] = cJSON_CreateObject();
         cJSON_AddNumberToObject(items[i], "x", 60 + (i * 7919 % N) * 0.004);
-        regions[i] = (struct rules_region){1, items[i]};
+        durations[i] = 1;
     }
     struct schema_summary rule = {.rule = "mode", .property = "x", .as = "x", .tolerance = 0.01};
-    cJSON *value = rules_apply(&rule, regions, N, &confidence, NULL);
+    cJSON *value = apply(&rule, durations, items, N, NULL);
     assert_true(cJSON_IsNumber(value));
     assert_true(value->valuedouble > 170); /* evenly spread: a ratio reaches furthest at the top */
     cJSON_Delete(value);
     for (int i = 0; i < N; i++) cJSON_Delete(items[i]);
+}
+
+/* Ten thousand regions, each with a result of kilobytes: what is kept of them is their numbers. */
+static void memory_stays_small(void **state) {
+    (void)state;
+    enum { N = 10000, LIST = 200 };
+    static const char *const names[] = {"longest", "median", "mean", "mode", "concat", "max", "union"};
+    for (size_t r = 0; r < sizeof names / sizeof *names; r++) {
+        bool list = strcmp(names[r], "longest") == 0 || strcmp(names[r], "concat") == 0;
+        struct schema_summary rule = {.rule = names[r], .property = list ? "list" : "x", .as = "x"};
+        struct rules_sum *sum = rules_begin(&rule);
+        struct mallinfo2 before = mallinfo2();
+        for (int i = 0; i < N; i++) {
+            cJSON *result = cJSON_CreateObject();
+            cJSON_AddNumberToObject(result, "x", i % 50);
+            cJSON *values = cJSON_AddArrayToObject(result, "list");
+            for (int k = 0; k < LIST; k++) cJSON_AddItemToArray(values, cJSON_CreateNumber(k));
+            assert_true(rules_add(sum, 1 + i, result));
+            cJSON_Delete(result);
+        }
+        struct mallinfo2 after = mallinfo2();
+        assert_true(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + (4 << 20)); /* of 160 MB */
+        struct error error = {0};
+        cJSON *value = rules_end(sum, &confidence, &error);
+        if (strcmp(names[r], "concat") == 0)
+            assert_int_equal(error.code, EOVERFLOW);
+        else
+            assert_non_null(value);
+        cJSON_Delete(value);
+        rules_free(sum);
+    }
+}
+
+static void first_candidates_count(void **state) {
+    (void)state;
+    struct schema_summary rule = {.rule = "mode", .property = "x", .as = "x", .candidates = "all"};
+    cJSON *result = cJSON_Parse("{\"x\":1,\"all\":[]}"), *all = cJSON_GetObjectItem(result, "all");
+    for (int i = 0; i <= RULES_MAX_CANDIDATES; i++) {
+        cJSON *candidate = cJSON_CreateObject();
+        cJSON_AddNumberToObject(candidate, "value", i);
+        cJSON_AddNumberToObject(candidate, "strength", i == RULES_MAX_CANDIDATES ? 9 : i == 7 ? 2 : 1);
+        cJSON_AddItemToArray(all, candidate);
+    }
+    double duration = 1;
+    struct error error = {0};
+    cJSON *value = apply(&rule, &duration, &result, 1, &error);
+    assert_non_null(value);
+    assert_true(value->valuedouble == 7);
+    cJSON_Delete(value);
+    cJSON_Delete(result);
 }
 
 int main(void) {
@@ -190,6 +252,8 @@ int main(void) {
         cmocka_unit_test(mode_candidates),
         cmocka_unit_test(unknown_loses),
         cmocka_unit_test(many_regions_stay_quick),
+        cmocka_unit_test(memory_stays_small),
+        cmocka_unit_test(first_candidates_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
