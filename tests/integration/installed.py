@@ -219,6 +219,13 @@ def test_package(it):
     broken = it.call(sonde, "plugin", "list", "--broken")
     listed = it.call(sonde, "plugin", "list", "--json")
     it.check(broken.returncode == 0 and os.path.join(root, "usr/lib/sonde/plugins/key.so") in listed.stdout, "it works", broken.stdout + listed.stdout)
+    catalogue, sounds = os.path.join(it.work, "package.db"), os.path.join(it.work, "packed sounds")
+    make_sounds(sounds, 1)
+    run = it.call(sonde, "--catalogue", catalogue, "analyze", sounds)
+    shown = it.call(sonde, "--catalogue", catalogue, "show", "--json", os.path.join(sounds, "tone 00.wav"))
+    found = json.loads(shown.stdout) if shown.returncode == 0 else {}
+    it.check(run.returncode == 0 and found.get("status") == "done" and "lufs" in found["summary"], "and analyses a sound",
+             run.stdout + shown.stdout)
     verified = it.call("dpkg", f"--root={root}", "--verify", "sonde")
     it.check(verified.returncode == 0 and not verified.stdout.strip(), "dpkg finds every file as it was packed", verified.stdout)
     run = it.call("dpkg", f"--root={root}", "--purge", "sonde")
