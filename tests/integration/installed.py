@@ -141,6 +141,12 @@ def test_pages(it, commands):
     it.check(len(keys) > 20 and all(f"{key} =" in text for key in keys), "sonde.ini(5) has every key", keys)
 
 
+def told_options(it, name):
+    """The options that a command's help names."""
+    text = it.call(it.at("bin/sonde"), "help", name).stdout
+    return set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", "\n".join(line for line in text.splitlines() if line.startswith(("usage", "  -", "       ")))))
+
+
 BASH = """source "$1"; COMP_WORDS=("${@:2}"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); compopt() { :; }; _sonde; printf '%s\\n' "${COMPREPLY[@]}" """
 
 
@@ -155,7 +161,7 @@ def test_completions(it, commands):
     wrong = []
     for name in commands:
         text = it.call(it.at("bin/sonde"), "help", name).stdout
-        told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", "\n".join(line for line in text.splitlines() if line.startswith(("usage", "  -", "       ")))))
+        told = told_options(it, name)
         offered = complete("sonde", name, "-")
         wrong += [(name, word) for word in told if word not in offered]
         wrong += [(name, word) for word in offered if word not in text and word not in ("--catalogue", "--config", "--set", "--help")]
@@ -175,14 +181,59 @@ def test_completions(it, commands):
     else:
         it.skip("fish", "fish is not installed")
     if shutil.which("zsh"):
-        script = it.at("share/zsh/site-functions/_sonde")
-        run = it.call("zsh", "-f", "-n", script)
-        with open(script, encoding="utf-8") as file:
-            text = file.read()
-        it.check(run.returncode == 0 and all(re.search(rf"^    {name}\) _arguments", text, re.M) for name in commands),
-                 "zsh: it parses, and has every command", run.stdout)
+        test_zsh(it, commands)
     else:
         it.skip("zsh", "zsh is not installed")
+
+
+# What zsh offers at the end of each line goes to FILE: zsh -f -c ZSH zsh FOLDER FILE LINE... A shell on a terminal of its own loads
+# the completion from FOLDER; there Ctrl-X puts a line in place, lists what could follow, and says that it is over.
+ZSH = r"""
+zmodload zsh/zpty || exit
+export ASK_FOLDER=$1 ASK_FILE=$2
+zpty ask zsh -f -i
+zpty -w ask 'PROMPT=; fpath=($ASK_FOLDER $fpath); autoload -Uz compinit; compinit -D -u
+compadd() {
+    local -a hits
+    if (( ! ${@[(I)-[a-zA-Z]#[OAD][a-zA-Z]#]} )); then builtin compadd -O hits "$@"; print -rl -- $hits >> $ASK_FILE; fi
+    builtin compadd "$@"
+}
+ask() { BUFFER=$(<$ASK_FILE.line); CURSOR=$#BUFFER; zle list-choices; BUFFER=; print -r -- "@@""over"; }
+zle -N ask; bindkey "^X" ask; print -r -- "@@""ready"'
+zpty -r ask said '*@@ready*'
+for line in $@[3,-1]; do
+    print -rn -- $line > $ASK_FILE.line
+    print -r -- "> $line" >> $ASK_FILE
+    zpty -w -n ask $'\x18'
+    zpty -r ask said '*@@over*'
+done
+zpty -d ask
+"""
+
+
+def test_zsh(it, commands):
+    lines = ["sonde ", "sonde --catalogue x.db ", "sonde plugin ", "sonde analyze --progress ", "sonde --set segment.min", "sonde help ",
+             "sonde analyze --only k", *(f"sonde {name} -" for name in commands)]
+    file = os.path.join(it.work, "zsh-offers")
+    environment = {"PATH": it.at("bin") + ":/usr/bin:/bin", "TERM": "vt100"}
+    run = it.call("zsh", "-f", "-c", ZSH, "zsh", it.at("share/zsh/site-functions"), file, *lines, environment=environment, cwd=it.work, timeout=300)
+    with open(file, encoding="utf-8") as told:
+        offers = {part.split("\n")[0]: set(part.split("\n")[1:]) - {""} for part in ("\n" + told.read()).split("\n> ")[1:]}
+    it.check(run.returncode == 0 and list(offers) == lines, "zsh: it answers every question", run.stdout + str(list(offers)))
+    for line in ("sonde ", "sonde --catalogue x.db "):
+        found = {word for word in offers.get(line, ()) if not word.startswith("-")}
+        it.check(found == set(commands) | {"help"}, f"zsh: the commands are those of the table after \"{line}\"", found)
+    wrong = []
+    for name in commands:
+        told = told_options(it, name)
+        wrong += [(name, word) for word in told - offers.get(f"sonde {name} -", set())]
+    it.check(not wrong, "zsh: the options of each command are those of its help", wrong)
+    it.check({"list", "show", "rank"} <= offers.get("sonde plugin ", set()), "zsh: verbs", offers)
+    it.check(offers.get("sonde analyze --progress ") == {"bar", "lines", "json", "none"}, "zsh: choices", offers)
+    it.check("segment.min_silence=" in offers.get("sonde --set segment.min", ()), "zsh: keys", offers)
+    it.check(set(commands) <= offers.get("sonde help ", set()), "zsh: commands that there is help for", offers)
+    if not it.sanitized:
+        it.check("key" in offers.get("sonde analyze --only k", ()), "zsh: plugins", offers)
 
 
 def test_package(it):
