@@ -193,6 +193,34 @@ def test_cache(suite):
         suite.check(count_workers(house, "plugin", "list", "--json")[0] == changed, "without a cache it goes, too")
 
 
+def test_remembered(suite):
+    """A library that was well when it was looked at, and can't be loaded any more although its file is the same: what it needs
+    of the system has changed. Here that is memory, which is no part of what is remembered."""
+    little = ["worker.memory_limit=256"]
+    with House(suite, sounds=2) as house:
+        house.add("reader_1")
+        path = house.add("large", target="second")
+        code, printed = house.run("plugin", "list", "--broken", settings=little)
+        if "second.so" not in printed:
+            suite.skip("remembered", "the sandbox of this build doesn't limit memory")
+            return
+        code, rows = house.listed()
+        second = [row for row in rows if row.get("plugin") == "test.second"]
+        suite.check(code == 0 and second and second[0]["state"] == "ready", "with room enough it is looked at, and remembered", rows)
+        code, printed = house.analyse(settings=little)
+        suite.check("can't be loaded any more" in printed and path in printed, "remembered, it can't be loaded: that is said", printed)
+        outcomes = dict(house.rows("SELECT plugin, outcome FROM region_results"))
+        suite.check(outcomes.get("key") == outcomes.get("test.reader") == "ok" and outcomes.get("test.second", "") != "ok",
+                    "everybody else's results are there", f"{code} {outcomes}\n{printed}")
+        strikes = house.rows("SELECT count(*) FROM strikes")
+        suite.check(strikes == [(0,)], "it is nobody's fault", house.rows("SELECT * FROM incidents"))
+        code, broken = house.run("plugin", "list", "--broken", settings=little)
+        suite.check(code == 1 and path in broken, "and it is remembered no longer", broken)
+        code, printed = house.analyse()
+        outcomes = house.rows("SELECT DISTINCT outcome FROM region_results WHERE plugin = 'test.second'")
+        suite.check(code == 0 and outcomes == [("ok",)], "with room again, what is missing is done", f"{code} {outcomes}\n{printed}")
+
+
 def test_choices(suite):
     with House(suite, sounds=1) as house:
         for name in ("reader_1", "second", "ranked_2_steps_in", "ranked_3_idle"):

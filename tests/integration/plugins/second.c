@@ -34,4 +34,18 @@ static const sonde_descriptor_t descriptor = {
 };
 
 static const sonde_frame_t plugins[] = {{.descriptor = &descriptor, .size = 1, .finish = finish}};
+
+#ifdef LARGE
+#include <stdlib.h>
+
+/* Refuses to be loaded where there are no 400 MiB. */
+static int32_t init_large(const sonde_host_t *host, const char *plugin_dir) {
+    void *volatile memory = malloc((size_t)400 << 20);
+    if (!memory) host->log(host, SONDE_LOG_ERROR, "400 MiB are needed");
+    free(memory);
+    return memory ? sonde_frame_init(host, plugin_dir) : SONDE_NO_MEMORY;
+}
+#define sonde_frame_init init_large
+#endif
+
 SONDE_LIBRARY(plugins)
