@@ -48,6 +48,15 @@ static const struct rule rules[] = {
      " AND audio_id NOT IN (SELECT audio_id FROM audio_summary)"},
     {"%s: the region of number %s has a summary, but isn't current",
      "SELECT r.audio_id, r.region_id FROM region_summary JOIN regions AS r USING (region_id) WHERE NOT r.current"},
+    {"the row of %s has other values than the summary of its sound%.0s",
+     "SELECT f.path_text, '' FROM files AS f LEFT JOIN audio AS a ON a.audio_id = f.file_audio_id LEFT JOIN audio_summary AS"
+     " s ON s.audio_id = f.file_audio_id WHERE (f.duration, f.regions, f.bpm, f.bpm_confidence, f.key, f.label, f.content,"
+     " f.loudness, f.centroid) IS NOT (a.duration, s.regions, s.bpm, s.bpm_confidence, s.key, s.label, s.content,"
+     " s.loudness, s.centroid)"},
+    {"what %s has cost isn't what its results say%.0s",
+     "SELECT plugin, '' FROM plugin_costs AS p LEFT JOIN plugin_costs_counted AS c USING (plugin) WHERE p.results IS NOT"
+     " ifnull(c.results, 0) OR abs(p.cpu - ifnull(c.cpu, 0)) > 1e-3 * (1 + p.cpu)"
+     " OR abs(p.audio - ifnull(c.audio, 0)) > 1e-3 * (1 + p.audio)"},
     {"two results of %s of the same identity (%s) differ",
      "SELECT plugin, identity FROM region_analysis WHERE outcome IN ('ok', 'empty') GROUP BY identity"
      " HAVING count(DISTINCT outcome || ifnull(result, '')) > 1"},

@@ -5,12 +5,13 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct query_result {
     struct catalogue *catalogue;
     sqlite3_stmt *statement;
     char *match; /* bound as ?1 */
-    char *found; /* bound as ?3 */
+    char *found; /* bound as ?1 of the rows that are alike */
 };
 
 /* Prepares `sql` (which it frees) with the words to search for. */
@@ -18,7 +19,8 @@ static sqlite3_stmt *prepare(const struct query_result *result, char *sql, struc
     sqlite3_stmt *statement = NULL;
     if (!sql) return error_memory(error), NULL;
     bool fine = sqlite3_prepare_v2(catalogue_db(result->catalogue), sql, -1, &statement, NULL) == SQLITE_OK &&
-                (!result->match || sqlite3_bind_text(statement, 1, result->match, -1, SQLITE_STATIC) == SQLITE_OK);
+                (!result->match || sqlite3_bind_parameter_count(statement) == 0 ||
+                 sqlite3_bind_text(statement, 1, result->match, -1, SQLITE_STATIC) == SQLITE_OK);
     if (!fine) {
         catalogue_failed(result->catalogue, error, "can't ask the catalogue");
         sqlite3_finalize(statement);
@@ -35,21 +37,128 @@ static sqlite3_stmt *prepare(const struct query_result *result, char *sql, struc
  * looked at first. */
 #define FEW 2000
 
-static bool is_accepted(void *context, int64_t id, bool *accepted, struct error *error) {
-    sqlite3_stmt *statement = ((void **)context)[1];
-    *accepted = false;
-    if (sqlite3_bind_int64(statement, 2, id) != SQLITE_OK ||
-        !sql_step(((void **)context)[0], statement, accepted, error))
-        return error && error->text[0] ? false : error_memory(error);
-    (void)sqlite3_reset(statement);
+/* When a sieve would hold more, so many sounds meet its conditions that they are soon found without it. (A region's values
+ * stand in an index, a file's have to be looked up.) */
+#define SIEVE_REGIONS 60000
+#define SIEVE_AUDIO   30000
+#define SIEVE_LARGEST ((int64_t)1 << 32) /* an id beyond this isn't one of ours */
+
+/* Which ids meet some of the conditions, as bits: asked of every sound that may be alike, it must be quick. */
+struct sieve {
+    uint8_t *bits; /* NULL: it lets everything through */
+    int64_t room;  /* ids below this have a bit */
+    int64_t n;
+};
+
+static bool sieve_has(const struct sieve *sieve, int64_t id) {
+    return !sieve->bits || (id >= 0 && id < sieve->room && (sieve->bits[id / 8] & 1u << id % 8));
+}
+
+static bool sieve_add(struct sieve *sieve, int64_t id) {
+    if (id < 0 || id > SIEVE_LARGEST) return true;
+    if (id >= sieve->room) {
+        int64_t room = (id + id / 2 + 4096) / 8 * 8;
+        uint8_t *grown = realloc(sieve->bits, (size_t)room / 8);
+        if (!grown) return false;
+        memset(grown + sieve->room / 8, 0, (size_t)(room - sieve->room) / 8);
+        sieve->bits = grown;
+        sieve->room = room;
+    }
+    sieve->bits[id / 8] = (uint8_t)(sieve->bits[id / 8] | 1u << id % 8);
     return true;
 }
 
+/* Takes up the ids that `sql` finds (and frees it). With `most` of them or more it lets everything through. */
+static bool sieve_fill(struct sieve *sieve, const struct query_result *result, char *sql, int64_t most,
+                       struct error *error) {
+    sqlite3_stmt *from = prepare(result, sql, error);
+    bool row = from != NULL, fine = row && (sieve_add(sieve, 0) || error_memory(error));
+    while (fine && row) {
+        fine = sql_step(result->catalogue, from, &row, error);
+        if (fine && row) fine = sieve_add(sieve, sqlite3_column_int64(from, 0)) || error_memory(error);
+        sieve->n += row;
+    }
+    sqlite3_finalize(from);
+    if (fine && sieve->n < most) return true;
+    free(sieve->bits);
+    *sieve = (struct sieve){0};
+    return fine;
+}
+
+/* What a sound that may be alike is asked. Words are looked up once for all: asked of each sound by itself, FTS5 would go through
+ * all that have them. */
+struct acceptance {
+    struct catalogue *catalogue;
+    bool of_regions;
+    struct sieve audio, regions;
+    struct sieve files; /* those with the words of the text */
+    sqlite3_stmt *all;  /* the files of one id that meet all conditions but the text */
+};
+
+static bool acceptance_open(struct acceptance *acceptance, const struct query_result *result, const struct query *query,
+                            struct error *error) {
+    bool of_values = query_has_values(query) || query->labels_count > 0;
+    bool of_files = query->tags_count > 0 || query->text || query->under || (!query->regions && of_values);
+    struct query wordless = *query;
+    wordless.text = NULL;
+    *acceptance = (struct acceptance){.catalogue = result->catalogue, .of_regions = query->regions};
+    acceptance->all = prepare(result, query_sql_ids(&wordless, 0), error);
+    bool fine = acceptance->all != NULL;
+    if (fine && query->text) fine = sieve_fill(&acceptance->files, result, query_sql_words(), INT64_MAX, error);
+    if (fine && query->regions && of_values)
+        fine = sieve_fill(&acceptance->regions, result, query_sql_sieve(query, true, SIEVE_REGIONS), SIEVE_REGIONS,
+                          error);
+    if (fine && of_files && acceptance->files.n < SIEVE_AUDIO)
+        fine = sieve_fill(&acceptance->audio, result, query_sql_sieve(query, false, SIEVE_AUDIO), SIEVE_AUDIO, error);
+    return fine;
+}
+
+static void acceptance_close(struct acceptance *acceptance) {
+    free(acceptance->audio.bits);
+    free(acceptance->regions.bits);
+    free(acceptance->files.bits);
+    sqlite3_finalize(acceptance->all);
+}
+
+static bool may_be_accepted(const void *context, int64_t id) {
+    const struct acceptance *acceptance = context;
+    return sieve_has(acceptance->of_regions ? &acceptance->regions : &acceptance->audio, id);
+}
+
+/* The next file of the id that `all` is bound to; 0: there are no more. */
+static bool next_file(const struct acceptance *acceptance, int64_t *file, struct error *error) {
+    bool row = true;
+    while (row) {
+        if (!sql_step(acceptance->catalogue, acceptance->all, &row, error)) return false;
+        *file = row ? sqlite3_column_int64(acceptance->all, 0) : 0;
+        if (row && sieve_has(&acceptance->files, *file)) return true;
+    }
+    return true;
+}
+
+static bool is_accepted(void *context, int64_t id, bool *accepted, struct error *error) {
+    struct acceptance *acceptance = context;
+    int64_t audio = id;
+    *accepted = false;
+    if (acceptance->of_regions && acceptance->audio.bits &&
+        !sql_number(acceptance->catalogue, error, &audio, "SELECT audio_id FROM regions WHERE region_id = ?", "i", id))
+        return false;
+    int64_t file = 0;
+    if (!sieve_has(&acceptance->audio, audio)) return true;
+    if (sqlite3_bind_int64(acceptance->all, 2, id) != SQLITE_OK) return error_memory(error);
+    bool fine = next_file(acceptance, &file, error);
+    *accepted = fine && file != 0;
+    (void)sqlite3_reset(acceptance->all);
+    return fine;
+}
+
 /* The sounds that meet the conditions, when they are few; otherwise *n is more than FEW. */
-static bool find_few(const struct query_result *result, const struct query *query, int64_t ids[FEW + 1], size_t *n,
-                     struct error *error) {
+static bool find_few(const struct query_result *result, const struct query *query, const struct acceptance *acceptance,
+                     int64_t ids[FEW + 1], size_t *n, struct error *error) {
+    bool may_be = (acceptance->regions.bits && acceptance->regions.n <= FEW) ||
+                  (acceptance->audio.bits && acceptance->audio.n <= FEW);
     *n = FEW + 1;
-    if (!query_is_selective(query) && !query->under) return true;
+    if (!may_be) return true;
     sqlite3_stmt *from = prepare(result, query_sql_ids(query, FEW + 1), error);
     bool row = from != NULL, fine = row;
     for (*n = 0; fine && row;) {
@@ -60,44 +169,55 @@ static bool find_few(const struct query_result *result, const struct query *quer
     return fine;
 }
 
-static bool find_similar(struct query_result *result, const struct query *query, struct similar_list *list,
-                         struct error *error) {
+static bool find_similar(const struct query_result *result, const struct query *query, struct acceptance *acceptance,
+                         struct similar_list *list, struct error *error) {
     int64_t *ids = calloc(FEW + 1, sizeof *ids);
     size_t few = 0;
-    bool fine = ids ? find_few(result, query, ids, &few, error) : error_memory(error);
-    if (fine && few <= FEW) {
+    const struct similar_filter filter = {may_be_accepted, is_accepted, acceptance};
+    bool fine = (ids || error_memory(error)) && find_few(result, query, acceptance, ids, &few, error);
+    if (fine && few <= FEW)
         fine = similar_among(result->catalogue, query->similar_to, ids, few, list, error);
-    } else if (fine) {
-        void *context[] = {result->catalogue, prepare(result, query_sql_ids(query, 0), error)};
-        fine = context[1] && similar_nearest(result->catalogue, query->similar_to, is_accepted, context, list, error);
-        sqlite3_finalize(context[1]);
-    }
+    else if (fine)
+        fine = similar_nearest(result->catalogue, query->similar_to, &filter, list, error);
     free(ids);
     return fine;
 }
 
-/* "[[17,0.93],...]" */
-static char *list_text(const struct similar_list *list) {
+/* The files of what was found, as "[[RANK,FILE,ID,SIMILARITY],...]". */
+static char *list_text(const struct acceptance *acceptance, const struct similar_list *list, struct error *error) {
     sqlite3_str *text = sqlite3_str_new(NULL);
+    bool fine = true;
     sqlite3_str_appendall(text, "[");
-    for (size_t i = 0; i < list->n; i++)
-        sqlite3_str_appendf(text, "%s[%lld,%!.17g]", i ? "," : "", (long long)list->items[i].id,
-                            list->items[i].similarity);
+    for (size_t i = 0; i < list->n && fine; i++) {
+        int64_t file = 0;
+        fine = sqlite3_bind_int64(acceptance->all, 2, list->items[i].id) == SQLITE_OK || error_memory(error);
+        while (fine && (fine = next_file(acceptance, &file, error)) && file != 0)
+            sqlite3_str_appendf(text, "%s[%d,%lld,%lld,%!.17g]", sqlite3_str_length(text) > 1 ? "," : "", (int)i,
+                                (long long)file, (long long)list->items[i].id, list->items[i].similarity);
+        (void)sqlite3_reset(acceptance->all);
+    }
     sqlite3_str_appendall(text, "]");
-    return sqlite3_str_finish(text);
+    char *finished = sqlite3_str_finish(text);
+    if (fine && finished) return finished;
+    sqlite3_free(finished);
+    if (fine) error_memory(error);
+    return NULL;
 }
 
 static bool open_similar(struct query_result *result, const struct query *query, struct error *error) {
+    struct acceptance acceptance;
     struct similar_list list = {.kind = query->regions ? VECTORS_REGION : VECTORS_AUDIO,
                                 .most = query->limit < 0 ? SIZE_MAX : (size_t)query->limit,
                                 .but = query->regions ? query->similar_region : query->similar_audio};
-    bool fine = find_similar(result, query, &list, error);
-    result->found = fine ? list_text(&list) : NULL;
+    bool fine = acceptance_open(&acceptance, result, query, error) &&
+                find_similar(result, query, &acceptance, &list, error);
+    result->found = fine ? list_text(&acceptance, &list, error) : NULL;
     free(list.items);
-    if (!fine) return false;
-    result->statement = result->found ? prepare(result, query_sql_found(query), error) : NULL;
-    if (!result->statement) return result->found ? false : error_memory(error);
-    return sqlite3_bind_text(result->statement, 3, result->found, -1, SQLITE_STATIC) == SQLITE_OK ||
+    acceptance_close(&acceptance);
+    if (!result->found) return false;
+    result->statement = prepare(result, query_sql_found(query), error);
+    if (!result->statement) return false;
+    return sqlite3_bind_text(result->statement, 1, result->found, -1, SQLITE_STATIC) == SQLITE_OK ||
            error_memory(error);
 }
 

@@ -9,18 +9,19 @@
 
 static const struct {
     const char *name, *column; /* what to sort by */
+    bool of_file;              /* also of regions it is the file's */
 } sorts[] = {
-    [QUERY_BY_PATH] = {"path", "f.path_text"},
-    [QUERY_BY_NAME] = {"name", "f.name"},
-    [QUERY_BY_BPM] = {"bpm", "s.bpm"},
-    [QUERY_BY_KEY] = {"key", "s.key"},
-    [QUERY_BY_LABEL] = {"label", "s.label"},
-    [QUERY_BY_DURATION] = {"duration", "s.duration"},
-    [QUERY_BY_LOUDNESS] = {"loudness", "s.loudness"},
-    [QUERY_BY_ADDED] = {"added", "f.added"},
-    [QUERY_BY_MODIFIED] = {"modified", "f.mtime_ns"},
-    [QUERY_BY_CONFIDENCE] = {"confidence", "s.bpm_confidence"},
-    [QUERY_BY_SIMILARITY] = {"similarity", "similarity"},
+    [QUERY_BY_PATH] = {"path", "path_text", true},
+    [QUERY_BY_NAME] = {"name", "name", true},
+    [QUERY_BY_BPM] = {"bpm", "bpm", false},
+    [QUERY_BY_KEY] = {"key", "key", false},
+    [QUERY_BY_LABEL] = {"label", "label", false},
+    [QUERY_BY_DURATION] = {"duration", "duration", false},
+    [QUERY_BY_LOUDNESS] = {"loudness", "loudness", false},
+    [QUERY_BY_ADDED] = {"added", "added", true},
+    [QUERY_BY_MODIFIED] = {"modified", "mtime_ns", true},
+    [QUERY_BY_CONFIDENCE] = {"confidence", "bpm_confidence", false},
+    [QUERY_BY_SIMILARITY] = {"similarity", "similarity", false},
 };
 enum { SORTS = sizeof sorts / sizeof *sorts };
 
@@ -44,24 +45,31 @@ void query_init(struct query *query) {
 
 struct builder {
     sqlite3_str *sql;
-    bool single; /* whether one row meets the conditions: each is asked about this row, not about all */
+    bool single; /* whether one row meets the conditions (the text isn't among them): each is asked about this row */
 };
 
-/* column >= low AND column <= high, as far as they are there. */
-static void add_range(struct builder *builder, const char *column, struct query_range range, double factor) {
-    if (!isnan(range.low)) sqlite3_str_appendf(builder->sql, "%s >= %!.17g", column, range.low * factor);
+/* Where tempo, key and the like stand: of a file in its own row. */
+static const char *values_of(const struct query *query) {
+    return query->regions ? "s" : "f";
+}
+
+/* table.column >= low AND table.column <= high, as far as they are there. */
+static void add_range(struct builder *builder, const char *table, const char *column, struct query_range range,
+                      double factor) {
+    if (!isnan(range.low)) sqlite3_str_appendf(builder->sql, "%s.%s >= %!.17g", table, column, range.low * factor);
     if (!isnan(range.low) && !isnan(range.high)) sqlite3_str_appendall(builder->sql, " AND ");
-    if (!isnan(range.high)) sqlite3_str_appendf(builder->sql, "%s <= %!.17g", column, range.high * factor);
+    if (!isnan(range.high)) sqlite3_str_appendf(builder->sql, "%s.%s <= %!.17g", table, column, range.high * factor);
 }
 
 static bool is_open(struct query_range range) {
     return isnan(range.low) && isnan(range.high);
 }
 
-static void add_range_condition(struct builder *builder, const char *column, struct query_range range) {
+static void add_range_condition(struct builder *builder, const char *table, const char *column,
+                                struct query_range range) {
     if (is_open(range)) return;
     sqlite3_str_appendall(builder->sql, " AND ");
-    add_range(builder, column, range, 1);
+    add_range(builder, table, column, range, 1);
 }
 
 static void add_bpm(struct builder *builder, const struct query *query) {
@@ -70,7 +78,7 @@ static void add_bpm(struct builder *builder, const struct query *query) {
     sqlite3_str_appendall(builder->sql, " AND (");
     for (int i = 0; i < (query->octaves ? 3 : 1); i++) {
         sqlite3_str_appendall(builder->sql, i ? " OR (" : "(");
-        add_range(builder, "s.bpm", query->bpm, factors[i]);
+        add_range(builder, values_of(query), "bpm", query->bpm, factors[i]);
         sqlite3_str_appendall(builder->sql, ")");
     }
     sqlite3_str_appendall(builder->sql, ")");
@@ -82,7 +90,7 @@ static void add_key(void *context, const char *name) {
 
 static void add_keys(struct builder *builder, const struct query *query) {
     if (query->keys == 0) return;
-    sqlite3_str_appendall(builder->sql, " AND s.key IN (");
+    sqlite3_str_appendf(builder->sql, " AND %s.key IN (", values_of(query));
     for (int key = 0; key < KEYS_COUNT; key++)
         if (query->keys & 1u << key) keys_each_spelling(key, add_key, builder);
     sqlite3_str_appendall(builder->sql, "NULL)");
@@ -147,10 +155,8 @@ char *query_match(const char *text) {
 }
 
 static void add_text(struct builder *builder, const struct query *query) {
-    if (!query->text) return;
-    sqlite3_str_appendall(
-        builder->sql, builder->single ? " AND EXISTS (SELECT 1 FROM search WHERE search MATCH ?1 AND rowid = f.file_id)"
-                                      : " AND f.file_id IN (SELECT rowid FROM search WHERE search MATCH ?1)");
+    if (query->text)
+        sqlite3_str_appendall(builder->sql, " AND f.file_id IN (SELECT rowid FROM search WHERE search MATCH ?1)");
 }
 
 static void add_under(struct builder *builder, const struct query *query) {
@@ -162,27 +168,41 @@ static void add_under(struct builder *builder, const struct query *query) {
                         (int)n, query->under, (int)n, query->under, (int)n, query->under);
 }
 
-static void add_conditions(struct builder *builder, const struct query *query) {
-    const struct query_range modified = {query->modified.low * 1e9, query->modified.high * 1e9};
-    sqlite3_str_appendall(builder->sql, query->missing ? " WHERE 1" : " WHERE f.status <> 'missing'");
+/* Conditions on tempo, key, duration and loudness. */
+static void add_values(struct builder *builder, const struct query *query) {
     add_bpm(builder, query);
     add_keys(builder, query);
-    add_labels(builder, query);
-    add_tags(builder, query);
+    add_range_condition(builder, values_of(query), "duration", query->duration);
+    add_range_condition(builder, values_of(query), "loudness", query->loudness);
+}
+
+/* Conditions on the file. Without a summary there is nothing to say of it. */
+static void add_file_conditions(struct builder *builder, const struct query *query) {
+    const struct query_range modified = {query->modified.low * 1e9, query->modified.high * 1e9};
+    sqlite3_str_appendf(builder->sql, " WHERE %s", query->missing ? "1" : "f.status <> 'missing'");
+    if (!query->regions) sqlite3_str_appendall(builder->sql, " AND f.regions IS NOT NULL");
     add_text(builder, query);
     add_under(builder, query);
-    add_range_condition(builder, "s.duration", query->duration);
-    add_range_condition(builder, "s.loudness", query->loudness);
-    add_range_condition(builder, "f.mtime_ns", modified);
-    add_range_condition(builder, "f.added", query->added);
+    add_range_condition(builder, "f", "mtime_ns", modified);
+    add_range_condition(builder, "f", "added", query->added);
+}
+
+static void add_conditions(struct builder *builder, const struct query *query) {
+    add_file_conditions(builder, query);
+    add_values(builder, query);
+    add_labels(builder, query);
+    add_tags(builder, query);
 }
 
 /* Whether some condition can find its rows through an index: then sorting comes after it. Without one, walking an index
  * in the wanted order and stopping at the limit is best. */
 bool query_is_selective(const struct query *query) {
-    return !is_open(query->bpm) || !is_open(query->duration) || !is_open(query->loudness) || query->keys != 0 ||
-           query->labels_count > 0 || query->tags_count > 0 || query->text || !is_open(query->modified) ||
-           !is_open(query->added);
+    return query_has_values(query) || query->labels_count > 0 || query->tags_count > 0 || query->text ||
+           !is_open(query->modified) || !is_open(query->added);
+}
+
+bool query_has_values(const struct query *query) {
+    return !is_open(query->bpm) || !is_open(query->duration) || !is_open(query->loudness) || query->keys != 0;
 }
 
 /* Whether the rows come in the order of an index that is walked from end to end. */
@@ -190,33 +210,33 @@ static bool is_streaming(const struct query *query) {
     return query->streaming && query->sort == QUERY_BY_PATH && !query->similar_to;
 }
 
-/* Where the ids come from. The CROSS JOINs keep their order; otherwise SQLite chooses where to begin. */
+/* Where the ids come from: files stand for themselves. Of regions the CROSS JOINs keep their order; otherwise SQLite chooses
+ * where to begin. */
 static void add_tables(struct builder *builder, const struct query *query) {
-    bool of_file = sorts[query->sort].column[0] == 'f';
+    bool of_file = sorts[query->sort].of_file;
     const char *join = query_is_selective(query) || query->similar_to ? "JOIN" : "CROSS JOIN";
     const char *walked = is_streaming(query) ? "files AS f INDEXED BY files_text" : "files AS f";
-    if (is_streaming(query) || (of_file && join[0] == 'C'))
+    if (!query->regions)
+        sqlite3_str_appendf(builder->sql, " %s", walked);
+    else if (is_streaming(query) || (of_file && join[0] == 'C'))
         sqlite3_str_appendf(builder->sql,
-                            query->regions ? " %s CROSS JOIN regions AS r ON r.audio_id = f.file_audio_id AND r.current"
-                                             " CROSS JOIN region_summary AS s USING (region_id)"
-                                           : " %s CROSS JOIN audio_summary AS s ON s.audio_id = f.file_audio_id",
+                            " %s CROSS JOIN regions AS r ON r.audio_id = f.file_audio_id AND r.current"
+                            " CROSS JOIN region_summary AS s USING (region_id)",
                             walked);
     else
         sqlite3_str_appendf(builder->sql,
-                            query->regions ? " region_summary AS s %s regions AS r USING (region_id)"
-                                             " %s files AS f ON f.file_audio_id = r.audio_id"
-                                           : " audio_summary AS s %s files AS f ON f.file_audio_id = s.audio_id",
+                            " region_summary AS s %s regions AS r USING (region_id)"
+                            " %s files AS f ON f.file_audio_id = r.audio_id",
                             join, join);
     add_conditions(builder, query);
     if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");
 }
 
 static void add_order(struct builder *builder, const struct query *query) {
-    const char *column = sorts[query->sort].column;
-    bool of_file = column[0] == 'f', plain = of_file && query_is_selective(query) && !is_streaming(query);
+    bool of_file = sorts[query->sort].of_file, plain = of_file && query_is_selective(query) && !is_streaming(query);
     const char *plus = plain ? "+" : ""; /* SQLite: not by an index */
-    sqlite3_str_appendf(builder->sql, " ORDER BY %s%s%s%s", plus, column, query->descending ? " DESC" : "",
-                        of_file ? "" : " NULLS LAST");
+    sqlite3_str_appendf(builder->sql, " ORDER BY %s%s.%s%s%s", plus, of_file ? "f" : values_of(query),
+                        sorts[query->sort].column, query->descending ? " DESC" : "", of_file ? "" : " NULLS LAST");
     if (query->regions) sqlite3_str_appendf(builder->sql, ", %sf.path_text, r.position", plus);
 }
 
@@ -226,13 +246,14 @@ static void add_columns(struct builder *builder, const struct query *query) {
                           query->regions ? "SELECT f.file_id, q.audio_id, q.region_id, f.path, f.path_text, f.status,"
                                            " r.position, 0, r.start, r.end, "
                                          : "SELECT f.file_id, q.audio_id, 0, f.path, f.path_text, f.status, -1,"
-                                           " s.regions, 0, s.duration, ");
+                                           " f.regions, 0, f.duration, ");
+    const char *v = values_of(query);
     sqlite3_str_appendf(
         builder->sql,
-        "s.duration, s.bpm, s.bpm_confidence, s.key, s.key_confidence, s.label, s.label_confidence,"
-        " s.content, s.loudness, (SELECT group_concat(name) FROM tags AS t WHERE t.audio_id = q.audio_id"
+        "%s.duration, %s.bpm, %s.bpm_confidence, %s.key, s.key_confidence, %s.label, s.label_confidence,"
+        " %s.content, %s.loudness, (SELECT group_concat(name) FROM tags AS t WHERE t.audio_id = q.audio_id"
         " AND NOT t.automatic%s), s.summary, %s FROM (SELECT f.file_id, f.file_audio_id AS audio_id%s%s FROM",
-        query->regions ? " AND (t.start_frame IS NULL OR t.region_id = q.region_id)" : "",
+        v, v, v, v, v, v, v, query->regions ? " AND (t.start_frame IS NULL OR t.region_id = q.region_id)" : "",
         query->similar_to ? "q.similarity" : "NULL", query->regions ? ", s.region_id" : "",
         query->similar_to ? ", v.rank, v.similarity" : "");
 }
@@ -257,13 +278,18 @@ char *query_sql(const struct query *query) {
     return sqlite3_str_finish(builder.sql);
 }
 
+static const char *id_of(const struct query *query) {
+    return query->regions ? "s.region_id" : "f.file_audio_id";
+}
+
 char *query_sql_ids(const struct query *query, int64_t limit) {
     struct builder builder = {.sql = sqlite3_str_new(NULL), .single = limit == 0};
-    const char *id = query->regions ? "s.region_id" : "s.audio_id";
-    sqlite3_str_appendf(builder.sql, "SELECT %s%s FROM", builder.single ? "" : "DISTINCT ", id);
+    const char *id = id_of(query);
+    sqlite3_str_appendf(builder.sql, "SELECT %s%s FROM", builder.single ? "" : "DISTINCT ",
+                        builder.single ? "f.file_id" : id);
     add_tables(&builder, query);
     if (builder.single)
-        sqlite3_str_appendf(builder.sql, " AND %s = ?2 LIMIT 1", id);
+        sqlite3_str_appendf(builder.sql, " AND %s = ?2", id);
     else
         sqlite3_str_appendf(builder.sql, " LIMIT %lld", (long long)limit);
     return sqlite3_str_finish(builder.sql);
@@ -271,25 +297,48 @@ char *query_sql_ids(const struct query *query, int64_t limit) {
 
 char *query_sql_breadth(const struct query *query, int64_t most) {
     struct builder builder = {.sql = sqlite3_str_new(NULL)};
-    sqlite3_str_appendf(builder.sql, "SELECT count(*) FROM (SELECT 1 FROM %s AS s WHERE 1",
-                        query->regions ? "region_summary" : "audio_summary");
-    add_bpm(&builder, query);
-    add_keys(&builder, query);
-    add_range_condition(&builder, "s.duration", query->duration);
-    add_range_condition(&builder, "s.loudness", query->loudness);
+    sqlite3_str_appendf(builder.sql, "SELECT count(*) FROM (SELECT 1 FROM %s AS %s WHERE 1",
+                        query->regions ? "region_summary" : "files", values_of(query));
+    add_values(&builder, query);
     sqlite3_str_appendf(builder.sql, " LIMIT %lld)", (long long)most);
     return sqlite3_str_finish(builder.sql);
 }
 
+/* A region's values decide of themselves, and so do the files; whether both hold is asked of those that pass. */
+char *query_sql_sieve(const struct query *query, bool of_regions, int64_t most) {
+    struct builder builder = {.sql = sqlite3_str_new(NULL)};
+    struct query of_files = *query;
+    if (of_regions) {
+        sqlite3_str_appendall(builder.sql, "SELECT s.region_id FROM region_summary AS s WHERE 1");
+        add_values(&builder, query);
+        add_labels(&builder, query);
+    } else {
+        of_files.regions = false;
+        sqlite3_str_appendall(builder.sql, "SELECT f.file_audio_id FROM files AS f");
+        add_file_conditions(&builder, &of_files);
+        add_tags(&builder, &of_files);
+        if (!query->regions) {
+            add_values(&builder, query);
+            add_labels(&builder, query);
+        }
+    }
+    sqlite3_str_appendf(builder.sql, " LIMIT %lld", (long long)most);
+    return sqlite3_str_finish(builder.sql);
+}
+
+char *query_sql_words(void) {
+    return sqlite3_mprintf("SELECT rowid FROM search WHERE search MATCH ?1");
+}
+
 char *query_sql_found(const struct query *query) {
-    struct builder builder = {.sql = sqlite3_str_new(NULL), .single = true};
-    const char *id = query->regions ? "s.region_id" : "s.audio_id";
+    struct builder builder = {.sql = sqlite3_str_new(NULL)};
     add_columns(&builder, query);
-    sqlite3_str_appendall(builder.sql,
-                          " (SELECT key AS rank, json_extract(value, '$[0]') AS id,"
-                          " json_extract(value, '$[1]') AS similarity FROM json_each(?3)) AS v CROSS JOIN");
-    add_tables(&builder, query);
-    sqlite3_str_appendf(builder.sql, " AND %s = v.id ORDER BY v.rank, f.path_text LIMIT %lld", id,
+    sqlite3_str_appendf(builder.sql,
+                        " (SELECT json_extract(value, '$[0]') AS rank, json_extract(value, '$[1]') AS file,"
+                        " json_extract(value, '$[2]') AS id, json_extract(value, '$[3]') AS similarity"
+                        " FROM json_each(?1)) AS v CROSS JOIN files AS f ON f.file_id = v.file%s"
+                        " ORDER BY v.rank, f.path_text LIMIT %lld",
+                        query->regions ? " CROSS JOIN region_summary AS s ON s.region_id = v.id" : "",
                         (long long)query->limit);
     add_end(&builder, query);
     sqlite3_str_appendall(builder.sql, " ORDER BY q.rank, f.path_text");

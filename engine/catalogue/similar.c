@@ -125,7 +125,7 @@ static struct vectors_bound take_largest(struct vectors_bound *heap, size_t *n) 
 
 /* In the order of what they can be at most: once that is less than the last of a full list, nobody can come in. */
 static bool search(struct catalogue *catalogue, const struct similar *similar, struct vectors_bound *heap, size_t n,
-                   similar_accept accept, void *context, struct similar_list *list, struct error *error) {
+                   const struct similar_filter *filter, struct similar_list *list, struct error *error) {
     size_t room = 0;
     for (size_t i = n / 2; i-- > 0;) sift_down(heap, n, i);
     while (n > 0) {
@@ -133,19 +133,28 @@ static bool search(struct catalogue *catalogue, const struct similar *similar, s
         bool accepted = false;
         if (list->n == list->most && (list->n == 0 || (double)next.upper < list->items[list->n - 1].similarity)) break;
         if (next.id == list->but) continue;
-        if (!accept(context, next.id, &accepted, error)) return false;
+        if (!filter->accept(filter->context, next.id, &accepted, error)) return false;
         if (accepted && !consider(catalogue, similar, next.id, list, &room, error)) return false;
     }
     return true;
 }
 
-bool similar_nearest(struct catalogue *catalogue, const struct similar *similar, similar_accept accept, void *context,
+/* Leaves those that may be accepted, and returns how many. */
+static size_t sift_out(struct vectors_bound *bounds, size_t n, const struct similar_filter *filter) {
+    size_t kept = 0;
+    if (!filter->may_be) return n;
+    for (size_t i = 0; i < n; i++)
+        if (filter->may_be(filter->context, bounds[i].id)) bounds[kept++] = bounds[i];
+    return kept;
+}
+
+bool similar_nearest(struct catalogue *catalogue, const struct similar *similar, const struct similar_filter *filter,
                      struct similar_list *list, struct error *error) {
     struct vectors_bound *bounds = NULL;
     size_t n = 0;
     bool fine = vectors_bounds(catalogue, list->kind, similar->model, similar->vector, similar->dimensions, &bounds, &n,
                                error) &&
-                search(catalogue, similar, bounds, n, accept, context, list, error);
+                search(catalogue, similar, bounds, sift_out(bounds, n, filter), filter, list, error);
     free(bounds);
     return fine;
 }

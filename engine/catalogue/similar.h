@@ -49,12 +49,18 @@ struct similar_list {
     size_t n;
 };
 
-/* Whether a sound is to be in the list. False on failure. */
-typedef bool (*similar_accept)(void *context, int64_t id, bool *accepted, struct error *error);
+/* Which sounds are to be in the list. */
+struct similar_filter {
+    /* Asked of all sounds, so it must be quick: false of those that aren't accepted for sure. NULL: it isn't known. */
+    bool (*may_be)(const void *context, int64_t id);
+    /* Asked of those that are alike. False on failure. */
+    bool (*accept)(void *context, int64_t id, bool *accepted, struct error *error);
+    void *context;
+};
 
 /* The most alike of all sounds with a vector of the same model that are accepted: exactly those that comparing all of them
  * would give. The list's items may be set also after a failure. */
-bool similar_nearest(struct catalogue *catalogue, const struct similar *similar, similar_accept accept, void *context,
+bool similar_nearest(struct catalogue *catalogue, const struct similar *similar, const struct similar_filter *filter,
                      struct similar_list *list, struct error *error);
 
 /* The most alike of these ids. */

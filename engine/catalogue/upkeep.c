@@ -34,6 +34,12 @@ static bool delete_rows(struct catalogue *catalogue, int64_t *count, const char 
     return true;
 }
 
+/* Triggers add up what comes; who deletes counts anew. */
+static bool count_costs(struct catalogue *catalogue, struct error *error) {
+    return sql_run(catalogue, error, "DELETE FROM plugin_costs", "") &&
+           sql_run(catalogue, error, "INSERT INTO plugin_costs SELECT * FROM plugin_costs_counted", "");
+}
+
 static bool prune(struct catalogue *catalogue, bool missing, struct upkeep_pruned *pruned, struct error *error) {
     if (missing &&
         (!sql_run(catalogue, error,
@@ -53,7 +59,8 @@ static bool prune(struct catalogue *catalogue, bool missing, struct upkeep_prune
                        " AND audio_id NOT IN (SELECT audio_id FROM tags WHERE NOT automatic)",
                        error) &&
            sql_run(catalogue, error,
-                   "DELETE FROM vector_pages WHERE model NOT IN (SELECT DISTINCT model FROM region_vectors)", "");
+                   "DELETE FROM vector_pages WHERE model NOT IN (SELECT DISTINCT model FROM region_vectors)", "") &&
+           count_costs(catalogue, error);
 }
 
 /* Runs between BEGIN and COMMIT, with a ROLLBACK when it fails. */
@@ -226,7 +233,7 @@ static bool compute_anew(struct catalogue *to, struct error *error) {
 static bool recover(struct catalogue *to, sqlite3 *from, struct upkeep_recovered *recovered, struct error *error) {
     if (!catalogue_execute(to, "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE", error)) return false;
     bool fine = copy_tables(to, from, recovered, error) && drop_dangling(to, &recovered->lost, error) &&
-                compute_anew(to, error);
+                count_costs(to, error) && compute_anew(to, error);
     return end_transaction(to, fine, error) && catalogue_execute(to, "PRAGMA foreign_keys = ON", error);
 }
 

@@ -1,189 +1,205 @@
-/* catalogue_bench FOLDER FILES [DOCUMENT]: fills a catalogue in FOLDER (bench.db, taken as it is when it has that many already)
- * up to FILES files of three regions and five results each, through the writer as the engine does; prints the rates, and the 50th
- * and 95th percentile of the time of every kind of `sonde find` and of every example query of DOCUMENT (schema/catalogue.md),
- * asked while the writer goes on writing. The last column is processor time: what is left of it when nobody else wants the
- * machine. */
+/* catalogue_bench FOLDER SOUNDS SONDE DOCUMENT [TIMES]: questions to a catalogue of SOUNDS sounds (three regions each) while the
+ * writer writes as fast as it can.
+ *
+ * FOLDER/made-SOUNDS.db is made when it isn't there (made.h); a copy of it is what is measured. Asked are every example query of
+ * DOCUMENT (schema/catalogue.md), as a program asks that has SQLite and nothing else, without waiting for locks; and every kind
+ * of `sonde find`, as the program SONDE, from its start to its end. Printed are, for each, the median and the 95th percentile of
+ * its time, that of its processor time (all that would be left on a machine where nobody else wants the processors), whether it
+ * meets the target; then how fast the writer wrote, with readers and without. Exit code 1 when something misses the target. */
 #include "engine/base/hash.h"
-#include "engine/catalogue/keys.h"
-#include "engine/catalogue/query.h"
 #include "engine/catalogue/sql.h"
 #include "engine/catalogue/store.h"
 #include "engine/catalogue/writer.h"
+#include "tests/bench/made.h"
 
-#include <math.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define REGIONS     3
-#define WAVE_POINTS 100 /* small, so that a hundred thousand files fit on a disk */
+#define TARGET      100.0 /* ms */
+#define TIMES_MOST  1000
+#define RATE_S      5 /* the writer's rate is taken over so long */
+#define MADE_FORMAT 1 /* of made.c: another one is made anew */
 
-static const char *const schemas[] = {
-    "{\"type\":\"object\",\"properties\":{\"bpm\":{\"type\":\"number\",\"x-unit\":\"bpm\",\"x-summary\":{\"as\":\"bpm\","
-    "\"rule\":\"mode\",\"weight\":\"c\",\"confidence_as\":\"bpm_confidence\",\"tolerance\":0.04}},\"c\":{\"type\":\"number\","
-    "\"x-unit\":\"probability\"}}}",
-    "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"mode\"}}}}",
-    "{\"type\":\"object\",\"properties\":{\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"mode\"}}}}",
-    "{\"type\":\"object\",\"properties\":{\"lufs\":{\"type\":\"number\",\"x-unit\":\"LUFS\",\"x-summary\":{\"as\":\"lufs\","
-    "\"rule\":\"mean\"}},\"embedding\":{\"type\":\"object\",\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}",
-    "{\"type\":\"object\",\"properties\":{\"content\":{\"type\":\"string\",\"x-summary\":{\"as\":\"content\",\"rule\":\"mode\"}}}}",
-};
-static const char *const plugins[] = {"tempo_meter", "key", "classifier", "features", "content_timeline"};
-static const char *const labels[] = {"drums", "bass",  "synth",  "piano", "voice",
-                                     "rain",  "birds", "guitar", "noise", "choir"};
-static const char *const contents[] = {"music", "speech", "environment", "noise"};
+extern char **environ;
 
-/* A fixed sequence of numbers that look random. */
-static uint64_t mix(uint64_t x) {
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
+/* ------------------------------------------------------------------------------------------------------- the writer */
 
-struct work {
-    int64_t number;
-    bool failed;
+/* A file as the engine stores it, from first sight to its summary. Numbers go up from those that were made. */
+struct writing {
+    struct writer *writer;
+    uv_loop_t loop;
+    int64_t first;
+    _Atomic int64_t next;
+    _Atomic int64_t failed;
+    _Atomic uint64_t gap; /* the longest time between two commits, ns */
+    uint64_t committed;   /* when the last came */
+    int64_t order[1024];  /* numbers under way */
 };
 
-static bool put_results(struct catalogue *catalogue, int64_t number, const struct store_region *region,
+static bool put_results(struct catalogue *catalogue, int64_t sound, const struct store_region *regions,
                         struct error *error) {
-    static char json[5][2200]; /* the writer's thread alone comes here */
+    static char json[4096]; /* the writer's thread alone comes here */
     char identity[HASH_TEXT];
-    uint64_t r = mix((uint64_t)number * 7 + (uint64_t)region->start);
-    snprintf(json[0], sizeof json[0], "{\"bpm\":%.2f,\"c\":0.%d}", 60 + (double)(r % 12000) / 100,
-             (int)(r >> 8 & 7) + 1);
-    snprintf(json[1], sizeof json[1], "{\"key\":\"%s\"}", keys_name((int)((r >> 16) % KEYS_COUNT)));
-    snprintf(json[2], sizeof json[2], "{\"label\":\"%s\"}", labels[(r >> 24) % 10]);
-    int n = snprintf(json[3], sizeof json[3],
-                     "{\"lufs\":%.2f,\"embedding\":{\"model\":\"m\",\"version\":1,\"hash\":\"h\","
-                     "\"catalogue\":[",
-                     -10 - (double)(r >> 32 & 4095) / 100);
-    for (uint64_t k = 0; k < 96; k++)
-        n += snprintf(json[3] + n, sizeof json[3] - (size_t)n, "%s%.6f", k ? "," : "",
-                      (double)(mix(r + k) >> 40) / (1 << 24) - 0.5);
-    snprintf(json[3] + n, sizeof json[3] - (size_t)n, "]}}");
-    snprintf(json[4], sizeof json[4], "{\"content\":\"%s\"}", contents[(r >> 44) & 3]);
-    hash_bytes(&number, sizeof number, identity);
-    for (int i = 0; i < 5; i++) {
-        struct store_result result = {.region = region->region,
-                                      .plugin = plugins[i],
-                                      .version = "1.0.0",
-                                      .identity = identity,
-                                      .outcome = "ok",
-                                      .json = json[i],
-                                      .cpu_us = 1000,
-                                      .wall_us = 1000,
-                                      .peak_bytes = 1 << 20};
-        int64_t analysis;
-        if (!store_result(catalogue, &result, &analysis, error)) return false;
-    }
+    for (int r = 0; r < MADE_REGIONS; r++)
+        for (int i = 0; i < MADE_PLUGINS; i++) {
+            int64_t number = (sound - 1) * MADE_REGIONS + r + 1, analysis, key[2] = {number, i};
+            made_result(i, number, json);
+            hash_bytes(key, sizeof key, identity);
+            const struct store_result result = {.region = regions[r].region,
+                                                .plugin = made_plugins[i],
+                                                .version = "1.0.0",
+                                                .identity = identity,
+                                                .outcome = "ok",
+                                                .json = json,
+                                                .cpu_us = 1000,
+                                                .wall_us = 1000,
+                                                .peak_bytes = 1 << 20};
+            if (!store_result(catalogue, &result, &analysis, error)) return false;
+        }
     return true;
 }
 
-/* One file, from first sight to its summary. */
 static bool put_file(struct catalogue *catalogue, void *argument, struct error *error) {
-    int64_t number = ((struct work *)argument)->number, content, audio;
-    static int16_t peaks[WAVE_POINTS * 3];
+    static int16_t peaks[100 * 3];
+    int64_t number = *(const int64_t *)argument, content, audio;
     char path[200], hash[HASH_TEXT];
     bool known;
-    snprintf(path, sizeof path, "/home/someone/Samples/Pack %lld/%s/%s loop %lld.wav", (long long)number / 500,
-             labels[number / 50 % 10], labels[mix((uint64_t)number) % 10], (long long)number);
+    made_path(number, path);
     hash_bytes(path, strlen(path), hash);
-    struct store_stat stat = {1000000 + number, 1600000000000000000 + number * 1000000000, 1, (uint64_t)number};
+    const struct store_stat stat = {1000000 + number, 1600000000000000000 + number * 1000000000, 1, (uint64_t)number};
     struct store_file file;
-    struct store_region regions[REGIONS];
-    for (int i = 0; i < REGIONS; i++) {
-        int64_t start = i * 441000;
-        regions[i] = (struct store_region){0, start, start + 400000 - number % 1000 * 100, start + 1000, start + 100000,
-                                           0, 1};
+    struct store_region regions[MADE_REGIONS];
+    for (int i = 0; i < MADE_REGIONS; i++) {
+        int64_t start = (int64_t)i * 441000;
+        regions[i] = (struct store_region){0, start, start + 400000, start + 1000, start + 100000, 0, 1};
     }
-    struct store_waveform wave = {"overview", 1, WAVE_POINTS, peaks};
+    struct store_waveform wave = {"overview", 1, 100, peaks};
     struct store_scan scan = {.bytes_hash = hash,
                               .audio_hash = hash,
                               .size = stat.size,
                               .rate = 44100,
                               .channels = 2,
-                              .frames = 441000 * REGIONS,
+                              .frames = 441000 * MADE_REGIONS,
                               .decoder = "libsndfile",
                               .decoder_version = "1.2.0",
-                              .facts = "{\"container\":\"wav\",\"codec\":\"pcm\",\"title\":\"A title of a sound\"}",
+                              .facts = "{\"container\":\"wav\",\"codec\":\"pcm_s16\",\"title\":\"A title of a sound\"}",
                               .segmenter = "s",
                               .regions = regions,
-                              .regions_count = REGIONS,
+                              .regions_count = MADE_REGIONS,
                               .waveforms = &wave,
                               .waveforms_count = 1};
-    if (!store_file_seen(catalogue, path, strlen(path), &stat, &file, error) ||
-        !store_queue_add(catalogue, file.file, 0, NULL, error) ||
-        !store_scan(catalogue, file.file, &scan, &content, &audio, &known, error))
-        return false;
-    for (int i = 0; i < REGIONS; i++)
-        if (!put_results(catalogue, number, &regions[i], error)) return false;
-    return store_file_finish(catalogue, file.file, FILE_DONE, NULL, &stat, "profile", error);
+    return store_file_seen(catalogue, path, strlen(path), &stat, &file, error) &&
+           store_queue_add(catalogue, file.file, 0, NULL, error) &&
+           store_scan(catalogue, file.file, &scan, &content, &audio, &known, error) &&
+           put_results(catalogue, number, regions, error) &&
+           store_file_finish(catalogue, file.file, FILE_DONE, NULL, &stat, "profile", error);
 }
 
-static void put_done(void *argument, const struct error *error) {
-    struct work *work = argument;
-    if (error) fprintf(stderr, "file %lld: %s\n", (long long)work->number, error->text);
-    work->failed = error != NULL;
+static struct writing writing;
+
+static void put_next(void);
+
+static void on_put(void *argument, const struct error *error) {
+    uint64_t now = uv_hrtime();
+    if (error && writing.failed++ == 0)
+        fprintf(stderr, "file %lld: %s\n", (long long)*(int64_t *)argument, error->text);
+    if (writing.committed && now - writing.committed > writing.gap) writing.gap = now - writing.committed;
+    writing.committed = now;
+    put_next();
+}
+
+static atomic_bool ending;
+
+static void put_next(void) {
+    if (atomic_load(&ending)) return;
+    int64_t number = writing.next++, *place = &writing.order[number % 1024];
+    *place = number;
+    (void)writer_post(writing.writer, put_file, place, on_put);
+}
+
+static void on_stopped(void *context) {
+    (void)context;
+}
+
+/* The loop's thread, as the engine's. */
+static void write_until_told(void *argument) {
+    (void)argument;
+    for (int i = 0; i < 800; i++) put_next();
+    while (!atomic_load(&ending)) (void)uv_run(&writing.loop, UV_RUN_ONCE);
+    writer_stop(writing.writer, false, on_stopped, NULL);
+    (void)uv_run(&writing.loop, UV_RUN_DEFAULT);
+}
+
+/* Files a second, over RATE_S; *gap is the longest time in ms between two commits meanwhile. */
+static double rate_for_a_while(double *gap) {
+    int64_t before = writing.next;
+    uint64_t start = uv_hrtime();
+    writing.gap = 0;
+    sleep(RATE_S);
+    *gap = (double)writing.gap * 1e-6;
+    return (double)(writing.next - before) / ((double)(uv_hrtime() - start) * 1e-9);
+}
+
+static bool begin_writing(const char *path, int64_t sounds, struct error *error) {
+    struct catalogue *catalogue = catalogue_open(path, CATALOGUE_WRITE, error);
+    bool fine = catalogue != NULL && uv_loop_init(&writing.loop) == 0;
+    for (int i = 0; i < MADE_PLUGINS && fine; i++) {
+        const struct store_plugin about = {.plugin = made_plugins[i],
+                                           .version = "1.0.0",
+                                           .library = "x.so",
+                                           .hash = "x",
+                                           .descriptor = "{}",
+                                           .schema = made_schemas[i],
+                                           .bundled = true,
+                                           .enabled = true,
+                                           .state = "ready"};
+        fine = store_plugin(catalogue, &about, error);
+    }
+    /* far from the paths and hashes that were made */
+    writing.first = writing.next = 10 * sounds + 1;
+    writing.writer = fine ? writer_new(catalogue, &writing.loop, NULL, NULL, error) : NULL;
+    if (!writing.writer) catalogue_close(catalogue);
+    return writing.writer != NULL;
 }
 
 /* --------------------------------------------------------------------------------------------------------- questions */
 
-static const char *const names[] = {"bpm 118-122",
-                                    "bpm 118-122 octaves",
-                                    "key Am compatible",
-                                    "label drums",
-                                    "text bass loop",
-                                    "duration 20-21",
-                                    "loudness -20..-19",
-                                    "bpm + key + label",
-                                    "regions, bpm + key",
-                                    "regions, label",
-                                    "all, by path",
-                                    "all, by bpm",
-                                    "similar",
-                                    "similar regions",
-                                    "similar, label",
-                                    "similar, bpm",
-                                    "similar, loud",
-                                    "similar, text",
-                                    "regions, all by confidence",
-                                    "tag",
-                                    "regions, tag",
-                                    "regions, text",
-                                    "added, by path",
-                                    "regions, long",
-                                    "regions, loud"};
-enum { QUESTIONS = sizeof names / sizeof *names };
+struct timing {
+    double wall[TIMES_MOST], cpu[TIMES_MOST]; /* ms */
+    int n;
+    long long rows; /* of the last */
+};
 
-static void ask(int i, struct query *q) {
-    query_init(q);
-    q->limit = 100;
-    q->regions = i == 8 || i == 9 || i == 13 || i == 15 || i == 16 || i == 18 || i == 20 || i == 21 || i >= 23;
-    if (i == 0 || i == 1 || i == 7 || i == 8) q->bpm = (struct query_range){118, 122};
-    q->octaves = i == 1;
-    if (i == 2) q->keys = keys_neighbours(keys_parse("Am"));
-    if (i == 7 || i == 8) q->keys = 1u << keys_parse("Am");
-    if (i == 3 || i == 7 || i == 9) q->labels[q->labels_count++] = "drums";
-    if (i == 4) q->text = "bass loop";
-    if (i == 5) q->duration = (struct query_range){20, 21};
-    if (i == 6) q->loudness = (struct query_range){-20, -19};
-    if (i == 11) q->sort = QUERY_BY_BPM;
-    if (i >= 12 && i < 18) q->limit = 20;
-    if (i == 14) q->labels[q->labels_count++] = "drums";
-    if (i == 15) q->bpm = (struct query_range){118, 122};
-    if (i == 16) q->loudness = (struct query_range){-30, 0};
-    if (i == 17) q->text = "bass loop";
-    if (i == 18) q->sort = QUERY_BY_CONFIDENCE;
-    q->descending = i == 18;
-    if (i == 19 || i == 20) q->tags[q->tags_count++] = "rain";
-    if (i == 21) q->text = "bass loop";
-    if (i == 22) q->added.low = 1;
-    if (i == 23) q->duration.low = 1;
-    if (i == 24) q->loudness.low = -40;
+struct bench {
+    const char *path, *sonde;
+    sqlite3 *db; /* as any program would open it */
+    int times, questions, met, locked, failed;
+};
+
+static double ms_of(struct timespec t) {
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* Between two questions, for a tenth of the time that the last took: whoever asks thinks too, and a scheduler that is told to
+ * let this program go first stops one that never rests. */
+static void rest(double ms) {
+    (void)usleep((useconds_t)(1000 + 100 * ms));
+}
+
+static double now_ms(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return ms_of(now);
 }
 
 static int by_value(const void *a, const void *b) {
@@ -191,171 +207,321 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* ms of processor time of this thread: what a question costs when nobody else wants the machine. */
-static double cpu_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec * 1e-6;
-}
-
-static double run_question(struct catalogue *catalogue, int i, int64_t *rows, double *cpu) {
-    struct query query;
-    struct query_row row;
-    struct error error = {0};
-    struct similar like;
-    ask(i, &query);
-    uint64_t start = uv_hrtime();
-    double cpu_start = cpu_ms();
-    if (i >= 12 && i < 18 && similar_load(catalogue, 77, query.regions ? 77 : 0, &like, &error))
-        query.similar_to = &like;
-    struct query_result *result = query_open(catalogue, &query, &error);
-    bool more = result != NULL;
-    for (*rows = 0; more && query_next(result, &row, &more, &error) && more;) (*rows)++;
-    query_close(result);
-    if (error.text[0]) fprintf(stderr, "%s: %s\n", names[i], error.text);
-    *cpu = cpu_ms() - cpu_start;
-    return (double)(uv_hrtime() - start) * 1e-6;
-}
-
-#define TIMES 40
-
-static void print_times(const char *name, int64_t rows, double *times, double *cpu) {
-    qsort(times, TIMES, sizeof *times, by_value);
-    qsort(cpu, TIMES, sizeof *cpu, by_value);
-    printf("%-40.40s %6lld  %8.2f  %8.2f  %8.2f\n", name, (long long)rows, times[TIMES / 2], times[TIMES * 95 / 100],
-           cpu[TIMES * 95 / 100]);
+static void print_timing(struct bench *bench, const char *name, struct timing *timing) {
+    int last = timing->n * 95 / 100;
+    qsort(timing->wall, (size_t)timing->n, sizeof *timing->wall, by_value);
+    qsort(timing->cpu, (size_t)timing->n, sizeof *timing->cpu, by_value);
+    bool met = timing->wall[last] < TARGET;
+    bench->questions++;
+    bench->met += met;
+    printf("%-58.58s %4d %7lld %8.1f %8.1f %8.1f  %s\n", name, timing->n, timing->rows, timing->wall[timing->n / 2],
+           timing->wall[last], timing->cpu[last], met ? "met" : "MISSED");
     fflush(stdout);
 }
 
-static void ask_finds(struct catalogue *catalogue) {
-    double times[TIMES], cpu[TIMES];
-    for (int i = 0; i < QUESTIONS; i++) {
-        int64_t rows = 0;
-        for (int k = 0; k < TIMES; k++) times[k] = run_question(catalogue, i, &rows, &cpu[k]);
-        print_times(names[i], rows, times, cpu);
+static void ask_once(struct bench *bench, const char *sql, struct timing *timing) {
+    double wall = now_ms(CLOCK_MONOTONIC), cpu = now_ms(CLOCK_THREAD_CPUTIME_ID);
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(bench->db, sql, -1, &statement, NULL);
+    for (timing->rows = 0; code == SQLITE_OK || code == SQLITE_ROW; timing->rows += code == SQLITE_ROW) {
+        for (int i = 0; i < sqlite3_data_count(statement); i++) (void)sqlite3_column_text(statement, i);
+        code = sqlite3_step(statement);
     }
+    bench->locked += code == SQLITE_BUSY || code == SQLITE_LOCKED;
+    if (code != SQLITE_DONE) {
+        bench->failed++;
+        fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(bench->db));
+    }
+    sqlite3_finalize(statement);
+    timing->wall[timing->n] = now_ms(CLOCK_MONOTONIC) - wall;
+    timing->cpu[timing->n++] = now_ms(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    rest(timing->wall[timing->n - 1]);
 }
 
-/* A query as a user's program asks it. */
-static void ask_example(struct catalogue *catalogue, const char *sql) {
-    double times[TIMES], cpu[TIMES];
-    int64_t rows = 0;
-    char name[41];
-    for (int k = 0; k < TIMES; k++) {
-        uint64_t start = uv_hrtime();
-        double cpu_start = cpu_ms();
-        sqlite3_stmt *statement = NULL;
-        int code = sqlite3_prepare_v2(catalogue_db(catalogue), sql, -1, &statement, NULL);
-        for (rows = 0; code == SQLITE_OK && (code = sqlite3_step(statement)) == SQLITE_ROW; code = SQLITE_OK) rows++;
-        if (code != SQLITE_DONE) fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(catalogue_db(catalogue)));
-        sqlite3_finalize(statement);
-        cpu[k] = cpu_ms() - cpu_start;
-        times[k] = (double)(uv_hrtime() - start) * 1e-6;
-    }
-    snprintf(name, sizeof name, "%s", sql);
-    for (char *c = name; *c; c++)
+/* The first line of the paragraph before the query at `at`. */
+static void question_of(const char *text, const char *at, char out[80]) {
+    const char *end = at - strlen("```sql\n");
+    while (end > text && end[-1] == '\n') end--;
+    const char *start = end;
+    while (start > text && !(start[-1] == '\n' && (start - 1 == text || start[-2] == '\n'))) start--;
+    int n = end - start < 79 ? (int)(end - start) : 79;
+    snprintf(out, 80, "%.*s", n, start);
+    for (char *c = out; *c; c++)
         if (*c == '\n') *c = ' ';
-    print_times(name, rows, times, cpu);
 }
 
-static void ask_examples(struct catalogue *catalogue, const char *document) {
+static void ask_examples(struct bench *bench, const char *document) {
     static char text[1 << 18];
     FILE *file = fopen(document, "r");
-    if (!file) return;
+    if (!file) {
+        fprintf(stderr, "can't open %s\n", document);
+        bench->failed++;
+        return;
+    }
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     fclose(file);
     for (char *at = strstr(text, "```sql\n"), *end; at && (end = strstr(at + 7, "```"));
          at = strstr(end + 1, "```sql\n")) {
+        static struct timing timing;
+        char name[80];
+        at += 7;
+        question_of(text, at, name);
         *end = '\0';
-        ask_example(catalogue, at + 7);
+        timing.n = 0;
+        for (int k = 0; k < bench->times; k++) ask_once(bench, at, &timing);
+        print_timing(bench, name, &timing);
     }
 }
 
-static atomic_bool asking;
-
-struct asker {
-    const char *catalogue, *document;
+/* Every condition and every order there is, alone and together. Without --limit where the answer is one that somebody reads or
+ * feeds to a program; a list of all hundred thousand sounds takes as long as it takes to print, so of those the first page. */
+static const char *const finds[] = {
+    "--bpm 118-122",
+    "--bpm 118-122 --octaves",
+    "--key Am",
+    "--key Am --compatible --limit 1000",
+    "--bpm 118-122 --key Am --compatible",
+    "--label drums --limit 1000",
+    "--label drums --bpm 90-100 --key Am",
+    "--tag favourite --limit 1000",
+    "--tag favourite --label drums",
+    "--text bass --limit 1000",
+    "bass loop",
+    "--text ba --limit 1000",
+    "--duration 30-31 --limit 1000",
+    "--duration 20- --limit 100",
+    "--loudness -20..-19 --limit 1000",
+    "--loudness -40..-10 --limit 100",
+    "--modified 2020-09-13..2020-10-01 --limit 1000",
+    "--added 2020-09-13.. --limit 100",
+    "--under /home/someone/Samples/Pack_7",
+    "--missing --text backup --limit 1000",
+    "--limit 100",
+    "--sort name --limit 100",
+    "--sort bpm --limit 100",
+    "--sort key --limit 100",
+    "--sort label --limit 100",
+    "--sort duration --limit 100",
+    "--sort -duration --limit 100",
+    "--sort loudness --limit 100",
+    "--sort added --limit 100",
+    "--sort -modified --limit 100",
+    "--sort -confidence --limit 100",
+    "--label rain --sort -confidence --limit 100",
+    "--bpm 100-140 --sort loudness --limit 100",
+    "--regions --bpm 118-122 --limit 1000",
+    "--regions --bpm 118-122 --key Am",
+    "--regions --bpm 118-122 --octaves --limit 1000",
+    "--regions --key Am --limit 1000",
+    "--regions --key Am --compatible --limit 1000",
+    "--regions --label drums --limit 1000",
+    "--regions --tag here --limit 1000",
+    "--regions --tag favourite --limit 1000",
+    "--regions --text bass --limit 1000",
+    "--regions --duration 8- --limit 1000",
+    "--regions --loudness -40..-10 --limit 1000",
+    "--regions --limit 100",
+    "--regions --sort name --limit 100",
+    "--regions --sort bpm --limit 100",
+    "--regions --sort key --limit 100",
+    "--regions --sort label --limit 100",
+    "--regions --sort duration --limit 100",
+    "--regions --sort loudness --limit 100",
+    "--regions --sort added --limit 100",
+    "--regions --sort modified --limit 100",
+    "--regions --sort -confidence --limit 100",
+    "--similar @",
+    "--similar @ --limit 200",
+    "--similar @ --label drums",
+    "--similar @ --bpm 118-122",
+    "--similar @ --key Am --compatible",
+    "--similar @ --tag favourite",
+    "--similar @ --text loop",
+    "--similar @ --text title",
+    "--similar @ --text bass",
+    "--similar @ --loudness -30..0",
+    "--similar @ --duration 20-",
+    "--similar @#1 --regions",
+    "--similar @#1 --regions --label drums",
+    "--similar @#1 --regions --bpm 118-122",
+    "--similar @#1 --regions --tag favourite",
+    "--similar @#1 --regions --text loop",
+    "--similar @#1 --regions --text title",
+    "--similar @#1 --regions --text bass",
+    "--similar @#1 --regions --loudness -30..0",
 };
 
-static void ask_all(void *argument) {
-    const struct asker *asker = argument;
-    struct error error = {0};
-    struct catalogue *catalogue = catalogue_open(asker->catalogue, CATALOGUE_READ, &error);
-    if (catalogue) {
-        printf("%-40s %6s  %8s  %8s  %8s\n", "question", "rows", "p50 ms", "p95 ms", "p95 cpu");
-        ask_finds(catalogue);
-        if (asker->document) ask_examples(catalogue, asker->document);
-    } else {
-        fprintf(stderr, "%s\n", error.text);
+/* The words of a question as an argument list; "@" stands for a sound, "_" in a word for a space. */
+static int split(const char *question, char storage[1024], const char *words[40]) {
+    char file[200], *out = storage;
+    int n = 0;
+    made_path(77, file);
+    for (const char *c = question; *c && n < 39; n++) {
+        words[n] = out;
+        for (; *c && *c != ' '; c++) {
+            if (*c == '@')
+                out += snprintf(out, 200, "%s", file);
+            else
+                *out++ = *c == '_' ? ' ' : *c;
+        }
+        *out++ = '\0';
+        while (*c == ' ') c++;
     }
-    catalogue_close(catalogue);
-    atomic_store(&asking, false);
+    words[n] = NULL;
+    return n;
 }
 
-static void stopped(void *context) {
-    *(bool *)context = true;
+static double cpu_of(const struct rusage *usage) {
+    return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1e3 +
+           (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * 1e-3;
+}
+
+/* Counts the lines that come out of the pipe. */
+static long long count_lines(int from) {
+    static char buffer[1 << 16];
+    long long lines = 0;
+    for (ssize_t n; (n = read(from, buffer, sizeof buffer)) > 0;)
+        for (ssize_t i = 0; i < n; i++) lines += buffer[i] == '\n';
+    return lines;
+}
+
+static void find_once(struct bench *bench, const char *question, struct timing *timing) {
+    char storage[1024];
+    const char *words[48] = {bench->sonde, "--catalogue", bench->path, "find", "--csv"};
+    int ends[2], status = -1;
+    struct rusage usage = {0};
+    pid_t child;
+    posix_spawn_file_actions_t actions;
+    (void)split(question, storage, words + 5);
+    if (pipe2(ends, O_CLOEXEC) != 0) abort();
+    (void)posix_spawn_file_actions_init(&actions);
+    (void)posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    double wall = now_ms(CLOCK_MONOTONIC);
+    int code = posix_spawn(&child, bench->sonde, &actions, NULL, (char *const *)(uintptr_t)words, environ);
+    close(ends[1]);
+    timing->rows = count_lines(ends[0]) - 1; /* without the header */
+    if (code == 0) (void)wait4(child, &status, 0, &usage);
+    timing->wall[timing->n] = now_ms(CLOCK_MONOTONIC) - wall;
+    timing->cpu[timing->n++] = cpu_of(&usage);
+    close(ends[0]);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    rest(timing->wall[timing->n - 1]);
+    if (code == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+    fprintf(stderr, "sonde find %s: exit status %d\n", question, status); /* what it said stands above */
+    bench->failed++;
+}
+
+static void ask_finds(struct bench *bench) {
+    for (size_t i = 0; i < sizeof finds / sizeof *finds; i++) {
+        static struct timing timing;
+        char name[80];
+        timing.n = 0;
+        for (int k = 0; k < bench->times; k++) find_once(bench, finds[i], &timing);
+        snprintf(name, sizeof name, "find %s", finds[i]);
+        print_timing(bench, name, &timing);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------------- main */
+
+/* Somebody who asks without pause, for the writer's rate beside readers. */
+static void ask_without_pause(void *argument) {
+    const struct bench *bench = argument;
+    static const char *const sql[] = {
+        "SELECT path, start, \"end\" FROM sound_regions WHERE label = 'drums' ORDER BY path",
+        "SELECT label, count(*) FROM sounds GROUP BY label",
+        "SELECT path, tags FROM sounds WHERE loudness > -12",
+    };
+    sqlite3 *db = NULL;
+    if (sqlite3_open_v2(bench->path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
+        for (int i = 0; !atomic_load(&ending); i++) (void)sqlite3_exec(db, sql[i % 3], NULL, NULL, NULL);
+    (void)sqlite3_close(db);
+}
+
+static bool measure(struct bench *bench, int64_t sounds, const char *document, struct error *error) {
+    uv_thread_t thread, reader;
+    double alone_gap, beside_gap, alone, beside;
+    if (!begin_writing(bench->path, sounds, error)) return false;
+    if (sqlite3_open_v2(bench->path, &bench->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+        return error_set(error, "can't open %s", bench->path);
+    (void)uv_thread_create(&thread, write_until_told, NULL);
+    sleep(1);
+    alone = rate_for_a_while(&alone_gap);
+    printf("%-58s %4s %7s %8s %8s %8s  target %.0f ms\n", "question", "n", "rows", "p50 ms", "p95 ms", "p95 cpu",
+           TARGET);
+    ask_examples(bench, document);
+    ask_finds(bench);
+    (void)uv_thread_create(&reader, ask_without_pause, bench);
+    beside = rate_for_a_while(&beside_gap);
+    atomic_store(&ending, true);
+    (void)uv_thread_join(&reader);
+    (void)uv_thread_join(&thread);
+    printf("%d of %d under %.0f ms (p95 of the time that passes), beside a writer that stored %lld files meanwhile\n",
+           bench->met, bench->questions, TARGET, (long long)(writing.next - writing.first));
+    printf("locked: %d of %d questions were told so; failed: %d\n", bench->locked, bench->questions * bench->times,
+           bench->failed);
+    printf(
+        "writer: %.0f files/s alone, %.0f files/s beside a reader that never pauses (%.0f %%); longest time between two\n"
+        "commits %.0f ms alone, %.0f ms beside it; %lld files failed\n",
+        alone, beside, 100 * beside / alone, alone_gap, beside_gap, (long long)writing.failed);
+    (void)sqlite3_close(bench->db);
+    return true;
+}
+
+static bool copy_file(const char *from, const char *to) {
+    int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    ssize_t n = -1;
+    while (in >= 0 && out >= 0 && (n = copy_file_range(in, NULL, out, NULL, 1 << 30, 0)) > 0) continue;
+    bool fine = n == 0 && close(out) == 0;
+    if (in >= 0) close(in);
+    return fine;
+}
+
+static void remove_with_log(const char *path) {
+    char beside[4200];
+    static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
+    for (int i = 0; i < 4; i++) {
+        snprintf(beside, sizeof beside, "%s%s", path, ends[i]);
+        (void)unlink(beside);
+    }
+}
+
+/* Makes what isn't there yet: under another name until it is whole. */
+static bool make(const char *path, int64_t sounds, struct error *error) {
+    char part[4200];
+    if (access(path, F_OK) == 0) return true;
+    snprintf(part, sizeof part, "%s.part", path);
+    remove_with_log(part);
+    double start = now_ms(CLOCK_MONOTONIC);
+    bool fine = made_fill(part, sounds, error) &&
+                (rename(part, path) == 0 || error_system(error, errno, "can't name %s", path));
+    remove_with_log(part);
+    if (fine) printf("made in %.0f s: %s\n", (now_ms(CLOCK_MONOTONIC) - start) / 1000, path);
+    return fine;
 }
 
 int main(int argc, char **argv) {
-    if (argc < 3) {
-        fprintf(stderr, "usage: catalogue_bench FOLDER FILES [DOCUMENT]\n");
+    if (argc < 5) {
+        fprintf(stderr, "usage: catalogue_bench FOLDER SOUNDS SONDE DOCUMENT [TIMES]\n");
         return 2;
     }
-    int64_t files = atoll(argv[2]), done = 0, extra;
-    char path[4096];
-    snprintf(path, sizeof path, "%s/bench.db", argv[1]);
+    char made[4096], path[4096];
+    int64_t sounds = atoll(argv[2]);
     struct error error = {0};
-    struct catalogue *catalogue = catalogue_open(path, CATALOGUE_WRITE, &error);
-    if (catalogue) (void)sql_number(catalogue, &error, &done, "SELECT max(file_id) FROM files", "");
-    extra = done > files ? done : files;
-    struct work *work = calloc((size_t)(extra + 2000000), sizeof *work);
-    uv_loop_t loop;
-    if (!catalogue || !work || uv_loop_init(&loop) != 0) {
-        fprintf(stderr, "%s\n", error.text);
-        return 1;
+    struct bench bench = {.path = path, .sonde = argv[3], .times = argc > 5 ? atoi(argv[5]) : 40};
+    if (bench.times < 1 || bench.times > TIMES_MOST || sounds < 1000) {
+        fprintf(stderr, "at least 1000 sounds, and 1 to %d times\n", TIMES_MOST);
+        return 2;
     }
-    for (int i = 0; i < 5; i++) {
-        struct store_plugin about = {.plugin = plugins[i],
-                                     .version = "1.0.0",
-                                     .library = "x.so",
-                                     .hash = "x",
-                                     .descriptor = "{}",
-                                     .schema = schemas[i],
-                                     .bundled = true,
-                                     .enabled = true,
-                                     .state = "ready"};
-        if (!store_plugin(catalogue, &about, &error)) fprintf(stderr, "%s\n", error.text);
-    }
-    struct writer *writer = writer_new(catalogue, &loop, NULL, NULL, &error);
-    uint64_t start = uv_hrtime();
-    for (int64_t i = done; i < files; i++) {
-        work[i].number = i;
-        (void)writer_post(writer, put_file, &work[i], put_done);
-        while (writer_pending(writer) > 1000) (void)uv_run(&loop, UV_RUN_ONCE);
-    }
-    while (writer_pending(writer) > 0) (void)uv_run(&loop, UV_RUN_ONCE);
-    double seconds = (double)(uv_hrtime() - start) * 1e-9;
-    if (done < files)
-        printf("%lld files written: %.1f s, %.0f files/s, %.0f us a file\n", (long long)(files - done), seconds,
-               (double)(files - done) / seconds, seconds * 1e6 / (double)(files - done));
-    printf("%lld files, %lld regions, %lld results\n", (long long)extra, (long long)extra * REGIONS,
-           (long long)extra * REGIONS * 5);
-    int64_t first = extra;
-    uv_thread_t reader;
-    atomic_store(&asking, true);
-    struct asker asker = {path, argc > 3 ? argv[3] : NULL};
-    (void)uv_thread_create(&reader, ask_all, &asker);
-    while (atomic_load(&asking) && extra < first + 1999000) {
-        work[extra].number = extra;
-        (void)writer_post(writer, put_file, &work[extra], put_done);
-        extra++;
-        while (writer_pending(writer) > 500) (void)uv_run(&loop, UV_RUN_ONCE);
-    }
-    (void)uv_thread_join(&reader);
-    bool ended = false;
-    writer_stop(writer, false, stopped, &ended);
-    (void)uv_run(&loop, UV_RUN_DEFAULT);
-    printf("%lld files were written meanwhile\n", (long long)(extra - first));
-    free(work);
-    return ended ? 0 : 1;
+    snprintf(made, sizeof made, "%s/made-%lld-v%d.%d.db", argv[1], (long long)sounds, catalogue_version(), MADE_FORMAT);
+    snprintf(path, sizeof path, "%s/measured.db", argv[1]);
+    remove_with_log(path);
+    bool fine = make(made, sounds, &error);
+    if (fine && !copy_file(made, path)) fine = error_system(&error, errno, "can't copy %s to %s", made, path);
+    if (fine) printf("%lld sounds, %lld regions\n", (long long)sounds, (long long)sounds * MADE_REGIONS);
+    fine = fine && measure(&bench, sounds, argv[4], &error);
+    remove_with_log(path);
+    if (!fine) fprintf(stderr, "%s\n", error.text);
+    return fine && bench.met == bench.questions && bench.locked == 0 && bench.failed == 0 && writing.failed == 0 ? 0
+                                                                                                                 : 1;
 }

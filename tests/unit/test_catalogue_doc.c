@@ -104,10 +104,12 @@ static void fill(const struct fixture *f) {
         "{\"type\":\"object\",\"properties\":{"
         "\"bpm\":{\"type\":\"number\",\"x-unit\":\"bpm\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"longest\"}},"
         "\"centroid\":{\"type\":\"number\",\"x-unit\":\"Hz\",\"x-summary\":{\"as\":\"centroid\",\"rule\":\"mean\"}},"
+        "\"percussive\":{\"type\":\"number\",\"x-unit\":\"ratio\",\"x-summary\":{\"as\":\"percussive\",\"rule\":\"mean\"}},"
         "\"lufs\":{\"type\":\"number\",\"x-unit\":\"LUFS\",\"x-summary\":{\"as\":\"lufs\",\"rule\":\"mean\"}},"
         "\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"longest\"}},"
         "\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"longest\"}}}}");
-    const char *json = "{\"bpm\":120,\"key\":\"A minor\",\"label\":\"drums\",\"centroid\":3000,\"lufs\":-9}";
+    const char *json =
+        "{\"bpm\":120,\"key\":\"A minor\",\"label\":\"drums\",\"centroid\":3000,\"percussive\":0.5,\"lufs\":-9}";
     struct fixture_file a = fixture_scan(f, "/s/drum/loop.wav", "a", "a", 2),
                         b = fixture_scan(f, "/s/copy.wav", "a", "a", 2);
     fixture_result(f, a.regions[0], "tempo_meter", "old", json);

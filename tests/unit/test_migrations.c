@@ -42,11 +42,11 @@ static const char *const version_1 =
     "INSERT INTO plugins (plugin, version, library, hash, descriptor, schema, bundled, enabled, state, first_seen, last_seen)"
     " VALUES ('features', '1', '/f.so', 'h', '{}', '{\"type\":\"object\",\"properties\":{\"embedding\":{\"type\":\"object\","
     "\"additionalProperties\":true,\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}', 1, 1, 'ready', 1, 1);"
-    "INSERT INTO region_analysis (region_id, plugin, plugin_version, identity, current, outcome, result, created) VALUES"
-    " (1, 'features', '1', 'i1', 1, 'ok', " EMBEDDING("1,0,0") ", 1), (2, 'features', '1', 'i2', 1, 'ok', " EMBEDDING(
-        "3,4,0") ", 1),"
-                 " (300, 'features', '1', 'i3', 1, 'ok', " EMBEDDING("0,0,1") ", 1), (1, 'features', '0', 'i0', 0, 'ok', " EMBEDDING(
-                     "1,1,1") ", 0);"
+    "INSERT INTO region_analysis (region_id, plugin, plugin_version, identity, current, outcome, result, created, cpu) VALUES"
+    " (1, 'features', '1', 'i1', 1, 'ok', " EMBEDDING("1,0,0") ", 1, 1), (2, 'features', '1', 'i2', 1, 'ok', " EMBEDDING(
+        "3,4,0") ", 1, 2),"
+                 " (300, 'features', '1', 'i3', 1, 'ok', " EMBEDDING("0,0,1") ", 1, 3), (1, 'features', '0', 'i0', 0, 'ok', " EMBEDDING(
+                     "1,1,1") ", 0, NULL);"
                               "INSERT INTO audio_summary (audio_id, duration, regions, summary, updated) VALUES (1, 9, 1, '{}', 1), (2, 9, 1, '{}', 1),"
                               " (3, 9, 1, '{}', 1);"
                               "INSERT INTO region_summary (region_id, duration, summary) VALUES (1, 1, '{}'), (2, 1, '{}'), (300, 1, '{}');"
@@ -64,12 +64,13 @@ static const char *const version_1 =
                               "INSERT INTO arrays VALUES (1, 'x', 'f32', '[1]', '1', 0, 0, x'0000803f');"
                               "INSERT INTO waveforms VALUES (1, 'overview', 1, 1, x'000000000000')";
 
-static void make_version_1(const char *path) {
+static void make_version(const char *path, int version) {
     sqlite3 *db = NULL;
     struct error error = {0};
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     if (!migrations_apply(db, 0, 1, &error)) fail_msg("%s", error.text);
     if (sqlite3_exec(db, version_1, NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s", sqlite3_errmsg(db));
+    if (!migrations_apply(db, 1, version, &error)) fail_msg("%s", error.text);
     sqlite3_close(db);
 }
 
@@ -105,14 +106,13 @@ static void assert_similar(struct catalogue *catalogue, bool regions) {
     query_close(result);
 }
 
-static void version_1_with_its_data(void **state) {
-    struct fixture *f = *state;
+static void assert_upgraded(struct fixture *f, int version) {
     struct fixture old = *f;
     char backup[160];
     struct error error = {0};
     int64_t wrong = -1;
     snprintf(old.path, sizeof old.path, "%s/old.db", f->folder);
-    make_version_1(old.path);
+    make_version(old.path, version);
     old.catalogue = catalogue_open(old.path, CATALOGUE_WRITE, &error);
     if (!old.catalogue) fail_msg("%s", error.text);
     assert_int_equal(fixture_number(&old, "PRAGMA user_version"), catalogue_version());
@@ -127,6 +127,13 @@ static void version_1_with_its_data(void **state) {
     assert_string_equal(fixture_text(&old, "SELECT group_concat(tags) FROM sounds WHERE tags = 'mine'"), "mine,mine");
     assert_string_equal(fixture_text(&old, "SELECT bpm || bpm_source FROM sounds WHERE name = 'b.wav'"), "77.0user");
     assert_string_equal(fixture_text(&old, "SELECT outcome || reason FROM problems"), "failedno sound");
+    assert_string_equal(fixture_text(&old, "SELECT paths FROM duplicates"), "/s/a.wav; /t/a.wav");
+    assert_string_equal(fixture_text(&old,
+                                     "SELECT group_concat(ifnull(bpm, '-') || ' ' || ifnull(regions, '-') || ' ' ||"
+                                     " ifnull(duration, '-')) FROM (SELECT * FROM files ORDER BY file_id)"),
+                        "- 1 9.0,77.0 1 9.0,- 1 9.0,- 1 9.0,- - -");
+    assert_string_equal(fixture_text(&old, "SELECT plugin || results || ' ' || audio || ' ' || cpu FROM plugin_costs"),
+                        "features3 3.0 6.0");
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM history"), 2);
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM region_results"), 4); /* the copy has them too */
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM arrays JOIN waveforms JOIN runs"), 1);
@@ -134,18 +141,28 @@ static void version_1_with_its_data(void **state) {
     assert_int_equal(wrong, 0);
     catalogue_close(old.catalogue);
     sqlite3 *db = NULL;
-    sqlite3_stmt *version = NULL;
-    snprintf(backup, sizeof backup, "%s.backup-v1", old.path);
+    sqlite3_stmt *saved = NULL;
+    snprintf(backup, sizeof backup, "%s.backup-v%d", old.path, version);
     assert_int_equal(sqlite3_open(backup, &db), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(db,
                                         "SELECT user_version, (SELECT count(*) FROM files) FROM pragma_user_version",
-                                        -1, &version, NULL),
+                                        -1, &saved, NULL),
                      SQLITE_OK);
-    assert_int_equal(sqlite3_step(version), SQLITE_ROW);
-    assert_int_equal(sqlite3_column_int(version, 0), 1);
-    assert_int_equal(sqlite3_column_int(version, 1), 5);
-    sqlite3_finalize(version);
+    assert_int_equal(sqlite3_step(saved), SQLITE_ROW);
+    assert_int_equal(sqlite3_column_int(saved, 0), version);
+    assert_int_equal(sqlite3_column_int(saved, 1), 5);
+    sqlite3_finalize(saved);
     sqlite3_close(db);
+}
+
+/* From every version there has been. */
+static void every_version_with_its_data(void **state) {
+    for (int version = 1; version < catalogue_version(); version++) {
+        void *again = NULL;
+        if (version > 1) assert_int_equal(fixture_setup(&again), 0);
+        assert_upgraded(again ? again : *state, version);
+        if (again) (void)fixture_teardown(&again);
+    }
 }
 
 /* An upgrade that fails leaves the catalogue at its version, whole, with its backup; the next try goes on from there. */
@@ -155,7 +172,7 @@ static void a_failed_upgrade_changes_nothing(void **state) {
     struct error error = {0};
     sqlite3 *db = NULL;
     snprintf(old.path, sizeof old.path, "%s/old.db", f->folder);
-    make_version_1(old.path);
+    make_version(old.path, 1);
     assert_int_equal(sqlite3_open(old.path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "CREATE TABLE vector_pages (x)", 0, 0, 0), SQLITE_OK); /* in its way */
     assert_null(catalogue_open(old.path, CATALOGUE_WRITE, &error));
@@ -187,7 +204,7 @@ static void no_backup_no_upgrade(void **state) {
     struct fixture *f = *state;
     struct fixture old = *f;
     snprintf(old.path, sizeof old.path, "%s/old.db", f->folder);
-    make_version_1(old.path);
+    make_version(old.path, 1);
     pid_t child = fork();
     if (child == 0) {
         const struct rlimit limit = {50000, 50000};
@@ -234,7 +251,7 @@ static void the_short_way_is_kept(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
-    const struct CMUnitTest tests[] = {TEST(version_1_with_its_data), TEST(a_failed_upgrade_changes_nothing),
+    const struct CMUnitTest tests[] = {TEST(every_version_with_its_data), TEST(a_failed_upgrade_changes_nothing),
                                        TEST(no_backup_no_upgrade), TEST(the_short_way_is_kept)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

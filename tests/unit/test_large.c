@@ -1,0 +1,232 @@
+/* Questions to a catalogue of some thousand sounds (tests/bench/made.h): short ways find what long ways find, and examples in
+ * schema/catalogue.md do no more work than their answers need. Argument: that document. */
+#include "tests/unit/catalogue_fixture.h"
+
+#include "engine/catalogue/check.h"
+#include "engine/catalogue/keys.h"
+#include "engine/catalogue/query.h"
+#include "engine/catalogue/sql.h"
+#include "engine/catalogue/upkeep.h"
+#include "tests/bench/made.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SOUNDS 4000
+
+static const char *document_path;
+
+static int made_setup(void **state) {
+    struct error error = {0};
+    if (fixture_setup(state) != 0) return -1;
+    struct fixture *f = *state;
+    catalogue_close(f->catalogue);
+    if (!made_fill(f->path, SOUNDS, &error)) fail_msg("%s", error.text);
+    f->catalogue = catalogue_open(f->path, CATALOGUE_WRITE, &error);
+    if (!f->catalogue) fail_msg("%s", error.text);
+    return 0;
+}
+
+static int64_t differences;
+
+static void complain(void *context, const char *sentence) {
+    (void)context;
+    if (strstr(sentence, "isn't what its results make") || strstr(sentence, "more like that"))
+        return; /* made.h says so */
+    differences++;
+    fprintf(stderr, "# %s\n", sentence);
+}
+
+/* What is measured is a catalogue as any other. */
+static void made_is_sound(void **state) {
+    struct fixture *f = *state;
+    struct error error = {0};
+    int64_t wrong = 0;
+    assert_true(check_catalogue(f->catalogue, complain, NULL, &wrong, &error));
+    assert_int_equal(differences, 0);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM regions"), SOUNDS * MADE_REGIONS);
+    assert_int_equal(
+        fixture_number(f, "SELECT count(*) FROM files AS f JOIN audio_summary AS s ON audio_id = file_audio_id"
+                          " WHERE (f.bpm, f.key, f.label, f.loudness, f.centroid, f.regions, f.duration)"
+                          " IS NOT (s.bpm, s.key, s.label, s.loudness, s.centroid, s.regions, s.duration)"),
+        0);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- similarity */
+
+/* The question of this number, as find asks it. */
+static void ask(int number, struct query *query) {
+    static const char *const texts[] = {"loop", "drums", "drums loop", "title"};
+    query_init(query);
+    query->limit = 25;
+    query->regions = number % 2;
+    number /= 2;
+    if (number < 4) query->text = texts[number];
+    if (number == 4 || number == 9) query->bpm = (struct query_range){70, 150};
+    if (number == 5 || number == 10) query->labels[query->labels_count++] = "drums";
+    if (number == 6 || number == 10) query->tags[query->tags_count++] = "favourite";
+    if (number == 7) query->loudness = (struct query_range){-30, 0};
+    if (number == 8) query->keys = keys_neighbours(keys_parse("Am"));
+    if (number == 9) query->text = "loop";
+    if (number == 11) query->under = "/home/someone/Samples/Pack 3";
+    if (number == 12) query->duration.low = 1;
+    if (number == 13) query->added = (struct query_range){0, 1.6e9 + 2500};
+}
+#define QUESTIONS 28
+
+static int by_id(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* All ids that meet the conditions, each once. */
+static size_t all_of(struct fixture *f, struct query query, int64_t *ids, size_t room) {
+    struct error error = {0};
+    struct query_row row;
+    bool more = true;
+    size_t n = 0, kept = 0;
+    query.limit = -1;
+    struct query_result *result = query_open(f->catalogue, &query, &error);
+    if (!result) fail_msg("%s", error.text);
+    while (query_next(result, &row, &more, &error) && more) {
+        assert_true(n < room);
+        ids[n++] = query.regions ? row.region : row.audio;
+    }
+    query_close(result);
+    qsort(ids, n, sizeof *ids, by_id);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || ids[i] != ids[i - 1]) ids[kept++] = ids[i];
+    return kept;
+}
+
+static void assert_found(struct fixture *f, const struct query *query, const struct similar_list *expected) {
+    struct error error = {0};
+    struct query_row row;
+    bool more = true;
+    size_t n = 0, rows = 0;
+    struct query_result *result = query_open(f->catalogue, query, &error);
+    if (!result) fail_msg("%s", error.text);
+    for (int64_t last = 0; query_next(result, &row, &more, &error) && more;) {
+        int64_t id = query->regions ? row.region : row.audio;
+        rows++;
+        if (id == last) continue; /* a copy of it */
+        last = id;
+        assert_true(n < expected->n);
+        assert_int_equal(id, expected->items[n].id);
+        n++;
+    }
+    query_close(result);
+    assert_true(n > 0);
+    if (n < expected->n && rows != (size_t)query->limit) /* copies take the place of the last */
+        fail_msg("%zu instead of %zu", n, expected->n);
+}
+
+/* Whichever way is gone, few or many that meet the conditions: what comparing all of them one by one finds. */
+static void alike_under_conditions(void **state) {
+    struct fixture *f = *state;
+    size_t room = (size_t)SOUNDS * 5, fewest = SIZE_MAX, most = 0;
+    int64_t *ids = calloc(room, sizeof *ids);
+    assert_non_null(ids);
+    for (int number = 0; number < QUESTIONS; number++) {
+        struct query query;
+        struct similar target;
+        struct error error = {0};
+        ask(number, &query);
+        size_t n = all_of(f, query, ids, room);
+        assert_true(similar_load(f->catalogue, 77, query.regions ? 230 : 0, &target, &error));
+        struct similar_list all = {.kind = query.regions ? VECTORS_REGION : VECTORS_AUDIO,
+                                   .most = (size_t)query.limit,
+                                   .but = query.regions ? 230 : 77};
+        assert_true(similar_among(f->catalogue, &target, ids, n, &all, &error));
+        query.similar_to = &target;
+        query.similar_audio = 77;
+        query.similar_region = 230;
+        assert_found(f, &query, &all);
+        free(all.items);
+        if (n < fewest) fewest = n;
+        if (n > most) most = n;
+    }
+    free(ids);
+    assert_true(fewest < 2000 && most > 4000); /* both ways were gone (query.c: FEW) */
+}
+
+/* ------------------------------------------------------------------------------------------------------------- examples */
+
+/* Steps of SQLite's machine, which are the same on every computer. A walk over all regions and their results would take
+ * several hundred for each sound. */
+#define STEPS_A_SOUND 40
+
+static void examples_need_few_steps(void **state) {
+    struct fixture *f = *state;
+    char *text = calloc(1, 1 << 20);
+    FILE *file = fopen(document_path, "rb");
+    assert_non_null(text);
+    if (!file) fail_msg("can't open %s", document_path);
+    assert_true(fread(text, 1, (1 << 20) - 1, file) > 1000);
+    fclose(file);
+    int examples = 0;
+    for (char *at = strstr(text, "```sql\n"), *end; at && (end = strstr(at + 7, "```"));
+         at = strstr(end + 1, "```sql\n")) {
+        sqlite3_stmt *statement = NULL;
+        *end = '\0';
+        assert_int_equal(sqlite3_prepare_v2(catalogue_db(f->catalogue), at + 7, -1, &statement, NULL), SQLITE_OK);
+        int rows = 0;
+        while (sqlite3_step(statement) == SQLITE_ROW) rows++;
+        int steps = sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 0);
+        sqlite3_finalize(statement);
+        if (steps > STEPS_A_SOUND * SOUNDS) fail_msg("%d steps for %d rows: %s", steps, rows, at + 7);
+        examples++;
+    }
+    free(text);
+    assert_true(examples >= 10);
+}
+
+static void assert_costs(const struct fixture *f) {
+    assert_int_equal(
+        fixture_number(f, "SELECT count(*) FROM plugin_costs AS a LEFT JOIN plugin_costs_counted AS b USING (plugin)"
+                          " WHERE a.results IS NOT b.results OR NOT"
+                          " abs(a.cpu - b.cpu) + abs(a.wall - b.wall) + abs(a.audio - b.audio) < 1e-3"),
+        0);
+}
+
+/* The costs that triggers sum are those that counting finds, also after results were replaced and history was deleted. */
+static void costs_are_counted(void **state) {
+    struct fixture *f = *state;
+    struct error error = {0};
+    int64_t analysis = 0;
+    struct store_result result = {.region = 7,
+                                  .plugin = "key",
+                                  .version = "2",
+                                  .identity = "another",
+                                  .outcome = "ok",
+                                  .json = "{}",
+                                  .cpu_us = 5000000,
+                                  .wall_us = 6000000,
+                                  .peak_bytes = 1 << 30};
+    double before = fixture_real(f, "SELECT cpu FROM plugin_costs WHERE plugin = 'key'");
+    if (!store_result(f->catalogue, &result, &analysis, &error)) fail_msg("%s", error.text);
+    assert_costs(f);
+    result.cpu_us = 1000000; /* the same identity: it replaces the other */
+    if (!store_result(f->catalogue, &result, &analysis, &error)) fail_msg("%s", error.text);
+    assert_costs(f);
+    double added = fixture_real(f, "SELECT cpu FROM plugin_costs WHERE plugin = 'key'") - before;
+    assert_true(added > 0.999 && added < 1.001);
+    assert_int_equal(fixture_number(f, "SELECT peak_bytes FROM plugin_costs WHERE plugin = 'key'"), 1 << 30);
+    struct upkeep_pruned pruned;
+    assert_true(upkeep_prune(f->catalogue, true, &pruned, &error));
+    assert_true(pruned.results > 0);
+    assert_costs(f);
+}
+
+int main(int argc, char **argv) {
+    document_path = argc > 1 ? argv[1] : "schema/catalogue.md";
+    const struct CMUnitTest tests[] = {cmocka_unit_test(made_is_sound), cmocka_unit_test(alike_under_conditions),
+                                       cmocka_unit_test(examples_need_few_steps), cmocka_unit_test(costs_are_counted)};
+    return cmocka_run_group_tests(tests, made_setup, fixture_teardown);
+}
