@@ -11,9 +11,9 @@ namespace bridge {
 
 namespace {
 
-constexpr size_t max_outputs = 32; // each has an array, and its part of the schema's 64 KiB
+constexpr size_t max_outputs = 32; // each has up to two arrays, of 64, and its part of the schema's 64 KiB
 constexpr size_t max_params = 63;  // and one for the program
-constexpr size_t max_programs = 64;
+constexpr size_t max_programs = 64, max_columns = 64;
 constexpr size_t max_text = 1000, max_title = 90, max_summary = 250, max_unit = 40; // bytes
 
 // Letters, digits and "-", as SPDX wants them.
@@ -124,6 +124,14 @@ std::string count_property(const char *name) {
     return quoted(name, max_text) + ":{\"type\":\"integer\",\"minimum\":0,\"x-unit\":\"count\"}";
 }
 
+// What its columns are called: " Columns: C, C#, D."
+std::string columns_of(const Vamp::Plugin::OutputDescriptor &output) {
+    std::string text;
+    for (size_t i = 0; i < output.binNames.size() && i < max_columns; i++)
+        text += (i ? ", " : " Columns: ") + plain(output.binNames[i], "?", 20);
+    return text.empty() ? text : text + (output.binNames.size() > max_columns ? " ..." : ".");
+}
+
 // By its declaration alone, as what changes with the parameters may not change the descriptor: a rate that isn't known before
 // the plugin is initialised is no reason to take a series for events.
 bool is_dense(const Vamp::Plugin::OutputDescriptor &output) {
@@ -137,13 +145,12 @@ std::string add_output(Description &d, const Vamp::Plugin::OutputDescriptor &fro
     std::string unit = unit_of(from.unit),
                 text = plain(from.description, plain(from.name, from.identifier, max_title), max_text);
     output.key = distinct(word(from.identifier, "_", 60), taken);
-    output.unit = unit;
     output.dense = is_dense(from);
     std::string schema = quoted(output.key, max_text) +
                          ":{\"type\":\"object\",\"title\":" + quoted(from.name, max_title) +
                          ",\"description\":" + quoted(text, max_summary) + ",\"properties\":{";
     if (output.dense) {
-        add_array(d, output.key, SONDE_F32, 2, unit, text + " One row a hop, one column a bin.");
+        add_array(d, output.key, SONDE_F32, 2, unit, text + " One row a hop, one column a bin." + columns_of(from));
         schema += count_property("frames") + "," + count_property("missing") + "," + count_property("bins") + "," +
                   count_property("nonfinite") + "," + number_property("mean", unit, true) + "," +
                   number_property("minimum", unit, true) + "," + number_property("maximum", unit, true);
@@ -151,6 +158,11 @@ std::string add_output(Description &d, const Vamp::Plugin::OutputDescriptor &fro
         output.times = distinct(output.key + "_times", taken);
         add_array(d, output.times, SONDE_F64, 1, "s",
                   "Where the events of " + output.key + " are, from the start of the region.");
+        if (from.hasFixedBinCount && from.binCount > 0) {
+            output.values = distinct(output.key + "_values", taken);
+            add_array(d, output.values, SONDE_F32, 2, unit,
+                      text + " One row for each of " + output.times + ", one column a bin." + columns_of(from));
+        }
         schema +=
             count_property("count") + "," + count_property("nonfinite") +
             ",\"events\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"time\"],\"properties\":{" +

@@ -19,10 +19,10 @@ constexpr unsigned rate = 44100;
 
 // How an output's features are kept.
 struct Output {
-    std::string key;   // in JSON, and the name of the array: [a-z0-9_]+
-    std::string times; // sparse: the name of the array of times
-    std::string unit;  // of the values
-    bool dense;        // one feature a hop: a matrix. Otherwise events
+    std::string key;    // in JSON, and of a matrix the name of the array: [a-z0-9_]+
+    bool dense;         // one feature a hop: a matrix. Otherwise events
+    std::string times;  // events: the name of the array of times
+    std::string values; // events with as many values each: the name of the array of those, otherwise ""
 };
 
 // How a parameter of sonde's sets one of Vamp's.

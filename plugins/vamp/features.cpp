@@ -12,7 +12,7 @@ namespace bridge {
 namespace {
 
 // A result may have 32 MiB of arrays and 1 MiB of JSON.
-constexpr size_t all_values = (24u << 20) / sizeof(float); // of all dense outputs together
+constexpr size_t all_values = (24u << 20) / sizeof(float); // of all rows of all outputs together
 constexpr size_t all_times = (7u << 20) / sizeof(double);  // of all outputs of events together
 constexpr size_t all_json = 900000;                        // bytes, of all outputs of events together
 constexpr size_t most_times = 100000;                      // of one output
@@ -39,10 +39,13 @@ float finite_or_zero(float value, size_t &nonfinite) {
 
 Features::Features(const Description &description, const Vamp::Plugin::OutputList &outputs, const Steps &steps)
     : description_(description), outputs_(outputs), steps_(steps) {
-    size_t dense = 0;
-    for (const Output &output : description.outputs) dense += output.dense;
+    size_t dense = 0, rows = 0;
+    for (const Output &output : description.outputs) {
+        dense += output.dense;
+        rows += output.dense || !output.values.empty();
+    }
     size_t events = std::max<size_t>(description.outputs.size() - dense, 1);
-    room_ = all_values / std::max<size_t>(dense, 1);
+    room_ = all_values / std::max<size_t>(rows, 1);
     most_times_ = std::min(most_times, all_times / events);
     most_json_ = all_json / events;
 }
@@ -63,7 +66,7 @@ void Features::reserve(Kept &to, const Output &output) const {
     size_t events = std::min(most_events, times);
     to.times.reserve(times);
     to.events.reserve(events);
-    to.values.reserve(std::min(events * std::min(std::max<size_t>(to.bins, 2), most_values), most_json_ / value_json));
+    to.values.reserve(to.bins ? std::min(times, rows_of(to)) * to.bins : std::min(events * 2, most_json_ / value_json));
     to.labels.reserve(std::min(events * 8, most_json_ / label_json));
 }
 
@@ -78,7 +81,8 @@ void Features::begin(double duration) {
                      is_rate(outputs_[i].sampleRate);
         to.type = outputs_[i].sampleType;
         to.hop = fixed ? 1.0 / outputs_[i].sampleRate : double(steps_.size) / rate;
-        to.bins = outputs_[i].hasFixedBinCount ? outputs_[i].binCount : 0;
+        bool rows = description_.outputs[i].dense || !description_.outputs[i].values.empty();
+        to.bins = rows && outputs_[i].hasFixedBinCount ? outputs_[i].binCount : 0;
         reserve(to, description_.outputs[i]);
     }
 }
@@ -120,6 +124,13 @@ size_t Features::row_of(Kept &to, const Feature &feature) const {
     return row <= double(next) ? next : row < double(rows_of(to)) ? static_cast<size_t>(row) : SIZE_MAX;
 }
 
+void Features::add_row(Kept &to, const Feature &feature) const {
+    for (size_t i = 0; i < to.bins; i++)
+        to.values.push_back(i < feature.v1->valueCount && feature.v1->values
+                                ? finite_or_zero(feature.v1->values[i], to.nonfinite)
+                                : 0.0f);
+}
+
 void Features::take_dense(Kept &to, const Feature &feature) {
     if (to.bins == 0) to.bins = std::min<size_t>(std::max(feature.v1->valueCount, 1u), room_); // it doesn't know itself
     size_t row = row_of(to, feature);
@@ -129,10 +140,7 @@ void Features::take_dense(Kept &to, const Feature &feature) {
     size_t gap = row - to.values.size() / to.bins;
     to.missing += gap;
     to.values.insert(to.values.end(), gap * to.bins, 0.0f);
-    for (size_t i = 0; i < to.bins; i++)
-        to.values.push_back(i < feature.v1->valueCount && feature.v1->values
-                                ? finite_or_zero(feature.v1->values[i], to.nonfinite)
-                                : 0.0f);
+    add_row(to, feature);
 }
 
 void Features::write_dense(const sonde_writer_t &out, const Output &output, const Kept &from) const {
@@ -179,7 +187,9 @@ double Features::time_of(Kept &to, const Feature &feature) const {
 
 void Features::keep(Kept &to, const Event &event, const Feature &feature) {
     Event kept = event;
-    kept.values = feature.v1->values ? std::min<size_t>(feature.v1->valueCount, most_values) : 0;
+    size_t given = feature.v1->values ? feature.v1->valueCount : 0;
+    bool has_row = to.bins && to.values.size() / to.bins == to.times.size();
+    kept.values = std::min(has_row ? std::min(given, to.bins) : to.bins ? 0 : given, most_values);
     size_t before = to.labels.size();
     if (feature.v1->label) add_plain(to.labels, feature.v1->label, most_label);
     kept.label = to.labels.size() - before;
@@ -190,7 +200,8 @@ void Features::keep(Kept &to, const Event &event, const Feature &feature) {
         return;
     }
     to.json_bytes += bytes;
-    for (size_t i = 0; i < kept.values; i++) to.values.push_back(finite_or_zero(feature.v1->values[i], to.nonfinite));
+    for (size_t i = 0; to.bins == 0 && i < kept.values; i++)
+        to.values.push_back(finite_or_zero(feature.v1->values[i], to.nonfinite));
     to.events.push_back(kept);
 }
 
@@ -200,6 +211,8 @@ void Features::take_event(Kept &to, const Feature &feature) {
     if (feature.v2 && feature.v2->hasDuration)
         event.duration = std::min(std::max(seconds(feature.v2->durationSec, feature.v2->durationNsec), 0.0),
                                   duration_ - event.time);
+    bool room = to.bins && to.values.size() / to.bins == to.times.size() && to.times.size() < rows_of(to);
+    if (room) add_row(to, feature);
     to.times.push_back(event.time);
     if (to.json_bytes < most_json_) keep(to, event, feature);
 }
@@ -216,13 +229,18 @@ void Features::write_events(const sonde_writer_t &out, const Output &output, con
         if (event.values) out.numbers(&out, "values", &from.values[value], static_cast<uint32_t>(event.values));
         if (event.label) out.string(&out, "label", from.labels.substr(label, event.label).c_str());
         out.end_object(&out);
-        value += event.values;
+        value += from.bins ? from.bins : event.values;
         label += event.label;
     }
     out.end_array(&out);
     const uint64_t shape[1] = {from.times.size()};
     static const double nothing = 0;
     out.array(&out, output.times.c_str(), from.times.empty() ? &nothing : from.times.data(), shape, 0, 0);
+    if (output.values.empty()) return;
+    const uint64_t rows[2] = {from.bins ? from.values.size() / from.bins : 0, std::min(from.bins, room_)};
+    const void *data = &nothing;
+    if (rows[0]) data = from.values.data();
+    out.array(&out, output.values.c_str(), data, rows, 0, 0);
 }
 
 void Features::write(const sonde_writer_t &out) const {

@@ -39,7 +39,7 @@ class Features : public Receiver {
     };
     struct Event {
         double time, duration; // s; duration < 0: none
-        size_t values, label;  // how many of the values and characters that follow those of the event before
+        size_t values, label;  // how many values, and of the characters that follow those of the event before
     };
     // One output. Of `frames` or `count` features that were given, the first ones are kept.
     struct Kept {
@@ -48,7 +48,8 @@ class Features : public Receiver {
         size_t nonfinite = 0;
         double last = 0; // s: the time of the feature before
         bool begun = false;
-        std::vector<float> values; // dense: rows of `bins`
+        std::vector<float>
+            values; // rows of `bins`; where events have no fixed number of them (bins 0), one after the other
         size_t bins = 0, frames = 0, missing = 0;
         double start = 0;          // s: of the first row
         std::vector<double> times; // events
@@ -60,6 +61,7 @@ class Features : public Receiver {
     size_t rows_of(const Kept &to) const;
     void reserve(Kept &to, const Output &output) const;
     size_t row_of(Kept &to, const Feature &feature) const;
+    void add_row(Kept &to, const Feature &feature) const;
     void take_dense(Kept &to, const Feature &feature);
     double time_of(Kept &to, const Feature &feature) const;
     void take_event(Kept &to, const Feature &feature);
@@ -70,7 +72,7 @@ class Features : public Receiver {
     const Description &description_;
     Vamp::Plugin::OutputList outputs_;
     Steps steps_;
-    size_t room_ = 0;       // values of each dense output
+    size_t room_ = 0;       // values of each output that has rows
     size_t most_times_ = 0; // of each output of events
     size_t most_json_ = 0;  // bytes of JSON of each output of events
     double duration_ = 0;

@@ -162,6 +162,8 @@ def test_kinds(suite):
     found = [(e["time"], e["duration"], e["values"]) for e in notes]
     wanted = [(i * step + 0.001, 0.25 if i < 3 else 6 - 3 * step - 0.001, [i, -i]) for i in range(4)]
     suite.check(near(found, wanted), "events have times, durations within the region, and values", notes)
+    shape, _, _, values = read_array(catalogue, "vamp.kinds.kinds", "notes_values")
+    suite.check(shape == [4, 2] and near(list(values), [x for i in range(4) for x in (i, -i)]), "values have an array too", values)
     labels = [e.get("label") for e in notes]
     suite.check(labels == ["A\u266f major", 'say "no" \\ ?', "broken ??(", None], "and labels in UTF-8", labels)
     found = [e for e in outputs["instants"]["events"] if list(e) == ["time"]]
@@ -174,6 +176,14 @@ def test_kinds(suite):
                 f"{shape} {hop} {start} {list(values[:12])}")
     settings = results["vamp.kinds.settings"][2]["outputs"]["value"]["events"][0]["values"]
     suite.check(near(settings, [0, 2, 1, 0.25]), "parameters are at their defaults", settings)
+    shape, hop, _, ends = read_array(catalogue, "vamp.kinds.settings", "ends")
+    with wave.open(os.path.join(suite.work, "sounds", "beat.wav")) as sound:
+        samples = [value / 32768 for value in array.array("h", sound.readframes(sound.getnframes()))]
+    wanted = [samples[i] for start in range(0, len(samples), 1000) for i in (start, start + 299)]
+    suite.check(near(hop, 1000 / 44100) and near(list(ends), wanted), "steps longer than blocks leave out what lies between",
+                f"{shape} {hop} {list(ends[:6])} {wanted[:6]}")
+    _, out = suite.run("--set", f"plugins.vamp={suite.work}/kinds", "plugin", "show", "vamp.kinds.kinds")
+    suite.check("Columns: positive, negative, one." in out, "columns have their names in the array's description", out)
 
 
 def test_parameters(suite, before):
@@ -202,6 +212,8 @@ def check_absurd(suite, results, catalogue):
     _, _, _, times = read_array(catalogue, "vamp.misbehaving.absurd", "value_3_times")
     suite.check(events["count"] == 200000 + 258 * 10 and 0 < len(events["events"]) <= 2000 and len(times) == 100000,
                 "of too many events the first are kept", f"{events['count']} {len(events['events'])} {len(times)}")
+    shape, _, _, values = read_array(catalogue, "vamp.misbehaving.absurd", "value_3_values")
+    suite.check(shape == [100000, 3] and all(map(math.isfinite, values)), "with their values", shape)
     suite.check(all(0 <= t <= 6 for t in times) and events["nonfinite"] > 0, "at times within the region", times[:10])
     suite.check(outputs["value"]["frames"] > 0 and outputs["value"]["bins"] == 2**32 - 1, "rows without room are counted",
                 outputs["value"])

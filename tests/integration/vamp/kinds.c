@@ -107,10 +107,24 @@ static void select_program(VampPluginHandle handle, unsigned index) {
     self->params[1] = 3;
 }
 
-/* Which program it has, and its parameters, as one event. */
+/* Which program it has, and its parameters, as one event; the ends of each block, between which there are gaps. */
 static void find_settings(struct instance *self, const float *const *audio) {
     const float all[] = {(float)self->program, self->params[0], self->params[1], self->params[2]};
-    if (!audio) give(self, 0, 0, -1, NULL, all, 4);
+    const float ends[] = {audio ? audio[0][0] : 0, audio ? audio[0][self->block - 1] : 0};
+    if (audio)
+        give(self, 1, -1, -1, NULL, ends, 2);
+    else
+        give(self, 0, 0, -1, NULL, all, 4);
+}
+
+static unsigned block_300(VampPluginHandle handle) {
+    (void)handle;
+    return 300;
+}
+
+static unsigned step_1000(VampPluginHandle handle) {
+    (void)handle;
+    return 1000;
 }
 
 /* ------------------------------------------------------------------------------------------------------------- the whole */
@@ -130,6 +144,8 @@ static void make_plugins(void) {
     plugins[SETTINGS].programCount = sizeof programs / sizeof *programs;
     plugins[SETTINGS].programs = programs;
     plugins[SETTINGS].selectProgram = select_program;
+    plugins[SETTINGS].getPreferredBlockSize = block_300;
+    plugins[SETTINGS].getPreferredStepSize = step_1000;
 }
 
 static void find(struct instance *self, const float *const *audio, int sec, int nsec) {
@@ -138,21 +154,31 @@ static void find(struct instance *self, const float *const *audio, int sec, int 
     if (self->plugin == &plugins[SETTINGS]) find_settings(self, audio);
 }
 
+static void describe_kind(const struct kind *kind, VampOutputDescriptor *output) {
+    static const char *columns[] = {"positive", "negative", "one"};
+    output->identifier = kind->id;
+    output->hasFixedBinCount = kind->fixed_bins;
+    output->binCount = kind->bins;
+    output->binNames = kind->bins == 3 ? columns : NULL;
+    output->sampleType = kind->type;
+    output->sampleRate = kind->rate;
+}
+
 static int describe(const struct instance *self, unsigned index, VampOutputDescriptor *output) {
-    static char text[] = "Something", id[] = "value", unit[] = "";
-    unsigned count = self->plugin == &plugins[KINDS] ? sizeof kinds / sizeof *kinds : 1;
-    if (index >= count) return 0;
-    *output = (VampOutputDescriptor){
-        .identifier = id, .name = text, .description = text, .unit = unit, .hasFixedBinCount = 1};
-    output->binCount = self->plugin == &plugins[PEAKS] ? 3 : 4;
-    output->sampleType = self->plugin == &plugins[PEAKS] ? vampOneSamplePerStep : vampVariableSampleRate;
-    if (self->plugin != &plugins[KINDS]) return 1;
-    output->identifier = kinds[index].id;
-    output->hasFixedBinCount = kinds[index].fixed_bins;
-    output->binCount = kinds[index].bins;
-    output->sampleType = kinds[index].type;
-    output->sampleRate = kinds[index].rate;
-    return 1;
+    enum { KINDS_COUNT = sizeof kinds / sizeof *kinds };
+    *output = (VampOutputDescriptor){.identifier = index ? "ends" : "value",
+                                     .name = "Something",
+                                     .description = "Something",
+                                     .unit = "",
+                                     .hasFixedBinCount = 1,
+                                     .binCount = index ? 2 : 3,
+                                     .sampleType = vampOneSamplePerStep};
+    if (self->plugin == &plugins[PEAKS]) return index < 1;
+    if (self->plugin == &plugins[KINDS] && index < KINDS_COUNT) describe_kind(&kinds[index], output);
+    if (self->plugin == &plugins[KINDS]) return index < KINDS_COUNT;
+    if (index == 0) output->sampleType = vampVariableSampleRate;
+    if (index == 0) output->binCount = 4;
+    return index < 2;
 }
 
 EXPORTED const VampPluginDescriptor *vampGetPluginDescriptor(unsigned version, unsigned index) {
