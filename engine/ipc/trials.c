@@ -26,6 +26,7 @@ const struct trial trials[] = {
     {"shared", "make shared memory", "violation"},
     {"memfd", "make a memory file", "violation"},
     {"growsdown", "make memory that no limit counts", "violation"},
+    {"over", "make memory in the place of other, which no limit counts", "violation"},
     {"memory", "take more memory than allowed", "ENOMEM"},
     {"handler", "catch forbidden system calls itself", "violation"},
     {"orphan", "outlive the engine", "violation"},

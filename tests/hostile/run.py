@@ -70,7 +70,7 @@ def take_recordings(folder, count):
     return True
 
 
-NOT_SANITIZED = ("eat_memory_unchecked", "thread_bomb")  # no limit of memory there, and threads are allowed
+NOT_SANITIZED = ("eat_memory_unchecked", "large_when_loaded", "map_over", "thread_bomb")  # no limit of memory there, and threads are allowed
 
 
 class Suite:

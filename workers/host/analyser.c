@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -138,6 +139,22 @@ static void load_one(struct analyser *a, const cJSON *setting, struct loading *l
     loading->cpu_ns = clock_cpu_ns() - from;
 }
 
+/* Whether there is memory left. A library's variables may take more than the limit, and the system lets it be loaded all the
+ * same; only after that it gives no more. */
+static bool has_room(void) {
+    size_t bytes = 65536;
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return memory != MAP_FAILED && munmap(memory, bytes) == 0;
+}
+
+static void refuse_all(struct loading *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!list[i].library) continue;
+        list[i].library = NULL;
+        error_set(&list[i].refusal, "once it is loaded there is no memory left (worker.memory_limit)");
+    }
+}
+
 /* Every library first, then every instance, then the reports: a `library` message tells of both. */
 static bool load_all(struct analyser *a, struct error *error) {
     size_t count = 0;
@@ -146,6 +163,7 @@ static bool load_all(struct analyser *a, struct error *error) {
     const cJSON *setting;
     cJSON_ArrayForEach(setting, a->worker->libraries) load_one(a, setting, &list[count++]);
     host_create(a->host);
+    if (!has_room()) refuse_all(list, count);
     bool good = true;
     for (size_t i = 0; good && i < count; i++) good = report_library(a, &list[i], error);
     free(list);

@@ -47,6 +47,7 @@ struct rule {
 
 #define NOT_READING       (O_ACCMODE | O_CREAT | O_TRUNC)
 #define MAP_KIND          (0x0f /* MAP_TYPE */ | MAP_GROWSDOWN) /* what grows down isn't counted by RLIMIT_DATA */
+#define MAP_PLACED        (MAP_KIND | MAP_FIXED) /* over what isn't counted: the system takes it as if it had been */
 #define MAP_KIND_OF       (MAP_KIND | MAP_ANONYMOUS)
 
 /* -------------------------------------------------------------------------------------------------------- the policy
@@ -126,7 +127,9 @@ static const struct rule rules[] = {
     {CALL(msync), ALLOW, ALLOW},
     {CALL(mlock), NO_PERMIT, NO_PERMIT},
     {CALL(mmap), ALLOW, VIOLATION, ARGUMENT(3, MAP_KIND, MAP_PRIVATE)},
-    {CALL(mmap), VIOLATION, ALLOW, ARGUMENT(3, MAP_KIND, MAP_PRIVATE), ARGUMENT(2, PROT_EXEC, 0)},
+    {CALL(mmap), VIOLATION, ALLOW, ARGUMENT(3, MAP_PLACED, MAP_PRIVATE), ARGUMENT(2, PROT_EXEC, 0)},
+    {CALL(mmap), VIOLATION, ALLOW, ARGUMENT(3, MAP_PLACED, MAP_PRIVATE | MAP_FIXED),
+     ARGUMENT(2, PROT_WRITE | PROT_EXEC, 0)},
     {CALL(mmap), ALLOW, ALLOW, ARGUMENT(3, MAP_KIND_OF, MAP_SHARED), ARGUMENT(2, PROT_WRITE | PROT_EXEC, 0)},
     {CALL(mmap), ALLOW, ALLOW, ARGUMENT(3, MAP_KIND_OF, MAP_SHARED), ARGUMENT(2, PROT_WRITE | PROT_EXEC, PROT_WRITE),
      DECODER},

@@ -211,6 +211,14 @@ static int try_growsdown(const struct worker *worker) {
     return mapping(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0), 4096);
 }
 
+/* Writable memory in the place of such as isn't, which the limit doesn't see. */
+static int try_over(const struct worker *worker) {
+    void *place = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)worker;
+    if (place == MAP_FAILED) return errno;
+    return mapping(mmap(place, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), 4096);
+}
+
 static int try_memory(const struct worker *worker) {
     if (worker->memory_limit <= 0) return 0;
     size_t bytes = (size_t)worker->memory_limit;
@@ -311,6 +319,7 @@ static const struct {
     {"shared", try_shared},
     {"memfd", try_memfd},
     {"growsdown", try_growsdown},
+    {"over", try_over},
     {"memory", try_memory},
     {"handler", try_handler},
     {"orphan", try_orphan},
