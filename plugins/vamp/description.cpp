@@ -75,7 +75,7 @@ void add_param(Description &d, const Vamp::Plugin::ParameterDescriptor &from, st
     param.max = from.maxValue;
     param.default_number = whole ? std::round(fallback) : fallback;
     d.params.push_back(param);
-    d.settings.push_back(
+    d.parameters.push_back(
         {from.identifier, from.minValue, from.maxValue, static_cast<float>(param.default_number), step_of(from)});
 }
 
@@ -224,18 +224,27 @@ std::unique_ptr<Description> describe(const std::string &library, Direct &plugin
     return made;
 }
 
-void set_up(Direct &plugin, const Description &description, const sonde_param_value_t *values) {
-    const std::vector<Setting> &settings = description.settings;
-    for (size_t i = 0; i < description.programs.size(); i++)
-        if (description.programs[i] == values[settings.size()].text && i != plugin.current_program())
-            plugin.select_program(i);
-    for (size_t i = 0; i < settings.size(); i++) {
-        const Setting &to = settings[i];
+Settings settle(const Description &description, const sonde_param_value_t *values) {
+    Settings out = {{}, description.programs.size()};
+    for (size_t i = 0; i < description.parameters.size(); i++) {
+        const Parameter &to = description.parameters[i];
         float value = static_cast<float>(values[i].number);
-        if (value == to.fallback && !description.programs.empty()) continue; // what the program says
         if (value != to.fallback && to.step > 0)
             value = std::min(to.most, to.least + std::round((value - to.least) / to.step) * to.step);
-        plugin.setParameter(to.vamp_id, value);
+        out.values.push_back(value);
+    }
+    for (size_t i = 0; i < description.programs.size(); i++)
+        if (description.programs[i] == values[description.parameters.size()].text) out.program = i;
+    return out;
+}
+
+void set_up(Direct &plugin, const Description &description, const Settings &settings) {
+    bool programs = settings.program < description.programs.size();
+    if (programs && settings.program != plugin.current_program()) plugin.select_program(settings.program);
+    for (size_t i = 0; i < description.parameters.size(); i++) {
+        const Parameter &to = description.parameters[i];
+        bool as_program = programs && settings.values[i] == to.fallback;
+        if (!as_program) plugin.setParameter(to.id, settings.values[i]);
     }
 }
 

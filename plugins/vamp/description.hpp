@@ -14,7 +14,7 @@
 
 namespace bridge {
 
-// The rate at which all Vamp plugins run: one instance then serves files of any rate, and exists before the sandbox closes.
+// The rate at which all Vamp plugins run: what create finds out about one then holds for every region.
 constexpr unsigned rate = 44100;
 
 // How an output's features are kept.
@@ -25,17 +25,22 @@ struct Output {
     std::string values; // events with as many values each: the name of the array of those, otherwise ""
 };
 
-// How a parameter of sonde's sets one of Vamp's.
-struct Setting {
-    std::string vamp_id;
+// One of Vamp's parameters.
+struct Parameter {
+    std::string id;
     float least, most, fallback, step; // step 0: any value
 };
 
+// What one instance is to be set to.
+struct Settings {
+    std::vector<float> values; // of each parameter
+    size_t program;            // its place among the programs; as many as there are: none is to be chosen
+};
+
 struct Description {
-    std::vector<Setting> settings; // in the order of params
-    std::vector<std::string>
-        programs;                // as sonde calls them, in Vamp's order; one more parameter behind the settings chooses
-    std::vector<Output> outputs; // in Vamp's order
+    std::vector<Parameter> parameters; // in the order of params
+    std::vector<std::string> programs; // as sonde calls them, in Vamp's order; the last of params chooses one
+    std::vector<Output> outputs;       // in Vamp's order
     sonde_descriptor_t descriptor = {};
 
     // What the descriptor points to:
@@ -50,8 +55,11 @@ struct Description {
 // Describes a plugin of the Vamp library called `library` ("vamp-example-plugins"). Its id joins those `taken`.
 std::unique_ptr<Description> describe(const std::string &library, Direct &plugin, std::vector<std::string> &taken);
 
-// Sets the parameters of a plugin that isn't initialised yet; `values` as create gets them.
-void set_up(Direct &plugin, const Description &description, const sonde_param_value_t *values);
+// What the values that create gets come to.
+Settings settle(const Description &description, const sonde_param_value_t *values);
+
+// Sets a plugin that isn't initialised yet.
+void set_up(Direct &plugin, const Description &description, const Settings &settings);
 
 } // namespace bridge
 

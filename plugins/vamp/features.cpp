@@ -87,10 +87,6 @@ void Features::begin(double duration) {
     }
 }
 
-void Features::clear() {
-    kept_ = std::vector<Kept>();
-}
-
 void Features::take(const VampFeatureList *lists, unsigned outputs, bool durations) {
     for (size_t i = 0; i < outputs && i < kept_.size() && i < outputs_.size(); i++) {
         const VampFeatureList &list = lists[i];

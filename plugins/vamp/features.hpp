@@ -30,7 +30,6 @@ class Features : public Receiver {
     } // ... or to none, as all audio has been seen
     void take(const VampFeatureList *lists, unsigned outputs, bool durations) override;
     void write(const sonde_writer_t &out) const;
-    void clear(); // gives the room back
 
   private:
     struct Feature {

@@ -29,13 +29,13 @@ void Runner::choose_sizes(bool spectral) {
                                  " apart, which is too much");
 }
 
-Runner::Runner(const VampPluginDescriptor *vamp, const Description &description, const sonde_param_value_t *values) {
-    auto *direct = new Direct(vamp, rate);
+void Runner::make() {
+    auto *direct = new Direct(vamp_, rate);
     plugin_.reset(direct);
     bool spectral = direct->getInputDomain() == Vamp::Plugin::FrequencyDomain;
-    size_t channels = description.input.channels == SONDE_CHANNELS_STEREO ? 2 : 1;
+    size_t channels = description_.input.channels == SONDE_CHANNELS_STEREO ? 2 : 1;
     if (direct->getMinChannelCount() > channels) throw std::runtime_error("it needs more than two channels");
-    set_up(*direct, description, values);
+    set_up(*direct, description_, settings_);
     Vamp::HostExt::PluginInputDomainAdapter *adapter = nullptr;
     if (spectral) plugin_.reset(adapter = new Vamp::HostExt::PluginInputDomainAdapter(plugin_.release()));
     choose_sizes(spectral);
@@ -44,14 +44,21 @@ Runner::Runner(const VampPluginDescriptor *vamp, const Description &description,
                                  " channels and blocks of " + std::to_string(block_) + " samples");
     Vamp::RealTime adjustment = adapter ? adapter->getTimestampAdjustment() : Vamp::RealTime::zeroTime;
     const Steps steps = {step_, adjustment.sec + adjustment.nsec / 1e9};
-    features_ = std::make_unique<Features>(description, plugin_->getOutputDescriptors(), steps);
+    features_ = std::make_unique<Features>(description_, plugin_->getOutputDescriptors(), steps);
     direct->give_to(features_.get());
     buffer_.assign(channels, std::vector<float>(block_, 0.0f));
+    pointers_.clear();
     for (const auto &channel : buffer_) pointers_.push_back(channel.data());
 }
 
+Runner::Runner(const VampPluginDescriptor *vamp, const Description &description, const sonde_param_value_t *values)
+    : vamp_(vamp), description_(description), settings_(settle(description, values)) {
+    make(); // so that what can't be is known before the first region
+    abandon();
+}
+
 void Runner::begin(double duration) {
-    plugin_->reset();
+    make();
     filled_ = steps_ = 0;
     position_ = given_ = 0;
     features_->begin(duration);
@@ -93,11 +100,13 @@ void Runner::finish(const sonde_writer_t &out) {
     features_->at_end();
     plugin_->getRemainingFeatures();
     features_->write(out);
-    features_->clear();
+    abandon();
 }
 
 void Runner::abandon() {
-    features_->clear();
+    plugin_.reset();
+    features_.reset();
+    buffer_.clear();
 }
 
 } // namespace bridge

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// One instance of a Vamp plugin: audio in blocks of any size comes in, and goes on in the plugin's steps.
+// Runs a Vamp plugin: audio in blocks of any size comes in, and goes on in the plugin's steps.
+//
+// Each region has a Vamp instance of its own. Vamp has `reset` to use one again, but hosts hardly call it, so that in many
+// plugins it forgets to forget: what was found in one region would then stand in the results of others.
 #ifndef SONDE_VAMP_RUNNER_HPP
 #define SONDE_VAMP_RUNNER_HPP
 
@@ -11,7 +14,7 @@ namespace bridge {
 
 class Runner {
   public:
-    // Makes and initialises the plugin; throws std::runtime_error with a sentence when it refuses.
+    // Throws std::runtime_error with a sentence when the plugin can't be made with these values.
     Runner(const VampPluginDescriptor *vamp, const Description &description, const sonde_param_value_t *values);
 
     void begin(double duration); // s
@@ -20,9 +23,13 @@ class Runner {
     void abandon();
 
   private:
+    void make();
     void choose_sizes(bool spectral);
     void run();
 
+    const VampPluginDescriptor *vamp_;
+    const Description &description_;
+    Settings settings_;
     std::unique_ptr<Vamp::Plugin> plugin_;
     std::unique_ptr<Features> features_;
     size_t step_ = 0, block_ = 0;
