@@ -35,6 +35,6 @@ bool check_bounds(struct subject *s, struct error *error) {
     if (!try_guard(s, "before", "it touched what comes before a block, or one whose call was over", error) ||
         !try_guard(s, "after", "it touched what comes after the end of a block", error))
         return false;
-    report_add(s->report, CHECK_RUN_BOUNDS, s->plugin, CHECK_PASSED, "%s", "");
+    report_pass(s->report, CHECK_RUN_BOUNDS, s->plugin);
     return true;
 }

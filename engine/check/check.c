@@ -19,7 +19,7 @@ static void clear_plugin(struct subject *s) {
 static void check_arrays(struct subject *s) {
     const cJSON *one = NULL;
     uint64_t bit = 1;
-    report_add(s->report, CHECK_RESULT_ARRAYS, s->plugin, CHECK_PASSED, "%s", "");
+    report_pass(s->report, CHECK_RESULT_ARRAYS, s->plugin);
     cJSON_ArrayForEach(one, json_member(s->descriptor, "arrays")) {
         if (!(s->arrays_written & bit))
             report_add(s->report, CHECK_RESULT_ARRAYS, s->plugin, CHECK_WARNED, "\"%s\" never was",
@@ -72,8 +72,7 @@ static void pass_the_rest(struct subject *s) {
     cJSON_ArrayForEach(descriptor, plugins) {
         const char *id = json_string(descriptor, "id", "");
         if (!report_find(s->report, CHECK_RUN_ORDINARY, id)) continue;
-        for (size_t i = 0; i < sizeof about_runs / sizeof *about_runs; i++)
-            report_add(s->report, about_runs[i], id, CHECK_PASSED, "%s", "");
+        for (size_t i = 0; i < sizeof about_runs / sizeof *about_runs; i++) report_pass(s->report, about_runs[i], id);
     }
 }
 

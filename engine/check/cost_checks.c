@@ -84,7 +84,7 @@ static bool check_denormal(struct subject *s, const struct cost *longer, struct 
             report_add(s->report, CHECK_COST_DENORMAL, s->plugin, CHECK_FAILED, "%s took %.1f times as long as other",
                        i == 0 ? "music of 1e-20" : "music that dies away", cost.cpu_us / longer->cpu_us);
     }
-    report_add(s->report, CHECK_COST_DENORMAL, s->plugin, CHECK_PASSED, "%s", "");
+    report_pass(s->report, CHECK_COST_DENORMAL, s->plugin);
     return true;
 }
 
@@ -130,7 +130,7 @@ static bool check_leak(struct subject *s, struct error *error) {
         report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_FAILED, "%.0f bytes a region are lost",
                    (held.all - held.half) / (REGIONS / 2));
     else
-        report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_PASSED, "%s", "");
+        report_pass(s->report, CHECK_COST_LEAK, s->plugin);
     return true;
 }
 

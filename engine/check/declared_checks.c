@@ -101,12 +101,17 @@ static void check_text(struct subject *s) {
 
 /* --------------------------------------------------------------------------------------------------------------- schema */
 
+static bool is_name_of_number(const cJSON *type) {
+    return cJSON_IsString(type) &&
+           (strcmp(type->valuestring, "number") == 0 || strcmp(type->valuestring, "integer") == 0);
+}
+
 static bool is_number(const cJSON *schema) {
     const cJSON *type = cJSON_GetObjectItemCaseSensitive(schema, "type"), *one = NULL;
-    if (cJSON_IsString(type))
-        return strcmp(type->valuestring, "number") == 0 || strcmp(type->valuestring, "integer") == 0;
-    cJSON_ArrayForEach(one, type) if (cJSON_IsString(one) && (strcmp(one->valuestring, "number") == 0 ||
-                                                              strcmp(one->valuestring, "integer") == 0)) return true;
+    if (!cJSON_IsArray(type)) return is_name_of_number(type);
+    cJSON_ArrayForEach(one, type) {
+        if (is_name_of_number(one)) return true;
+    }
     return false;
 }
 

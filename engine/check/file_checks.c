@@ -8,10 +8,6 @@
 /* The ABI that this engine's workers have. */
 #include <sonde/plugin.h>
 
-static void pass(struct subject *s, enum check_id check) {
-    report_add(s->report, check, NULL, CHECK_PASSED, "%s", "");
-}
-
 /* Libraries by the beginning of their names, whose purpose is none of an analysis plugin's. */
 static const char *const forbidden_libraries[] = {
     "libX11",  "libxcb",  "libwayland", "libGL",    "libEGL",     "libgtk-",     "libgdk-",
@@ -47,14 +43,14 @@ static void check_exports(struct subject *s, const struct object_file *elf) {
             used += (size_t)snprintf(names + used, sizeof names - used, "%s%.50s", used ? ", " : "", name);
     }
     if (others == 0)
-        pass(s, CHECK_FILE_EXPORTS);
+        report_pass(s->report, CHECK_FILE_EXPORTS, NULL);
     else
         report_add(s->report, CHECK_FILE_EXPORTS, NULL, CHECK_FAILED, "it also exports %s%s", names,
                    others > 5 ? " and others" : "");
 }
 
 static void check_links(struct subject *s, const struct object_file *elf) {
-    pass(s, CHECK_FILE_LINKS);
+    report_pass(s->report, CHECK_FILE_LINKS, NULL);
     for (size_t i = 0; i < elf->needed_count; i++)
         for (size_t k = 0; k < sizeof forbidden_libraries / sizeof *forbidden_libraries; k++)
             if (strncmp(elf->needed[i], forbidden_libraries[k], strlen(forbidden_libraries[k])) == 0)
@@ -67,7 +63,7 @@ static void check_links(struct subject *s, const struct object_file *elf) {
 }
 
 static void check_imports(struct subject *s, const struct object_file *elf) {
-    pass(s, CHECK_FILE_IMPORTS);
+    report_pass(s->report, CHECK_FILE_IMPORTS, NULL);
     for (size_t i = 0; i < elf->imports_count; i++)
         for (size_t k = 0; k < sizeof forbidden_functions / sizeof *forbidden_functions; k++)
             if (strcmp(elf->imports[i], forbidden_functions[k].name) == 0)
@@ -83,7 +79,7 @@ static void check_memory(struct subject *s, const struct object_file *elf) {
                                          : "to change its own code when loaded (not built as "
                                            "position-independent code)");
     else
-        pass(s, CHECK_FILE_MEMORY);
+        report_pass(s->report, CHECK_FILE_MEMORY, NULL);
 }
 
 static bool check_abi(struct subject *s, const struct object_file *elf) {
@@ -103,7 +99,7 @@ static bool look(struct subject *s, const struct object_file *elf) {
                    elf->machine);
         return false;
     }
-    pass(s, CHECK_FILE_ELF);
+    report_pass(s->report, CHECK_FILE_ELF, NULL);
     check_exports(s, elf);
     check_links(s, elf);
     check_imports(s, elf);
@@ -112,7 +108,7 @@ static bool look(struct subject *s, const struct object_file *elf) {
         report_add(s->report, CHECK_FILE_ENTRY, NULL, CHECK_FAILED, "no data of that name is exported");
         return false;
     }
-    pass(s, CHECK_FILE_ENTRY);
+    report_pass(s->report, CHECK_FILE_ENTRY, NULL);
     return check_abi(s, elf);
 }
 

@@ -19,19 +19,19 @@ static bool is_about_descriptors(const char *reason) {
 static void record_death(struct subject *s) {
     const struct blame *blame = session_blame(s->session);
     enum check_id check = strcmp(blame->phase, "create") == 0 ? CHECK_LOAD_CREATE : CHECK_LOAD_LIBRARY;
-    if (check == CHECK_LOAD_CREATE) report_add(s->report, CHECK_LOAD_LIBRARY, NULL, CHECK_PASSED, "%s", "");
+    if (check == CHECK_LOAD_CREATE) report_pass(s->report, CHECK_LOAD_LIBRARY, NULL);
     report_add(s->report, check, NULL, CHECK_FAILED, "%s", blame->reason);
 }
 
 static bool take_library(struct subject *s) {
     const char *reason = json_string(s->message, "reason", "no reason given");
     if (strcmp(json_string(s->message, "outcome", ""), "ok") == 0) {
-        report_add(s->report, CHECK_LOAD_LIBRARY, NULL, CHECK_PASSED, "%s", "");
-        report_add(s->report, CHECK_LOAD_DESCRIPTOR, NULL, CHECK_PASSED, "%s", "");
+        report_pass(s->report, CHECK_LOAD_LIBRARY, NULL);
+        report_pass(s->report, CHECK_LOAD_DESCRIPTOR, NULL);
         return true;
     }
     bool declared = is_about_descriptors(reason);
-    if (declared) report_add(s->report, CHECK_LOAD_LIBRARY, NULL, CHECK_PASSED, "%s", "");
+    if (declared) report_pass(s->report, CHECK_LOAD_LIBRARY, NULL);
     report_add(s->report, declared ? CHECK_LOAD_DESCRIPTOR : CHECK_LOAD_LIBRARY, NULL, CHECK_FAILED, "%s", reason);
     return false;
 }
@@ -54,7 +54,7 @@ static void check_measured(struct subject *s) {
                taken[0] ? "it made a plugin called " : "", taken);
     report_add(s->report, CHECK_LOAD_EXTENSION, NULL, extended[0] ? CHECK_FAILED : CHECK_PASSED, "%s%s", extended,
                extended[0] ? " has a table for no.such.extension/1" : "");
-    report_add(s->report, CHECK_STATE_LOAD, NULL, CHECK_PASSED, "%s", "");
+    report_pass(s->report, CHECK_STATE_LOAD, NULL);
     cJSON_ArrayForEach(item, json_member(m, "disturbed")) {
         report_add(s->report, CHECK_STATE_LOAD, NULL, CHECK_FAILED, "it changed %s",
                    cJSON_IsString(item) ? item->valuestring : "something");
@@ -76,7 +76,7 @@ static bool check_threads(struct subject *s, struct error *error) {
         report_add(s->report, CHECK_COST_THREADS, NULL, CHECK_WARNED, "%u of its own while it waits for audio",
                    now - before);
     else
-        report_add(s->report, CHECK_COST_THREADS, NULL, CHECK_PASSED, "%s", "");
+        report_pass(s->report, CHECK_COST_THREADS, NULL);
     return true;
 }
 
@@ -105,7 +105,7 @@ bool check_end(struct subject *s, struct error *error) {
     struct session *session = subject_session(s, NULL, NULL, error);
     if (!session) return false;
     if (session_unload(session))
-        report_add(s->report, CHECK_END_DESTROY, NULL, CHECK_PASSED, "%s", "");
+        report_pass(s->report, CHECK_END_DESTROY, NULL);
     else
         report_add(s->report, CHECK_END_DESTROY, NULL, CHECK_FAILED, "%s", session_blame(session)->reason);
     session_close(session);

@@ -14,9 +14,9 @@
 
 static bool provides(const cJSON *descriptor, const char *id, int64_t major) {
     const cJSON *one = NULL;
-    cJSON_ArrayForEach(one,
-                       json_member(descriptor, "provides")) if (strcmp(json_string(one, "id", ""), id) == 0 &&
-                                                                json_integer(one, "major", 0) == major) return true;
+    cJSON_ArrayForEach(one, json_member(descriptor, "provides")) {
+        if (strcmp(json_string(one, "id", ""), id) == 0 && json_integer(one, "major", 0) == major) return true;
+    }
     return false;
 }
 
@@ -83,7 +83,7 @@ bool company_find(struct subject *s, struct error *error) {
         const cJSON *provider = find_provider(s, id, major);
         bool required = json_bool(need, "required", true);
         if (provider)
-            report_add(s->report, CHECK_NEEDS_MET, s->plugin, CHECK_PASSED, "%s", "");
+            report_pass(s->report, CHECK_NEEDS_MET, s->plugin);
         else
             report_add(s->report, CHECK_NEEDS_MET, s->plugin, required ? CHECK_FAILED : CHECK_WARNED,
                        "nobody here provides %s/%lld%s", id, (long long)major, required ? "" : ", which is optional");

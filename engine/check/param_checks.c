@@ -171,7 +171,7 @@ static bool check_defaults(struct subject *s, const cJSON *params, struct error 
             (void)cJSON_AddItemToObject(trial.settings, json_string(param, "id", ""), cJSON_Duplicate(value, true));
     }
     bool good = run_trial(s, &trial, error);
-    report_add(s->report, CHECK_PARAMS_DEFAULTS, s->plugin, CHECK_PASSED, "%s", "");
+    report_pass(s->report, CHECK_PARAMS_DEFAULTS, s->plugin);
     return good;
 }
 
@@ -184,7 +184,7 @@ bool check_params(struct subject *s, struct error *error) {
         if (good && count++ < MAX_PARAMETERS && !subject_is_given_up(s)) good = try_ends(s, param, error);
     }
     for (int set = 1; good && set <= RANDOM_SETS && !subject_is_given_up(s); set++) good = try_set(s, set, error);
-    report_add(s->report, CHECK_PARAMS_RANGE, s->plugin, CHECK_PASSED, "%s", "");
+    report_pass(s->report, CHECK_PARAMS_RANGE, s->plugin);
     report_add(s->report, CHECK_PARAMS_RANDOM, s->plugin, CHECK_PASSED, "%d sets of seed %u", RANDOM_SETS,
                s->options->seed);
     return good;

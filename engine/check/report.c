@@ -43,6 +43,10 @@ void report_add(struct report *report, enum check_id check, const char *plugin, 
     free(clean);
 }
 
+void report_pass(struct report *report, enum check_id check, const char *plugin) {
+    report_add(report, check, plugin, CHECK_PASSED, "%s", "");
+}
+
 const struct finding *report_find(const struct report *report, enum check_id check, const char *plugin) {
     for (size_t i = 0; i < report->count; i++)
         if (report->findings[i].check == check && strcmp(report->findings[i].plugin, plugin ? plugin : "") == 0)

@@ -31,6 +31,9 @@ struct report {
 void report_add(struct report *report, enum check_id check, const char *plugin, enum check_status status,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* Records that nothing is wrong; a worse finding stays. */
+void report_pass(struct report *report, enum check_id check, const char *plugin);
+
 /* The finding about this check and plugin, or NULL. */
 const struct finding *report_find(const struct report *report, enum check_id check, const char *plugin);
 

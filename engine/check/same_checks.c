@@ -188,11 +188,13 @@ static bool check_beside(struct subject *s, struct error *error) {
 }
 
 bool check_sameness(struct subject *s, struct error *error) {
+    const struct sound *brief = subject_sound(s, BRIEF, error);
+    if (!brief) return false;
     if (!subject_is_deterministic(s)) {
         for (int check = CHECK_SAME_TWICE; check <= CHECK_SAME_POSITION; check++)
             report_add(s->report, (enum check_id)check, s->plugin, CHECK_SKIPPED,
                        "it doesn't claim to be deterministic");
-        return subject_analyse(s, NULL, subject_sound(s, BRIEF, error), &s->brief, error);
+        return subject_analyse(s, NULL, brief, &s->brief, error);
     }
     return check_again(s, error) && check_version(s, error) &&
            (s->options->level < 6 || subject_is_given_up(s) || check_beside(s, error));

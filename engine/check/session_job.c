@@ -233,7 +233,6 @@ bool session_run(struct session *s, const struct session_job *job, struct answer
                         "analyse the region");
     bool good = send_analyse(s) && send_audio(s);
     if (good) session_wait(s, &s->analysed);
-    s->job = good ? s->job : NULL;
     if (s->worker) {
         worker_clear_deadline(s->worker);
         worker_clear_out(s->worker);

@@ -22,8 +22,9 @@ bool subject_add_library(const struct subject *s, cJSON *list, const struct chec
 static const char *differing(const cJSON *a, const cJSON *b) {
     const cJSON *one = NULL;
     cJSON_ArrayForEach(one, a) {
-        bool counts = strcmp(one->string, "measured") != 0 && strcmp(one->string, "plugins") != 0;
-        if (counts && !cJSON_Compare(one, cJSON_GetObjectItemCaseSensitive(b, one->string), true)) return one->string;
+        const char *name = one->string ? one->string : ""; /* it is a worker's message: anything may be in it */
+        bool counts = strcmp(name, "measured") != 0 && strcmp(name, "plugins") != 0;
+        if (counts && !cJSON_Compare(one, cJSON_GetObjectItemCaseSensitive(b, name), true)) return name;
     }
     return NULL;
 }
