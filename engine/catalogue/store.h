@@ -253,6 +253,10 @@ bool store_arrays_load(struct catalogue *catalogue, int64_t analysis, struct sto
                        struct error *error);
 void store_arrays_free(struct store_array_list *list);
 
+/* Whether nothing new is to be begun: said by `sonde pause`, and true until `sonde resume`, whatever engine runs. */
+bool store_pause(struct catalogue *catalogue, bool pause, struct error *error);
+bool store_paused(struct catalogue *catalogue, bool *paused, struct error *error);
+
 /* ---------------------------------------------------------------------------------------------------------- plugins */
 
 struct store_plugin {

@@ -24,6 +24,19 @@ bool store_run_end(struct catalogue *catalogue, int64_t run, const char *outcome
                    outcome, run);
 }
 
+bool store_pause(struct catalogue *catalogue, bool pause, struct error *error) {
+    if (!pause) return sql_run(catalogue, error, "DELETE FROM engine_state WHERE name = 'paused'", "");
+    return sql_run(catalogue, error,
+                   "INSERT OR IGNORE INTO engine_state (name, value, since) VALUES ('paused', '1', ?)", "d", sql_now());
+}
+
+bool store_paused(struct catalogue *catalogue, bool *paused, struct error *error) {
+    int64_t n = 0;
+    bool fine = sql_number(catalogue, error, &n, "SELECT count(*) FROM engine_state WHERE name = 'paused'", "");
+    *paused = n > 0;
+    return fine;
+}
+
 /* ---------------------------------------------------------------------------------------------------------- plugins */
 
 bool store_plugin(struct catalogue *catalogue, const struct store_plugin *plugin, struct error *error) {

@@ -1,17 +1,22 @@
 /* sonde pause, resume, drain and reload: said to the running engine. */
+#include "engine/catalogue/store.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/reach.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 const char pause_help[] =
     "usage: sonde pause\n\n"
     "The running engine begins nothing new: what is under way comes to the end of its regions, what comes in waits in the\n"
-    "queue. `sonde resume` goes on; so does an engine that is started again.\n";
+    "queue. `sonde resume` goes on. A pause of `sonde watch` outlasts it: started again, it begins paused, and says so.\n"
+    "(`sonde analyze`, when nothing watches, does what it is asked for.)\n";
 
-const char resume_help[] = "usage: sonde resume\n\nThe running engine goes on after `sonde pause`.\n";
+const char resume_help[] =
+    "usage: sonde resume\n\n"
+    "The running engine goes on after `sonde pause`; when none is running, the next `sonde watch` doesn't begin paused.\n";
 
 const char drain_help[] =
     "usage: sonde drain\n\n"
@@ -33,11 +38,8 @@ static struct control_link *find_engine(const struct cli *cli, const char *what)
     return link;
 }
 
-static int say(int argc, char **argv, const struct cli *cli, const char *done) {
+static int say_to(struct control_link *link, char **argv, const char *done) {
     struct error error = {0};
-    if (argc > 1) return cli_usage(argv[0], "%s: takes nothing", argv[1]);
-    struct control_link *link = find_engine(cli, argv[0]);
-    if (!link) return CLI_SOME_FAILED;
     cJSON *reply = control_ask_once(link, control_request(argv[0]), &error);
     if (reply)
         puts(done);
@@ -49,12 +51,39 @@ static int say(int argc, char **argv, const struct cli *cli, const char *done) {
     return ok ? CLI_OK : CLI_SOME_FAILED;
 }
 
+static int say(int argc, char **argv, const struct cli *cli, const char *done) {
+    if (argc > 1) return cli_usage(argv[0], "%s: takes nothing", argv[1]);
+    struct control_link *link = find_engine(cli, argv[0]);
+    return link ? say_to(link, argv, done) : CLI_SOME_FAILED;
+}
+
 int pause_command(int argc, char **argv, const struct cli *cli) {
     return say(argc, argv, cli, "paused: `sonde resume` goes on");
 }
 
+/* Takes the pause that an engine left behind out of the catalogue. */
+static bool forget_pause(struct catalogue *catalogue, bool *paused, struct error *error) {
+    return store_paused(catalogue, paused, error) && (!*paused || store_pause(catalogue, false, error));
+}
+
 int resume_command(int argc, char **argv, const struct cli *cli) {
-    return say(argc, argv, cli, "it goes on");
+    struct error error = {0};
+    struct catalogue *catalogue = NULL;
+    struct control_link *link = NULL;
+    bool paused = false;
+    if (argc > 1) return cli_usage(argv[0], "%s: takes nothing", argv[1]);
+    bool ok = access(cli->catalogue, F_OK) != 0 || reach_writer(cli->catalogue, &catalogue, &link, &error);
+    if (link) return say_to(link, argv, "it goes on");
+    ok = ok && (!catalogue || forget_pause(catalogue, &paused, &error));
+    catalogue_close(catalogue);
+    if (!ok)
+        cli_complain("%s", error.text);
+    else if (paused)
+        puts("no engine is running; the next one won't begin paused");
+    else
+        cli_complain("no engine is running for %s, and none would begin paused: there is nothing to resume",
+                     cli->catalogue);
+    return ok && paused ? CLI_OK : CLI_SOME_FAILED;
 }
 
 int reload_command(int argc, char **argv, const struct cli *cli) {

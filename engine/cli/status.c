@@ -31,6 +31,7 @@ const char status_help[] =
     " ifnull(sum(state = 'working'), 0), 'bytes', ifnull(sum(size), 0)) FROM queue)),"                                         \
     "'quarantined', (SELECT count(*) FROM quarantine),"                                                                        \
     "'incidents', (SELECT count(*) FROM incidents),"                                                                           \
+    "'paused', json(iif(EXISTS (SELECT 1 FROM engine_state WHERE name = 'paused'), 'true', 'false')),"                         \
     "'plugins', json((SELECT json_group_array(json_object('plugin', plugin, 'version', version, 'state', state,"               \
     " 'enabled', enabled, 'reason', reason)) FROM plugins)),"                                                                  \
     "'last_run', json((SELECT json_object('started', datetime(started, 'unixepoch', 'localtime'), 'ended',"                    \
@@ -107,7 +108,11 @@ static void print_run(const cJSON *run) {
 static void print_engine(const cJSON *numbers) {
     const cJSON *engine = json_member(numbers, "engine");
     char left[32];
-    if (!json_bool(numbers, "writing", false)) return;
+    if (!json_bool(numbers, "writing", false)) {
+        if (json_bool(numbers, "paused", false))
+            printf("%-10s none; `sonde watch` would begin paused (`sonde resume`)\n", "engine");
+        return;
+    }
     printf("%-10s process %lld", "engine", (long long)json_integer(numbers, "writer_pid", 0));
     if (!engine) {
         puts(" is at work, and doesn't say on what");

@@ -60,7 +60,7 @@ struct watcher {
     struct desk *desk;
     char plugins[HASH_TEXT];    /* what there was of them before this stretch began (lookout.h) */
     struct config *next_config; /* read already, for the next stretch */
-    bool started, stopping, paused;
+    bool started, stopping;
     uint64_t files, failed, told;
 };
 
@@ -369,10 +369,10 @@ static bool watch_until_stopped(struct watcher *watcher, struct error *error) {
                                           watcher, error);
     bool ok = watcher->watch && lookout && add_roots(watcher, error);
     if (ok) {
-        engine_pause(watcher->engine, watcher->paused);
         say_ready(watcher);
+        if (engine_is_paused(watcher->engine))
+            logfmt("holding", "reason", "paused before this start: `sonde resume` goes on", NULL);
         ok = engine_run(watcher->engine, error);
-        watcher->paused = engine_is_paused(watcher->engine);
     }
     lookout_free(lookout);
     watch_free(watcher->watch);
@@ -452,11 +452,8 @@ static bool watch_once(struct watcher *watcher, const struct cli *cli, bool agai
 /* Another stretch, with what outlasts one. */
 static bool watch_again(struct watcher *watcher, const struct config *config, const struct cli *cli,
                         struct error *error) {
-    *watcher = (struct watcher){.wish = watcher->wish,
-                                .config = config,
-                                .paused = watcher->paused,
-                                .files = watcher->files,
-                                .failed = watcher->failed};
+    *watcher = (struct watcher){
+        .wish = watcher->wish, .config = config, .files = watcher->files, .failed = watcher->failed};
     *error = (struct error){0};
     return watch_once(watcher, cli, true, error);
 }

@@ -180,7 +180,8 @@ bool engine_path_gone(struct engine *engine, const char *path, bool folder);
  * (catalogue damaged, workers can't be started at all): the sentence says why. Files that fail are no error here. */
 bool engine_run(struct engine *engine, struct error *error);
 
-/* Nothing new is begun, but what was begun comes to the end of its jobs; paths are still taken into the queue. */
+/* Nothing new is begun, but what was begun comes to the end of its jobs; paths are still taken into the queue. With
+ * options.stay a pause outlasts the engine: the next one that stays begins paused. */
 void engine_pause(struct engine *engine, bool pause);
 
 /* Lets the files under way come to their end, begins no others, then ends engine_run. After `seconds` (0: never) it doesn't

@@ -1,4 +1,5 @@
 /* When nothing new is begun: a user's pause, the end that is near, a disk that is nearly full. And how fast it goes. */
+#include "engine/catalogue/store.h"
 #include "engine/schedule/state.h"
 
 #include <math.h>
@@ -11,6 +12,12 @@
 #define PACE_SPAN 240.0 /* s of work after which the past counts half */
 
 /* ------------------------------------------------------------------------------------------------------------- holding */
+
+/* A word on its way through the writer. */
+struct pause {
+    bool pause;
+    struct engine *engine;
+};
 
 const char *engine_held(const struct engine *engine) {
     if (engine->draining) return NULL;
@@ -32,10 +39,24 @@ static void tell(struct engine *engine, bool before) {
     if (engine->events.holding && (why || before)) engine->events.holding(engine->user, why);
 }
 
+/* The last word counts, however many are on their way to the writer. */
+static bool keep_pause(struct catalogue *catalogue, void *argument, struct error *error) {
+    return store_pause(catalogue, ((const struct pause *)argument)->pause, error);
+}
+
+static void on_pause_kept(void *argument, const struct error *error) {
+    struct engine *engine = ((struct pause *)argument)->engine;
+    if (error) engine_warn(engine, "the pause ends with this engine, for it can't be written down: %s", error->text);
+    free(argument);
+}
+
 void engine_pause(struct engine *engine, bool pause) {
     if (engine->paused == pause) return;
     bool before = engine_held(engine) != NULL;
+    struct pause *word = engine->options.stay ? malloc(sizeof *word) : NULL;
     engine->paused = pause;
+    if (word) *word = (struct pause){pause, engine};
+    if (word && !writer_post(engine->writer, keep_pause, word, on_pause_kept)) free(word);
     tell(engine, before);
 }
 

@@ -9,7 +9,7 @@ struct beginning {
     struct engine *engine;
     const char *sandbox;
     struct queue_counts counts;
-    bool done;
+    bool done, paused;
     struct error error;
 };
 
@@ -55,7 +55,8 @@ static bool begin_run(struct catalogue *catalogue, void *argument, struct error 
         .version = engine->build, .host = host, .command = "analyze", .sandbox = beginning->sandbox};
     return store_run_begin(catalogue, &about, &engine->run, error) &&
            store_plugins(catalogue, engine->registry, error) && store_queue_recover(catalogue, &recovered, error) &&
-           store_queue_count(catalogue, &beginning->counts, error);
+           store_queue_count(catalogue, &beginning->counts, error) &&
+           (!engine->options.stay || store_paused(catalogue, &beginning->paused, error));
 }
 
 static void on_begun(void *argument, const struct error *error) {
@@ -85,5 +86,6 @@ bool run_open(struct engine *engine, struct catalogue *catalogue, const char *sa
         return false;
     }
     engine->progress.files_total = (uint64_t)beginning.counts.waiting;
+    engine->paused = beginning.paused;
     return true;
 }

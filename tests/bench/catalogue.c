@@ -472,7 +472,9 @@ static bool copy_file(const char *from, const char *to) {
     int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     ssize_t n = -1;
     while (in >= 0 && out >= 0 && (n = copy_file_range(in, NULL, out, NULL, 1 << 30, 0)) > 0) continue;
-    bool fine = n == 0 && close(out) == 0;
+    /* On the disk before anything is measured: what is still to be written would take its share of every question. */
+    bool fine = n == 0 && fsync(out) == 0;
+    if (out >= 0) fine = close(out) == 0 && fine;
     if (in >= 0) close(in);
     return fine;
 }

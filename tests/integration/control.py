@@ -216,6 +216,39 @@ def holding(rig):
         rig.stop()
 
 
+def pausing(rig):
+    """A pause outlasts the engine, whichever way that ends, until somebody says resume."""
+    check = rig.check
+    rig.start()
+    check(rig.command("pause")[0] == 0 and rig.wait(lambda: rig.rows("SELECT 1 FROM engine_state WHERE name = 'paused'")),
+          "a pause is written down")
+    rig.process.kill()
+    rig.process.wait()
+    code, text = rig.command("status")
+    check(code == 0 and "would begin paused" in text, "status without an engine says so", text)
+    names = copy(rig, 0, 1)
+    check(rig.start() and rig.wait(lambda: queued(rig) == 2) and rig.heard("paused before this start"),
+          "after kill -9 it begins paused, and says so")
+    check(rig.engine().get("paused") is True and "waits: paused" in rig.command("status")[1], "so does status")
+    check(rig.stop() == 0, "a clean end")
+    code, text = rig.command("analyze", rig.stock)
+    check(code == 0 and rig.rows("SELECT count(*) FROM queue") == [(0,)], "analyze without a watching engine does what it is asked", text)
+    names += copy(rig, 2, 3)
+    check(rig.start() and rig.wait(lambda: queued(rig) == 2), "paused again after that")
+    check(rig.command("resume")[0] == 0 and rig.done(*names), "resume")
+    check(rig.stop() == 0 and rig.start(), "another start")
+    names += copy(rig, 4)
+    check(rig.done(*names) and rig.engine().get("paused") is False, "isn't paused any more")
+    rig.command("pause")
+    check(rig.stop() == 0, "paused, and ended")
+    code, text = rig.command("resume")
+    check(code == 0 and "won't begin paused" in text, "resume without an engine", text)
+    code, text = rig.command("resume")
+    check(code == 1 and "nothing to resume" in text, "twice: it says so", text)
+    names += copy(rig, 5)
+    check(rig.start() and rig.done(*names) and rig.stop() == 0, "the next start isn't paused")
+
+
 def low_disk(rig):
     """Too little room: it says so and waits; room again: it goes on."""
     check = rig.check
@@ -476,5 +509,5 @@ def progress(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (commands, hostile, stale_socket, holding, low_disk, ending, reloading, rescan, stale, progress)
+    TESTS = (commands, hostile, stale_socket, holding, pausing, low_disk, ending, reloading, rescan, stale, progress)
     main(__doc__, {test.__name__: test for test in TESTS})
