@@ -123,14 +123,14 @@ static void add_tags(struct builder *builder, const struct query *query) {
             sqlite3_str_appendf(
                 builder->sql,
                 " AND EXISTS (SELECT 1 FROM tags AS t WHERE t.audio_id = f.file_audio_id AND t.name = %Q%s)", tag,
-                query->regions ? " AND (t.start_frame IS NULL OR t.region_id = s.region_id)" : "");
+                query->regions ? " AND (t.start_frame IS NULL OR t.region_id = r.region_id)" : "");
             continue;
         }
         sqlite3_str_appendf(builder->sql, " AND f.file_audio_id IN (SELECT audio_id FROM tags WHERE name = %Q)", tag);
         if (query->regions)
             sqlite3_str_appendf(
                 builder->sql,
-                " AND (s.region_id IN (SELECT region_id FROM tags WHERE name = %Q AND start_frame > -1) OR"
+                " AND (r.region_id IN (SELECT region_id FROM tags WHERE name = %Q AND start_frame > -1) OR"
                 " f.file_audio_id IN (SELECT audio_id FROM tags WHERE name = %Q AND start_frame IS NULL))",
                 tag, tag);
     }
@@ -168,6 +168,12 @@ static void add_under(struct builder *builder, const struct query *query) {
                         (int)n, query->under, (int)n, query->under, (int)n, query->under);
 }
 
+/* Whether regions are found or sorted by what stands in their summaries: those are large, and reading them takes time. */
+static bool needs_summary(const struct query *query) {
+    return query->regions &&
+           (query_has_values(query) || query->labels_count > 0 || (!sorts[query->sort].of_file && !query->similar_to));
+}
+
 /* Conditions on tempo, key, duration and loudness. */
 static void add_values(struct builder *builder, const struct query *query) {
     add_bpm(builder, query);
@@ -180,7 +186,7 @@ static void add_values(struct builder *builder, const struct query *query) {
 static void add_file_conditions(struct builder *builder, const struct query *query) {
     const struct query_range modified = {query->modified.low * 1e9, query->modified.high * 1e9};
     sqlite3_str_appendf(builder->sql, " WHERE %s", query->missing ? "1" : "f.status <> 'missing'");
-    if (!query->regions) sqlite3_str_appendall(builder->sql, " AND f.regions IS NOT NULL");
+    if (!needs_summary(query)) sqlite3_str_appendall(builder->sql, " AND f.regions IS NOT NULL");
     add_text(builder, query);
     add_under(builder, query);
     add_range_condition(builder, "f", "mtime_ns", modified);
@@ -213,21 +219,21 @@ static bool is_streaming(const struct query *query) {
 /* Where the ids come from: files stand for themselves. Of regions the CROSS JOINs keep their order; otherwise SQLite chooses
  * where to begin. */
 static void add_tables(struct builder *builder, const struct query *query) {
-    bool of_file = sorts[query->sort].of_file;
+    bool of_file = sorts[query->sort].of_file, summary = needs_summary(query);
     const char *join = query_is_selective(query) || query->similar_to ? "JOIN" : "CROSS JOIN";
     const char *walked = is_streaming(query) ? "files AS f INDEXED BY files_text" : "files AS f";
     if (!query->regions)
         sqlite3_str_appendf(builder->sql, " %s", walked);
     else if (is_streaming(query) || (of_file && join[0] == 'C'))
-        sqlite3_str_appendf(builder->sql,
-                            " %s CROSS JOIN regions AS r ON r.audio_id = f.file_audio_id AND r.current"
-                            " CROSS JOIN region_summary AS s USING (region_id)",
-                            walked);
-    else
+        sqlite3_str_appendf(builder->sql, " %s CROSS JOIN regions AS r ON r.audio_id = f.file_audio_id AND r.current%s",
+                            walked, summary ? " CROSS JOIN region_summary AS s USING (region_id)" : "");
+    else if (summary)
         sqlite3_str_appendf(builder->sql,
                             " region_summary AS s %s regions AS r USING (region_id)"
                             " %s files AS f ON f.file_audio_id = r.audio_id",
                             join, join);
+    else
+        sqlite3_str_appendf(builder->sql, " regions AS r %s files AS f ON f.file_audio_id = r.audio_id", join);
     add_conditions(builder, query);
     if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");
 }
@@ -237,7 +243,12 @@ static void add_order(struct builder *builder, const struct query *query) {
     const char *plus = plain ? "+" : ""; /* SQLite: not by an index */
     sqlite3_str_appendf(builder->sql, " ORDER BY %s%s.%s%s%s", plus, of_file ? "f" : values_of(query),
                         sorts[query->sort].column, query->descending ? " DESC" : "", of_file ? "" : " NULLS LAST");
-    if (query->regions) sqlite3_str_appendf(builder->sql, ", %sf.path_text, r.position", plus);
+    if (query->regions && of_file) sqlite3_str_appendf(builder->sql, ", %sf.path_text, r.position", plus);
+    /* Equal values come in the order that the index has anyway. */
+    if (query->regions && query->sort == QUERY_BY_KEY)
+        sqlite3_str_appendf(builder->sql, ", s.bpm%s", query->descending ? " DESC" : "");
+    if (query->regions && !of_file)
+        sqlite3_str_appendf(builder->sql, ", s.region_id%s", query->descending ? " DESC" : "");
 }
 
 /* Of the rows with the ids of q, all that a struct query_row has. */
@@ -254,7 +265,10 @@ static void add_columns(struct builder *builder, const struct query *query) {
         " %s.content, %s.loudness, (SELECT group_concat(name) FROM tags AS t WHERE t.audio_id = q.audio_id"
         " AND NOT t.automatic%s), s.summary, %s FROM (SELECT f.file_id, f.file_audio_id AS audio_id%s%s FROM",
         v, v, v, v, v, v, v, query->regions ? " AND (t.start_frame IS NULL OR t.region_id = q.region_id)" : "",
-        query->similar_to ? "q.similarity" : "NULL", query->regions ? ", s.region_id" : "",
+        query->similar_to ? "q.similarity" : "NULL",
+        query->similar_to ? ", v.id AS region_id"
+        : query->regions  ? ", r.region_id"
+                          : "",
         query->similar_to ? ", v.rank, v.similarity" : "");
 }
 
@@ -279,7 +293,7 @@ char *query_sql(const struct query *query) {
 }
 
 static const char *id_of(const struct query *query) {
-    return query->regions ? "s.region_id" : "f.file_audio_id";
+    return query->regions ? "r.region_id" : "f.file_audio_id";
 }
 
 char *query_sql_ids(const struct query *query, int64_t limit) {
@@ -336,9 +350,8 @@ char *query_sql_found(const struct query *query) {
     sqlite3_str_appendf(builder.sql,
                         " (SELECT json_extract(value, '$[0]') AS rank, json_extract(value, '$[1]') AS file,"
                         " json_extract(value, '$[2]') AS id, json_extract(value, '$[3]') AS similarity"
-                        " FROM json_each(?1)) AS v CROSS JOIN files AS f ON f.file_id = v.file%s"
+                        " FROM json_each(?1)) AS v CROSS JOIN files AS f ON f.file_id = v.file"
                         " ORDER BY v.rank, f.path_text LIMIT %lld",
-                        query->regions ? " CROSS JOIN region_summary AS s ON s.region_id = v.id" : "",
                         (long long)query->limit);
     add_end(&builder, query);
     sqlite3_str_appendall(builder.sql, " ORDER BY q.rank, f.path_text");

@@ -23,6 +23,7 @@ struct progress {
     double shown_fraction;      /* never goes backwards */
     struct failure *failures;
     size_t failures_count, failures_room, failures_unnamed;
+    uint64_t gone;
 };
 
 static double now(void) {
@@ -199,6 +200,15 @@ static void on_warning(void *user, const char *sentence) {
     say(user, "warning", NULL, sentence);
 }
 
+static void on_vanished(void *user, const char *display) {
+    struct progress *p = user;
+    p->gone++;
+    if (p->style != PROGRESS_JSON) return;
+    cJSON *o = event("gone");
+    if (o) cJSON_AddStringToObject(o, "path", display);
+    print_json(o);
+}
+
 static bool on_wanted(void *user, const char *path, int64_t mtime_ns) {
     (void)mtime_ns;
     const struct progress *p = user;
@@ -218,6 +228,7 @@ const struct engine_events *progress_events(void) {
         .incident = on_incident,
         .plugin_problem = on_plugin_problem,
         .warning = on_warning,
+        .vanished = on_vanished,
     };
     return &events;
 }
@@ -246,6 +257,7 @@ uint64_t progress_finish(struct progress *p, const struct engine_progress *g, bo
             cJSON_AddNumberToObject(o, "results_unrun", (double)g->results_unrun);
             cJSON_AddNumberToObject(o, "regions", (double)g->regions_done);
             cJSON_AddNumberToObject(o, "audio", g->audio_done);
+            cJSON_AddNumberToObject(o, "files_gone", (double)p->gone);
             cJSON_AddNumberToObject(o, "elapsed", elapsed);
         }
         print_json(o);
@@ -265,6 +277,9 @@ uint64_t progress_finish(struct progress *p, const struct engine_progress *g, bo
     if (g->results_unrun)
         fprintf(stderr, "; %llu results are missing, for workers could not be started: the next run tries again",
                 (unsigned long long)g->results_unrun);
+    if (p->gone)
+        fprintf(stderr, "; %llu known before %s gone, and missing now", (unsigned long long)p->gone,
+                p->gone == 1 ? "is" : "are");
     fprintf(stderr, "%s\n", stopped ? "; the next run goes on from here" : "");
     return g->files_failed + g->results_unrun;
 }

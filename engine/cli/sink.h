@@ -8,10 +8,13 @@
 
 struct sink {
     FILE *out;
-    char *path, *part; /* NULL: standard output */
+    char *path; /* NULL: standard output */
+    char *part; /* the name it has until it is complete; NULL: none */
+    bool fresh; /* a new file, which gets its name in the end; not a pipe or a device */
 };
 
-/* Begins. `path` is NULL for standard output. What is written goes to a file of its own beside it until sink_close. */
+/* Begins. `path` is NULL for standard output. Until sink_close, what is written goes to a file in the same folder that has no
+ * name, so that nothing is left of it whatever ends the program; where the file system knows no such files, to PATH.XXXXXX. */
 bool sink_open(struct sink *sink, const char *path, struct error *error);
 
 /* Ends. With `keep`, the file gets its name (and replaces one that had it) once all of it is on the disk; otherwise, or when

@@ -149,7 +149,7 @@ struct engine_events {
     void (*plugin_problem)(void *user, const char *plugin_or_library, const char *sentence);
     void (*warning)(void *user, const char *sentence);
     void (*holding)(void *user, const char *why);      /* nothing new is begun, for this reason; NULL: it goes on */
-    void (*vanished)(void *user, const char *display); /* a sweep found that a known file is gone: it is missing now */
+    void (*vanished)(void *user, const char *display); /* a known file below a folder is gone: it is missing now */
     void (*worker_waits)(void *user, const char *role,
                          int64_t pid); /* with options.debugger: until it gets a SIGCONT */
 };
@@ -163,7 +163,8 @@ struct engine *engine_new(const struct engine_options *options, const struct eng
 
 /* Adds a file, or all files below a folder; symbolic links to folders are not followed inside it, so loops end. Below a
  * folder, hidden names and those whose extension says that they are something else (pictures, text, archives ...) are
- * left out; whatever is named here is tried. `path` is `n` bytes without a zero; relative ones are made absolute. The work
+ * left out; whatever is named here is tried. Files that the catalogue knows below a folder and that are gone become missing, but
+ * for those whose disk isn't there. `path` is `n` bytes without a zero; relative ones are made absolute. The work
  * is done inside engine_run; may also be called during it. False: out of memory. */
 bool engine_add_path(struct engine *engine, const char *path, size_t n);
 

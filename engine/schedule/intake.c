@@ -342,7 +342,6 @@ static void step_done(void *errand, bool returned) {
     } else {
         const char *problem = walker_problem(step->walker);
         if (problem) engine_warn(engine, "%s", problem);
-        if (walk->sweep) sweep_set_folder(walk->sweep, walker_root(step->walker, 0));
         post_batch(engine, step->walker);
         walk->walker = step->walker;
         step->walker = NULL;
@@ -388,8 +387,8 @@ static bool begin_walk(struct engine *engine) {
     }
     const struct walk_options options = {.hidden = engine->options.hidden, .rules = walk->intent.sweep};
     walk->walker = walker_new(paths, n, &options);
-    if (walk->walker && walk->intent.sweep) walk->sweep = sweep_new(engine, walk->intent.task);
-    return walk->walker && (walk->sweep || !walk->intent.sweep);
+    if (walk->walker) walk->sweep = sweep_new(engine, walk->intent.task);
+    return walk->walker && walk->sweep;
 }
 
 static bool step_walk(struct engine *engine) {
@@ -412,6 +411,9 @@ static void pump_walk(struct engine *engine) {
     struct walk *walk = engine->walk;
     if (walk->stepping || walk->recording || engine->stopping || engine->draining) return;
     if (walk->walker && walker_is_over(walk->walker)) {
+        for (size_t i = 0; i < walker_roots(walk->walker); i++)
+            if (walk->intent.sweep || walker_root_is_folder(walk->walker, i))
+                sweep_add_folder(walk->sweep, walker_root(walk->walker, i));
         walker_free(walk->walker);
         walk->walker = NULL;
         end_walk(engine, true);

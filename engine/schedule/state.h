@@ -211,7 +211,8 @@ struct sweep;
 struct intent {
     struct engine_task *task; /* or NULL */
     bool force, retry;
-    bool sweep; /* `wanted` is asked, and what is gone is looked for */
+    bool
+        sweep; /* `wanted` is asked, rules are read, and what is gone is looked for also where the path itself is gone */
     int64_t priority;
 };
 
@@ -298,7 +299,7 @@ void take_pump(struct engine *engine);
 
 /* sweep.c: what is known below a folder and isn't there any more */
 struct sweep *sweep_new(struct engine *engine, struct engine_task *task); /* NULL: out of memory */
-void sweep_set_folder(struct sweep *sweep, const char *folder);
+void sweep_add_folder(struct sweep *sweep, const char *folder);
 void sweep_saw(struct sweep *sweep, int64_t file);
 void sweep_compare(struct sweep *sweep); /* its walk is over: from here on it looks after itself */
 void sweep_free(struct sweep *sweep);    /* NULL is fine */

@@ -1,4 +1,4 @@
-/* The second half of a sweep: what the catalogue knows below a folder and the walk did not find. Page by page, in the order
+/* The second half of a walk over folders: what the catalogue knows below them and the walk did not find. Page by page, in the order
  * of paths: read (writer's thread) -> looked at (errand thread) -> marked `missing` (writer's thread). */
 #include "engine/base/text.h"
 #include "engine/catalogue/store_sweep.h"
@@ -17,8 +17,10 @@ struct sweep {
     struct engine_task *task; /* or NULL */
     struct sweep *next;       /* of those that compare */
     struct ids seen;
-    bool blind; /* out of memory: nothing can be said about what wasn't seen */
-    char *folder, *after;
+    bool blind;     /* out of memory: nothing can be said about what wasn't seen */
+    char **folders; /* the last one is compared, then dropped */
+    size_t folders_count;
+    char *after;
     uint64_t held;
 };
 
@@ -59,7 +61,8 @@ void sweep_free(struct sweep *sweep) {
     }
     if (sweep->task) task_unref(sweep->task);
     ids_clear(&sweep->seen);
-    free(sweep->folder);
+    while (sweep->folders_count > 0) free(sweep->folders[--sweep->folders_count]);
+    free(sweep->folders);
     free(sweep->after);
     free(sweep);
 }
@@ -68,10 +71,19 @@ void sweep_saw(struct sweep *sweep, int64_t file) {
     if (!ids_add(&sweep->seen, file)) sweep->blind = true;
 }
 
-void sweep_set_folder(struct sweep *sweep, const char *folder) {
-    if (sweep->folder && strcmp(sweep->folder, folder) == 0) return;
-    free(sweep->folder);
-    sweep->folder = strdup(folder);
+void sweep_add_folder(struct sweep *sweep, const char *folder) {
+    char **grown = realloc(sweep->folders, (sweep->folders_count + 1) * sizeof *grown);
+    if (grown) sweep->folders = grown;
+    char *copy = grown ? strdup(folder) : NULL;
+    if (copy)
+        sweep->folders[sweep->folders_count++] = copy;
+    else
+        sweep->blind = true;
+}
+
+/* The folder that is being compared. */
+static const char *folder_of(const struct sweep *sweep) {
+    return sweep->folders[sweep->folders_count - 1];
 }
 
 /* ------------------------------------------------------------------------------------------------------------- pages */
@@ -87,12 +99,16 @@ static void free_page(struct page *page) {
     free(page);
 }
 
+static void say_held(const struct sweep *sweep) {
+    engine_warn(sweep->engine,
+                "%llu known files below %s are on a disk that isn't there now: they are left as they are",
+                (unsigned long long)sweep->held, folder_of(sweep));
+}
+
 static void end_sweep(struct sweep *sweep, struct page *page) {
     struct engine *engine = sweep->engine;
     if (page) free_page(page);
-    if (sweep->held > 0)
-        engine_warn(engine, "%llu known files below %s are on a disk that isn't there now: they are left as they are",
-                    (unsigned long long)sweep->held, sweep->folder);
+    if (sweep->held > 0) say_held(sweep);
     sweep_free(sweep);
     engine_wake(engine);
 }
@@ -112,7 +128,7 @@ static bool read_page(struct catalogue *catalogue, void *argument, struct error 
     free(page->last);
     page->last = NULL;
     if (!rows) return error_memory(error);
-    bool ok = store_below(catalogue, sweep->folder, sweep->after, rows, PAGE, &page->rows, error);
+    bool ok = store_below(catalogue, folder_of(sweep), sweep->after, rows, PAGE, &page->rows, error);
     if (ok && page->rows > 0) {
         page->last = strdup(rows[page->rows - 1].path);
         ok = page->last || error_memory(error);
@@ -206,7 +222,7 @@ static void look_done(void *errand, bool returned) {
     struct sweep *sweep = page->sweep;
     size_t gone = 0;
     if (!returned) { /* the page is the hanging thread's */
-        engine_warn(sweep->engine, "%s does not answer: what is gone there will be noticed later", sweep->folder);
+        engine_warn(sweep->engine, "%s does not answer: what is gone there will be noticed later", folder_of(sweep));
         end_sweep(sweep, NULL);
         return;
     }
@@ -220,6 +236,20 @@ static void look_done(void *errand, bool returned) {
 
 static const struct errand_calls look_calls = {look_work, look_done, look_drop};
 
+/* Past the last row of a folder. */
+static void next_folder(struct sweep *sweep, struct page *page) {
+    if (sweep->folders_count == 1) {
+        end_sweep(sweep, page);
+        return;
+    }
+    if (sweep->held > 0) say_held(sweep);
+    sweep->held = 0;
+    free(sweep->folders[--sweep->folders_count]);
+    free(sweep->after);
+    sweep->after = NULL;
+    next_page(sweep, page);
+}
+
 static void on_page(void *argument, const struct error *error) {
     struct page *page = argument;
     struct sweep *sweep = page->sweep;
@@ -231,7 +261,7 @@ static void on_page(void *argument, const struct error *error) {
     sweep->after = page->last;
     page->last = NULL;
     if (page->rows == 0)
-        end_sweep(sweep, page);
+        next_folder(sweep, page);
     else if (page->n == 0)
         next_page(sweep, page);
     else if (!errands_post(sweep->engine->errands, &look_calls, page, PAGE_DEADLINE))
@@ -248,11 +278,15 @@ static void next_page(struct sweep *sweep, struct page *page) {
 
 void sweep_compare(struct sweep *sweep) {
     struct engine *engine = sweep->engine;
+    if (sweep->folders_count == 0 && !sweep->blind) { /* files were named, and no folder */
+        sweep_free(sweep);
+        return;
+    }
     struct page *page = calloc(1, sizeof *page);
     sweep->next = engine->sweeping;
     engine->sweeping = sweep;
     engine->sweeps++;
-    if (!page || !sweep->folder) {
+    if (!page || sweep->folders_count == 0) {
         fail_sweep(sweep, page, NULL);
         return;
     }

@@ -18,6 +18,7 @@
 struct walker {
     struct walk_options options;
     char **roots;
+    bool *are_folders; /* of the roots */
     size_t roots_count, roots_done;
     bool started;
     char **folders; /* still to be read, the last one next */
@@ -34,7 +35,8 @@ struct walker *walker_new(const char *const *paths, size_t n, const struct walk_
     if (!walker) return NULL;
     walker->options = *options;
     walker->roots = calloc(n, sizeof *walker->roots);
-    bool ok = walker->roots != NULL;
+    walker->are_folders = calloc(n, sizeof *walker->are_folders);
+    bool ok = walker->roots && walker->are_folders;
     for (size_t i = 0; ok && i < n; i++) {
         walker->roots[i] = strdup(paths[i]);
         ok = walker->roots[i] != NULL;
@@ -62,6 +64,7 @@ void walker_free(struct walker *walker) {
     free(walker->folder_path);
     for (size_t i = 0; i < walker->roots_count; i++) free(walker->roots[i]);
     free(walker->roots);
+    free(walker->are_folders);
     free(walker);
 }
 
@@ -132,10 +135,12 @@ static void resolve_root(char **root, bool folder) {
     *root = whole;
 }
 
-static void start_root(struct walker *walker, char **root) {
+static void start_root(struct walker *walker, size_t index) {
+    char **root = &walker->roots[index];
     struct stat st;
     int code = stat(*root, &st) == 0 ? 0 : errno;
     bool folder = code == 0 && S_ISDIR(st.st_mode);
+    walker->are_folders[index] = folder;
     resolve_root(root, folder);
     char *path = strdup(*root);
     if (!path) {
@@ -239,7 +244,7 @@ void walker_step(struct walker *walker) {
         if (next_folder(walker))
             step_in_folder(walker);
         else if (walker->roots_done < walker->roots_count)
-            start_root(walker, &walker->roots[walker->roots_done++]);
+            start_root(walker, walker->roots_done++);
         else
             break;
     }
@@ -264,6 +269,10 @@ const char *walker_problem(const struct walker *walker) {
 
 const char *walker_root(const struct walker *walker, size_t index) {
     return walker->roots[index];
+}
+
+bool walker_root_is_folder(const struct walker *walker, size_t index) {
+    return walker->are_folders[index];
 }
 
 size_t walker_roots(const struct walker *walker) {

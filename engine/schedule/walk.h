@@ -39,6 +39,8 @@ const char *walker_problem(const struct walker *walker);
 /* Path `index` of those that it was made with; once it has been walked, without links and "..". */
 const char *walker_root(const struct walker *walker, size_t index);
 size_t walker_roots(const struct walker *walker);
+/* Whether it is a folder; known once it has been walked. */
+bool walker_root_is_folder(const struct walker *walker, size_t index);
 void walker_free(struct walker *walker);
 
 /* Whether a name inside a folder is left out: hidden (unless those count), or with the extension of something that isn't

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -425,37 +426,53 @@ static void ask_finds(struct bench *bench) {
 /* -------------------------------------------------------------------------------------------------------------- main */
 
 /* Somebody who asks without pause, for the writer's rate beside readers. */
-static void ask_without_pause(void *argument) {
-    const struct bench *bench = argument;
+static void ask_without_pause(const struct bench *bench) {
     static const char *const sql[] = {
         "SELECT path, start, \"end\" FROM sound_regions WHERE label = 'drums' ORDER BY path",
         "SELECT label, count(*) FROM sounds GROUP BY label",
         "SELECT path, tags FROM sounds WHERE loudness > -12",
     };
-    sqlite3 *db = NULL;
-    if (sqlite3_open_v2(bench->path, &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK)
-        for (int i = 0; !atomic_load(&ending); i++) (void)sqlite3_exec(db, sql[i % 3], NULL, NULL, NULL);
-    (void)sqlite3_close(db);
+    for (int i = 0; sqlite3_exec(bench->db, sql[i % 3], NULL, NULL, NULL) == SQLITE_OK;) i++;
 }
 
-static bool measure(struct bench *bench, int64_t sounds, const char *document, struct error *error) {
-    uv_thread_t thread, reader;
-    double alone_gap, beside_gap, alone, beside;
-    if (!begin_writing(bench->path, sounds, error)) return false;
-    if (sqlite3_open_v2(bench->path, &bench->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
-        return error_set(error, "can't open %s", bench->path);
-    (void)uv_thread_create(&thread, write_until_told, NULL);
-    sleep(1);
-    alone = rate_for_a_while(&alone_gap);
+/* Who asks is another process than who writes, as in life (two threads of one would wait for each other's allocations). */
+static void ask_all(struct bench *bench, const char *document, const int to_us[2], const int from_us[2]) {
+    char go = 0;
+    if (read(to_us[0], &go, 1) != 1 ||
+        sqlite3_open_v2(bench->path, &bench->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+        _exit(1);
     printf("%-58s %4s %7s %8s %8s %8s  target %.0f ms\n", "question", "n", "rows", "p50 ms", "p95 ms", "p95 cpu",
            TARGET);
     ask_examples(bench, document);
     ask_finds(bench);
-    (void)uv_thread_create(&reader, ask_without_pause, bench);
-    beside = rate_for_a_while(&beside_gap);
-    atomic_store(&ending, true);
-    (void)uv_thread_join(&reader);
-    (void)uv_thread_join(&thread);
+    if (write(from_us[1], bench, sizeof *bench) != sizeof *bench) _exit(1);
+    ask_without_pause(bench); /* until we are killed */
+    _exit(0);
+}
+
+static bool measure(struct bench *bench, int64_t sounds, const char *document, struct error *error) {
+    int to_asker[2], from_asker[2];
+    double alone_gap = 0, beside_gap = 0, alone = 0, beside = 0;
+    uv_thread_t thread;
+    if (pipe2(to_asker, O_CLOEXEC) != 0 || pipe2(from_asker, O_CLOEXEC) != 0)
+        return error_system(error, errno, "no pipe");
+    (void)fflush(stdout);
+    pid_t asker = fork(); /* before there are threads */
+    if (asker == 0) ask_all(bench, document, to_asker, from_asker);
+    close(from_asker[1]);
+    bool fine = asker > 0 && begin_writing(bench->path, sounds, error);
+    if (fine) {
+        (void)uv_thread_create(&thread, write_until_told, NULL);
+        sleep(1);
+        alone = rate_for_a_while(&alone_gap);
+        fine = write(to_asker[1], "", 1) == 1 && read(from_asker[0], bench, sizeof *bench) == sizeof *bench;
+        if (!fine) error_set(error, "the process that asks has failed");
+        beside = rate_for_a_while(&beside_gap);
+        atomic_store(&ending, true);
+        (void)uv_thread_join(&thread);
+    }
+    if (asker > 0 && kill(asker, SIGKILL) == 0) (void)waitpid(asker, NULL, 0);
+    if (!fine) return false;
     printf("%d of %d under %.0f ms (p95 of the time that passes), beside a writer that stored %lld files meanwhile\n",
            bench->met, bench->questions, TARGET, (long long)(writing.next - writing.first));
     printf("locked: %d of %d questions were told so; failed: %d\n", bench->locked, bench->questions * bench->times,
@@ -464,7 +481,6 @@ static bool measure(struct bench *bench, int64_t sounds, const char *document, s
         "writer: %.0f files/s alone, %.0f files/s beside a reader that never pauses (%.0f %%); longest time between two\n"
         "commits %.0f ms alone, %.0f ms beside it; %lld files failed\n",
         alone, beside, 100 * beside / alone, alone_gap, beside_gap, (long long)writing.failed);
-    (void)sqlite3_close(bench->db);
     return true;
 }
 

@@ -5,8 +5,10 @@
 #include "engine/base/json.h"
 #include "engine/catalogue/edit.h"
 #include "engine/cli/commands.h"
+#include "engine/cli/sink.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <regex.h>
 #include <setjmp.h>
@@ -396,6 +398,47 @@ static void a_file_is_whole_or_not_there(void **state) {
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM files"), 2);
 }
 
+static int entries_of(const char *folder) {
+    int entries = 0;
+    DIR *dir = opendir(folder);
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir));) entries += entry->d_name[0] != '.';
+    closedir(dir);
+    return entries;
+}
+
+/* Killed in the middle of writing, nothing is left of it, and what had the name stays. */
+static void a_killed_export_leaves_nothing(void **state) {
+    struct fixture *f = *state;
+    char path[160];
+    snprintf(path, sizeof path, "%s/export.json", f->folder);
+    int fd = open(f->folder, O_TMPFILE | O_WRONLY, 0666);
+    if (fd < 0) skip(); /* the file system knows no files without names */
+    close(fd);
+    for (int old = 0; old < 2; old++) {
+        struct sink sink;
+        struct error error = {0};
+        int before = entries_of(f->folder), status = 0;
+        pid_t child = fork();
+        if (child == 0) {
+            bool open = sink_open(&sink, path, &error);
+            if (open && fputs("half", sink.out) >= 0 && fflush(sink.out) == 0) raise(SIGKILL);
+            _exit(1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(entries_of(f->folder), before);
+        if (!sink_open(&sink, path, &error)) fail_msg("%s", error.text);
+        fprintf(sink.out, "whole %d", old); /* the second time it replaces the first */
+        if (!sink_close(&sink, true, &error)) fail_msg("%s", error.text);
+        char expected[20], *text = text_of(path);
+        snprintf(expected, sizeof expected, "whole %d", old);
+        assert_string_equal(text, expected);
+        free(text);
+        assert_int_equal(entries_of(f->folder), before + (old == 0));
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------------------ memory */
 
 /* `n` files of two regions each. */
@@ -459,8 +502,13 @@ int main(int argc, char **argv) {
     document_path = argc > 1 ? argv[1] : "schema/export.md";
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(csv_has_the_documented_columns), TEST(json_is_one_array),    TEST(jams_is_valid), TEST(jams_into_a_folder),
-        TEST(a_file_is_whole_or_not_there),   TEST(memory_does_not_grow),
+        TEST(csv_has_the_documented_columns),
+        TEST(json_is_one_array),
+        TEST(jams_is_valid),
+        TEST(jams_into_a_folder),
+        TEST(a_file_is_whole_or_not_there),
+        TEST(a_killed_export_leaves_nothing),
+        TEST(memory_does_not_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
