@@ -9,9 +9,12 @@
 #define CHECKPOINT_PAGES 1000          /* ... once it has this many pages */
 #define OPTIMIZE_NS                                                                                                    \
     3600000000000ull          /* between two looks whether the statistics for the query planner are out of date */
-#define LOG_PAGES_LARGE 16384 /* from here on (64 MiB) it is also started anew as soon as no reader is in it */
-#define RETRY_FIRST_NS  100000000ull  /* before the first attempt to write again; doubles ... */
-#define RETRY_MOST_NS   3200000000ull /* ... up to this */
+#define LOG_PAGES_LARGE 16384 /* from here on (64 MiB) it is also started anew as soon as no reader is in it ... */
+#define LOG_PAGES_HUGE  65536 /* ... and from here on (256 MiB), lest it fills the disk, readers are waited for ... */
+#define HUGE_WAIT_MS    100   /* ... so long ... */
+#define HUGE_NS         10000000000ull /* ... this often: a hundredth of the time */
+#define RETRY_FIRST_NS  100000000ull   /* before the first attempt to write again; doubles ... */
+#define RETRY_MOST_NS   3200000000ull  /* ... up to this */
 
 struct work {
     writer_function function;
@@ -30,6 +33,7 @@ struct writer {
     struct catalogue *catalogue; /* the thread's */
     int log_pages;               /* the thread's */
     uint64_t checkpointed;       /* ns; the thread's */
+    uint64_t waited;             /* ns, when readers were last waited for; the thread's */
     uint64_t optimized;          /* ns; the thread's */
     bool paused;                 /* the thread's */
 
@@ -199,21 +203,23 @@ static int count_log(void *context, sqlite3 *db, const char *name, int pages) {
     return SQLITE_OK;
 }
 
-/* Moves the log into the file: without waiting for readers, except for a moment when it has grown large. A failure is
- * left to the next attempt: the log holds everything. */
+/* Moves the log into the file, without waiting for readers: what they still need stays in the log. A failure is left to the next
+ * attempt: the log holds everything. */
 static void checkpoint(struct writer *writer, bool idle) {
     uint64_t now = uv_hrtime();
     if (writer->log_pages == 0 || (!idle && writer->log_pages < CHECKPOINT_PAGES)) return;
     if (now - writer->checkpointed < CHECKPOINT_NS) return;
     sqlite3 *db = catalogue_db(writer->catalogue);
     bool large = writer->log_pages > LOG_PAGES_LARGE;
+    bool wait = writer->log_pages > LOG_PAGES_HUGE && now - writer->waited > HUGE_NS;
     int in_log = 0, moved = 0;
-    if (large) (void)sqlite3_busy_timeout(db, 100);
+    if (large) (void)sqlite3_busy_timeout(db, wait ? HUGE_WAIT_MS : 0);
     int code = sqlite3_wal_checkpoint_v2(db, "main", large ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE,
                                          &in_log, &moved);
     if (large) (void)sqlite3_busy_timeout(db, 15000);
     if (code == SQLITE_OK && in_log == moved) writer->log_pages = 0;
-    writer->checkpointed = now;
+    writer->checkpointed = uv_hrtime();
+    if (wait) writer->waited = writer->checkpointed;
 }
 
 /* Keeps the query planner's statistics up to date; a bounded sample, some milliseconds. */

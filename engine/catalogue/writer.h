@@ -9,6 +9,9 @@
  * on. Nothing is lost and nothing reported as done meanwhile. So a function may run more than once: it must do the same
  * each time.
  *
+ * Readers wait for nothing, and nothing here waits for readers, however long one stays: the log holds what they don't see yet. (But
+ * for a log beyond 256 MiB, which a reader keeps from being started anew: then 100 ms in 10 s.)
+ *
  * A catalogue that is found damaged is written no further: from there on all work fails, lest something is stored that
  * builds on what was lost. */
 #ifndef SONDE_CATALOGUE_WRITER_H

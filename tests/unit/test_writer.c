@@ -9,10 +9,12 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -129,6 +131,116 @@ static void clean_stop_leaves_no_log(void **state) {
     assert_int_not_equal(access(wal, F_OK), 0);
     reopen(f);
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM strikes"), 10);
+}
+
+/* ---------------------------------------------------------------------------------------------------- beside readers */
+
+static sqlite3 *open_reader(const char *path) {
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK); /* and waits for no lock */
+    return db;
+}
+
+static int64_t count_strikes(sqlite3 *db) {
+    sqlite3_stmt *statement = NULL;
+    int64_t n = -1;
+    if (sqlite3_prepare_v2(db, "SELECT count(*) FROM strikes", -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        n = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    return n;
+}
+
+/* A reader that stays in its transaction sees what it saw; the writer goes on beside it, past the size from which the log is
+ * started anew. */
+static void a_reader_that_stays_holds_up_nobody(void **state) {
+    struct fixture *f = *state;
+    struct world world = {0};
+    world_start(&world, f->catalogue);
+    enum { N = 1000, ROUNDS = 20 }; /* of 4 kB each: more than 64 MiB */
+    static struct item items[N];
+    int order = 0;
+    char wal[160];
+    struct stat about;
+    memset(items, 0, sizeof items);
+    sqlite3 *reader = open_reader(f->path);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(count_strikes(reader), 0);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < N; i++) {
+            items[i].number = round * N + i + 1;
+            items[i].order = &order;
+            assert_true(writer_post(world.writer, insert_item, &items[i], item_done));
+        }
+        while (order < (round + 1) * N) assert_true(uv_run(&world.loop, UV_RUN_ONCE) >= 0);
+        for (int i = 0; i < N; i++) assert_string_equal(items[i].error.text, "");
+        assert_int_equal(count_strikes(reader), 0);
+    }
+    assert_int_equal(world.paused, 0);
+    snprintf(wal, sizeof wal, "%s-wal", f->path);
+    assert_int_equal(stat(wal, &about), 0);
+    assert_true(about.st_size > 64 << 20);
+    assert_int_equal(sqlite3_exec(reader, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(count_strikes(reader), N * ROUNDS);
+    sqlite3_close(reader);
+    world_stop(&world);
+    reopen(f);
+}
+
+struct asker {
+    const char *path;
+    atomic_bool ending;
+    int64_t asked, refused, backwards;
+};
+
+/* As other programs do: opens, asks, closes; and one connection that stays. */
+static void ask_on_and_on(void *argument) {
+    struct asker *asker = argument;
+    sqlite3 *stays = NULL;
+    int64_t last = 0;
+    if (sqlite3_open_v2(asker->path, &stays, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) asker->refused++;
+    while (!atomic_load(&asker->ending)) {
+        sqlite3 *comes = NULL;
+        bool open = sqlite3_open_v2(asker->path, &comes, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK;
+        int64_t first = open ? count_strikes(comes) : -1, second = count_strikes(stays);
+        asker->refused += (first < 0) + (second < 0);
+        asker->backwards += first < last || second < first;
+        last = second;
+        asker->asked++;
+        sqlite3_close(comes);
+    }
+    sqlite3_close(stays);
+}
+
+/* Who reads while the writer commits and moves its log is never told that something is locked. */
+static void readers_are_never_refused(void **state) {
+    struct fixture *f = *state;
+    struct world world = {0};
+    world_start(&world, f->catalogue);
+    enum { N = 500, ROUNDS = 60 };
+    static struct item items[N];
+    static struct asker asker;
+    int order = 0, rounds = 0;
+    uv_thread_t thread;
+    memset(items, 0, sizeof items);
+    asker = (struct asker){.path = f->path};
+    assert_int_equal(uv_thread_create(&thread, ask_on_and_on, &asker), 0);
+    for (; rounds < ROUNDS; rounds++) {
+        for (int i = 0; i < N; i++) {
+            items[i].number = rounds * N + i + 1;
+            items[i].order = &order;
+            assert_true(writer_post(world.writer, insert_item, &items[i], item_done));
+        }
+        while (order < (rounds + 1) * N) assert_true(uv_run(&world.loop, UV_RUN_ONCE) >= 0);
+    }
+    atomic_store(&asker.ending, true);
+    assert_int_equal(uv_thread_join(&thread), 0);
+    assert_true(asker.asked > 0);
+    assert_int_equal(asker.refused, 0);
+    assert_int_equal(asker.backwards, 0);
+    world_stop(&world);
+    reopen(f);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM strikes"), N * ROUNDS);
 }
 
 /* The Nth write fails once, then N + 1 ...: nothing is lost, everything is delivered once. */
@@ -262,8 +374,10 @@ static void killed_while_writing(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(one_failure_spares_the_others), TEST(clean_stop_leaves_no_log),  TEST(failing_writes_are_tried_again),
-        TEST(full_disk_waits_for_room),      TEST(full_disk_can_be_given_up), TEST(killed_while_writing),
+        TEST(one_failure_spares_the_others),       TEST(clean_stop_leaves_no_log),
+        TEST(failing_writes_are_tried_again),      TEST(full_disk_waits_for_room),
+        TEST(full_disk_can_be_given_up),           TEST(killed_while_writing),
+        TEST(a_reader_that_stays_holds_up_nobody), TEST(readers_are_never_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
