@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "beats.h"
 
+#include "kernels/clones.h"
 #include "network.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FINER 2     /* steps of the chain a frame of activation */
-#define ODDS  16.0  /* a beat fills about a sixteenth of its period */
-#define FLOOR 1e-3f /* probabilities are kept within FLOOR .. 1 - FLOOR */
+#define FINER  2     /* steps of the chain a frame of activation */
+#define ODDS   16.0  /* a beat fills about a sixteenth of its period */
+#define FLOOR  1e-3f /* probabilities are kept within FLOOR .. 1 - FLOOR */
+#define NEAR   .004  /* a steady tempo is looked for this far around the one tracked */
+#define FEWEST 8     /* beats that can be steady */
+#define SLIP   .5    /* frames a steady pulse moves over the region from one tempo tried to the next */
 
 struct chain {
     int shortest, longest, periods; /* in steps */
@@ -31,13 +35,14 @@ static float activation_at(const float *activation, int64_t count, double frame)
 
 /* The log-likelihood ratio of a beat, log(p / ((1 - p) / (ODDS - 1))), twice the mean over the step and half of each
  * neighbour. */
-static void evidence_make(struct chain *chain, const float *activation, int64_t count, double bias) {
+static void evidence_make(const float *activation, int64_t count, double bias, float *evidence) {
+    const int64_t steps = count * FINER;
     float before = 0, now = 0;
-    for (int64_t t = -1; t <= chain->steps; t++) {
+    for (int64_t t = -1; t <= steps; t++) {
         float p = activation_at(activation, count, (double)t / FINER);
         p = p < FLOOR ? FLOOR : p > 1 - FLOOR ? 1 - FLOOR : p;
         const float next = logf(p * (float)(ODDS - 1) / (1 - p));
-        if (t > 0) chain->evidence[t - 1] = 2 * (.25f * before + .5f * now + .25f * next) + (float)bias;
+        if (t > 0) evidence[t - 1] = 2 * (.25f * before + .5f * now + .25f * next) + (float)bias;
         before = now;
         now = next;
     }
@@ -60,7 +65,7 @@ static bool chain_open(struct chain *chain, const float *activation, int64_t cou
     chain->prior = malloc(periods * sizeof(float));
     if (!chain->evidence || !chain->best || !chain->from || !chain->score || !chain->cost || !chain->prior)
         return false;
-    evidence_make(chain, activation, count, params->beat_bias);
+    evidence_make(activation, count, params->beat_bias, chain->evidence);
     for (int p = 0; p < chain->periods; p++) {
         const double period = chain->shortest + p;
         chain->prior[p] = 0;
@@ -177,6 +182,78 @@ bool beats_track(const float *activation, int64_t count, double fps, const struc
     }
     chain_close(&chain);
     if (!ok) beats_free(beats);
+    return ok;
+}
+
+/* sum[phase] = evidence of all beats that come every `period` steps from `phase` on, for every whole phase. `evidence` has
+ * `steps` values, and zeros for a period after them. */
+SONDE_CLONES static void phases_sum(const float *evidence, int64_t steps, double period, float *sum) {
+    const int64_t phases = (int64_t)ceil(period);
+    memset(sum, 0, (size_t)phases * sizeof *sum);
+    for (int64_t k = 0;; k++) {
+        const int64_t start = llround((double)k * period);
+        if (start >= steps) break;
+        for (int64_t p = 0; p < phases; p++) sum[p] += evidence[start + p];
+    }
+}
+
+struct pulse_train {
+    double period; /* steps */
+    int64_t phase;
+    double score; /* mean evidence of a beat */
+};
+
+static struct pulse_train train_find(const float *evidence, int64_t steps, double period, float *sum) {
+    struct pulse_train best = {.score = -INFINITY};
+    const double step = SLIP * FINER / (double)steps;
+    for (int k = (int)ceil(-NEAR / step); k <= NEAR / step; k++) {
+        const double tried = period / (1 + k * step), beats = floor((double)steps / tried);
+        phases_sum(evidence, steps, tried, sum);
+        for (int64_t p = 0; p < (int64_t)ceil(tried); p++)
+            if ((double)sum[p] / beats > best.score)
+                best = (struct pulse_train){.period = tried, .phase = p, .score = (double)sum[p] / beats};
+    }
+    return best;
+}
+
+static bool train_take(const struct pulse_train *train, const float *activation, int64_t count, double fps,
+                       struct beats *beats) {
+    const int64_t steps = count * FINER;
+    const size_t most = (size_t)((double)steps / train->period) + 2;
+    double *time = realloc(beats->time, most * sizeof *time);
+    if (time) beats->time = time;
+    float *strength = realloc(beats->strength, most * sizeof *strength);
+    if (strength) beats->strength = strength;
+    if (!time || !strength) return false;
+    int n = 0;
+    for (double at = (double)train->phase; at < (double)steps; at += train->period) {
+        time[n] = at / FINER / fps;
+        strength[n++] = activation_at(activation, count, at / FINER);
+    }
+    beats->count = n;
+    beats->score = train->score;
+    return true;
+}
+
+bool beats_steady(const float *activation, int64_t count, double fps, double bpm, struct beats *beats,
+                  double *steady_bpm) {
+    const int64_t steps = count * FINER;
+    const double period = 60 * fps * FINER / bpm;
+    *steady_bpm = 0;
+    if (beats->count < FEWEST || (double)steps < FEWEST * period) return true;
+    const size_t room = (size_t)(period * (1 + NEAR)) + 2;
+    float *evidence = calloc((size_t)steps + room, sizeof *evidence), *sum = malloc(room * sizeof *sum);
+    bool ok = evidence && sum;
+    if (ok) {
+        evidence_make(activation, count, 0, evidence);
+        const struct pulse_train train = train_find(evidence, steps, period, sum);
+        if (train.score > BEATS_STEADY_SHARE * beats->score) {
+            ok = train_take(&train, activation, count, fps, beats);
+            *steady_bpm = 60 * fps * FINER / train.period;
+        }
+    }
+    free(evidence);
+    free(sum);
     return ok;
 }
 

@@ -17,6 +17,7 @@
 #define LOOP_LONGEST_S  40.0 /* in longer files any tempo is near some whole number of bars */
 #define LOOP_AGREES     .012 /* relative distance of the tracked tempo, or a relative of it, from the loop's */
 #define STEADY          .8   /* stability from which on the tempo is that of a line through the beats */
+#define LINE_OFF        .001 /* the line through the beats is finer than a steady pulse unless it is off by more */
 #define TEMPO_PROBABLE  .5
 #define LOOP_PROBABLE   .25 /* lower: a loop that is missed costs more than a tempo named with little confidence */
 
@@ -112,9 +113,11 @@ static double median_bpm(const double *time, int beats) {
 static bool pulse_take(struct pulse pulse[PULSES], int count, const struct network_output *heard, int64_t frames,
                        struct rhythm *rhythm) {
     struct tempo_candidate known[PULSES];
+    double steady;
+    if (!beats_steady(heard->beat, frames, BANDS_FPS, pulse[0].bpm, &pulse[0].beats, &steady)) return false;
     rhythm->beats = pulse[0].beats;
     pulse[0].beats = (struct beats){0};
-    rhythm->bpm = pulse[0].bpm;
+    rhythm->bpm = steady > 0 && fabs(steady / pulse[0].bpm - 1) > LINE_OFF ? steady : pulse[0].bpm;
     rhythm->stability = tempo_stability(rhythm->beats.time, rhythm->beats.count, rhythm->bpm);
     if (rhythm->stability < STEADY) rhythm->bpm = median_bpm(rhythm->beats.time, rhythm->beats.count);
     rhythm->basis = RHYTHM_FROM_BEATS;

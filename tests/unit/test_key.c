@@ -66,6 +66,21 @@ static void all_keys_at_five_tunings(void **state) {
     }
 }
 
+/* Chords that another key has too, the relative major or the fourth: where the music begins and rests tells which it is. */
+static void shared_chords_belong_to_where_they_rest(void **state) {
+    struct rig *rig = *state;
+    static const int roots[2][4] = {{0, 5, 7, 5}, {0, 8, 3, 10}}; /* I IV V IV, i VI III VII */
+    static const bool is_minor[2][4] = {{0, 0, 0, 0}, {1, 0, 0, 0}};
+    for (int key = 0; key < KEYS; key += 5) {
+        memset(samples, 0, sizeof samples);
+        for (int i = 0; i < 9; i++)
+            add_chord(i, i + 1, (key + roots[key / 12][i % 4]) % 12, is_minor[key / 12][i % 4] ? minor : major, 3, 0);
+        cJSON *r = rig_run_mono(rig, "key", samples, 9 * RATE, RATE);
+        assert_string_equal(text_of(r, "key"), names_key(key));
+        cJSON_Delete(r);
+    }
+}
+
 static void fallback_knows_all_keys(void **state) {
     (void)state;
     struct rig *rig = rig_new("KEY_FALLBACK_SO");
@@ -266,6 +281,7 @@ int main(void) {
         cmocka_unit_test(names_agree),
         cmocka_unit_test(notes_are_fitted),
         cmocka_unit_test(all_keys_at_five_tunings),
+        cmocka_unit_test(shared_chords_belong_to_where_they_rest),
         cmocka_unit_test(fallback_knows_all_keys),
         cmocka_unit_test(chords_are_heard),
         cmocka_unit_test(chords_come_in_time),

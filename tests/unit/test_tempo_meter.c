@@ -81,6 +81,49 @@ static void beats_follow_a_ritardando(void **state) {
     beats_free(&beats);
 }
 
+/* A dozen bars in which other instruments play beside the beat: the path goes astray there, the steady pulse doesn't. */
+static void beats_keep_a_steady_tempo(void **state) {
+    (void)state;
+    enum { COUNT = 2600 };
+    static const double bpm = 118.3, first = .21;
+    float activation[COUNT], other[COUNT];
+    pulses_make(activation, COUNT, first, bpm);
+    pulses_make(other, COUNT, first + 30 / bpm, bpm);
+    for (int t = 1000; t < 1700; t++) activation[t] = .25f * activation[t] + .8f * other[t];
+    struct beats beats;
+    double steady;
+    assert_true(beats_track(activation, COUNT, BANDS_FPS, &PARAMS, &beats));
+    int astray = 0;
+    for (int i = 0; i < beats.count; i++) astray += fabs(remainder(beats.time[i] - first, 60 / bpm)) > .07;
+    assert_true(astray > 10);
+    assert_true(beats_steady(activation, COUNT, BANDS_FPS, bpm * 1.002, &beats, &steady));
+    assert_true(fabs(steady / bpm - 1) < .001);
+    assert_true(abs(beats.count - (int)(COUNT / BANDS_FPS / 60 * bpm)) <= 1);
+    for (int i = 0; i < beats.count; i++) {
+        assert_true(fabs(remainder(beats.time[i] - first, 60 / bpm)) < .025);
+        assert_true(beats.strength[i] >= 0 && beats.strength[i] <= 1);
+    }
+    beats_free(&beats);
+}
+
+/* What slows down isn't steady, and a few beats say nothing. */
+static void beats_that_are_not_steady_stay(void **state) {
+    (void)state;
+    enum { COUNT = 1700 };
+    float activation[COUNT] = {0};
+    double time = .2, steady = 1;
+    for (double period = .45; time < COUNT / BANDS_FPS - .1; time += period, period *= 1.006)
+        activation[lround(time * BANDS_FPS)] = .9f;
+    struct beats beats;
+    assert_true(beats_track(activation, COUNT, BANDS_FPS, &PARAMS, &beats));
+    const double last = beats.time[beats.count - 1];
+    assert_true(beats_steady(activation, COUNT, BANDS_FPS, 110, &beats, &steady));
+    assert_true(steady == 0 && beats.time[beats.count - 1] == last);
+    beats_free(&beats);
+    assert_true(beats_steady(activation, COUNT, BANDS_FPS, 110, &beats, &steady));
+    assert_true(steady == 0 && beats.count == 0);
+}
+
 static void beats_of_nothing(void **state) {
     (void)state;
     float activation[30] = {0};
@@ -512,6 +555,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(beats_follow_pulses),
         cmocka_unit_test(beats_follow_a_ritardando),
+        cmocka_unit_test(beats_keep_a_steady_tempo),
+        cmocka_unit_test(beats_that_are_not_steady_stay),
         cmocka_unit_test(beats_of_nothing),
         cmocka_unit_test(bars_of_three_and_four),
         cmocka_unit_test(loop_lengths),
