@@ -130,7 +130,7 @@ const struct check_entry check_table[CHECK_COUNT] = {
                             "Narrow the declared range to what works."},
     [CHECK_PARAMS_RANDOM] =
         {"params.random", 7, "it works with parameters set at random within their ranges",
-         "Try the set named; where two values don't go together, let create refuse them and log why."},
+         "Try the set named: what create took must outlast every region; where two values don't go together, let create refuse them and log why."},
     [CHECK_NEEDS_MET] = {"needs.met", 7, "what it needs is provided",
                          "Need only what comes with sonde, or name the provider with --with."},
     [CHECK_NEEDS_ABSENT] = {"needs.absent", 7, "it works without what is optional",
