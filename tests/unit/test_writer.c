@@ -217,7 +217,7 @@ static void readers_are_never_refused(void **state) {
     struct fixture *f = *state;
     struct world world = {0};
     world_start(&world, f->catalogue);
-    enum { N = 500, ROUNDS = 60 };
+    enum { N = 500, ROUNDS = 25 };
     static struct item items[N];
     static struct asker asker;
     int order = 0, rounds = 0;
