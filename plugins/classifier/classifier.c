@@ -16,6 +16,7 @@
 #define MOST_SEGMENTS 4000
 #define MOST_CLASSES  100
 #define SILENCE       "near-silence"
+#define MIXTURE       " over " /* in what the timeline calls two sounds at once */
 
 struct classifier {
     struct ranking ranking;
@@ -24,9 +25,14 @@ struct classifier {
     char own_refusal[300];
 };
 
-/* What the segments of a region add up to, weighted by their duration. */
+/* What the segments of a region add up to by one vocabulary, weighted by their duration. */
+struct sum {
+    double probabilities[RANKING_MOST], familiarity[RANKING_MOST];
+};
+
 struct sums {
-    double stock[RANKING_MOST], own[RANKING_MOST], weight;
+    struct sum stock, own;
+    double weight;
 };
 
 /* One segment of the timeline, as it was written. */
@@ -107,14 +113,18 @@ static void write_labels(const char *key, const struct ranked *best, uint32_t co
 
 /* The best labels of one segment by one vocabulary; its probabilities join the sums. */
 static uint32_t rank_segment(const struct ranking *ranking, const struct span *span, const struct embedding *embedding,
-                             double *sums, struct ranked *best) {
-    float probabilities[RANKING_MOST];
+                             struct sum *sum, struct ranked *best) {
+    float probabilities[RANKING_MOST], familiarity[RANKING_MOST];
     uint32_t first, end;
     find_steps(span, embedding, &first, &end);
-    ranking_measure(ranking, embedding, first, end, probabilities);
-    for (uint32_t c = 0; c < ranking->classes; c++)
-        sums[c] += fmax(span->end - span->start, 1e-3) * (double)probabilities[c];
-    return ranking_sort(ranking, probabilities, best);
+    ranking_measure(ranking, embedding, first, end, probabilities, familiarity);
+    if (strstr(span->content, MIXTURE) != NULL) memset(familiarity, 0, sizeof familiarity); /* like none of its parts */
+    const double weight = fmax(span->end - span->start, 1e-3);
+    for (uint32_t c = 0; c < ranking->classes; c++) {
+        sum->probabilities[c] += weight * (double)probabilities[c];
+        sum->familiarity[c] += weight * (double)familiarity[c];
+    }
+    return ranking_sort(ranking, probabilities, familiarity, best);
 }
 
 /* Writes one segment and adds its probabilities to the region's. Returns its best label. */
@@ -122,8 +132,8 @@ static const char *write_segment(const struct classifier *classifier, const stru
                                  const struct embedding *embedding, struct sums *sums, const sonde_writer_t *out) {
     const int silent = strcmp(span->content, SILENCE) == 0, owned = classifier->own.classes > 0 && !silent;
     struct ranked best[RANKING_TOP] = {{SILENCE, "silence", (float)span->confidence}}, own[RANKING_TOP];
-    const uint32_t count = silent ? 1 : rank_segment(&classifier->ranking, span, embedding, sums->stock, best);
-    const uint32_t own_count = owned ? rank_segment(&classifier->own, span, embedding, sums->own, own) : 0;
+    const uint32_t count = silent ? 1 : rank_segment(&classifier->ranking, span, embedding, &sums->stock, best);
+    const uint32_t own_count = owned ? rank_segment(&classifier->own, span, embedding, &sums->own, own) : 0;
     if (!silent) sums->weight += fmax(span->end - span->start, 1e-3);
     out->begin_object(out, NULL);
     out->number(out, "start", span->start);
@@ -139,22 +149,25 @@ static const char *write_segment(const struct classifier *classifier, const stru
 }
 
 /* The region by one vocabulary. */
-static uint32_t rank_region(const struct ranking *ranking, const double *sums, double weight, struct ranked *best) {
-    float probabilities[RANKING_MOST];
-    for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] = (float)(sums[c] / weight);
-    return ranking_sort(ranking, probabilities, best);
+static uint32_t rank_region(const struct ranking *ranking, const struct sum *sum, double weight, struct ranked *best) {
+    float probabilities[RANKING_MOST], familiarity[RANKING_MOST];
+    for (uint32_t c = 0; c < ranking->classes; c++) {
+        probabilities[c] = (float)(sum->probabilities[c] / weight);
+        familiarity[c] = (float)(sum->familiarity[c] / weight);
+    }
+    return ranking_sort(ranking, probabilities, familiarity, best);
 }
 
 static void write_region(const struct classifier *classifier, const struct sums *sums, const sonde_writer_t *out) {
     struct ranked best[RANKING_TOP] = {{SILENCE, "silence", 1}};
     const int silent = !(sums->weight > 0);
-    const uint32_t count = silent ? 1 : rank_region(&classifier->ranking, sums->stock, sums->weight, best);
+    const uint32_t count = silent ? 1 : rank_region(&classifier->ranking, &sums->stock, sums->weight, best);
     out->string(out, "label", best[0].label);
     out->number(out, "label_confidence", (double)fminf(best[0].score, 1));
     out->string(out, "group", best[0].group);
     write_labels("labels", best, count, out);
     if (classifier->own.classes > 0 && !silent)
-        write_labels("own", best, rank_region(&classifier->own, sums->own, sums->weight, best), out);
+        write_labels("own", best, rank_region(&classifier->own, &sums->own, sums->weight, best), out);
     if (classifier->own_refusal[0]) out->string(out, "own_reason", classifier->own_refusal);
 }
 
@@ -232,7 +245,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "classifier",
     .name = "Classifier",
     .vendor = "sonde",
-    .version = "0.1.0",
+    .version = "0.2.0",
     .licence = "MIT",
     .description = "Ranked labels with calibrated scores for every segment of the content timeline and for the region.",
     .schema = classifier_schema,

@@ -56,6 +56,23 @@ static int read_timbre(struct ranking *ranking, char *error, size_t n) {
     return 0;
 }
 
+/* What familiarity is measured by, if the vocabulary asks. */
+static int read_familiar(struct ranking *ranking, char *error, size_t n) {
+    const struct weights *w = &ranking->weights;
+    const uint32_t d = RANKING_DIMENSIONS;
+    const float *weight;
+    if (weights_rows(w, "familiar.weight") == 0) return 0;
+    if ((weight = weights_floats(w, "familiar.weight", 1, 1, 1, error, n)) == NULL ||
+        (ranking->familiar_mean = weights_floats(w, "familiar.mean", d, 1, 1, error, n)) == NULL ||
+        (ranking->familiar_scale = weights_floats(w, "familiar.scale", d, 1, 1, error, n)) == NULL ||
+        (ranking->familiar_far = weights_floats(w, "familiar.far", d, d, 1, error, n)) == NULL ||
+        (ranking->familiar_near = weights_floats(w, "familiar.near", d, d, 1, error, n)) == NULL ||
+        (ranking->familiar_centres = weights_floats(w, "familiar.centres", ranking->classes, d, 1, error, n)) == NULL)
+        return -1;
+    ranking->familiar_weight = weight[0];
+    return 0;
+}
+
 int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char *error, size_t n) {
     memset(ranking, 0, sizeof *ranking);
     struct weights *w = &ranking->weights;
@@ -75,7 +92,8 @@ int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char 
         snprintf(error, n, "the weights file has a temperature that is not positive");
         return -1;
     }
-    return read_timbre(ranking, error, n) == 0 ? read_names(ranking, error, n) : -1;
+    if (read_timbre(ranking, error, n) != 0 || read_familiar(ranking, error, n) != 0) return -1;
+    return read_names(ranking, error, n);
 }
 
 void ranking_close(struct ranking *ranking) {
@@ -154,8 +172,36 @@ static void add_timbre(const struct ranking *ranking, const struct embedding *em
             logits[c] += hidden[h] * ranking->timbre_weight[(size_t)h * ranking->classes + c];
 }
 
+/* out = weight' x; the weight is [RANKING_DIMENSIONS][RANKING_DIMENSIONS]. Returns its squared length. */
+static double whiten(const float *x, const float *weight, float *out) {
+    double sum = 0;
+    memset(out, 0, RANKING_DIMENSIONS * sizeof(float));
+    for (uint32_t i = 0; i < RANKING_DIMENSIONS; i++)
+        for (uint32_t k = 0; k < RANKING_DIMENSIONS; k++) out[k] += x[i] * weight[(size_t)i * RANKING_DIMENSIONS + k];
+    for (uint32_t k = 0; k < RANKING_DIMENSIONS; k++) sum += (double)out[k] * (double)out[k];
+    return sum;
+}
+
+/* `mean` is the mean embedding. */
+static void measure_familiarity(const struct ranking *ranking, const float *mean, float *familiarity) {
+    float x[RANKING_DIMENSIONS], white[RANKING_DIMENSIONS];
+    memset(familiarity, 0, ranking->classes * sizeof(float));
+    if (ranking->familiar_mean == NULL) return;
+    for (uint32_t i = 0; i < RANKING_DIMENSIONS; i++)
+        x[i] = (mean[i] - ranking->familiar_mean[i]) * ranking->familiar_scale[i];
+    const double far = whiten(x, ranking->familiar_far, white);
+    whiten(x, ranking->familiar_near, white);
+    for (uint32_t c = 0; c < ranking->classes; c++) {
+        const float *centre = ranking->familiar_centres + (size_t)c * RANKING_DIMENSIONS;
+        double near = 0;
+        for (uint32_t k = 0; k < RANKING_DIMENSIONS; k++)
+            near += ((double)white[k] - centre[k]) * ((double)white[k] - centre[k]);
+        familiarity[c] = (float)(ranking->familiar_weight * (far - near));
+    }
+}
+
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
-                     float *probabilities) {
+                     float *probabilities, float *familiarity) {
     float pooled[2 * RANKING_DIMENSIONS], logits[RANKING_MOST];
     const float limit = level_limit(embedding->level, first, end);
     pool_embedding(embedding, first, end, limit, pooled);
@@ -169,6 +215,7 @@ void ranking_measure(const struct ranking *ranking, const struct embedding *embe
     for (uint32_t c = 0; c < ranking->classes; c++)
         sum += probabilities[c] = expf((logits[c] - highest) / ranking->calibration[0]);
     for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] /= sum;
+    measure_familiarity(ranking, pooled, familiarity);
 }
 
 /* Puts an entry into the list, which is sorted and holds at most RANKING_TOP. */
@@ -182,19 +229,29 @@ static uint32_t insert(struct ranked *best, uint32_t count, struct ranked entry)
     return kept;
 }
 
-uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities, struct ranked *best) {
+/* How probable a label must be to carry the name, if the second is this probable: familiar classes need less. */
+static float needed(const struct ranking *ranking, float second, float familiarity) {
+    const float relief = expf(-fminf(fmaxf(familiarity, -20), 20));
+    return fmaxf(ranking->calibration[1], ranking->calibration[2] * second * relief);
+}
+
+uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities, const float *familiarity,
+                      struct ranked *best) {
     struct ranked unknown = {"unknown", "unknown", 0};
-    uint32_t count = 0;
+    uint32_t count = 0, first = 0;
+    float highest = 0;
     for (uint32_t c = 0; c < ranking->classes; c++) {
-        if (!(ranking->shipped[c] > 0))
+        if (!(ranking->shipped[c] > 0)) {
             unknown.score += probabilities[c];
-        else if (probabilities[c] >= 0.01f)
+            continue;
+        }
+        if (probabilities[c] > highest) highest = probabilities[c], first = c;
+        if (probabilities[c] >= 0.01f)
             count = insert(best, count, (struct ranked){ranking->label[c], ranking->group[c], probabilities[c]});
     }
     const float second = count > 1 ? best[1].score : 0;
-    const float needed = fmaxf(ranking->calibration[1], ranking->calibration[2] * second);
     /* Too little evidence to carry a label: what it lacks is the probability of being wrong. */
-    if (count == 0 || best[0].score < needed) {
+    if (count == 0 || best[0].score < needed(ranking, second, familiarity[first])) {
         unknown.score = fmaxf(unknown.score, count ? 1 - best[0].score : 1);
         if (count == RANKING_TOP) count--;
         for (uint32_t i = count; i > 0; i--) {

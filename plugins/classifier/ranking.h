@@ -28,12 +28,16 @@ struct ranking {
     const float *weight; /* [2 * RANKING_DIMENSIONS][classes]: rows for the mean, then for the maximum */
     const float *bias;   /* [classes] */
     uint32_t hidden;     /* 0: this vocabulary doesn't look at the timbre */
-    const float *timbre_mean, *timbre_scale;  /* [RANKING_TIMBRE] */
-    const float *hidden_weight, *hidden_bias; /* [RANKING_TIMBRE][hidden], [hidden] */
-    const float *timbre_weight;               /* [hidden][classes]: added to what the embedding says */
-    const float *shipped;                     /* [classes]: 1 or 0 */
-    const float *calibration;                 /* [3]: temperature, threshold, clearance: see ranking_sort */
-    char *names;                              /* owned: the labels and groups, zero-terminated */
+    const float *timbre_mean, *timbre_scale;     /* [RANKING_TIMBRE] */
+    const float *hidden_weight, *hidden_bias;    /* [RANKING_TIMBRE][hidden], [hidden] */
+    const float *timbre_weight;                  /* [hidden][classes]: added to what the embedding says */
+    const float *familiar_mean, *familiar_scale; /* [RANKING_DIMENSIONS], or NULL: this vocabulary doesn't ask */
+    const float *familiar_far, *familiar_near;   /* [RANKING_DIMENSIONS][RANKING_DIMENSIONS] */
+    const float *familiar_centres;               /* [classes][RANKING_DIMENSIONS] */
+    float familiar_weight;
+    const float *shipped;     /* [classes]: 1 or 0 */
+    const float *calibration; /* [3]: temperature, threshold, clearance: see ranking_sort */
+    char *names;              /* owned: the labels and groups, zero-terminated */
     const char *label[RANKING_MOST], *group[RANKING_MOST];
 };
 
@@ -46,15 +50,22 @@ struct ranked {
 int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char *error, size_t n);
 void ranking_close(struct ranking *ranking);
 
-/* The probability of each class [classes] for steps [first, end): those not more than 40 dB below the segment's loudest
- * (and above -85 dBFS) are pooled. A linear layer over mean and maximum of the embedding, and a layer of rectified units
- * over the timbre, add up to the logits. */
+/* For steps [first, end), those not more than 40 dB below the segment's loudest (and above -85 dBFS) pooled:
+ *
+ * `probabilities` [classes]: a linear layer over mean and maximum of the embedding, and a layer of rectified units over the
+ * timbre, add up to the logits.
+ *
+ * `familiarity` [classes]: positive where the mean embedding is more like the class than like sounds at large: the
+ * relative Mahalanobis distance (Ren et al., 2021), |F x|^2 - |N x - centre|^2 with x normalised, F and N whitening all
+ * sounds and the classes' own spread, times a weight. All 0 if the vocabulary doesn't ask. */
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
-                     float *probabilities);
+                     float *probabilities, float *familiarity);
 
 /* The best labels, best first: at most RANKING_TOP, at least one. What is not shipped is summed as "unknown". Unknown also
- * comes first when no label reaches the threshold, or when the best is less than `clearance` times as probable as the second:
- * sounds of no label at all tend to lie between several. Scores add up to at most 1. */
-uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities, struct ranked *best);
+ * comes first when no label reaches the threshold, or when the best is not clear: less than `clearance` exp(-its familiarity)
+ * times as probable as the second. Sounds of no label at all tend to lie between several, and far from all. Scores add up to
+ * at most 1. */
+uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities, const float *familiarity,
+                      struct ranked *best);
 
 #endif

@@ -2,8 +2,7 @@
 #include "timeline.h"
 
 #include "content_timeline_schema.h"
-#include "features/embedding.h"
-#include "features/weights.h"
+#include "head.h"
 #include "sonde/frame.h"
 
 #include <math.h>
@@ -11,15 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARCHITECTURE  1u
-#define DIMENSIONS    EMBEDDING_DIMENSIONS
 #define MOST_SEGMENTS 1200u
 #define RESOURCE      "content_timeline.weights"
 
 struct timeline {
     struct weights weights;
-    const float *weight, *bias; /* [DIMENSIONS][TIMELINE_KINDS], [TIMELINE_KINDS] */
-    char refusal[300];          /* why the weights can't be used; "" if they can */
+    struct head head;
+    char refusal[300]; /* why the weights can't be used; "" if they can */
     double duration;
     struct timeline_segment segments[MOST_SEGMENTS];
 };
@@ -28,18 +25,6 @@ static int32_t on_begin(void *state, const sonde_region_t *region, const sonde_i
     (void)inputs;
     ((struct timeline *)state)->duration = region->duration;
     return SONDE_OK;
-}
-
-/* A linear layer and a logistic function. */
-static void measure_kinds(const struct timeline *timeline, const float *embedding, uint32_t count, float *kinds) {
-    for (uint32_t t = 0; t < count; t++, embedding += DIMENSIONS, kinds += TIMELINE_KINDS) {
-        float sum[TIMELINE_KINDS];
-        memcpy(sum, timeline->bias, sizeof sum);
-        for (uint32_t i = 0; i < DIMENSIONS; i++)
-            for (uint32_t k = 0; k < TIMELINE_KINDS; k++)
-                sum[k] += embedding[i] * timeline->weight[i * TIMELINE_KINDS + k];
-        for (uint32_t k = 0; k < TIMELINE_KINDS; k++) kinds[k] = 1 / (1 + expf(-sum[k]));
-    }
 }
 
 /* Segments change halfway between the centres of two steps. */
@@ -109,10 +94,12 @@ static int32_t on_finish(void *state, const sonde_inputs_t *inputs, const sonde_
         out->fail(out, "the region has no frames to listen to");
         return SONDE_EMPTY;
     }
-    float *kinds = malloc(sizeof(float) * TIMELINE_KINDS * count);
+    float *kinds = malloc(sizeof(float) * (TIMELINE_KINDS + 1) * count);
     if (kinds == NULL) return SONDE_NO_MEMORY;
-    measure_kinds(timeline, embedding.values, count, kinds);
-    const int64_t n = timeline_decode(kinds, embedding.level, count, embedding.hop, timeline->segments, MOST_SEGMENTS);
+    float *change = kinds + (size_t)TIMELINE_KINDS * count;
+    int64_t n = -1;
+    if (head_measure(&timeline->head, &embedding, kinds, change) == 0)
+        n = timeline_decode(kinds, change, embedding.level, count, embedding.hop, timeline->segments, MOST_SEGMENTS);
     free(kinds);
     if (n < 1) return SONDE_NO_MEMORY;
     write_overall(timeline, (uint32_t)n, out);
@@ -129,7 +116,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "content_timeline",
     .name = "Content timeline",
     .vendor = "sonde",
-    .version = "0.1.0",
+    .version = "0.2.0",
     .licence = "MIT",
     .description = "What happens when: segments of speech, music, environment, their mixtures, noise and near-silence.",
     .schema = content_timeline_schema,
@@ -145,11 +132,8 @@ static void open_weights(struct timeline *timeline, const sonde_host_t *host) {
     uint64_t size;
     char error[250] = "the file is missing or can't be read";
     if (host->resource_open(host, RESOURCE, &data, &size) == SONDE_OK &&
-        weights_open(&timeline->weights, data, size, "timeline", ARCHITECTURE, error, sizeof error) == 0 &&
-        (timeline->weight = weights_floats(&timeline->weights, "kinds.weight", DIMENSIONS, TIMELINE_KINDS, 1, error,
-                                           sizeof error)) != NULL &&
-        (timeline->bias = weights_floats(&timeline->weights, "kinds.bias", TIMELINE_KINDS, 1, 1, error,
-                                         sizeof error)) != NULL)
+        weights_open(&timeline->weights, data, size, "timeline", HEAD_ARCHITECTURE, error, sizeof error) == 0 &&
+        head_open(&timeline->head, &timeline->weights, error, sizeof error) == 0)
         return;
     snprintf(timeline->refusal, sizeof timeline->refusal, RESOURCE ": %s", error);
     host->log(host, SONDE_LOG_ERROR, timeline->refusal);

@@ -17,11 +17,11 @@ static const char *const names[TIMELINE_STATES] = {"speech",
                                                    "music over environment",
                                                    "near-silence"};
 
-/* Natural logarithms, the best of a sweep over mixed recordings of other folds than those that tools/train reports. A
- * change of state costs as much as half a second of strong evidence, for neighbouring steps share theirs; a mixture has to
- * beat a single kind; no single step is surer than CERTAIN. */
-#define CHANGE     9.8f
-#define MIXTURE    1.14f
+/* Natural logarithms, the best of a sweep over mixed recordings of other folds than those that tools/train reports. Where
+ * no change was heard, one costs CHANGE, as much as three steps that are certain of two kinds, for neighbouring steps share
+ * their evidence; where one was heard for sure it costs HEARD. No single step is surer than CERTAIN. */
+#define CHANGE     25.0f
+#define HEARD      3.0f
 #define CERTAIN    0.98f
 #define IMPOSSIBLE 1000.0f
 
@@ -73,23 +73,23 @@ static void measure_emissions(const float *kinds, const uint8_t *silent, uint32_
             emission[s] = silent[t] == (s == TIMELINE_SILENCE) ? 0 : -IMPOSSIBLE;
             if (s == TIMELINE_SILENCE) continue;
             for (uint32_t k = 0; k < TIMELINE_KINDS; k++) emission[s] += present[s][k] ? on[k] : off[k];
-            if (s >= TIMELINE_SPEECH_OVER_MUSIC) emission[s] -= MIXTURE;
         }
     }
 }
 
-/* Viterbi's best path; every change costs CHANGE. */
-static void find_path(const float *emission, uint32_t count, uint8_t *back, uint8_t *path) {
+/* Viterbi's best path. */
+static void find_path(const float *emission, const float *change, uint32_t count, uint8_t *back, uint8_t *path) {
     float score[TIMELINE_STATES], next[TIMELINE_STATES];
     memcpy(score, emission, sizeof score);
     for (uint32_t t = 1; t < count; t++) {
+        const float cost = CHANGE + (HEARD - CHANGE) * change[t];
         uint8_t best = 0;
         for (uint8_t s = 1; s < TIMELINE_STATES; s++)
             if (score[s] > score[best]) best = s;
         for (uint8_t s = 0; s < TIMELINE_STATES; s++) {
-            const int stay = score[s] >= score[best] - CHANGE;
+            const int stay = score[s] >= score[best] - cost;
             back[(size_t)t * TIMELINE_STATES + s] = stay ? s : best;
-            next[s] = (stay ? score[s] : score[best] - CHANGE) + emission[(size_t)t * TIMELINE_STATES + s];
+            next[s] = (stay ? score[s] : score[best] - cost) + emission[(size_t)t * TIMELINE_STATES + s];
         }
         memcpy(score, next, sizeof score);
     }
@@ -219,12 +219,12 @@ static int has_events(const struct timeline_segment *segment) {
            segment->state != TIMELINE_SILENCE && !segment->event;
 }
 
-static uint32_t decode(struct work *work, const float *kinds, const float *level, uint32_t count, double step,
-                       uint32_t room) {
+static uint32_t decode(struct work *work, const float *kinds, const float *change, const float *level, uint32_t count,
+                       double step, uint32_t room) {
     mark_silence(level, count, step, work->event);
     measure_emissions(kinds, work->event, count, work->emission);
     memset(work->event, 0, count);
-    find_path(work->emission, count, work->back, work->path);
+    find_path(work->emission, change, count, work->back, work->path);
     uint32_t n = cut_path(work->path, work->event, count, work->segments);
     const uint32_t limit = (uint32_t)ceil(SHORTEST / step);
     keep_lone_sounds(work->segments, n, limit, work->event);
@@ -247,7 +247,7 @@ static uint32_t decode(struct work *work, const float *kinds, const float *level
     return n;
 }
 
-int64_t timeline_decode(const float *kinds, const float *level, uint32_t count, double step,
+int64_t timeline_decode(const float *kinds, const float *change, const float *level, uint32_t count, double step,
                         struct timeline_segment *segments, uint32_t room) {
     if (count == 0 || room == 0) return 0;
     struct work work = {
@@ -260,7 +260,7 @@ int64_t timeline_decode(const float *kinds, const float *level, uint32_t count, 
     };
     int64_t n = -1;
     if (work.emission && work.scratch && work.back && work.path && work.event && work.segments) {
-        n = decode(&work, kinds, level, count, step, room);
+        n = decode(&work, kinds, change, level, count, step, room);
         memcpy(segments, work.segments, (size_t)n * sizeof *segments);
     }
     free(work.emission), free(work.scratch), free(work.back), free(work.path), free(work.event), free(work.segments);

@@ -29,10 +29,10 @@ struct timeline_segment {
 
 const char *timeline_label(uint32_t state);
 
-/* `kinds` [count][TIMELINE_KINDS]: the probability that each kind is there; `level` [count]: dBFS; `step`: seconds
- * between steps. Segments cover 0..count without gaps; at most `room` of them (the shortest are merged into their
+/* `kinds` [count][TIMELINE_KINDS]: the probability that each kind is there; `change` [count]: that they change at this step
+ * or one beside it; `level` [count]: dBFS; `step`: seconds between steps. Segments cover 0..count without gaps; at most `room` of them (the shortest are merged into their
  * neighbours beyond that). Returns their number, 0 for count 0, or -1 without memory. */
-int64_t timeline_decode(const float *kinds, const float *level, uint32_t count, double step,
+int64_t timeline_decode(const float *kinds, const float *change, const float *level, uint32_t count, double step,
                         struct timeline_segment *segments, uint32_t room);
 
 #endif

@@ -430,6 +430,101 @@ static void what_lies_between_labels_is_unknown(void **state) {
     free(bytes);
 }
 
+/* Weights that look for familiarity in dimension 50: rain lies at 0, the dog at `dog`. */
+static uint8_t *make_asking(float dog, int damage, uint64_t *size) {
+    static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES], mean[EMBEDDING_RIG_D], scale[EMBEDDING_RIG_D];
+    static float far[EMBEDDING_RIG_D * EMBEDDING_RIG_D], near[EMBEDDING_RIG_D * EMBEDDING_RIG_D];
+    static float centres[CLASSES * EMBEDDING_RIG_D];
+    static const float shipped[CLASSES] = {1, 1, 1, 0}, calibration[3] = {1, .1f, 2}, one[1] = {1};
+    for (int k = 0; k < CLASSES; k++) weight[k * CLASSES + k] = 4, weight[((int)EMBEDDING_RIG_D + k) * CLASSES + k] = 2;
+    for (uint32_t i = 0; i < EMBEDDING_RIG_D; i++) scale[i] = 2;
+    near[50 * EMBEDDING_RIG_D + 51] = 1; /* what is whitened may end up in another place */
+    centres[DOG * EMBEDDING_RIG_D + 51] = dog;
+    struct weights_rig rig = {.kind = "classifier", .architecture = 2, .version = 1, .parent = EMBEDDING_RIG_PARENT};
+    weights_rig_add_text(&rig, "labels", vocabulary);
+    weights_rig_add(&rig, "classes.weight", weight, 2 * EMBEDDING_RIG_D, CLASSES);
+    weights_rig_add(&rig, "classes.bias", bias, CLASSES, 1);
+    weights_rig_add(&rig, "classes.shipped", shipped, CLASSES, 1);
+    weights_rig_add(&rig, "calibration", calibration, 3, 1);
+    weights_rig_add(&rig, "familiar.weight", one, 1, 1);
+    weights_rig_add(&rig, "familiar.mean", mean, EMBEDDING_RIG_D, 1);
+    weights_rig_add(&rig, "familiar.scale", scale, EMBEDDING_RIG_D, 1);
+    weights_rig_add(&rig, "familiar.far", far, EMBEDDING_RIG_D, EMBEDDING_RIG_D);
+    weights_rig_add(&rig, "familiar.near", near, EMBEDDING_RIG_D, EMBEDDING_RIG_D);
+    if (!damage) weights_rig_add(&rig, "familiar.centres", centres, CLASSES, EMBEDDING_RIG_D);
+    return weights_rig_make(&rig, size);
+}
+
+/* The dog is four times as probable as the rain and the clearance is 2. How much more it takes depends on the distance of
+ * the mean embedding from the dog's centre: exp(distance^2) times as much. */
+static void what_is_far_from_its_class_is_unknown(void **state) {
+    (void)state;
+    static const struct {
+        float centre, place;
+        const char *label;
+    } cases[] = {{0, 0, "dog bark"}, {0, .4f, "dog bark"}, {0, .43f, "unknown"}, {2, 1, "dog bark"}, {2, 0, "unknown"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct embedding_rig rig;
+        uint64_t size;
+        uint8_t *bytes = make_asking(cases[i].centre, 0, &size);
+        const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+        embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+        embedding_rig_fill(&rig, 10);
+        paint(&rig, 0, 2, DOG);
+        for (uint32_t t = 0; t < 10; t++) {
+            rig.values[t * EMBEDDING_RIG_D + RAIN] = (6 - logf(4)) / 6;
+            rig.values[t * EMBEDDING_RIG_D + 50] = cases[i].place * (t % 2 ? .5f : 1.5f); /* the mean counts */
+        }
+        char *json = timeline_of(1, 2, 0);
+        assert_ok(run(&rig, json));
+        assert_string_equal(text(cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), 0), "label"),
+                            cases[i].label);
+        assert_string_equal(text(rig.json, "label"), cases[i].label);
+        free(json);
+        embedding_rig_close(&rig);
+        free(bytes);
+    }
+}
+
+/* Two sounds at once are like neither: the timeline says so, and familiarity isn't asked for. */
+static void mixtures_need_not_be_familiar(void **state) {
+    (void)state;
+    struct embedding_rig rig;
+    uint64_t size;
+    uint8_t *bytes = make_asking(0, 0, &size);
+    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    embedding_rig_fill(&rig, 20);
+    paint(&rig, 0, 4, DOG);
+    for (uint32_t t = 0; t < 20; t++) {
+        rig.values[t * EMBEDDING_RIG_D + RAIN] = (6 - logf(4)) / 6;
+        rig.values[t * EMBEDDING_RIG_D + 50] = 1;
+    }
+    assert_ok(run(&rig, "{\"segments\":[{\"start\":0,\"end\":2,\"label\":\"environment\",\"confidence\":1},"
+                        "{\"start\":2,\"end\":4,\"label\":\"speech over environment\",\"confidence\":1}]}"));
+    const cJSON *segments = cJSON_GetObjectItem(rig.json, "segments");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 0), "label"), "unknown");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 1), "label"), "dog bark");
+    embedding_rig_close(&rig);
+    free(bytes);
+}
+
+static void half_a_measure_of_familiarity_is_refused(void **state) {
+    (void)state;
+    struct embedding_rig rig;
+    uint64_t size;
+    uint8_t *bytes = make_asking(0, 1, &size);
+    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    embedding_rig_fill(&rig, 10);
+    char *json = timeline_of(1, 2, 0);
+    const struct host_input inputs[] = {rig.features, timeline_input(json)};
+    assert_outcome(&rig, inputs, 2, HOST_FAILED, "familiar.centres");
+    free(json);
+    embedding_rig_close(&rig);
+    free(bytes);
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -448,6 +543,9 @@ int main(void) {
         cmocka_unit_test(a_users_own_labels_come_beside_the_stock_ones),
         cmocka_unit_test(the_timbre_speaks_too),
         cmocka_unit_test(what_lies_between_labels_is_unknown),
+        cmocka_unit_test(what_is_far_from_its_class_is_unknown),
+        cmocka_unit_test(mixtures_need_not_be_familiar),
+        cmocka_unit_test(half_a_measure_of_familiarity_is_refused),
     };
     return cmocka_run_group_tests(tests, make_weights, free_weights);
 }

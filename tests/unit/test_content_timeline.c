@@ -1,6 +1,7 @@
-/* plugins/content_timeline: decoding, and the plugin behind the host with made-up embeddings: dimension k of an
- * embedding stands for kind k. */
+/* plugins/content_timeline: the head, the decoding, and the plugin behind the host with made-up embeddings: dimension k of
+ * an embedding stands for kind k, dimension CHANGE for a change that is heard. */
 #include "embedding_rig.h"
+#include "head.h"
 #include "timeline.h"
 
 #include <math.h>
@@ -14,20 +15,43 @@
 
 #include <cmocka.h>
 
-enum { SPEECH, MUSIC, ENVIRONMENT, NOISE };
+enum { SPEECH, MUSIC, ENVIRONMENT, NOISE, CHANGE };
 
 static uint8_t *weights;
 static uint64_t weights_size;
 
-/* A one in dimension k of the embedding gives kind k .993, a zero .007. */
+/* The tensors of a head, and where weights_rig takes them from. */
+struct tensors {
+    float mean[HEAD_INPUTS], scale[HEAD_INPUTS], entry[HEAD_INPUTS * HEAD_WIDTH], entry_bias[HEAD_WIDTH];
+    float block[HEAD_BLOCKS][HEAD_TAPS * HEAD_WIDTH * HEAD_WIDTH], block_bias[HEAD_BLOCKS][HEAD_WIDTH];
+    float exit[HEAD_WIDTH * HEAD_OUTPUTS], exit_bias[HEAD_OUTPUTS];
+};
+
+static uint8_t *file_of(const struct tensors *tensors, uint64_t *size) {
+    struct weights_rig rig = {.kind = "timeline", .architecture = 2, .version = 1, .parent = EMBEDDING_RIG_PARENT};
+    weights_rig_add(&rig, "input.mean", tensors->mean, HEAD_INPUTS, 1);
+    weights_rig_add(&rig, "input.scale", tensors->scale, HEAD_INPUTS, 1);
+    weights_rig_add(&rig, "entry.weight", tensors->entry, HEAD_INPUTS, HEAD_WIDTH);
+    weights_rig_add(&rig, "entry.bias", tensors->entry_bias, HEAD_WIDTH, 1);
+    weights_rig_add(&rig, "block0.weight", tensors->block[0], HEAD_TAPS * HEAD_WIDTH, HEAD_WIDTH);
+    weights_rig_add(&rig, "block0.bias", tensors->block_bias[0], HEAD_WIDTH, 1);
+    weights_rig_add(&rig, "block1.weight", tensors->block[1], HEAD_TAPS * HEAD_WIDTH, HEAD_WIDTH);
+    weights_rig_add(&rig, "block1.bias", tensors->block_bias[1], HEAD_WIDTH, 1);
+    weights_rig_add(&rig, "exit.weight", tensors->exit, HEAD_WIDTH, HEAD_OUTPUTS);
+    weights_rig_add(&rig, "exit.bias", tensors->exit_bias, HEAD_OUTPUTS, 1);
+    return weights_rig_make(&rig, size);
+}
+
+/* A one in dimension k of the embedding gives kind k (or the change) .993, a zero .007. */
 static int make_weights(void **state) {
     (void)state;
-    static float weight[EMBEDDING_RIG_D * TIMELINE_KINDS], bias[TIMELINE_KINDS];
-    for (int k = 0; k < TIMELINE_KINDS; k++) weight[k * TIMELINE_KINDS + k] = 10, bias[k] = -5;
-    struct weights_rig rig = {.kind = "timeline", .architecture = 1, .version = 1, .parent = EMBEDDING_RIG_PARENT};
-    weights_rig_add(&rig, "kinds.weight", weight, EMBEDDING_RIG_D, TIMELINE_KINDS);
-    weights_rig_add(&rig, "kinds.bias", bias, TIMELINE_KINDS, 1);
-    weights = weights_rig_make(&rig, &weights_size);
+    static struct tensors tensors;
+    for (uint32_t i = 0; i < HEAD_INPUTS; i++) tensors.scale[i] = 1;
+    for (uint32_t k = 0; k < HEAD_OUTPUTS; k++) {
+        tensors.entry[k * HEAD_WIDTH + k] = 1;
+        tensors.exit[k * HEAD_OUTPUTS + k] = 10, tensors.exit_bias[k] = -5;
+    }
+    weights = file_of(&tensors, &weights_size);
     return 0;
 }
 
@@ -192,6 +216,90 @@ static void pauses_between_hits_are_no_silence(void **state) {
                             "near-silence");
 }
 
+/* A second of speech within music is no flicker where both its ends are heard. */
+static void a_change_that_is_heard_costs_less(void **state) {
+    struct embedding_rig *rig = *state;
+    for (int heard = 0; heard < 2; heard++) {
+        embedding_rig_fill(rig, 150);
+        paint(rig, 0, 12, MUSIC);
+        paint(rig, 12, 13, SPEECH);
+        paint(rig, 13, 30, MUSIC);
+        if (heard) paint(rig, 12, 12.2, CHANGE), paint(rig, 13, 13.2, CHANGE);
+        const cJSON *segments = run(rig);
+        assert_segments(rig, segments, heard ? "music, speech, music" : "music");
+        if (heard) assert_float_equal(start_of(segments, 1), 12, .2);
+    }
+}
+
+/* The same sums as head.c's, in another order and in double. */
+static double naive_entry(const struct tensors *w, const struct embedding *e, int64_t t, uint32_t c) {
+    double sum = (double)w->entry_bias[c];
+    if (t < 0 || t >= e->count) return 0;
+    for (uint32_t i = 0; i < HEAD_INPUTS; i++) {
+        const float value = i < EMBEDDING_DIMENSIONS
+                                ? e->values[(size_t)t * EMBEDDING_DIMENSIONS + i]
+                                : e->timbre[(size_t)t * TIMBRE_DIMENSIONS + i - EMBEDDING_DIMENSIONS];
+        sum += fmin(fmax(((double)value - w->mean[i]) * w->scale[i], -5), 5) * w->entry[i * HEAD_WIDTH + c];
+    }
+    return fmax(sum, 0);
+}
+
+static void naive_block(const struct tensors *w, uint32_t index, const double *x, uint32_t count, double *out) {
+    static const int64_t dilations[] = {2, 6};
+    for (int64_t t = 0; t < count; t++)
+        for (uint32_t c = 0; c < HEAD_WIDTH; c++) {
+            double sum = (double)w->block_bias[index][c] + x[t * HEAD_WIDTH + c];
+            for (int64_t tap = -1; tap <= 1; tap++) {
+                const int64_t from = t + tap * dilations[index];
+                for (uint32_t i = 0; from >= 0 && from < count && i < HEAD_WIDTH; i++)
+                    sum += x[from * HEAD_WIDTH + i] *
+                           w->block[index][((size_t)(tap + 1) * HEAD_WIDTH + i) * HEAD_WIDTH + c];
+            }
+            out[t * HEAD_WIDTH + c] = fmax(sum, 0);
+        }
+}
+
+static void fill(float *values, size_t count, float size, uint32_t *seed) {
+    for (size_t i = 0; i < count; i++) values[i] = size * weights_rig_random(seed);
+}
+
+static void the_head_is_what_its_manual_says(void **state) {
+    (void)state;
+    enum { MOST = 20 };
+    static struct tensors w;
+    static float values[MOST * EMBEDDING_DIMENSIONS], timbre[MOST * TIMBRE_DIMENSIONS];
+    static double x[MOST * HEAD_WIDTH], y[MOST * HEAD_WIDTH];
+    uint32_t seed = 7;
+    fill((float *)&w, sizeof w / sizeof(float), .15f, &seed);
+    for (uint32_t i = 0; i < HEAD_INPUTS; i++) w.scale[i] = 1 + fabsf(w.scale[i]);
+    fill(values, MOST * EMBEDDING_DIMENSIONS, 2, &seed);
+    fill(timbre, MOST * TIMBRE_DIMENSIONS, 8, &seed); /* some of it beyond the limit */
+    uint64_t size;
+    char error[200];
+    uint8_t *file = file_of(&w, &size);
+    struct weights opened;
+    struct head head;
+    assert_int_equal(weights_open(&opened, file, size, "timeline", HEAD_ARCHITECTURE, error, sizeof error), 0);
+    assert_int_equal(head_open(&head, &opened, error, sizeof error), 0);
+    for (uint32_t count = 1; count <= MOST; count += count < 3 ? 1 : 17) {
+        const struct embedding embedding = {.count = count, .hop = .2, .values = values, .timbre = timbre};
+        float kinds[MOST * TIMELINE_KINDS], change[MOST];
+        assert_int_equal(head_measure(&head, &embedding, kinds, change), 0);
+        for (uint32_t t = 0; t < count; t++)
+            for (uint32_t c = 0; c < HEAD_WIDTH; c++) x[t * HEAD_WIDTH + c] = naive_entry(&w, &embedding, t, c);
+        naive_block(&w, 0, x, count, y);
+        naive_block(&w, 1, y, count, x);
+        for (uint32_t t = 0; t < count; t++)
+            for (uint32_t k = 0; k < HEAD_OUTPUTS; k++) {
+                double sum = (double)w.exit_bias[k];
+                for (uint32_t c = 0; c < HEAD_WIDTH; c++) sum += x[t * HEAD_WIDTH + c] * w.exit[c * HEAD_OUTPUTS + k];
+                const float got = k < TIMELINE_KINDS ? kinds[t * TIMELINE_KINDS + k] : change[t];
+                assert_float_equal(got, (float)(1 / (1 + exp(-sum))), 1e-4f);
+            }
+    }
+    free(file);
+}
+
 static void one_shots_get_one_segment(void **state) {
     struct embedding_rig *rig = *state;
     for (uint32_t count = 1; count < 4; count++) {
@@ -223,17 +331,17 @@ static void restless_sounds_stay_within_the_limits(void **state) {
 static void room_is_kept_by_joining_the_shortest(void **state) {
     (void)state;
     enum { COUNT = 400 };
-    static float kinds[COUNT * TIMELINE_KINDS], level[COUNT];
+    static float kinds[COUNT * TIMELINE_KINDS], change[COUNT], level[COUNT];
     struct timeline_segment segments[7];
     for (uint32_t t = 0; t < COUNT; t++) {
         level[t] = -20;
         for (uint32_t k = 0; k < TIMELINE_KINDS; k++) kinds[t * TIMELINE_KINDS + k] = t / 20 % 2 == k ? .99f : .01f;
     }
-    const int64_t n = timeline_decode(kinds, level, COUNT, .2, segments, 7);
+    const int64_t n = timeline_decode(kinds, change, level, COUNT, .2, segments, 7);
     assert_in_range(n, 1, 7);
     for (int64_t i = 0; i < n; i++) assert_int_equal(segments[i].first, i ? segments[i - 1].end : 0);
     assert_int_equal(segments[n - 1].end, COUNT);
-    assert_int_equal(timeline_decode(kinds, level, 0, .2, segments, 7), 0);
+    assert_int_equal(timeline_decode(kinds, change, level, 0, .2, segments, 7), 0);
 }
 
 static void assert_outcome(struct embedding_rig *rig, const struct host_input *inputs, size_t count, int outcome,
@@ -301,6 +409,8 @@ int main(void) {
         RIGGED(one_thunderclap_in_ten_minutes_is_found),
         RIGGED(steady_ups_and_downs_are_no_events),
         RIGGED(pauses_between_hits_are_no_silence),
+        RIGGED(a_change_that_is_heard_costs_less),
+        cmocka_unit_test(the_head_is_what_its_manual_says),
         RIGGED(one_shots_get_one_segment),
         RIGGED(restless_sounds_stay_within_the_limits),
         cmocka_unit_test(room_is_kept_by_joining_the_shortest),
