@@ -41,7 +41,8 @@ static sqlite3_stmt *prepare(const struct query_result *result, char *sql, struc
  * stand in an index, a file's have to be looked up.) */
 #define SIEVE_REGIONS 60000
 #define SIEVE_AUDIO   30000
-#define SIEVE_LARGEST ((int64_t)1 << 32) /* an id beyond this isn't one of ours */
+#define SIEVE_LARGEST                                                                                                  \
+    ((int64_t)1 << 28) /* an id beyond this is none that we have given: a bit for it would cost memory */
 
 /* Which ids meet some of the conditions, as bits: asked of every sound that may be alike, it must be quick. */
 struct sieve {
