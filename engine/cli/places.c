@@ -35,7 +35,7 @@ static char *program_folder(void) {
     return strdup(buffer[0] ? buffer : "/");
 }
 
-/* "BASE/REST" made absolute, if it exists; caller frees. */
+/* "BASE/REST" made absolute, if it exists; caller frees. NULL with errno ENOMEM: whether it does isn't known. */
 static char *existing(const char *base, const char *rest) {
     char *path = NULL;
     if (asprintf(&path, "%s/%s", base, rest) < 0) return NULL;
@@ -184,11 +184,15 @@ static bool scan_bundled(const struct config *config, struct places_plugins *plu
                                          "../../plugins/tempo_meter",
                                          "../../plugins/key",
                                          "../lib/sonde/plugins"};
+    errno = 0;
     char *folder = program_folder();
-    bool ok = true;
+    bool ok = folder || errno != ENOMEM || error_memory(error);
     for (size_t i = 0; folder && ok && i < sizeof nearby / sizeof *nearby; i++) {
         char *place = existing(folder, nearby[i]);
-        if (place) ok = scan_folder(plugins, place, false, false, error);
+        if (place)
+            ok = scan_folder(plugins, place, false, false, error);
+        else if (errno == ENOMEM)
+            ok = error_memory(error);
         free(place);
     }
     free(folder);
