@@ -10,6 +10,7 @@
 #include "workers/decode/decoder.h"
 #include "workers/host/analyser.h"
 #include "workers/sandbox/sandbox.h"
+#include "workers/sandbox/sanitizer.h"
 #include "workers/sandbox/trial.h"
 #include "workers/worker.h"
 
@@ -28,8 +29,9 @@
 #define DESCRIPTOR_NOTE   4
 #define DESCRIPTOR_OUT    5
 #define SETTINGS_BYTES    ((size_t)4 << 20)
-#define NNG_STACK         ((size_t)128 << 10) /* NNG has a dozen threads, and a stack counts as memory in full */
-#define PLUGIN_STACK      ((size_t)1 << 20)   /* of threads that plugins start */
+/* NNG has a dozen threads, and a stack counts as memory in full. A sanitizer keeps its own book on each of them there. */
+#define NNG_STACK    ((size_t)(SANITIZED ? 2048 : 128) << 10)
+#define PLUGIN_STACK ((size_t)1 << 20) /* of threads that plugins start */
 
 /* Without libraries there is nothing to probe but the sandbox itself. */
 static int probe_run(struct worker *worker) {
@@ -93,7 +95,7 @@ static bool enter_sandbox(struct worker *worker, struct error *error) {
         .keep_descriptors = DESCRIPTOR_SOCKET,
     };
     if (!sandbox_profile_named(json_string(worker->settings, "profile", ""), &options.profile))
-        return error_set(error, "settings without a sandbox profile (full, sanitizer or none)");
+        return error_set(error, "settings without a sandbox profile (full or none)");
     const char **paths = collect_paths(worker, &options.read_path_count);
     if (!paths) return error_memory(error);
     options.read_paths = paths;

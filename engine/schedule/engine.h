@@ -89,7 +89,7 @@ struct engine_options {
     unsigned recycle_regions; /* a worker is replaced after so many jobs; 20,000 */
     struct engine_deadlines deadlines;
     double circuit_rest;     /* s that a plugin rests when it has died too often, before it may try again; 600 */
-    const char *profile;     /* "full", "sanitizer" or "none" (refused for third-party plugins) */
+    const char *profile;     /* "full" or "none" (refused for third-party plugins) */
     int landlock_abi_max;    /* for tests; 0: the best there is */
     bool allow_weak_sandbox; /* run third-party plugins although a sandbox layer is missing */
     uint64_t cpu_limit;      /* s of processor time in a worker's life; 86400 */

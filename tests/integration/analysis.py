@@ -391,6 +391,11 @@ def test_changed_library(suite):
         suite.check(short == 60, f"{name}: the others' results are there", short)
 
 
+def traceable(environment):
+    """LeakSanitizer traces by itself, and gives up where somebody else does: it is left out of what strace looks at."""
+    return dict(environment, ASAN_OPTIONS=environment.get("ASAN_OPTIONS", "") + ":detect_leaks=0")
+
+
 def test_touches_no_audio(suite):
     with Run(suite.build) as run:
         linked = subprocess.run(["ldd", run.sonde], capture_output=True, check=False).stdout.decode()
@@ -402,7 +407,7 @@ def test_touches_no_audio(suite):
         tone(run.sounds + "/one.wav", 1)
         log = os.path.join(run.work, "trace")
         traced = subprocess.run(["strace", "-o", log, "-e", "trace=openat,open,mmap,read,pread64",
-                                 *run.command("analyze", run.sounds)], env=run.environment, capture_output=True, check=False)
+                                 *run.command("analyze", run.sounds)], env=traceable(run.environment), capture_output=True, check=False)
         with open(log, encoding="utf-8", errors="replace") as file:
             text = file.read()
         if traced.returncode not in (0, 1) or "openat" not in text:

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -201,12 +202,19 @@ def test_covered(suite, levels):
     suite.point(set(levels) <= shown, "every check is failed by some plugin", sorted(set(levels) - shown))
 
 
+def loaded_bytes(library):
+    """What the loader maps of an ELF file (man 5 elf): what follows are symbols for debuggers, which nobody misses."""
+    start, size, count = struct.unpack_from("<Q", library, 32)[0], *struct.unpack_from("<HH", library, 54)
+    headers = [struct.unpack_from("<IIQQQQ", library, start + k * size) for k in range(count)]
+    return max(offset + length for kind, _, offset, _, _, length in headers if kind == 1)
+
+
 def test_files(suite, work):
     """Files that are no plugins."""
     minimal = os.path.join(suite.build, "plugins", "examples", "minimal.so")
     with open(minimal, "rb") as file:
         library = file.read()
-    for name, content in {"empty": b"", "text": b"hello", "half": library[: len(library) // 2],
+    for name, content in {"empty": b"", "text": b"hello", "half": library[: loaded_bytes(library) // 2],
                           "headless": b"\0" * 64 + library[64:]}.items():
         path = os.path.join(work, name + ".so")
         with open(path, "wb") as file:

@@ -20,6 +20,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "hostile"))
 from run import make_sounds  # noqa: E402
+from analysis import traceable  # noqa: E402
 
 
 class Suite:
@@ -148,7 +149,7 @@ def test_found(suite):
 def count_workers(house, *words):
     log = os.path.join(house.work, "trace")
     traced = subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=execve", house.sonde, "--catalogue", house.catalogue, *words],
-                            env=house.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+                            env=traceable(house.environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     with open(log, encoding="utf-8", errors="replace") as file:
         return traced.stdout, len(re.findall(r'execve\("[^"]*sonde-worker', file.read()))
 

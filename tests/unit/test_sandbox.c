@@ -6,7 +6,6 @@
 #include "workers/sandbox/landlock.h"
 #include "workers/sandbox/policy.h"
 #include "workers/sandbox/sandbox.h"
-#include "workers/sandbox/sanitizer.h"
 #include "workers/worker.h"
 
 #include <errno.h>
@@ -148,12 +147,12 @@ static void quit_ends_a_worker_with_exit_code_0(void **state) {
 
 static void check_description(cJSON *message, int abi, int stage) {
     const cJSON *sandbox = json_member(message, "sandbox");
-    assert_string_equal(json_string(sandbox, "profile", ""), SANITIZED ? "sanitizer" : "full");
+    assert_string_equal(json_string(sandbox, "profile", ""), "full");
     assert_int_equal(json_integer(sandbox, "landlock_abi", -1), abi);
     assert_int_equal(json_integer(sandbox, "seccomp", -1), stage);
     assert_true(json_bool(sandbox, "no_new_privs", false));
     assert_true(json_bool(sandbox, "rlimits", false));
-    if (!SANITIZED) assert_int_equal(cJSON_GetArraySize(json_member(sandbox, "missing")), abi == 0);
+    assert_int_equal(cJSON_GetArraySize(json_member(sandbox, "missing")), abi == 0);
     cJSON_Delete(message);
 }
 
@@ -224,42 +223,6 @@ static void without_a_sandbox_nothing_is_stopped(void **state) {
     rig_wait_exit(&rig);
     assert_int_equal(rig.signal, 0);
     rig_stop(&rig);
-}
-
-static void the_sanitizer_profile_stops_the_worst(void **state) {
-    (void)state;
-    static const char *const stopped[][2] = {
-        {"open", "EACCES"}, {"write", "EACCES"}, {"connect", "EPERM"}, {"local", "EPERM"},
-        {"exec", ""},       {"fork", ""},        {"ptrace", ""},       {"unlink", ""},
-        {"memfd", ""},      {"mount", ""},       {"io_uring", ""},
-    };
-    if (landlock_abi(0) == 0) return;
-    struct rig rig;
-    bool running = false;
-    for (size_t i = 0; i < sizeof stopped / sizeof *stopped; i++) {
-        if (!running) {
-            rig_start(&rig, "probe", "\"profile\":\"sanitizer\"");
-            cJSON *hello = rig_receive(&rig, "hello");
-            if (!hello) fail_msg("%s", rig.text);
-            assert_true(cJSON_GetArraySize(json_member(json_member(hello, "sandbox"), "missing")) > 0);
-            cJSON_Delete(hello);
-            cJSON_Delete(rig_receive(&rig, "ready"));
-        }
-        running = true;
-        rig_send(&rig, "{\"type\":\"try\",\"what\":\"%s\"}", stopped[i][0]);
-        cJSON *tried = rig_receive(&rig, "tried");
-        if (stopped[i][1][0] != '\0') {
-            if (!tried || strcmp(json_string(tried, "by", ""), stopped[i][1]) != 0)
-                fail_msg("%s: %s", stopped[i][0], tried ? json_string(tried, "by", "?") : "the worker died");
-            cJSON_Delete(tried);
-            continue;
-        }
-        if (tried) fail_msg("%s was answered", stopped[i][0]);
-        check_violation(&rig, trial_find(stopped[i][0]));
-        rig_stop(&rig);
-        running = false;
-    }
-    if (running) rig_stop(&rig);
 }
 
 static void descriptors_of_the_engine_do_not_reach_a_worker(void **state) {
@@ -524,27 +487,23 @@ static void a_second_stage_that_is_not_there_is_noticed(void **state) {
     assert_int_equal(in_child(meet_a_thread_with_its_own_filter, &copy), 0);
 }
 
-/* With any sandbox. */
-#define EVERYWHERE                                                                                                     \
-    cmocka_unit_test(quit_ends_a_worker_with_exit_code_0), cmocka_unit_test(hello_and_ready_describe_the_layers),      \
-        cmocka_unit_test(hopeless_settings_end_with_the_reason_and_code_64),                                           \
-        cmocka_unit_test(without_a_sandbox_nothing_is_stopped),                                                        \
-        cmocka_unit_test(the_sanitizer_profile_stops_the_worst),                                                       \
-        cmocka_unit_test(descriptors_of_the_engine_do_not_reach_a_worker),                                             \
-        cmocka_unit_test(a_worker_dies_with_its_engine)
-
-/* A sanitizer build has the weaker profile only, no limit of memory, and handlers of its own for crashes. */
-#define WITHOUT_SANITIZERS                                                                                             \
-    cmocka_unit_test(everything_is_stopped_with_the_best_landlock),                                                    \
-        cmocka_unit_test(everything_is_stopped_with_landlock_abi_1),                                                   \
-        cmocka_unit_test(everything_is_stopped_with_landlock_abi_2),                                                   \
-        cmocka_unit_test(a_worker_starts_within_the_least_memory), cmocka_unit_test(crashes_leave_last_words),         \
-        cmocka_unit_test(loading_is_possible_and_bounded), cmocka_unit_test(filters_see_arguments_as_the_kernel_does), \
-        cmocka_unit_test(a_second_stage_that_is_not_there_is_noticed)
-
 int main(int argc, char **argv) {
     if (argc == 2) return be_engine(atoi(argv[1]));
-    const struct CMUnitTest weak[] = {EVERYWHERE}, all[] = {EVERYWHERE, WITHOUT_SANITIZERS};
-    return SANITIZED ? cmocka_run_group_tests_name("sandbox", weak, NULL, NULL)
-                     : cmocka_run_group_tests_name("sandbox", all, NULL, NULL);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(quit_ends_a_worker_with_exit_code_0),
+        cmocka_unit_test(hello_and_ready_describe_the_layers),
+        cmocka_unit_test(hopeless_settings_end_with_the_reason_and_code_64),
+        cmocka_unit_test(without_a_sandbox_nothing_is_stopped),
+        cmocka_unit_test(descriptors_of_the_engine_do_not_reach_a_worker),
+        cmocka_unit_test(a_worker_dies_with_its_engine),
+        cmocka_unit_test(everything_is_stopped_with_the_best_landlock),
+        cmocka_unit_test(everything_is_stopped_with_landlock_abi_1),
+        cmocka_unit_test(everything_is_stopped_with_landlock_abi_2),
+        cmocka_unit_test(a_worker_starts_within_the_least_memory),
+        cmocka_unit_test(crashes_leave_last_words),
+        cmocka_unit_test(loading_is_possible_and_bounded),
+        cmocka_unit_test(filters_see_arguments_as_the_kernel_does),
+        cmocka_unit_test(a_second_stage_that_is_not_there_is_noticed),
+    };
+    return cmocka_run_group_tests_name("sandbox", tests, NULL, NULL);
 }

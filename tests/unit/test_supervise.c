@@ -221,7 +221,7 @@ static bool kill_at_random(struct house *house, struct worker *worker, unsigned 
 /* Workers die by the thousand, at any moment of the handshake; nothing of them is left, and the next one lives. */
 static void test_deaths_leave_nothing(void **state) {
     struct house *house = *state;
-    cJSON *settings = settings_of(SANITIZED ? "sanitizer" : "full");
+    cJSON *settings = settings_of("full");
     const char *wanted = getenv("SONDE_DEATHS");
     unsigned rounds = wanted ? (unsigned)atoi(wanted) : SANITIZED ? 300 : 10000, random = 1;
     struct holdings before = {0};
@@ -289,7 +289,7 @@ static void note_ready(struct worker *worker, const cJSON *message) {
 static void test_deaths_in_the_handshake(void **state) {
     struct house *house = *state;
     static const struct worker_events neighbourly = {NULL, note_ready, count_answer, count_death};
-    cJSON *settings = settings_of(SANITIZED ? "sanitizer" : "full");
+    cJSON *settings = settings_of("full");
     struct worker *neighbour = start_role(house, getenv("SONDE_WORKER"), "probe", settings, &neighbourly);
     while (house->readies == 0) (void)uv_run(&house->loop, UV_RUN_ONCE);
     struct holdings before = {0};
@@ -472,7 +472,7 @@ static void test_pool_that_never_starts(void **state) {
 /* The other: deaths at work go on being replaced at once, but more than ten a minute are told. */
 static void test_many_deaths_are_told(void **state) {
     struct house *house = *state;
-    struct pool *pool = make_pool(house, SANITIZED ? "sanitizer" : "full", 1, 100);
+    struct pool *pool = make_pool(house, "full", 1, 100);
     for (unsigned i = 0; i < 12; i++) {
         struct seat *seat = take(house, pool, false);
         assert_non_null(seat);
@@ -487,8 +487,7 @@ static void test_many_deaths_are_told(void **state) {
 /* A worker that holds more than half of what it may is replaced, though it has done nothing wrong. */
 static void test_fat_workers_are_replaced(void **state) {
     struct house *house = *state;
-    struct pool *pool = make_pool_of(house, getenv("SONDE_WORKER"), SANITIZED ? "sanitizer" : "full", 1, 100000,
-                                     64 << 10);
+    struct pool *pool = make_pool_of(house, getenv("SONDE_WORKER"), "full", 1, 100000, 64 << 10);
     struct seat *seat = take(house, pool, false);
     assert_non_null(seat);
     uint64_t first = worker_number(seat->worker);

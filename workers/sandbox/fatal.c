@@ -71,7 +71,8 @@ static void on_crash(int signal, siginfo_t *info, void *context) {
     struct note *note = watched->note;
     note->frame_count = 0;
     note->fault_address = info->si_code > 0 ? (uint64_t)(uintptr_t)info->si_addr : 0;
-    note->data_bytes = data_in_use(watched->memory_fd);
+    uint64_t in_use = data_in_use(watched->memory_fd);
+    note->data_bytes = in_use > watched->shadow_bytes ? in_use - watched->shadow_bytes : 0;
     atomic_store_explicit(&note->died, signal, memory_order_release);
     /* From here on a fault of our own ends the process by the default action, with what is noted so far. */
     void *addresses[NOTE_FRAMES + 2];
@@ -99,8 +100,7 @@ static bool ignore(int signal, struct error *error) {
 
 static bool install_crashes(struct error *error) {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
-    /* A sanitizer reports crashes itself, better. */
-    for (size_t i = 0; !SANITIZED && i < sizeof crashes / sizeof *crashes; i++)
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++)
         if (!install(crashes[i], on_crash, error)) return false;
     /* Writing to an engine that is gone, or beyond RLIMIT_FSIZE, is an error like others. */
     return ignore(SIGPIPE, error) && ignore(SIGXFSZ, error);
@@ -114,6 +114,7 @@ static bool use_own_stack(const struct fatal *fatal, struct error *error) {
 bool fatal_watch(struct fatal *fatal, struct note *note, struct error *error) {
     fatal->note = note;
     fatal->memory_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC); /* without /proc the figure is unknown */
+    fatal->shadow_bytes = SANITIZED ? data_in_use(fatal->memory_fd) : 0;
     fatal->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (fatal->stack == MAP_FAILED) return error_system(error, errno, "cannot get a stack for signal handlers");
     void *once[1];

@@ -11,7 +11,9 @@
 struct fatal {
     struct note *note;
     int memory_fd; /* /proc/self/statm, opened while files can be; -1: none */
-    void *stack;   /* the handlers' own, so that a stack overflow can be told */
+    uint64_t
+        shadow_bytes; /* private memory that a sanitizer takes before the program begins: no part of what is in use */
+    void *stack;      /* the handlers' own, so that a stack overflow can be told */
 };
 
 /* Prepares `fatal`, which must outlive the process's work, and installs the handlers for the calling (main) thread.

@@ -205,45 +205,6 @@ static bool allow_handlers(scmp_filter_ctx filter, enum policy_stage stage) {
     return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(rt_sigaction), 1, SCMP_A0_32(SCMP_CMP_NE, SIGSYS)) == 0;
 }
 
-/* What stays forbidden in a sanitizer build, whose run-time library maps shadow memory, reads /proc and starts threads
- * as it likes: here everything else is allowed. Files are left to Landlock. */
-static const struct rule sanitizer_rules[] = {
-    {CALL(execve), VIOLATION, VIOLATION},
-    {CALL(execveat), VIOLATION, VIOLATION},
-    {CALL(fork), VIOLATION, VIOLATION},
-    {CALL(vfork), VIOLATION, VIOLATION},
-    {CALL(clone), VIOLATION, VIOLATION, ARGUMENT(0, CLONE_THREAD, 0)},
-    {CALL(clone3), NO_CALL, NO_CALL},
-    {CALL(socket), NO_PERMIT, NO_PERMIT},
-    {CALL(socketpair), NO_PERMIT, NO_PERMIT},
-    {CALL(connect), VIOLATION, VIOLATION},
-    {CALL(bind), VIOLATION, VIOLATION},
-    {CALL(ptrace), VIOLATION, VIOLATION},
-    {CALL(process_vm_readv), VIOLATION, VIOLATION},
-    {CALL(process_vm_writev), VIOLATION, VIOLATION},
-    {CALL(tkill), VIOLATION, VIOLATION},
-    {CALL(pidfd_open), VIOLATION, VIOLATION},
-    {CALL(pidfd_send_signal), VIOLATION, VIOLATION},
-    {CALL(rt_sigqueueinfo), VIOLATION, VIOLATION},
-    {CALL(unlink), VIOLATION, VIOLATION},
-    {CALL(unlinkat), VIOLATION, VIOLATION},
-    {CALL(rename), VIOLATION, VIOLATION},
-    {CALL(renameat2), VIOLATION, VIOLATION},
-    {CALL(truncate), VIOLATION, VIOLATION},
-    {CALL(chmod), VIOLATION, VIOLATION},
-    {CALL(fchmodat), VIOLATION, VIOLATION},
-    {CALL(mount), VIOLATION, VIOLATION},
-    {CALL(keyctl), VIOLATION, VIOLATION},
-    {CALL(add_key), VIOLATION, VIOLATION},
-    {CALL(bpf), VIOLATION, VIOLATION},
-    {CALL(userfaultfd), VIOLATION, VIOLATION},
-    {CALL(io_uring_setup), VIOLATION, VIOLATION},
-    {CALL(perf_event_open), VIOLATION, VIOLATION},
-    {CALL(setpriority), VIOLATION, VIOLATION},
-    {CALL(setrlimit), VIOLATION, VIOLATION},
-    {CALL(memfd_create), VIOLATION, VIOLATION},
-};
-
 /* ------------------------------------------------------------------------------------------------- making the filters
  */
 
@@ -277,22 +238,19 @@ static int add_rule(scmp_filter_ctx filter, const struct rule *rule, enum action
 }
 
 static int add_rules(scmp_filter_ctx filter, enum policy_kind kind, enum policy_stage stage) {
-    bool sanitizer = kind == POLICY_SANITIZER;
-    const struct rule *table = sanitizer ? sanitizer_rules : rules;
-    size_t n = sanitizer ? sizeof sanitizer_rules / sizeof *sanitizer_rules : sizeof rules / sizeof *rules;
-    for (size_t i = 0; i < n; i++) {
-        enum action action = stage == POLICY_LOAD ? table[i].load : table[i].work;
-        if (table[i].call < 0) continue; /* not a call of this processor */
-        if (table[i].who == DECODER && kind != POLICY_DECODER) continue;
-        if (!sanitizer && action == VIOLATION) continue; /* what isn't allowed is one */
-        int code = add_rule(filter, &table[i], action);
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        enum action action = stage == POLICY_LOAD ? rules[i].load : rules[i].work;
+        if (rules[i].call < 0) continue; /* not a call of this processor */
+        if (rules[i].who == DECODER && kind != POLICY_DECODER) continue;
+        if (action == VIOLATION) continue; /* what isn't allowed is one */
+        int code = add_rule(filter, &rules[i], action);
         if (code != 0) return code;
     }
     return 0;
 }
 
 bool policy_load(enum policy_kind kind, enum policy_stage stage, struct error *error) {
-    scmp_filter_ctx filter = seccomp_init(kind == POLICY_SANITIZER ? SCMP_ACT_ALLOW : SCMP_ACT_TRAP);
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
     if (!filter) return error_memory(error);
     int code = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_TRAP); /* int 0x80, x32 */
     if (code == 0) code = seccomp_attr_set(filter, SCMP_FLTATR_CTL_NNP, 0);      /* set already; prctl is filtered */
@@ -301,7 +259,7 @@ bool policy_load(enum policy_kind kind, enum policy_stage stage, struct error *e
     /* Before Linux 5.16 a filter would also switch a slow mitigation on; a worker has no secrets of another's. */
     if (code == 0) seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
     if (code == 0) code = add_rules(filter, kind, stage);
-    if (code == 0 && kind != POLICY_SANITIZER && !allow_handlers(filter, stage)) code = -EINVAL;
+    if (code == 0 && !allow_handlers(filter, stage)) code = -EINVAL;
     if (code == 0) code = seccomp_load(filter);
     seccomp_release(filter);
     if (code == 0) return true;

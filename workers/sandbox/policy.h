@@ -15,9 +15,8 @@ enum policy_stage {
 };
 
 enum policy_kind {
-    POLICY_DECODER,  /* may map memory that it was handed writable and shared */
-    POLICY_ANALYSER, /* may not */
-    POLICY_SANITIZER /* a build with AddressSanitizer or ThreadSanitizer: a short list of what stays forbidden */
+    POLICY_DECODER, /* may map memory that it was handed writable and shared */
+    POLICY_ANALYSER /* may not */
 };
 
 /* Loads the filter on all threads of the process, for good. no_new_privs must be set. `error->code` is ECANCELED when a

@@ -57,15 +57,14 @@ static bool limit(int resource, rlim_t value, const char *name, struct error *er
     return setrlimit(resource, &wanted) == 0 || error_system(error, errno, "cannot limit %s", name);
 }
 
-static bool limit_resources(const struct sandbox_options *options, struct error *error) {
+static bool limit_resources(const struct sandbox_options *options, const struct fatal *fatal, struct error *error) {
     bool ok = limit(RLIMIT_CORE, 0, "core files", error) && limit(RLIMIT_FSIZE, 0, "file size", error) &&
               limit(RLIMIT_NOFILE, MAX_DESCRIPTORS, "open files", error) &&
               limit(RLIMIT_STACK, MAIN_STACK, "the stack", error) && limit(RLIMIT_MEMLOCK, 0, "locked memory", error) &&
               limit(RLIMIT_MSGQUEUE, 0, "message queues", error);
     if (ok && options->cpu_limit > 0) ok = limit(RLIMIT_CPU, (rlim_t)options->cpu_limit, "CPU time", error);
-    /* A sanitizer's shadow memory is private and writable too, 16 TB of it. */
-    if (ok && options->memory_limit > 0 && !SANITIZED)
-        ok = limit(RLIMIT_DATA, (rlim_t)options->memory_limit, "memory", error);
+    if (ok && options->memory_limit > 0)
+        ok = limit(RLIMIT_DATA, (rlim_t)options->memory_limit + fatal->shadow_bytes, "memory", error);
     return ok;
 }
 
@@ -111,7 +110,7 @@ static bool enter(struct sandbox *sandbox, const struct sandbox_options *options
         return error_set(error, "a memory limit of %lld bytes is less than the %lld a worker needs to start",
                          (long long)options->memory_limit, (long long)LEAST_MEMORY);
     sandbox->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-    if (!limit_resources(options, error)) return false;
+    if (!limit_resources(options, &sandbox->fatal, error)) return false;
     sandbox->rlimits = true;
     if (!drop_capabilities(error) || !enter_landlock(sandbox, options, error)) return false;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return error_system(error, errno, "cannot set no_new_privs");
@@ -125,10 +124,8 @@ struct sandbox *sandbox_enter(const struct sandbox_options *options, struct note
         error_memory(error);
         return NULL;
     }
-    sandbox->profile = SANITIZED && options->profile == SANDBOX_FULL ? SANDBOX_SANITIZER : options->profile;
-    sandbox->policy = sandbox->profile == SANDBOX_SANITIZER ? POLICY_SANITIZER
-                      : options->decoder                    ? POLICY_DECODER
-                                                            : POLICY_ANALYSER;
+    sandbox->profile = options->profile;
+    sandbox->policy = options->decoder ? POLICY_DECODER : POLICY_ANALYSER;
     sandbox->status_fd = -1;
     if (enter(sandbox, options, note, error)) return sandbox;
     sandbox_free(sandbox);
@@ -187,8 +184,6 @@ static bool say_missing(cJSON *list, const char *text) {
 static bool describe_missing(const struct sandbox *sandbox, cJSON *list) {
     if (sandbox->profile == SANDBOX_NONE) return say_missing(list, "all of it: the sandbox is switched off");
     bool ok = true;
-    if (sandbox->profile == SANDBOX_SANITIZER)
-        ok = say_missing(list, "a sanitizer build: system calls are allowed unless listed, and memory is not limited");
     if (ok && sandbox->landlock_abi == 0)
         ok = say_missing(list, "Landlock: this kernel doesn't have it or has it switched off (it needs Linux 5.13 and "
                                "\"landlock\" in its list of security modules)");
@@ -197,7 +192,7 @@ static bool describe_missing(const struct sandbox *sandbox, cJSON *list) {
 }
 
 cJSON *sandbox_describe(const struct sandbox *sandbox) {
-    static const char *const names[] = {"full", "sanitizer", "none"};
+    static const char *const names[] = {"full", "none"};
     cJSON *out = cJSON_CreateObject();
     cJSON *missing = NULL;
     if (out && cJSON_AddStringToObject(out, "profile", names[sandbox->profile]) &&
@@ -214,8 +209,6 @@ cJSON *sandbox_describe(const struct sandbox *sandbox) {
 bool sandbox_profile_named(const char *name, enum sandbox_profile *profile) {
     if (strcmp(name, "full") == 0)
         *profile = SANDBOX_FULL;
-    else if (strcmp(name, "sanitizer") == 0)
-        *profile = SANDBOX_SANITIZER;
     else if (strcmp(name, "none") == 0)
         *profile = SANDBOX_NONE;
     else

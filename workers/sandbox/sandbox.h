@@ -21,8 +21,7 @@
 
 enum sandbox_profile {
     SANDBOX_FULL,
-    SANDBOX_SANITIZER, /* what a sanitizer build can bear; such a build never has more */
-    SANDBOX_NONE       /* a developer's switch: dies with its parent, and that is all */
+    SANDBOX_NONE /* a developer's switch: dies with its parent, and that is all */
 };
 
 struct sandbox_options {
@@ -48,7 +47,7 @@ bool sandbox_stage_two(struct sandbox *sandbox, struct error *error);
  * NULL when out of memory. */
 cJSON *sandbox_describe(const struct sandbox *sandbox);
 
-/* The profile of a name ("full", "sanitizer", "none"); false for any other. */
+/* The profile of a name ("full", "none"); false for any other. */
 bool sandbox_profile_named(const char *name, enum sandbox_profile *profile);
 
 void sandbox_free(struct sandbox *sandbox); /* only the book-keeping: there is no way out of the sandbox */

@@ -1,5 +1,5 @@
-/* Whether this is a build with AddressSanitizer or ThreadSanitizer, whose run-time library needs more of the system
- * than the sandbox allows. */
+/* Whether this is a build with AddressSanitizer or ThreadSanitizer. Such a build has the whole sandbox: its run-time library does
+ * within it what it must, with the options that sanitizer.c gives it, and the limit of memory counts from what its shadow takes. */
 #ifndef SONDE_SANDBOX_SANITIZER_H
 #define SONDE_SANDBOX_SANITIZER_H
 
