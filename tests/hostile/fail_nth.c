@@ -71,6 +71,11 @@ static bool fails_on_file(enum kind kind, int fd) {
 /* The next definition of a symbol; looked up without allocating in our own name. */
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+/* For an engine that brings a malloc of its own (fail_malloc.c). */
+bool fail_nth_malloc(void) {
+    return fails(MALLOC);
+}
+
 void *malloc(size_t size) {
     if (fails(MALLOC)) return errno = ENOMEM, NULL;
     return __libc_malloc(size);
