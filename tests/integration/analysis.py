@@ -349,6 +349,7 @@ def test_hanging_share(suite):
             for k in range(5):
                 tone(f"{run.sounds}/{k}.wav", k)
             paths = [os.path.join(share, f"lost {k}.wav") for k in range(3)]
+            run.environment = traceable(run.environment)  # nor can it stop a thread that hangs in the system
             start = time.monotonic()
             code, printed = run.analyse(*paths, run.sounds, settings=["engine.open_deadline=2"], timeout=150)
             seconds = time.monotonic() - start

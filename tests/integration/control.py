@@ -367,6 +367,7 @@ def reloading(rig):
         rig.process.send_signal(signal.SIGHUP)
         check(rig.wait(lambda: rig.count("nothing changes") == 2 and rig.count("event=watching") > watching),
               "a parameter that a plugin refuses changes nothing either")
+        told("")  # takes the signs of life: of more than ten that wait the system drops the last
         rig.process.send_signal(signal.SIGTERM)
         check(rig.process.wait(timeout=60) == 0 and told("STOPPING=1"), "STOPPING=1")
 
@@ -514,7 +515,7 @@ def progress(rig):
 
     check(rig.wait(has_eta) and seen and 0 < seen["eta_seconds"] < 3600 and seen["engine"]["files_per_second"] > 0,
           "status tells how long it will take", seen)
-    check(rig.wait(lambda: queued(rig) == 0, 300), "it is done")
+    check(rig.wait(lambda: queued(rig) == 0, 900), "it is done")
     engine = rig.engine()
     check(engine["files_done"] == engine["files_total"] == 60 and engine["files_failed"] == 0, "and counted", engine)
     before = engine["looks"]
