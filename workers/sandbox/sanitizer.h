@@ -1,4 +1,4 @@
-/* Whether this is a build with AddressSanitizer or ThreadSanitizer. Such a build has the whole sandbox: its run-time library does
+/* SANITIZED: whether this is a build with AddressSanitizer or ThreadSanitizer; SANITIZED_THREADS: with the latter. Such a build has the whole sandbox: its run-time library does
  * within it what it must, with the options that sanitizer.c gives it, and the limit of memory counts from what its shadow takes. */
 #ifndef SONDE_SANDBOX_SANITIZER_H
 #define SONDE_SANDBOX_SANITIZER_H
@@ -12,6 +12,17 @@
 #endif
 #ifndef SANITIZED
 #define SANITIZED 0
+#endif
+
+#if defined(__SANITIZE_THREAD__)
+#define SANITIZED_THREADS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SANITIZED_THREADS 1
+#endif
+#endif
+#ifndef SANITIZED_THREADS
+#define SANITIZED_THREADS 0
 #endif
 
 #endif
