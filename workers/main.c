@@ -5,12 +5,12 @@
  * Started by the engine only. Everything here happens before a role sees anything of a file or a plugin. */
 #include "engine/base/heap.h"
 #include "engine/base/json.h"
+#include "engine/base/sanitizer.h"
 #include "engine/ipc/line.h"
 #include "engine/ipc/message.h"
 #include "workers/decode/decoder.h"
 #include "workers/host/analyser.h"
 #include "workers/sandbox/sandbox.h"
-#include "workers/sandbox/sanitizer.h"
 #include "workers/sandbox/trial.h"
 #include "workers/worker.h"
 

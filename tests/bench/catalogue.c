@@ -167,7 +167,8 @@ static bool begin_writing(const char *path, int64_t sounds, struct error *error)
         fine = store_plugin(catalogue, &about, error);
     }
     /* far from the paths and hashes that were made */
-    writing.first = writing.next = 10 * sounds + 1;
+    writing.next = 10 * sounds + 1;
+    writing.first = 10 * sounds + 1;
     writing.writer = fine ? writer_new(catalogue, &writing.loop, NULL, NULL, error) : NULL;
     if (!writing.writer) catalogue_close(catalogue);
     return writing.writer != NULL;

@@ -1,12 +1,12 @@
 /* The sandbox, tried: a real worker attempts everything that is forbidden, under each Landlock ABI, and without. */
 #include "engine/base/json.h"
+#include "engine/base/sanitizer.h"
 #include "engine/ipc/trials.h"
 #include "tests/unit/worker_rig.h"
 #include "workers/sandbox/fatal.h"
 #include "workers/sandbox/landlock.h"
 #include "workers/sandbox/policy.h"
 #include "workers/sandbox/sandbox.h"
-#include "workers/sandbox/sanitizer.h"
 #include "workers/worker.h"
 
 #include <errno.h>
@@ -208,6 +208,7 @@ static void without_a_sandbox_nothing_is_stopped(void **state) {
     cJSON_Delete(hello);
     cJSON_Delete(rig_receive(&rig, "ready"));
     for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++) {
+        if (SANITIZED && strcmp(free_ones[i], "over") == 0) continue; /* see trials.c */
         assert_non_null(trial_find(free_ones[i]));
         rig_send(&rig, "{\"type\":\"try\",\"what\":\"%s\"}", free_ones[i]);
         cJSON *tried = rig_receive(&rig, "tried");

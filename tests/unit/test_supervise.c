@@ -1,8 +1,8 @@
 /* Supervision with real processes: their lives, thousands of deaths and what they leave, and pools. */
+#include "engine/base/sanitizer.h"
 #include "engine/ipc/run_folder.h"
 #include "engine/supervise/blame.h"
 #include "engine/supervise/pool.h"
-#include "workers/sandbox/sanitizer.h"
 
 #include <dirent.h>
 #include <setjmp.h>

@@ -1,10 +1,10 @@
 #include "workers/host/run.h"
 
 #include "engine/base/json.h"
+#include "engine/base/sanitizer.h"
 #include "engine/base/text.h"
 #include "workers/host/clock.h"
 #include "workers/host/order.h"
-#include "workers/sandbox/sanitizer.h"
 
 #include <malloc.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "workers/sandbox/fatal.h"
 
-#include "workers/sandbox/sanitizer.h"
+#include "engine/base/sanitizer.h"
 
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,5 +1,7 @@
 #include "workers/sandbox/policy.h"
 
+#include "engine/base/sanitizer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -47,8 +49,9 @@ struct rule {
 
 #define NOT_READING       (O_ACCMODE | O_CREAT | O_TRUNC)
 #define MAP_KIND          (0x0f /* MAP_TYPE */ | MAP_GROWSDOWN) /* what grows down isn't counted by RLIMIT_DATA */
-#define MAP_PLACED        (MAP_KIND | MAP_FIXED) /* over what isn't counted: the system takes it as if it had been */
-#define MAP_KIND_OF       (MAP_KIND | MAP_ANONYMOUS)
+/* Over what isn't counted: the system takes it as if it had been. A sanitizer's malloc does no other than that. */
+#define MAP_PLACED  (MAP_KIND | (SANITIZED ? 0 : MAP_FIXED))
+#define MAP_KIND_OF (MAP_KIND | MAP_ANONYMOUS)
 
 /* -------------------------------------------------------------------------------------------------------- the policy
  */

@@ -1,9 +1,9 @@
 #include "workers/sandbox/sandbox.h"
 
+#include "engine/base/sanitizer.h"
 #include "workers/sandbox/fatal.h"
 #include "workers/sandbox/landlock.h"
 #include "workers/sandbox/policy.h"
-#include "workers/sandbox/sanitizer.h"
 
 #include <errno.h>
 #include <fcntl.h>

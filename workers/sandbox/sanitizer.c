@@ -4,7 +4,7 @@
  *   detect_leaks, symbolize    would start processes, which is forbidden; a worker leaves by _exit anyway
  *   allocator_may_return_null  at the limit of memory malloc fails, as it does elsewhere
  *   quarantine_size_mb         what is freed, and kept back to see it used, counts as memory */
-#include "workers/sandbox/sanitizer.h"
+#include "engine/base/sanitizer.h"
 
 #if SANITIZED
 #define OPTIONS "abort_on_error=1:symbolize=0:allocator_may_return_null=1"

@@ -1,7 +1,7 @@
 /* SANITIZED: whether this is a build with AddressSanitizer or ThreadSanitizer; SANITIZED_THREADS: with the latter. Such a build has the whole sandbox: its run-time library does
- * within it what it must, with the options that sanitizer.c gives it, and the limit of memory counts from what its shadow takes. */
-#ifndef SONDE_SANDBOX_SANITIZER_H
-#define SONDE_SANDBOX_SANITIZER_H
+ * within it what it must, with the options that workers/sandbox/sanitizer.c gives it, and the limit of memory counts from what its shadow takes. */
+#ifndef SONDE_BASE_SANITIZER_H
+#define SONDE_BASE_SANITIZER_H
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
