@@ -328,6 +328,8 @@ static void step_done(void *errand, bool returned) {
     walk->stepping = false;
     if (!returned) {
         struct root *root = walk->under_way;
+        sweep_free(walk->sweep); /* nothing is compared with what isn't whole, and the batch to come mustn't know it */
+        walk->sweep = NULL;
         if (root->next) {
             split_roots(walk);
         } else {
