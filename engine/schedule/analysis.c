@@ -11,12 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void fail(struct engine *engine) {
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
-}
-
 bool analysis_begin_region(struct file *file, struct region *region) {
     const struct registry *registry = file->engine->registry;
     if (!region->results) region->results = calloc(registry->plugins_count + 1, sizeof *region->results);
@@ -354,7 +348,7 @@ static void start_loading(struct file *file, struct region *region, size_t plugi
         }
         free(loading);
     }
-    fail(file->engine);
+    engine_fail_memory(file->engine);
 }
 
 /* Whether all that the members read from earlier results is in memory; starts fetching what isn't. */
@@ -381,7 +375,7 @@ static bool settle_members(struct file *file, struct region *region, const bool 
     for (size_t i = 0; i < file->engine->registry->plugins_count; i++) {
         if (!members[i] || region->done) continue;
         if (!make_identity(file, region, i, members)) {
-            fail(file->engine);
+            engine_fail_memory(file->engine);
             return false;
         }
         settled |= settle(file, region, i, members);
@@ -406,7 +400,7 @@ static bool start_job(struct file *file, struct region *region, size_t group, bo
         region->results[i].inputs = describe_inputs(file, region, i, members);
         region->results[i].state = RESULT_RUNNING;
     }
-    if (!job_start(file, region, group, alone, members, seat, reader)) fail(engine);
+    if (!job_start(file, region, group, alone, members, seat, reader)) engine_fail_memory(engine);
     return true;
 }
 
@@ -436,7 +430,7 @@ static bool pump_file(struct file *file, size_t group, bool *members) {
         struct region *region = &file->regions[i];
         if (region->done) continue;
         if (!region->alone && !analysis_begin_region(file, region)) {
-            fail(file->engine);
+            engine_fail_memory(file->engine);
             return false;
         }
         if (region->open == 0 && region->jobs == 0) {
@@ -452,7 +446,7 @@ static bool pump_file(struct file *file, size_t group, bool *members) {
 void analysis_pump(struct engine *engine) {
     bool *members = calloc(engine->registry->plugins_count + 1, sizeof *members);
     if (!members) {
-        fail(engine);
+        engine_fail_memory(engine);
         return;
     }
     for (size_t group = 0; group < engine->registry->groups_count && !engine->failed && !engine->stopping; group++) {
@@ -488,7 +482,7 @@ void analysis_over(struct file *file, struct region *region, size_t plugin) {
             file->results_failed++;
             engine->progress.results_failed++;
         }
-        if (!record_results(file, region, &plugin, 1)) fail(engine);
+        if (!record_results(file, region, &plugin, 1)) engine_fail_memory(engine);
     }
     region->open = 0;
     for (size_t i = 0; i < engine->registry->plugins_count; i++)

@@ -14,12 +14,6 @@ static uint64_t content_mark(const struct file *file) {
     return (uint64_t)file->content + 1;
 }
 
-static void fail(struct engine *engine) {
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
-}
-
 /* -------------------------------------------------------------------------------------------------- in the catalogue */
 
 struct change {
@@ -59,7 +53,7 @@ static void post(struct engine *engine, size_t plugin, const char *state, const 
         if (writer_post(engine->writer, store_change, change, on_changed)) return;
         free(change);
     }
-    fail(engine);
+    engine_fail_memory(engine);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ resting */

@@ -43,6 +43,12 @@ void engine_fail(struct engine *engine, const struct error *error) {
     engine_wake(engine);
 }
 
+void engine_fail_memory(struct engine *engine) {
+    struct error error;
+    error_memory(&error);
+    engine_fail(engine, &error);
+}
+
 void engine_warn(struct engine *engine, const char *format, ...) {
     char sentence[1024];
     va_list arguments;

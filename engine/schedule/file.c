@@ -37,14 +37,11 @@ static void record_free(struct record *record) {
     free(record);
 }
 
-/* Posts `function`; on failure the engine can't go on. */
-static void post(struct record *record, writer_function function, writer_done done) {
-    if (record && writer_post(record->engine->writer, function, record, done)) return;
-    struct error error;
-    error_memory(&error);
-    if (!record) return;
-    engine_fail(record->engine, &error);
-    record_free(record);
+/* Posts `function`; on failure (`record` NULL included) the engine can't go on. */
+static void post(struct engine *engine, struct record *record, writer_function function, writer_done done) {
+    if (record && writer_post(engine->writer, function, record, done)) return;
+    engine_fail_memory(engine);
+    if (record) record_free(record);
 }
 
 /* ------------------------------------------------------------------------------------------------------ coming, going */
@@ -61,9 +58,7 @@ struct file *file_new(struct engine *engine, struct store_job *entry) {
         if (file) free(file->display);
         if (file) free(file->name);
         free(file);
-        struct error error;
-        error_memory(&error);
-        engine_fail(engine, &error);
+        engine_fail_memory(engine);
         return NULL;
     }
     file->engine = engine;
@@ -182,7 +177,7 @@ static void finish(struct file *file, enum file_status status, const char *reaso
         record->content = file->content;
         if (!file->incomplete) memcpy(record->profile, file->engine->profile, sizeof record->profile);
     }
-    post(record, store_end, on_end);
+    post(file->engine, record, store_end, on_end);
 }
 
 void file_finish(struct file *file, enum file_status status, const char *reason) {
@@ -215,7 +210,7 @@ static void on_returned(void *argument, const struct error *error) {
 void file_put_back(struct file *file, double delay) {
     struct record *record = record_new(file);
     if (record) record->delay = delay;
-    post(record, store_return, on_returned);
+    post(file->engine, record, store_return, on_returned);
     file_free(file);
 }
 
@@ -339,9 +334,7 @@ static bool give_decoder(struct file *file) {
     struct seat *seat = pool_take(file->engine->decoders, file->alone || file->fell_back);
     if (!seat) return false;
     if (!scan_start(file, seat)) {
-        struct error error;
-        error_memory(&error);
-        engine_fail(file->engine, &error);
+        engine_fail_memory(file->engine);
         return false;
     }
     if (file->engine->events.file_started) file->engine->events.file_started(file->engine->user, file->display);
@@ -370,8 +363,6 @@ void file_pump(struct engine *engine) {
         else if (file->stage == STAGE_ANALYSING && file->regions_done == file->regions_count && file->jobs == 0)
             ok = look_again(file);
         if (ok) continue;
-        struct error error;
-        error_memory(&error);
-        engine_fail(engine, &error);
+        engine_fail_memory(engine);
     }
 }

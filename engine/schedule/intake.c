@@ -220,9 +220,7 @@ static void post(struct engine *engine, struct batch *batch) {
         for (size_t i = 0; i < batch->n; i++) free(batch->sightings[i].path);
         free(batch);
     }
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
+    engine_fail_memory(engine);
 }
 
 /* A path whose file system doesn't answer fails; what it is, nobody can say. */
@@ -423,9 +421,7 @@ static void pump_walk(struct engine *engine) {
     bool ok = walk->walker || begin_walk(engine);
     if (ok && walk->walker) ok = step_walk(engine);
     if (ok) return;
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
+    engine_fail_memory(engine);
 }
 
 /* Takes "." and empty parts out of an absolute path, in place: one file has one path. ("..", which symbolic links make

@@ -12,12 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void fail(struct engine *engine) {
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
-}
-
 static void break_protocol(struct job *job, const char *sentence) {
     char text[256];
     (void)snprintf(text, sizeof text, "broken protocol: %.220s", sentence);
@@ -334,7 +328,7 @@ void job_send_chunks(struct job *job) {
         struct chunk *chunk = next_chunk(job);
         if (!chunk) return;
         job->sent[i] = chunk;
-        if (!send_chunk(job, chunk)) fail(job->engine);
+        if (!send_chunk(job, chunk)) engine_fail_memory(job->engine);
     }
 }
 
@@ -397,7 +391,7 @@ static void finish(struct job *job) {
     size_t n = engine->registry->plugins_count, count = 0;
     size_t *over = calloc(n + 1, sizeof *over);
     if (!over) {
-        fail(engine);
+        engine_fail_memory(engine);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -412,7 +406,7 @@ static void finish(struct job *job) {
         over[count++] = i;
     }
     struct seat *seat = job->seat;
-    if (count > 0 && !record_results(file, region, over, count)) fail(engine);
+    if (count > 0 && !record_results(file, region, over, count)) engine_fail_memory(engine);
     free(over);
     pool_release(seat, job->alone || file->alone);
     job_free(job);
@@ -548,7 +542,7 @@ void job_fail_reading(struct job *job, const char *reason) {
     job_free(job);
     for (size_t i = 0; i < count; i++)
         if (!region->done) analysis_over(file, region, members[i]);
-    if (!members) fail(engine);
+    if (!members) engine_fail_memory(engine);
     free(members);
 }
 

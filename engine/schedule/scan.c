@@ -18,12 +18,6 @@ static uint64_t keep_bytes(const struct engine *engine) {
     return engine->chunks.limit / 3;
 }
 
-static void fail(struct engine *engine) {
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
-}
-
 static void break_protocol(struct job *job, const char *sentence) {
     char text[256];
     (void)snprintf(text, sizeof text, "broken protocol: %.220s", sentence);
@@ -194,7 +188,7 @@ static void on_answer(void *argument, const struct error *error) {
 void scan_proceed(struct file *file, bool wanted) {
     struct job *job = file->scan;
     cJSON *message = message_new_job("proceed", job->id, job->nonce);
-    if (!message || !cJSON_AddBoolToObject(message, "wanted", wanted)) fail(job->engine);
+    if (!message || !cJSON_AddBoolToObject(message, "wanted", wanted)) engine_fail_memory(job->engine);
     if (message) (void)worker_send(job->reader->worker, message);
     cJSON_Delete(message);
     if (wanted) {
@@ -228,7 +222,7 @@ static void take_identified(struct job *job, const cJSON *message) {
         if (writer_post(job->engine->writer, ask, question, on_answer)) return;
         free(question);
     }
-    fail(job->engine);
+    engine_fail_memory(job->engine);
 }
 
 /* --------------------------------------------------------------------------------------------------------------- chunks */
@@ -238,7 +232,7 @@ static void send_full(struct job *job, int64_t serial) {
     if (message && cJSON_AddNumberToObject(message, "serial", (double)serial))
         (void)worker_send(job->reader->worker, message);
     else
-        fail(job->engine);
+        engine_fail_memory(job->engine);
     cJSON_Delete(message);
 }
 
@@ -491,7 +485,7 @@ static void on_stored(void *argument, const struct error *error) {
     if (error)
         engine_fail(report->engine, error);
     else if (!ok)
-        fail(report->engine);
+        engine_fail_memory(report->engine);
     report_free(report);
 }
 
@@ -520,7 +514,7 @@ static void take_scanned(struct job *job, const cJSON *message) {
     struct error error = {0};
     struct report *report = calloc(1, sizeof *report);
     if (!report) {
-        fail(engine);
+        engine_fail_memory(engine);
         return;
     }
     *report = (struct report){.engine = engine, .file = file, .row = file->entry.file};
@@ -536,7 +530,7 @@ static void take_scanned(struct job *job, const cJSON *message) {
     file->stage = STAGE_STORING;
     if (report->facts && writer_post(engine->writer, store_report, report, on_stored)) return;
     report_free(report);
-    fail(engine);
+    engine_fail_memory(engine);
 }
 
 void scan_message(struct job *job, const char *type, cJSON *message) {

@@ -278,6 +278,7 @@ struct engine {
 /* engine.c */
 void engine_wake(struct engine *engine); /* something has changed: plan again before the loop sleeps */
 void engine_fail(struct engine *engine, const struct error *error);
+void engine_fail_memory(struct engine *engine); /* for want of it */
 void engine_warn(struct engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void engine_changed(struct engine *engine); /* the progress has */
 void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame,

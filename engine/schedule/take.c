@@ -80,7 +80,5 @@ void take_pump(struct engine *engine) {
         if (engine->taking) return;
         free(taking);
     }
-    struct error error;
-    error_memory(&error);
-    engine_fail(engine, &error);
+    engine_fail_memory(engine);
 }
