@@ -169,7 +169,10 @@ static void on_end(void *argument, const struct error *error) {
 
 static void finish(struct file *file, enum file_status status, const char *reason, bool known) {
     struct record *record = record_new(file);
-    if (record && reason) record->reason = strdup(reason);
+    if (record && reason && !(record->reason = strdup(reason))) {
+        record_free(record); /* without its reason a failure would be none that anybody can mend */
+        record = NULL;
+    }
     file->stage = STAGE_FINISHING;
     if (record) {
         record->status = status;

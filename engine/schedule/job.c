@@ -12,12 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void break_protocol(struct job *job, const char *sentence) {
-    char text[256];
-    (void)snprintf(text, sizeof text, "broken protocol: %.220s", sentence);
-    worker_kill(job->seat->worker, WORKER_KILL_PROTOCOL, text);
-}
-
 /* ---------------------------------------------------------------------------------------------------- what to analyse */
 
 static cJSON *describe_region(const struct job *job) {
@@ -342,7 +336,7 @@ static void take_consumed(struct job *job, const cJSON *message) {
         engine_wake(job->engine); /* the budget has room */
         return;
     }
-    break_protocol(job, "it gives back a chunk that it doesn't have");
+    worker_break_protocol(job->seat->worker, "it gives back a chunk that it doesn't have");
 }
 
 /* -------------------------------------------------------------------------------------------------------------- results */
@@ -427,7 +421,7 @@ static void take_analysed(struct job *job) {
     for (size_t i = 0; i < job->engine->registry->plugins_count && complete; i++)
         complete = !job->members[i] || job->results[i].state == RESULT_OVER;
     if (!complete) {
-        break_protocol(job, "it says that it is done before it is");
+        worker_break_protocol(job->seat->worker, "it says that it is done before it is");
         return;
     }
     worker_clear_deadline(job->seat->worker);
@@ -445,11 +439,12 @@ void job_message(struct job *job, const char *type, cJSON *message) {
     if (strcmp(type, "consumed") == 0) {
         take_consumed(job, message);
     } else if (strcmp(type, "result") == 0) {
-        if (!job->cancelled && !result_check(job->engine, job, message, &error)) break_protocol(job, error.text);
+        if (!job->cancelled && !result_check(job->engine, job, message, &error))
+            worker_break_protocol(job->seat->worker, error.text);
     } else if (strcmp(type, "analysed") == 0) {
         take_analysed(job);
     } else {
-        break_protocol(job, "an unknown message");
+        worker_break_protocol(job->seat->worker, "an unknown message");
     }
 }
 

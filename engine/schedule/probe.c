@@ -63,7 +63,7 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
         probe->told[i] = true;
         return;
     }
-    worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: a probe that tells of something else");
+    worker_break_protocol(worker, "a probe that tells of something else");
 }
 
 static void on_died(struct worker *worker, const struct worker_death *death) {

@@ -56,12 +56,6 @@ bool reading_start(struct job *job, struct seat *seat) {
     return ok;
 }
 
-static void break_protocol(struct job *job, const char *sentence) {
-    char text[200];
-    (void)snprintf(text, sizeof text, "broken protocol: %.180s", sentence);
-    worker_kill(job->reader->worker, WORKER_KILL_PROTOCOL, text);
-}
-
 /* How much of the audio is on its way: read and not consumed. */
 static size_t window_used(const struct job *job) {
     size_t n = job->queued;
@@ -101,17 +95,17 @@ static void take_chunk(struct job *job, const cJSON *message) {
     uint64_t frames = 0;
     struct error error;
     if (!reading_take(job, message, &chunk, &start, &frames)) {
-        break_protocol(job, "a chunk that nobody asked for");
+        worker_break_protocol(job->reader->worker, "a chunk that nobody asked for");
         return;
     }
     if (start != job->read_position || job->queued >= WINDOW || frames > (uint64_t)(job->region->frames.end - start)) {
         chunk_unref(chunk);
-        break_protocol(job, "a chunk that does not follow the last one");
+        worker_break_protocol(job->reader->worker, "a chunk that does not follow the last one");
         return;
     }
     if (!chunk_seal(chunk, start, frames, job->file->channels, &error)) {
         chunk_unref(chunk);
-        break_protocol(job, error.text);
+        worker_break_protocol(job->reader->worker, error.text);
         return;
     }
     job->read_position = start + (int64_t)frames;
@@ -135,14 +129,14 @@ void reading_message(struct job *job, const char *type, cJSON *message) {
     if (strcmp(type, "fill") == 0) {
         int64_t bytes = json_integer(message, "bytes", 0);
         if (job->filling || job->wanted_serial >= 0 || bytes < 1 || bytes > (int64_t)CHUNK_MAX) {
-            break_protocol(job, "it asks for memory that it cannot have");
+            worker_break_protocol(job->reader->worker, "it asks for memory that it cannot have");
             return;
         }
         job->wanted_serial = json_integer(message, "serial", 0);
         job->wanted_bytes = (uint64_t)bytes;
         worker_clear_deadline(job->reader->worker); /* now it waits for us */
         if (job->wanted_serial < 0)
-            break_protocol(job, "a serial number below zero");
+            worker_break_protocol(job->reader->worker, "a serial number below zero");
         else
             engine_wake(job->engine);
     } else if (strcmp(type, "chunk") == 0) {
@@ -160,7 +154,7 @@ void reading_message(struct job *job, const char *type, cJSON *message) {
         end_reading(job);
         job_fail_reading(job, reason);
     } else {
-        break_protocol(job, "an unknown message");
+        worker_break_protocol(job->reader->worker, "an unknown message");
     }
 }
 

@@ -18,12 +18,6 @@ static uint64_t keep_bytes(const struct engine *engine) {
     return engine->chunks.limit / 3;
 }
 
-static void break_protocol(struct job *job, const char *sentence) {
-    char text[256];
-    (void)snprintf(text, sizeof text, "broken protocol: %.220s", sentence);
-    worker_kill(job->reader->worker, WORKER_KILL_PROTOCOL, text);
-}
-
 static void drop_chunks(struct job *job) {
     struct file *file = job->file;
     job->gave_up_keeping = true;
@@ -203,7 +197,7 @@ static void take_identified(struct job *job, const cJSON *message) {
     struct file *file = job->file;
     const char *hash = json_string(message, "bytes_hash", "");
     if (job->identified || !hash_is_text(hash)) {
-        break_protocol(job, "identified at the wrong time, or without a hash");
+        worker_break_protocol(job->reader->worker, "identified at the wrong time, or without a hash");
         return;
     }
     job->identified = true;
@@ -242,7 +236,7 @@ static void take_fill(struct job *job, const cJSON *message) {
     struct error error;
     if (job->filling && serial == job->filling_serial) return; /* it is on its way, unasked */
     if (serial < 0 || bytes < 1 || bytes > (int64_t)CHUNK_MAX || job->filling) {
-        break_protocol(job, "it asks for memory that it cannot have");
+        worker_break_protocol(job->reader->worker, "it asks for memory that it cannot have");
         return;
     }
     uint64_t kept = 0;
@@ -261,7 +255,7 @@ static void take_chunk(struct job *job, const cJSON *message) {
     int64_t start = 0;
     uint64_t frames = 0;
     if (!reading_take(job, message, &chunk, &start, &frames)) {
-        break_protocol(job, "a chunk that nobody asked for");
+        worker_break_protocol(job->reader->worker, "a chunk that nobody asked for");
         return;
     }
     const struct chunk *last = file->chunks_count > 0 ? file->chunks[file->chunks_count - 1] : NULL;
@@ -270,7 +264,7 @@ static void take_chunk(struct job *job, const cJSON *message) {
     if (start != expected || file->chunks_count >= CHUNKS_MAX || frames > CHUNK_MAX || !grown) {
         if (grown) file->chunks = grown;
         chunk_unref(chunk);
-        break_protocol(job, "a chunk that does not follow the last one");
+        worker_break_protocol(job->reader->worker, "a chunk that does not follow the last one");
         return;
     }
     file->chunks = grown;
@@ -521,7 +515,7 @@ static void take_scanned(struct job *job, const cJSON *message) {
     if (!job->identified || !read_facts(file, message, &error) || !keep_chunks(job, message, &error) ||
         !read_regions(report, json_member(message, "regions"), file->frames, &error) ||
         !read_waveform(report, job->reader->worker, json_member(message, "waveform"), &error)) {
-        break_protocol(job, error.text[0] ? error.text : "scanned at the wrong time");
+        worker_break_protocol(job->reader->worker, error.text[0] ? error.text : "scanned at the wrong time");
         report_free(report);
         return;
     }
@@ -543,7 +537,7 @@ void scan_message(struct job *job, const char *type, cJSON *message) {
         (void)snprintf(sentence, sizeof sentence, "%.390s", reason[0] ? reason : "cannot be decoded");
         give_up(job->file, sentence);
     } else if (!job->identified) {
-        break_protocol(job, "the file was not identified first");
+        worker_break_protocol(job->reader->worker, "the file was not identified first");
     } else if (strcmp(type, "fill") == 0) {
         take_fill(job, message);
         set_deadline(job, "decode the file");
@@ -552,6 +546,6 @@ void scan_message(struct job *job, const char *type, cJSON *message) {
     } else if (strcmp(type, "scanned") == 0) {
         take_scanned(job, message);
     } else {
-        break_protocol(job, "an unknown message");
+        worker_break_protocol(job->reader->worker, "an unknown message");
     }
 }

@@ -91,7 +91,7 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
     else if (!worker_is_ready(worker) && worker_is_usable(worker) && pool->spec.events->loading)
         pool->spec.events->loading(pool->spec.context, seat, type, message);
     else if (worker_is_ready(worker))
-        worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: spoke without having been asked");
+        worker_break_protocol(worker, "spoke without having been asked");
 }
 
 static void remove_seat(struct seat *seat) {

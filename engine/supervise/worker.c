@@ -201,6 +201,10 @@ static void kill_format(struct worker *worker, enum worker_kill why, const char 
     worker_kill(worker, why, sentence);
 }
 
+void worker_break_protocol(struct worker *worker, const char *sentence) {
+    kill_format(worker, WORKER_KILL_PROTOCOL, "broken protocol: %.220s", sentence);
+}
+
 void worker_quit(struct worker *worker) {
     if (worker->asked || worker->kill != WORKER_NOT_KILLED || worker->state >= DYING) return;
     worker->asked = true;
@@ -281,7 +285,7 @@ static void on_timer(uv_timer_t *timer) {
 static void take_hello(struct worker *worker, cJSON *message) {
     if (worker->state != STARTING || json_integer(message, "protocol", 0) != MESSAGE_PROTOCOL) {
         cJSON_Delete(message);
-        worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: a hello that makes no sense");
+        worker_break_protocol(worker, "a hello that makes no sense");
         return;
     }
     worker->state = HELLO_SAID;
@@ -302,7 +306,7 @@ static void take_message(struct worker *worker, cJSON *message) {
             worker->was_ready = true;
             if (worker->spec.events->ready) worker->spec.events->ready(worker, message);
         } else {
-            worker_kill(worker, WORKER_KILL_PROTOCOL, "broken protocol: ready at the wrong time");
+            worker_break_protocol(worker, "ready at the wrong time");
         }
     } else if (!worker->said_hello) {
         kill_format(worker, WORKER_KILL_PROTOCOL, "broken protocol: %.100s before hello", type);
@@ -324,7 +328,7 @@ static void on_channel(void *context, cJSON *message, const struct error *proble
         if (worker->lost_at == 0) worker->lost_at = uv_hrtime();
         if (!worker->reported) report_when_drained(worker);
     } else {
-        kill_format(worker, WORKER_KILL_PROTOCOL, "broken protocol: %.200s", problem->text);
+        worker_break_protocol(worker, problem->text);
     }
 }
 

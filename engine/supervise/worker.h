@@ -96,5 +96,7 @@ uint64_t worker_memory(const struct worker *worker);
 
 void worker_quit(struct worker *worker); /* asks it to end, and sees to it after 2 s */
 void worker_kill(struct worker *worker, enum worker_kill why, const char *sentence);
+/* Kills it for having said what makes no sense: "broken protocol: SENTENCE". */
+void worker_break_protocol(struct worker *worker, const char *sentence);
 
 #endif
