@@ -3,6 +3,7 @@
 #include "engine/cli/cli.h"
 #include "engine/cli/config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,7 +129,11 @@ static int run_command(const struct command *command, int argc, char **argv, con
         cli.colour = cli.terminal && !getenv("NO_COLOR");
         if (cli.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) cli.width = size.ws_col;
         code = command->run(argc, argv, &cli);
-        if (fflush(stdout) != 0 || ferror(stdout)) code = code == CLI_OK ? CLI_CANNOT_RUN : code;
+        errno = 0;
+        if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_OK) {
+            cli_complain("not all could be written: %s", errno ? strerror(errno) : "the output is closed or full");
+            code = CLI_CANNOT_RUN;
+        }
     } else {
         cli_complain("%s", error.text[0] ? error.text : "out of memory");
     }

@@ -58,8 +58,10 @@ static void print_format(sqlite3_stmt *from) {
     print_size(sqlite3_column_int64(from, 3), size, sizeof size);
     printf("  ");
     if (sqlite3_column_type(from, 6) != SQLITE_NULL) {
-        print_item("", text_at(from, 4), " ");
-        print_item("", text_at(from, 5), ", ");
+        const char *container = text_at(from, 4), *codec = text_at(from, 5);
+        bool same = container && codec && strcmp(container, codec) == 0; /* "flac flac" says no more than "flac" */
+        print_item("", container, same || !codec || !codec[0] ? ", " : " ");
+        if (!same) print_item("", codec, ", ");
         printf("%lld Hz, %lld channel%s, ", sqlite3_column_int64(from, 6), sqlite3_column_int64(from, 7),
                sqlite3_column_int64(from, 7) == 1 ? "" : "s");
         print_item("", text_at(from, 8), " bit, ");

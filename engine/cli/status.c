@@ -100,9 +100,11 @@ static void print_plugins(const cJSON *plugins) {
 
 static void print_run(const cJSON *run) {
     if (!run) return;
-    const char *ended = json_string(run, "ended", NULL);
-    printf("%-10s %s, %s%s: %s\n", "last run", json_string(run, "started", ""), ended ? "ended " : "not ended",
-           ended ? ended : "", json_string(run, "outcome", json_string(run, "command", "")));
+    const char *ended = json_string(run, "ended", NULL), *outcome = json_string(run, "outcome", NULL);
+    printf("%-10s %s, %s%s", "last run", json_string(run, "started", ""), ended ? "ended " : "not ended",
+           ended ? ended : "");
+    if (!outcome || strcmp(outcome, "ended") != 0) printf(": %s", outcome ? outcome : json_string(run, "command", ""));
+    putchar('\n');
 }
 
 static void print_engine(const cJSON *numbers) {

@@ -258,7 +258,7 @@ static bool keep_only(struct registry *registry, const char *const *only, size_t
     for (size_t i = 0; ok && i < count; i++) {
         size_t index = registry_find(registry, only[i]);
         if (index == SIZE_MAX)
-            ok = error_set(error, "there is no plugin \"%s\"", only[i]);
+            ok = error_set(error, "there is no plugin \"%s\" (sonde plugin list shows all)", only[i]);
         else
             mark_wanted(registry, index, wanted);
     }

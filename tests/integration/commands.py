@@ -54,6 +54,11 @@ def test_globals(suite):
                       ["catalogue"], ["catalogue", "backup"], ["catalogue", "sing"], ["catalogue", "prune", "--all"], ["config", "x"]):
             code, out, err = call(run, "--catalogue", run.catalogue, *words)
             suite.check(code == 2 and err, f"usage: {' '.join(words)}", f"{code} {out} {err}")
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([run.sonde, "--catalogue", run.catalogue, "find"], check=False, env=run.environment, stdout=full,
+                                  stderr=subprocess.PIPE, timeout=120)
+        suite.check(done.returncode == 3 and b"not all could be written" in done.stderr, "output: where there is no room for it",
+                    f"{done.returncode} {done.stderr}")
         kept = os.path.join(run.work, "kept.db")
         for words, good in ((["backup", kept], 0), (["backup", kept], 3), (["merge", kept], 0), (["merge", "/nowhere.db"], 3), (["prune"], 0),
                             (["prune", "--missing"], 0), (["vacuum"], 0), (["check"], 0), (["recover", run.work + "/new.db"], 0)):
