@@ -212,13 +212,15 @@ static void close_root(struct watch *watch, struct root *root) {
     if (watch->events.root) watch->events.root(watch->user, root->path, false);
 }
 
-/* Whether the root is there, on the mount it was on: an empty mount point under an unmounted disk is not the root. */
+/* Whether the root is there, on the mount it was on: an empty mount point under an unmounted disk is not the root. A share that
+ * has stopped answering would keep us for ever, so it is not asked: its mount tells, and what is gone from it its sweeps do. */
 static bool root_is_there(const struct watch *watch, const struct root *root) {
-    struct stat st;
-    if (stat(root->path, &st) != 0 || !S_ISDIR(st.st_mode)) return false;
     struct mount mount = {0};
-    if (root->mount == 0 || !mounts_find(root->path, watch->options.mount_table, &mount, NULL)) return true;
-    return mount.id == root->mount || !root->there;
+    bool known = root->there && root->mount != 0 && mounts_find(root->path, watch->options.mount_table, &mount, NULL);
+    if (known && mount.id != root->mount) return false;
+    if (known && root->swept) return true;
+    struct stat st;
+    return stat(root->path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 static void look_after_roots(struct watch *watch) {

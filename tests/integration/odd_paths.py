@@ -241,7 +241,7 @@ def swept(rig):
     table = os.path.join(rig.work, "mounts")
     with open(table, "w", encoding="utf-8") as file:
         file.write(f"20 1 8:1 / / rw - ext4 /dev/root rw\n21 20 0:50 / {rig.folder} rw - nfs4 server:/sounds rw\n")
-    pretend(rig, PRETEND_MOUNTS=table)
+    pretend(rig, PRETEND_MOUNTS=table, PRETEND_DEAD=rig.folder)
 
     def put(source, name):
         shutil.copy(source, at(name))
@@ -253,7 +253,7 @@ def swept(rig):
     put(rig.sounds[2], "deep/takes/keep.wav")
     with open(at("deep/.sondeignore"), "w", encoding="ascii") as rules:
         rules.write("out*\n")
-    rig.start(settings=["watch.sweep_interval=1"])
+    rig.start(settings=["watch.sweep_interval=1", "engine.open_deadline=2"])
     check(rig.heard("nfs4 file system") and rig.engine().get("folders_watched") == 0, "it says that it sweeps, and watches nothing")
     check(rig.done("one.wav", "deep/takes/keep.wav"), "what is there is found")
     check(rig.status("deep/takes/out.wav") is None, "but for what .sondeignore names")
@@ -274,6 +274,13 @@ def swept(rig):
     os.rename(at("one.wav"), at("moved.wav"))
     check(rig.wait(lambda: rig.status("one.wav") == "missing" and rig.status("moved.wav") == "done") and rig.analyses() == before,
           "a move is a new path of known bytes, and a missing one")
+    rig.wait(lambda: rig.engine().get("settling") == 0)
+    dead = rig.folder + ".dead"
+    with open(dead, "wb"):
+        said = rig.count("does not answer")
+    waited = rig.wait(lambda: rig.count("does not answer") > said)  # for several looks at whether it is there, too
+    check(waited and rig.engine().get("files_done", 0) > 0, "a share that stops answering is told, and holds up nobody who asks")
+    os.remove(dead)
     check(rig.stop() == 0, "end")
 
 

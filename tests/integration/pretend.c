@@ -1,10 +1,14 @@
 /* Loaded before the C library. With PRETEND_NFS set, every file system says that it is NFS; with PRETEND_MOUNTS, that file is
- * what /proc/self/mountinfo says. */
+ * what /proc/self/mountinfo says; with PRETEND_DEAD=FOLDER, nothing below the folder answers any more once FOLDER.dead exists. */
+#define _LARGEFILE64_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -15,6 +19,25 @@ EXPORT int statfs(const char *path, struct statfs *about) {
     int result = real ? real(path, about) : -1;
     if (result == 0 && getenv("PRETEND_NFS")) about->f_type = 0x6969;
     return result;
+}
+
+static void hang_if_dead(const char *path) {
+    char flag[4096];
+    const char *dead = getenv("PRETEND_DEAD");
+    if (!dead || strncmp(path, dead, strlen(dead)) != 0) return;
+    int n = snprintf(flag, sizeof flag, "%s.dead", dead);
+    while (n > 0 && (size_t)n < sizeof flag && access(flag, F_OK) == 0) (void)usleep(100000);
+}
+
+/* The names behind stat and lstat with large files. */
+EXPORT int stat64(const char *path, struct stat64 *about) {
+    hang_if_dead(path);
+    return fstatat64(AT_FDCWD, path, about, 0);
+}
+
+EXPORT int lstat64(const char *path, struct stat64 *about) {
+    hang_if_dead(path);
+    return fstatat64(AT_FDCWD, path, about, AT_SYMLINK_NOFOLLOW);
 }
 
 EXPORT FILE *fopen(const char *path, const char *mode) {
