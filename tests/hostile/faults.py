@@ -2,7 +2,7 @@
 """Fails the Nth call of each kind in the engine, then the N+1st, until none is left to fail; after each run the catalogue is
 sound, and a run without faults completes it. Speaks TAP.
 
-    faults.py --build DIR [--all] [KIND...]
+    faults.py --build DIR [--all | --steps N] [KIND...]
 
 By default N grows by about a tenth at each step (1, 2, 3 ... 20, 22 ...), which keeps the everyday run short; --all tries every
 single one.
@@ -92,6 +92,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--steps", type=int, default=10, help="N grows by one part in so many up to 100")
     parser.add_argument("kinds", nargs="*")
     args = parser.parse_args()
     work = tempfile.mkdtemp(prefix="sonde-faults-")
@@ -109,7 +110,7 @@ def main():
                 if not reached or len(wrong) > 5:
                     break
                 tried += 1
-                n += 1 if args.all else max(1, n // (10 if n < 100 else 2))
+                n += 1 if args.all else max(1, n // (args.steps if n < 100 else 2))
             points += 1
             good = not wrong and tried > 0
             failed += not good
