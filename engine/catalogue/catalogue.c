@@ -347,7 +347,9 @@ static bool open_reader(struct catalogue *catalogue, struct error *error) {
                          "%s is from an older sonde (version %d, this program needs %d): the next `sonde analyze` "
                          "upgrades it and keeps a backup",
                          catalogue->path, version, migrations_count);
-    return catalogue_execute(catalogue, "PRAGMA query_only = ON; PRAGMA cache_size = -16000", error);
+    /* A question reads most pages once. More memory to keep them in costs more than reading the others again: it has to be
+     * given by the system, page by page, and taken back at the end. */
+    return catalogue_execute(catalogue, "PRAGMA query_only = ON; PRAGMA cache_size = -4000", error);
 }
 
 struct catalogue *catalogue_open(const char *path, enum catalogue_mode mode, struct error *error) {

@@ -30,6 +30,14 @@ static sqlite3_stmt *prepare(const struct query_result *result, char *sql, struc
     return statement;
 }
 
+/* Whether `most` or more have the tempo, key, duration and loudness that are asked for: an index tells. */
+static bool have_values(const struct query_result *result, const struct query *query, int64_t most) {
+    sqlite3_stmt *from = prepare(result, query_sql_breadth(query, most), NULL);
+    bool so_many = from && sqlite3_step(from) == SQLITE_ROW && sqlite3_column_int64(from, 0) == most;
+    sqlite3_finalize(from);
+    return so_many;
+}
+
 /* -------------------------------------------------------------------------------------------------------- similarity
  */
 
@@ -106,10 +114,13 @@ static bool acceptance_open(struct acceptance *acceptance, const struct query_re
     acceptance->all = prepare(result, query_sql_ids(&wordless, 0), error);
     bool fine = acceptance->all != NULL;
     if (fine && query->text) fine = sieve_fill(&acceptance->files, result, query_sql_words(), INT64_MAX, error);
-    if (fine && query->regions && of_values)
+    /* A sieve that would let everything through takes long to fill. */
+    bool more = query->labels_count > 0; /* conditions than those on values */
+    if (fine && query->regions && of_values && (more || !have_values(result, query, SIEVE_REGIONS)))
         fine = sieve_fill(&acceptance->regions, result, query_sql_sieve(query, true, SIEVE_REGIONS), SIEVE_REGIONS,
                           error);
-    if (fine && of_files && acceptance->files.n < SIEVE_AUDIO)
+    more = more || query->regions || query->tags_count > 0 || query->text || query->under;
+    if (fine && of_files && acceptance->files.n < SIEVE_AUDIO && (more || !have_values(result, query, SIEVE_AUDIO)))
         fine = sieve_fill(&acceptance->audio, result, query_sql_sieve(query, false, SIEVE_AUDIO), SIEVE_AUDIO, error);
     return fine;
 }
@@ -230,12 +241,9 @@ static bool open_similar(struct query_result *result, const struct query *query,
 #define BROAD 40000
 
 static bool is_broad(const struct query_result *result, const struct query *query) {
-    bool may_be = query->sort == QUERY_BY_PATH && query->limit > 0 && query->limit <= 1000 && !query->labels_count &&
-                  !query->tags_count && !query->text && !query->under && query_is_selective(query);
-    sqlite3_stmt *from = may_be ? prepare(result, query_sql_breadth(query, BROAD), NULL) : NULL;
-    bool broad = from && sqlite3_step(from) == SQLITE_ROW && sqlite3_column_int64(from, 0) == BROAD;
-    sqlite3_finalize(from);
-    return broad;
+    return query->sort == QUERY_BY_PATH && query->limit > 0 && query->limit <= 1000 && !query->labels_count &&
+           !query->tags_count && !query->text && !query->under && query_is_selective(query) &&
+           have_values(result, query, BROAD);
 }
 
 static sqlite3_stmt *prepare_rows(const struct query_result *result, const struct query *query, struct error *error) {

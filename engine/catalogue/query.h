@@ -66,6 +66,7 @@ struct query {
     /* In the order of paths (and without similar_to), rows come as they are found, in memory that doesn't grow with their
      * number; the whole list takes longer to search where few rows match. */
     bool streaming;
+    bool with_summary; /* rows have their summary: it is long, and costs as much to read as all the rest */
 };
 
 /* One sound. Texts are valid until the next call; NULL: unknown. NaN: unknown. */
@@ -88,7 +89,7 @@ struct query_row {
     double loudness;     /* LUFS */
     double similarity;   /* -1 to 1, to similar_to */
     const char *tags;    /* those of users, comma between them */
-    const char *summary; /* JSON object of all values */
+    const char *summary; /* JSON object of all values; NULL without with_summary */
 };
 
 void query_init(struct query *query);

@@ -182,22 +182,23 @@ static void add_values(struct builder *builder, const struct query *query) {
     add_range_condition(builder, values_of(query), "loudness", query->loudness);
 }
 
+/* Whether regions are walked in the order of what they are sorted by, until there are enough of them. */
+static bool walks_regions(const struct query *query) {
+    return query->regions && !sorts[query->sort].of_file && !query->similar_to && !query_is_selective(query);
+}
+
 /* Conditions on the file. Without a summary there is nothing to say of it. */
 static void add_file_conditions(struct builder *builder, const struct query *query) {
     const struct query_range modified = {query->modified.low * 1e9, query->modified.high * 1e9};
-    sqlite3_str_appendf(builder->sql, " WHERE %s", query->missing ? "1" : "f.status <> 'missing'");
+    /* A condition on files alone has SQLite read all of them first, into a Bloom filter. */
+    const char *there = walks_regions(query) ? "iif(r.current, f.status, 'missing') <> 'missing'"
+                                             : "f.status <> 'missing'";
+    sqlite3_str_appendf(builder->sql, " WHERE %s", query->missing ? "1" : there);
     if (!needs_summary(query)) sqlite3_str_appendall(builder->sql, " AND f.regions IS NOT NULL");
     add_text(builder, query);
     add_under(builder, query);
     add_range_condition(builder, "f", "mtime_ns", modified);
     add_range_condition(builder, "f", "added", query->added);
-}
-
-static void add_conditions(struct builder *builder, const struct query *query) {
-    add_file_conditions(builder, query);
-    add_values(builder, query);
-    add_labels(builder, query);
-    add_tags(builder, query);
 }
 
 /* Whether some condition can find its rows through an index: then sorting comes after it. Without one, walking an index
@@ -216,10 +217,24 @@ static bool is_streaming(const struct query *query) {
     return query->streaming && query->sort == QUERY_BY_PATH && !query->similar_to;
 }
 
+/* Whether regions are first found by their values, then by the rest: a list of their ids, in order, so that each page of the other
+ * tables is read once. Not for one region, nor where their values are what they are sorted by. */
+static bool is_list(const struct builder *builder, const struct query *query) {
+    return needs_summary(query) && sorts[query->sort].of_file && !builder->single && !is_streaming(query) &&
+           query_is_selective(query);
+}
+
+static void add_list(struct builder *builder, const struct query *query) {
+    sqlite3_str_appendall(builder->sql, " AND r.region_id IN (SELECT s.region_id FROM region_summary AS s WHERE 1");
+    add_values(builder, query);
+    add_labels(builder, query);
+    sqlite3_str_appendall(builder->sql, ")");
+}
+
 /* Where the ids come from: files stand for themselves. Of regions the CROSS JOINs keep their order; otherwise SQLite chooses
  * where to begin. */
 static void add_tables(struct builder *builder, const struct query *query) {
-    bool of_file = sorts[query->sort].of_file, summary = needs_summary(query);
+    bool of_file = sorts[query->sort].of_file, summary = needs_summary(query), list = is_list(builder, query);
     const char *join = query_is_selective(query) || query->similar_to ? "JOIN" : "CROSS JOIN";
     const char *walked = is_streaming(query) ? "files AS f INDEXED BY files_text" : "files AS f";
     if (!query->regions)
@@ -227,14 +242,21 @@ static void add_tables(struct builder *builder, const struct query *query) {
     else if (is_streaming(query) || (of_file && join[0] == 'C'))
         sqlite3_str_appendf(builder->sql, " %s CROSS JOIN regions AS r ON r.audio_id = f.file_audio_id AND r.current%s",
                             walked, summary ? " CROSS JOIN region_summary AS s USING (region_id)" : "");
-    else if (summary)
+    else if (summary && !list)
         sqlite3_str_appendf(builder->sql,
                             " region_summary AS s %s regions AS r USING (region_id)"
                             " %s files AS f ON f.file_audio_id = r.audio_id",
                             join, join);
     else
         sqlite3_str_appendf(builder->sql, " regions AS r %s files AS f ON f.file_audio_id = r.audio_id", join);
-    add_conditions(builder, query);
+    add_file_conditions(builder, query);
+    if (list) {
+        add_list(builder, query);
+    } else {
+        add_values(builder, query);
+        add_labels(builder, query);
+    }
+    add_tags(builder, query);
     if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");
 }
 
@@ -263,9 +285,9 @@ static void add_columns(struct builder *builder, const struct query *query) {
         builder->sql,
         "%s.duration, %s.bpm, %s.bpm_confidence, %s.key, s.key_confidence, %s.label, s.label_confidence,"
         " %s.content, %s.loudness, (SELECT group_concat(name) FROM tags AS t WHERE t.audio_id = q.audio_id"
-        " AND NOT t.automatic%s), s.summary, %s FROM (SELECT f.file_id, f.file_audio_id AS audio_id%s%s FROM",
+        " AND NOT t.automatic%s), %s, %s FROM (SELECT f.file_id, f.file_audio_id AS audio_id%s%s FROM",
         v, v, v, v, v, v, v, query->regions ? " AND (t.start_frame IS NULL OR t.region_id = q.region_id)" : "",
-        query->similar_to ? "q.similarity" : "NULL",
+        query->with_summary ? "s.summary" : "NULL", query->similar_to ? "q.similarity" : "NULL",
         query->similar_to ? ", v.id AS region_id"
         : query->regions  ? ", r.region_id"
                           : "",

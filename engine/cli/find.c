@@ -51,6 +51,7 @@ static bool parse(struct request *request, int argc, char **argv, struct error *
             return false;
         }
     }
+    request->selection.query.with_summary = request->style == ROWS_JSON;
     return selection_finish(&request->selection, error);
 }
 

@@ -5,6 +5,7 @@
 #include "engine/catalogue/check.h"
 #include "engine/catalogue/keys.h"
 #include "engine/catalogue/query.h"
+#include "engine/catalogue/query_sql.h"
 #include "engine/catalogue/sql.h"
 #include "engine/catalogue/upkeep.h"
 #include "tests/bench/made.h"
@@ -187,6 +188,36 @@ static void examples_need_few_steps(void **state) {
     assert_true(examples >= 10);
 }
 
+/* Steps for all rows of `sql`, which it frees. */
+static int steps_of(const struct fixture *f, char *sql) {
+    sqlite3_stmt *statement = NULL;
+    assert_non_null(sql);
+    assert_int_equal(sqlite3_prepare_v2(catalogue_db(f->catalogue), sql, -1, &statement, NULL), SQLITE_OK);
+    while (sqlite3_step(statement) == SQLITE_ROW) continue;
+    int steps = sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_VM_STEP, 0);
+    sqlite3_finalize(statement);
+    sqlite3_free(sql);
+    return steps;
+}
+
+/* The first hundred in any order: nothing is walked from end to end (five steps a sound, beside 120 a row). */
+static void a_hundred_in_any_order_need_few_steps(void **state) {
+    const struct fixture *f = *state;
+    for (int sort = QUERY_BY_PATH; sort < QUERY_BY_SIMILARITY; sort++)
+        for (int k = 0; k < 4; k++) {
+            struct query query;
+            query_init(&query);
+            query.limit = 100;
+            query.sort = (enum query_sort)sort;
+            query.regions = k & 1;
+            query.descending = k & 2;
+            int steps = steps_of(f, query_sql(&query));
+            if (steps > 5 * SOUNDS)
+                fail_msg("%d steps by %s%s%s", steps, query_sort_name(query.sort), k & 1 ? ", regions" : "",
+                         k & 2 ? ", descending" : "");
+        }
+}
+
 static void assert_costs(const struct fixture *f) {
     assert_int_equal(
         fixture_number(f, "SELECT count(*) FROM plugin_costs AS a LEFT JOIN plugin_costs_counted AS b USING (plugin)"
@@ -227,6 +258,8 @@ static void costs_are_counted(void **state) {
 int main(int argc, char **argv) {
     document_path = argc > 1 ? argv[1] : "schema/catalogue.md";
     const struct CMUnitTest tests[] = {cmocka_unit_test(made_is_sound), cmocka_unit_test(alike_under_conditions),
-                                       cmocka_unit_test(examples_need_few_steps), cmocka_unit_test(costs_are_counted)};
+                                       cmocka_unit_test(examples_need_few_steps),
+                                       cmocka_unit_test(a_hundred_in_any_order_need_few_steps),
+                                       cmocka_unit_test(costs_are_counted)};
     return cmocka_run_group_tests(tests, made_setup, fixture_teardown);
 }
