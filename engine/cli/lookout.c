@@ -4,7 +4,7 @@
 #include "engine/cli/config.h"
 #include "engine/cli/places.h"
 #include "engine/schedule/engine.h"
-#include "engine/schedule/errands.h"
+#include "engine/errands/errands.h"
 
 #include <dirent.h>
 #include <fcntl.h>

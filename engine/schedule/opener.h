@@ -6,7 +6,7 @@
 #define SONDE_SCHEDULE_OPENER_H
 
 #include "engine/catalogue/store.h"
-#include "engine/schedule/errands.h"
+#include "engine/errands/errands.h"
 
 #include <stdbool.h>
 

@@ -12,7 +12,7 @@
 #include "engine/schedule/chunks.h"
 #include "engine/schedule/discovery.h"
 #include "engine/schedule/engine.h"
-#include "engine/schedule/errands.h"
+#include "engine/errands/errands.h"
 #include "engine/schedule/ids.h"
 #include "engine/schedule/opener.h"
 #include "engine/schedule/probe.h"

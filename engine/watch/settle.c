@@ -7,9 +7,12 @@
 
 struct entry {
     char *path;
+    size_t group;
     enum settle_reason reason;
+    uint64_t touch;
     double due;
-    bool seen; /* size and mtime hold what the last look saw */
+    bool asked; /* it is in a batch */
+    bool seen;  /* size and mtime hold what the last look saw */
     int64_t size, mtime_ns;
 };
 
@@ -19,7 +22,8 @@ struct settle {
     size_t count, room;
     size_t *slots; /* open addressing: index + 1 into entries, 0 empty */
     size_t slots_room;
-    size_t cursor; /* where the next look begins, so that nobody starves */
+    uint64_t touches; /* so many so far */
+    size_t cursor;    /* where the next batch begins, so that nobody starves */
 };
 
 struct settle *settle_new(struct settle_delays delays) {
@@ -98,19 +102,7 @@ static double delay_of(const struct settle *settle, enum settle_reason reason) {
     return reason == SETTLE_CLOSED ? d->soon : reason == SETTLE_APPEARED ? d->quiet : d->stalled;
 }
 
-/* Takes a picture of the file; false if it is gone or not a regular file. */
-static bool look(struct entry *entry, bool *same) {
-    struct stat st;
-    if (lstat(entry->path, &st) != 0 || !(S_ISREG(st.st_mode) || S_ISLNK(st.st_mode))) return false;
-    int64_t mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-    *same = entry->seen && entry->size == (int64_t)st.st_size && entry->mtime_ns == mtime;
-    entry->seen = true;
-    entry->size = st.st_size;
-    entry->mtime_ns = mtime;
-    return true;
-}
-
-bool settle_touch(struct settle *settle, const char *path, enum settle_reason reason, double now) {
+bool settle_touch(struct settle *settle, const char *path, size_t group, enum settle_reason reason, double now) {
     size_t slot = find_slot(settle, path);
     if (!settle->slots[slot]) {
         if (!reserve(settle)) return false;
@@ -121,10 +113,11 @@ bool settle_touch(struct settle *settle, const char *path, enum settle_reason re
         settle->slots[slot] = ++settle->count;
     }
     struct entry *entry = &settle->entries[settle->slots[slot] - 1];
+    entry->group = group;
     entry->reason = reason;
-    entry->due = now + delay_of(settle, reason);
-    bool same;
-    if (!look(entry, &same)) entry->seen = false; /* gone already: the next look forgets it */
+    entry->touch = ++settle->touches;
+    entry->due = now;
+    entry->seen = false;
     return true;
 }
 
@@ -140,31 +133,73 @@ void settle_forget(struct settle *settle, const char *path, bool folder) {
             remove_entry(settle, i);
 }
 
-void settle_look(struct settle *settle, double now, size_t max, void (*settled)(void *context, const char *path),
-                 void *context) {
-    size_t left = settle->count; /* each entry at most once */
-    while (left-- > 0 && max > 0 && settle->count > 0) {
+static bool is_due(const struct entry *entry, size_t group, double now) {
+    return entry->group == group && !entry->asked && entry->due <= now;
+}
+
+static size_t count_due(const struct settle *settle, size_t group, double now, size_t max) {
+    size_t n = 0;
+    for (size_t i = 0; i < settle->count && n < max; i++) n += is_due(&settle->entries[i], group, now);
+    return n;
+}
+
+struct settle_batch *settle_due(struct settle *settle, size_t group, double now, size_t max) {
+    size_t n = count_due(settle, group, now, max);
+    struct settle_batch *batch = n > 0 ? calloc(1, sizeof *batch + n * sizeof *batch->looks) : NULL;
+    if (!batch) return NULL;
+    for (size_t left = settle->count; left > 0 && batch->n < n; left--, settle->cursor++) {
         if (settle->cursor >= settle->count) settle->cursor = 0;
         struct entry *entry = &settle->entries[settle->cursor];
-        if (entry->due > now) {
-            settle->cursor++;
-            continue;
-        }
-        max--;
-        bool same = false;
-        if (!look(entry, &same)) {
-            remove_entry(settle, settle->cursor);
-        } else if (!same) {
-            entry->due = now + delay_of(settle, entry->reason);
-            settle->cursor++;
-        } else {
-            char *path = strdup(entry->path);
-            if (!path) return; /* the next look tries again */
-            remove_entry(settle, settle->cursor);
-            settled(context, path);
-            free(path);
-        }
+        char *path = is_due(entry, group, now) ? strdup(entry->path) : NULL;
+        if (!path) continue;
+        entry->asked = true;
+        batch->looks[batch->n++] = (struct settle_look){.path = path, .touch = entry->touch};
     }
+    return batch;
+}
+
+void settle_batch_look(struct settle_batch *batch) {
+    for (size_t i = 0; i < batch->n; i++) {
+        struct settle_look *look = &batch->looks[i];
+        struct stat st;
+        look->there = lstat(look->path, &st) == 0 && (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode));
+        look->taken = true;
+        if (!look->there) continue;
+        look->size = st.st_size;
+        look->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    }
+}
+
+/* Whether the file of this entry is whole, after another look at it; *gone: it isn't there any more. */
+static bool is_whole(const struct settle *settle, struct entry *entry, const struct settle_look *look, double now,
+                     bool *gone) {
+    entry->asked = false;
+    if (!look->taken || look->touch != entry->touch) return false;
+    *gone = !look->there;
+    if (*gone) return false;
+    if (entry->seen && entry->size == look->size && entry->mtime_ns == look->mtime_ns) return true;
+    entry->seen = true;
+    entry->size = look->size;
+    entry->mtime_ns = look->mtime_ns;
+    entry->due = now + delay_of(settle, entry->reason);
+    return false;
+}
+
+void settle_take(struct settle *settle, struct settle_batch *batch, double now,
+                 void (*settled)(void *context, const char *path), void *context) {
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct settle_look *look = &batch->looks[i];
+        size_t slot = find_slot(settle, look->path), index = settle->slots[slot];
+        bool gone = false, whole = index > 0 && is_whole(settle, &settle->entries[index - 1], look, now, &gone);
+        if (index > 0 && (whole || gone)) remove_entry(settle, index - 1);
+        if (whole) settled(context, look->path);
+    }
+    settle_batch_free(batch);
+}
+
+void settle_batch_free(struct settle_batch *batch) {
+    for (size_t i = 0; batch && i < batch->n; i++) free(batch->looks[i].path);
+    free(batch);
 }
 
 size_t settle_waiting(const struct settle *settle) {

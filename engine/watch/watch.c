@@ -1,10 +1,12 @@
 #include "engine/watch/watch.h"
 
+#include "engine/errands/errands.h"
 #include "engine/watch/folders.h"
 #include "engine/watch/mounts.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,8 @@ enum {
     FOLDER_EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF |
                     IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK | IN_DONT_FOLLOW,
     TICK_MS = 100,
-    LOOKS_A_TICK = 2000,
+    LOOKS_AT_ONCE = 2000,
+    LOOKS_THREADS = 16, /* as many roots may hang before the others wait */
     MAX_DEPTH = 200,
 };
 
@@ -25,6 +28,8 @@ struct root {
     char *path;
     struct folder *folder; /* NULL: not there, or swept */
     bool there, swept;
+    bool looking;  /* a look at its files that are settling is under way */
+    unsigned turn; /* times that it went away: looks from before don't count */
     int64_t mount; /* its mount's id when it was last there */
     double next_sweep;
 };
@@ -50,6 +55,7 @@ struct watch {
     struct ignore *ignore;
     struct folders *folders;
     struct settle *settle;
+    struct errands *errands;
     struct root *roots;
     size_t roots_count;
     struct departure departure;
@@ -117,9 +123,25 @@ static void drop_watch(void *context, int wd) {
     (void)inotify_rm_watch(watch->fd, wd); /* fails when the folder is gone, and with it the watch */
 }
 
+/* The innermost root that holds `path`. */
+static size_t root_of(const struct watch *watch, const char *path) {
+    size_t best = 0, longest = 0;
+    for (size_t i = 0; i < watch->roots_count; i++) {
+        size_t n = strlen(watch->roots[i].path);
+        if (n < longest || strncmp(watch->roots[i].path, path, n) != 0 || (path[n] != '/' && n > 1)) continue;
+        best = i;
+        longest = n;
+    }
+    return best;
+}
+
+static bool settle_file(struct watch *watch, const char *path, enum settle_reason reason) {
+    return settle_touch(watch->settle, path, root_of(watch, path), reason, now(watch));
+}
+
 static void touch(struct watch *watch, const char *path, enum settle_reason reason) {
     if (ignore_matches(watch->ignore, path, false)) return;
-    if (!settle_touch(watch->settle, path, reason, now(watch))) out_of_memory(watch);
+    if (!settle_file(watch, path, reason)) out_of_memory(watch);
 }
 
 /* Adds the folder at `path` and all below it. With `announce` the files found are new ones: they came in before the watch
@@ -206,7 +228,8 @@ static void close_root(struct watch *watch, struct root *root) {
     settle_departure(watch);
     if (root->folder) folders_remove(watch->folders, root->folder, drop_watch, watch);
     root->folder = NULL;
-    root->there = false;
+    root->there = root->looking = false;
+    root->turn++;
     settle_forget(watch->settle, root->path, true);
     ignore_forget_folder(watch->ignore, root->path);
     if (watch->events.root) watch->events.root(watch->user, root->path, false);
@@ -368,16 +391,68 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     }
 }
 
+/* ------------------------------------------------------------------------------------------- looks at what is settling
+ */
+
+/* One batch a root is under way, without a deadline: where a share doesn't answer, its own files wait, and no others. */
+struct looks {
+    struct watch *watch;
+    size_t root;
+    unsigned turn;
+    struct settle_batch *batch;
+};
+
+static void send_looks(struct watch *watch, size_t root);
+
 static void on_settled(void *context, const char *path) {
     struct watch *watch = context;
     watch->events.file(watch->user, path);
+}
+
+static void looks_work(void *errand) {
+    struct looks *looks = errand;
+    settle_batch_look(looks->batch);
+}
+
+static void looks_drop(void *errand) {
+    struct looks *looks = errand;
+    settle_batch_free(looks->batch);
+    free(looks);
+}
+
+static void looks_done(void *errand, bool returned) {
+    if (!returned) return; /* only with a deadline */
+    struct looks *looks = errand;
+    struct watch *watch = looks->watch;
+    size_t root = looks->root;
+    bool more = looks->batch->n == LOOKS_AT_ONCE;
+    if (looks->turn == watch->roots[root].turn) {
+        watch->roots[root].looking = false;
+        settle_take(watch->settle, looks->batch, now(watch), on_settled, watch);
+        looks->batch = NULL;
+        if (more) send_looks(watch, root);
+    }
+    looks_drop(looks);
+}
+
+static void send_looks(struct watch *watch, size_t root) {
+    static const struct errand_calls calls = {looks_work, looks_done, looks_drop};
+    struct looks *looks = watch->roots[root].looking ? NULL : malloc(sizeof *looks);
+    if (!looks) return; /* the next tick tries again */
+    *looks = (struct looks){watch, root, watch->roots[root].turn,
+                            settle_due(watch->settle, root, now(watch), LOOKS_AT_ONCE)};
+    watch->roots[root].looking = looks->batch && errands_post(watch->errands, &calls, looks, INFINITY);
+    if (watch->roots[root].looking) return;
+    if (looks->batch)
+        settle_take(watch->settle, looks->batch, now(watch), on_settled, watch); /* nothing was looked at */
+    free(looks);
 }
 
 static void on_tick(uv_timer_t *timer) {
     struct watch *watch = timer->data;
     double t = now(watch);
     if (watch->departure.path && t >= watch->departure.deadline) settle_departure(watch);
-    settle_look(watch->settle, t, LOOKS_A_TICK, on_settled, watch);
+    for (size_t i = 0; i < watch->roots_count; i++) send_looks(watch, i);
     if (t < watch->next_roots) return;
     watch->next_roots = t + 1;
     look_after_roots(watch);
@@ -393,9 +468,13 @@ static void free_parts(struct watch *watch) {
     free(watch);
 }
 
-static void on_closed(uv_handle_t *handle) {
-    struct watch *watch = handle->data;
+static void close_part(void *context) {
+    struct watch *watch = context;
     if (--watch->handles == 0) free_parts(watch);
+}
+
+static void on_closed(uv_handle_t *handle) {
+    close_part(handle->data);
 }
 
 struct watch *watch_new(uv_loop_t *loop, const struct watch_options *options, struct ignore *ignore,
@@ -433,6 +512,11 @@ struct watch *watch_new(uv_loop_t *loop, const struct watch_options *options, st
     (void)uv_timer_init(loop, &watch->timer); /* cannot fail */
     watch->handles = 2;
     watch->poll.data = watch->timer.data = watch;
+    watch->errands = errands_new(loop, LOOKS_THREADS, error);
+    if (!watch->errands) {
+        watch_free(watch);
+        return NULL;
+    }
     if (uv_poll_start(&watch->poll, UV_READABLE, on_readable) != 0 ||
         uv_timer_start(&watch->timer, on_tick, TICK_MS, TICK_MS) != 0) {
         error_set(error, "cannot watch folders: the event loop refuses the handles");
@@ -463,7 +547,7 @@ bool watch_add_root(struct watch *watch, const char *path, struct error *error) 
 
 bool watch_settle(struct watch *watch, const char *path) {
     uv_update_time(watch->loop);
-    return settle_touch(watch->settle, path, SETTLE_APPEARED, now(watch));
+    return settle_file(watch, path, SETTLE_APPEARED);
 }
 
 void watch_count(const struct watch *watch, struct watch_counts *counts) {
@@ -474,6 +558,10 @@ void watch_count(const struct watch *watch, struct watch_counts *counts) {
 
 void watch_free(struct watch *watch) {
     if (!watch) return;
+    if (watch->errands) {
+        watch->handles++;
+        errands_free(watch->errands, close_part, watch);
+    }
     uv_close((uv_handle_t *)&watch->poll, on_closed);
     uv_close((uv_handle_t *)&watch->timer, on_closed);
 }

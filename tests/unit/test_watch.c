@@ -154,6 +154,13 @@ static void count_settled(void *context, const char *path) {
     ++*(int *)context;
 }
 
+static void look(struct settle *settle, double now, size_t max, int *settled) {
+    struct settle_batch *batch = settle_due(settle, 0, now, max);
+    if (!batch) return;
+    settle_batch_look(batch);
+    settle_take(settle, batch, now, count_settled, settled);
+}
+
 static void a_slow_copy_settles_once_when_done(void **state) {
     (void)state;
     struct place place;
@@ -167,16 +174,18 @@ static void a_slow_copy_settles_once_when_done(void **state) {
         FILE *stream = fopen(path, "a");
         fputs("block", stream);
         fclose(stream);
-        settle_touch(settle, path, SETTLE_WRITING, t);
-        settle_look(settle, t + 19, 100, count_settled, &settled);
+        settle_touch(settle, path, 0, SETTLE_WRITING, t);
+        look(settle, t, 100, &settled);
+        look(settle, t + 19, 100, &settled);
     }
     assert_int_equal(settled, 0);
-    settle_touch(settle, path, SETTLE_CLOSED, t);
-    settle_look(settle, t + 0.1, 100, count_settled, &settled);
+    settle_touch(settle, path, 0, SETTLE_CLOSED, t);
+    look(settle, t, 100, &settled);
+    look(settle, t + 0.1, 100, &settled);
     assert_int_equal(settled, 0);
-    settle_look(settle, t + 0.3, 100, count_settled, &settled);
+    look(settle, t + 0.3, 100, &settled);
     assert_int_equal(settled, 1);
-    settle_look(settle, t + 1000, 100, count_settled, &settled);
+    look(settle, t + 1000, 100, &settled);
     assert_int_equal(settled, 1);
     settle_free(settle);
     place_remove(&place);
@@ -191,17 +200,63 @@ static void many_files_settle_and_vanished_ones_are_forgotten(void **state) {
         char name[40];
         snprintf(name, sizeof name, "%d.wav", i);
         if (i % 4 != 0) write_text(at(&place, name), "x");
-        assert_true(settle_touch(settle, at(&place, name), SETTLE_CLOSED, 0));
+        assert_true(settle_touch(settle, at(&place, name), 0, SETTLE_CLOSED, 0));
     }
     settle_forget(settle, at(&place, "1.wav"), false);
     assert_int_equal(settle_waiting(settle), 999);
     int settled = 0;
-    for (int i = 0; i < 30; i++) settle_look(settle, 1, 50, count_settled, &settled);
+    for (int i = 0; i < 20; i++) look(settle, 0, 50, &settled);
+    assert_int_equal(settled, 0);
+    for (int i = 0; i < 30; i++) look(settle, 1, 50, &settled);
     assert_int_equal(settled, 749);
     assert_int_equal(settle_waiting(settle), 0);
-    assert_true(settle_touch(settle, at(&place, "2.wav"), SETTLE_CLOSED, 2));
+    assert_true(settle_touch(settle, at(&place, "2.wav"), 0, SETTLE_CLOSED, 2));
     settle_forget(settle, place.folder, true);
     assert_int_equal(settle_waiting(settle), 0);
+    settle_free(settle);
+    place_remove(&place);
+}
+
+/* What happens to files while somebody is out to look at them. */
+static void looks_that_come_late_are_told_apart(void **state) {
+    (void)state;
+    struct place place;
+    int settled = 0;
+    char one[400], two[400];
+    place_make(&place);
+    strcpy(one, at(&place, "one.wav"));
+    strcpy(two, at(&place, "two.wav"));
+    write_text(one, "x");
+    write_text(two, "x");
+    struct settle *settle = settle_new((struct settle_delays){0.25, 5, 600});
+    assert_true(settle_touch(settle, one, 3, SETTLE_CLOSED, 0) && settle_touch(settle, two, 4, SETTLE_CLOSED, 0));
+    look(settle, 0, 100, &settled); /* nothing of group 0 */
+    struct settle_batch *first = settle_due(settle, 3, 0, 100);
+    assert_int_equal(first->n, 1);
+    assert_null(settle_due(settle, 3, 0, 100)); /* it is being looked at */
+    settle_batch_look(first);
+    unlink(one);
+    settle_take(settle, first, 0, count_settled, &settled);
+    first = settle_due(settle, 3, 1, 100);
+    settle_batch_look(first); /* gone ... */
+    write_text(one, "y");
+    assert_true(settle_touch(settle, one, 3, SETTLE_CLOSED, 1)); /* ... and back */
+    settle_take(settle, first, 1, count_settled, &settled);
+    assert_int_equal(settle_waiting(settle), 2);
+    first = settle_due(settle, 4, 1, 100);
+    settle_take(settle, first, 1, count_settled, &settled); /* nobody looked: it stays due */
+    first = settle_due(settle, 4, 1, 100);
+    settle_batch_look(first);
+    settle_forget(settle, two, false);
+    settle_take(settle, first, 1, count_settled, &settled); /* of a file that is of no interest any more */
+    assert_int_equal(settle_waiting(settle), 1);
+    for (double t = 1; t < 2; t += 0.5) {
+        assert_int_equal(settled, 0);
+        first = settle_due(settle, 3, t, 100);
+        settle_batch_look(first);
+        settle_take(settle, first, t, count_settled, &settled);
+    }
+    assert_int_equal(settled, 1);
     settle_free(settle);
     place_remove(&place);
 }
@@ -492,6 +547,7 @@ int main(void) {
         cmocka_unit_test(folders_keep_their_paths_through_moves),
         cmocka_unit_test(a_slow_copy_settles_once_when_done),
         cmocka_unit_test(many_files_settle_and_vanished_ones_are_forgotten),
+        cmocka_unit_test(looks_that_come_late_are_told_apart),
         cmocka_unit_test(files_are_reported_when_whole),
         cmocka_unit_test(moves_and_removals_are_told_apart),
         cmocka_unit_test(a_new_folder_brings_its_files),

@@ -1,4 +1,4 @@
-#include "engine/schedule/errands.h"
+#include "engine/errands/errands.h"
 
 #include <pthread.h>
 #include <stdlib.h>

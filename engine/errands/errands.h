@@ -1,8 +1,8 @@
 /* Errands: calls into the system that may hang (a dead network share, a sleeping disk), run on threads of their own, each
  * with a deadline. A thread whose errand hangs is given up: it ends by itself if the call ever returns, and another takes
  * its place. All functions: loop thread. */
-#ifndef SONDE_SCHEDULE_ERRANDS_H
-#define SONDE_SCHEDULE_ERRANDS_H
+#ifndef SONDE_ERRANDS_ERRANDS_H
+#define SONDE_ERRANDS_ERRANDS_H
 
 #include "engine/base/error.h"
 
