@@ -8,7 +8,7 @@
 struct folders {
     struct folder *roots;
     struct folder **slots;
-    size_t room, used, watched; /* room is a power of two; used counts tombstones too */
+    size_t all, room, used, watched; /* room is a power of two; used counts tombstones too */
 };
 
 static struct folder tombstone = {.wd = -2};
@@ -123,6 +123,7 @@ struct folder *folders_add(struct folders *folders, struct folder *parent, const
     folder->parent = parent;
     folder->next = *list;
     *list = folder;
+    folders->all++;
     return folder;
 }
 
@@ -149,6 +150,7 @@ bool folders_move(struct folders *folders, struct folder *folder, struct folder 
 static void forget_tree(struct folders *folders, struct folder *folder, void (*removed)(void *context, int wd),
                         void *context) {
     int wd = folder->wd;
+    folders->all--;
     forget_wd(folders, folder);
     if (wd >= 0 && removed) removed(context, wd);
     for (struct folder *child = folder->children; child; child = child->next)
@@ -184,4 +186,8 @@ char *folders_path(const struct folder *folder, const char *name) {
 
 size_t folders_watched(const struct folders *folders) {
     return folders->watched;
+}
+
+size_t folders_unwatched(const struct folders *folders) {
+    return folders->all - folders->watched;
 }

@@ -44,4 +44,7 @@ char *folders_path(const struct folder *folder, const char *name);
 /* How many folders hold a descriptor. */
 size_t folders_watched(const struct folders *folders);
 
+/* How many do not. */
+size_t folders_unwatched(const struct folders *folders);
+
 #endif

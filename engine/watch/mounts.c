@@ -55,26 +55,62 @@ static bool parse_line(char *line, struct mount *mount) {
     return true;
 }
 
-bool mounts_find(const char *path, const char *table, struct mount *mount, struct error *error) {
+/* Calls `each` for every mount, in the order of the table: later ones cover earlier ones. */
+static bool read_table(const char *table, void (*each)(void *context, const struct mount *mount), void *context,
+                       struct error *error) {
     if (!table) table = "/proc/self/mountinfo";
     FILE *stream = fopen(table, "re");
     if (!stream) return error_system(error, errno, "cannot read %s", table);
     char *line = NULL;
-    size_t room = 0, best = 0;
-    bool found = false;
-    struct mount *candidate = malloc(sizeof *candidate);
-    while (candidate && getline(&line, &room, stream) > 0) {
-        /* Later lines shadow earlier ones at the same point. */
-        if (!parse_line(line, candidate) || !covers(candidate->point, path) || strlen(candidate->point) < best)
-            continue;
-        best = strlen(candidate->point);
-        *mount = *candidate;
-        found = true;
-    }
-    bool no_memory = !candidate;
-    free(candidate);
+    size_t room = 0;
+    struct mount *mount = malloc(sizeof *mount);
+    while (mount && getline(&line, &room, stream) > 0)
+        if (parse_line(line, mount)) each(context, mount);
+    bool no_memory = !mount;
+    free(mount);
     free(line);
     fclose(stream);
-    if (no_memory) return error_memory(error);
-    return found || error_set(error, "%s: no mount holds it", path);
+    return !no_memory || error_memory(error);
+}
+
+struct search {
+    const char *path;
+    struct mount *best;
+    bool found;
+};
+
+static void take_closest(void *context, const struct mount *mount) {
+    struct search *search = context;
+    if (!covers(mount->point, search->path)) return;
+    if (search->found && strlen(mount->point) < strlen(search->best->point)) return;
+    *search->best = *mount;
+    search->found = true;
+}
+
+bool mounts_find(const char *path, const char *table, struct mount *mount, struct error *error) {
+    struct search search = {path, mount, false};
+    if (!read_table(table, take_closest, &search, error)) return false;
+    return search.found || error_set(error, "%s: no mount holds it", path);
+}
+
+struct below {
+    const char *path, *table;
+    void (*found)(void *context, const char *point);
+    void *context;
+};
+
+static void tell_below(void *context, const struct mount *mount) {
+    const struct below *below = context;
+    struct mount *seen = NULL;
+    if (!mount->remote || !covers(below->path, mount->point) || strcmp(below->path, mount->point) == 0) return;
+    seen = malloc(sizeof *seen);
+    if (seen && mounts_find(mount->point, below->table, seen, NULL) && seen->id == mount->id) /* nothing covers it */
+        below->found(below->context, mount->point);
+    free(seen);
+}
+
+bool mounts_below(const char *path, const char *table, void (*found)(void *context, const char *point), void *context,
+                  struct error *error) {
+    struct below below = {path, table, found, context};
+    return read_table(table, tell_below, &below, error);
 }

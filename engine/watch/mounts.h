@@ -16,4 +16,8 @@ struct mount {
 /* The mount that holds the absolute `path`. `table`: NULL for /proc/self/mountinfo, else a file in its format. */
 bool mounts_find(const char *path, const char *table, struct mount *mount, struct error *error);
 
+/* Calls `found` with each place below `path` where a remote file system is mounted, as far as it can be seen from here. */
+bool mounts_below(const char *path, const char *table, void (*found)(void *context, const char *point), void *context,
+                  struct error *error);
+
 #endif

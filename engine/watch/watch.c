@@ -1,12 +1,12 @@
 #include "engine/watch/watch.h"
 
-#include "engine/errands/errands.h"
 #include "engine/watch/folders.h"
+#include "engine/watch/looks.h"
 #include "engine/watch/mounts.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <math.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +19,6 @@ enum {
     FOLDER_EVENTS = IN_CLOSE_WRITE | IN_CREATE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF |
                     IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK | IN_DONT_FOLLOW,
     TICK_MS = 100,
-    LOOKS_AT_ONCE = 2000,
-    LOOKS_THREADS = 16, /* as many roots may hang before the others wait */
     MAX_DEPTH = 200,
 };
 
@@ -28,8 +26,7 @@ struct root {
     char *path;
     struct folder *folder; /* NULL: not there, or swept */
     bool there, swept;
-    bool looking;  /* a look at its files that are settling is under way */
-    unsigned turn; /* times that it went away: looks from before don't count */
+    bool inner;    /* a remote file system mounted below another root */
     int64_t mount; /* its mount's id when it was last there */
     double next_sweep;
 };
@@ -55,12 +52,11 @@ struct watch {
     struct ignore *ignore;
     struct folders *folders;
     struct settle *settle;
-    struct errands *errands;
+    struct looks *looks;
     struct root *roots;
     size_t roots_count;
     struct departure departure;
     bool limited, memory_short; /* said once each */
-    size_t unwatched;
     unsigned long overflows;
     double next_safety, next_roots; /* s: when to sweep everything, and to look whether the roots are there */
 };
@@ -123,6 +119,18 @@ static void drop_watch(void *context, int wd) {
     (void)inotify_rm_watch(watch->fd, wd); /* fails when the folder is gone, and with it the watch */
 }
 
+static struct root *root_at(const struct watch *watch, const char *path) {
+    for (size_t i = 0; i < watch->roots_count; i++)
+        if (strcmp(watch->roots[i].path, path) == 0) return &watch->roots[i];
+    return NULL;
+}
+
+/* Whether the folder at `path` is swept as a root of its own. */
+static bool is_swept(const struct watch *watch, const char *path) {
+    const struct root *root = root_at(watch, path);
+    return root && root->there && root->swept;
+}
+
 /* The innermost root that holds `path`. */
 static size_t root_of(const struct watch *watch, const char *path) {
     size_t best = 0, longest = 0;
@@ -153,7 +161,6 @@ static struct folder *add_tree(struct watch *watch, struct folder *parent, const
     struct folder *folder = folders_add(watch->folders, parent, name, wd);
     if (!folder || !ignore_read_folder(watch->ignore, path)) out_of_memory(watch);
     if (!folder) return NULL;
-    if (wd < 0) watch->unwatched++;
     DIR *dir = opendir(path);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
@@ -165,7 +172,7 @@ static struct folder *add_tree(struct watch *watch, struct folder *parent, const
         }
         bool is_folder = entry->d_type == DT_DIR ||
                          (entry->d_type == DT_UNKNOWN && lstat(below, &st) == 0 && S_ISDIR(st.st_mode));
-        if (is_folder && !ignore_matches(watch->ignore, below, true))
+        if (is_folder && !is_swept(watch, below) && !ignore_matches(watch->ignore, below, true))
             (void)add_tree(watch, folder, entry->d_name, below, announce, depth + 1);
         else if (!is_folder && announce)
             touch(watch, below, SETTLE_CLOSED);
@@ -176,14 +183,46 @@ static struct folder *add_tree(struct watch *watch, struct folder *parent, const
 }
 
 static void sweep_root(struct watch *watch, struct root *root, const char *why) {
-    bool partial = root->swept || watch->unwatched > 0;
+    bool partial = root->swept || folders_unwatched(watch->folders) > 0;
     if (root->swept) ignore_forget_folder(watch->ignore, root->path);
     root->next_sweep = partial ? now(watch) + watch->options.sweep_interval : 0;
     if (root->there) watch->events.sweep(watch->user, root->path, why);
 }
 
+static bool add_root(struct watch *watch, const char *path, bool inner);
+
+/* Whether a folder, or one between it and its root, is left out. */
+static bool is_left_out(const struct watch *watch, const char *root, const char *path) {
+    char *part = strdup(path);
+    bool out = !part;
+    for (char *end = part ? part + strlen(root) : NULL; end && !out; end = strchr(end + 1, '/')) {
+        if (end == part + strlen(root)) continue;
+        *end = '\0';
+        out = ignore_matches(watch->ignore, part, true);
+        *end = '/';
+    }
+    out = out || ignore_matches(watch->ignore, path, true);
+    free(part);
+    return out;
+}
+
+static void add_inner_root(void *context, const char *point) {
+    struct watch *watch = context;
+    const char *outer = watch->roots[root_of(watch, point)].path;
+    if (root_at(watch, point) || is_left_out(watch, outer, point)) return;
+    if (!add_root(watch, point, true)) out_of_memory(watch);
+}
+
+/* Remote file systems below a root that is watched become roots of their own. */
+static void find_inner_roots(struct watch *watch, size_t index) {
+    char *path = strdup(watch->roots[index].path); /* the array may move */
+    if (path) (void)mounts_below(path, watch->options.mount_table, add_inner_root, watch, NULL);
+    free(path);
+}
+
 /* A root that is there: watched or, on a file system that other machines write to, swept. */
-static void open_root(struct watch *watch, struct root *root) {
+static void open_root(struct watch *watch, size_t index) {
+    struct root *root = &watch->roots[index];
     struct mount mount = {0};
     struct error error = {0};
     root->there = true;
@@ -198,9 +237,18 @@ static void open_root(struct watch *watch, struct root *root) {
             root->path, mount.type, watch->options.sweep_interval);
         warn(watch, sentence);
     } else {
+        find_inner_roots(watch, index); /* before anything is read there: they might hang */
+        root = &watch->roots[index];
         root->folder = add_tree(watch, NULL, root->path, root->path, false, 0);
     }
     sweep_root(watch, root, NULL);
+}
+
+/* Watches the tree of a root anew, for folders may have come unseen, and looks at all of it. */
+static void open_root_again(struct watch *watch, struct root *root, const char *why) {
+    if (root->folder) folders_remove(watch->folders, root->folder, drop_watch, watch);
+    root->folder = add_tree(watch, NULL, root->path, root->path, false, 0);
+    sweep_root(watch, root, why);
 }
 
 static void forget_departure(struct departure *departure) {
@@ -228,8 +276,8 @@ static void close_root(struct watch *watch, struct root *root) {
     settle_departure(watch);
     if (root->folder) folders_remove(watch->folders, root->folder, drop_watch, watch);
     root->folder = NULL;
-    root->there = root->looking = false;
-    root->turn++;
+    root->there = false;
+    looks_forget(watch->looks, (size_t)(root - watch->roots));
     settle_forget(watch->settle, root->path, true);
     ignore_forget_folder(watch->ignore, root->path);
     if (watch->events.root) watch->events.root(watch->user, root->path, false);
@@ -239,23 +287,38 @@ static void close_root(struct watch *watch, struct root *root) {
  * has stopped answering would keep us for ever, so it is not asked: its mount tells, and what is gone from it its sweeps do. */
 static bool root_is_there(const struct watch *watch, const struct root *root) {
     struct mount mount = {0};
-    bool known = root->there && root->mount != 0 && mounts_find(root->path, watch->options.mount_table, &mount, NULL);
+    bool found = mounts_find(root->path, watch->options.mount_table, &mount, NULL);
+    if (root->inner && !(found && mount.remote && strcmp(mount.point, root->path) == 0)) return false;
+    bool known = found && root->there && root->mount != 0;
     if (known && mount.id != root->mount) return false;
-    if (known && root->swept) return true;
+    if ((known && root->swept) || root->inner) return true;
     struct stat st;
     return stat(root->path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* What lay under a mount that is gone belongs to the root around it. */
+static void uncover(struct watch *watch, const char *path) {
+    for (size_t i = 0; i < watch->roots_count; i++) {
+        struct root *root = &watch->roots[i];
+        size_t n = strlen(root->path);
+        if (root->folder && strncmp(root->path, path, n) == 0 && path[n] == '/')
+            open_root_again(watch, root, "what was mounted below it is gone");
+    }
+}
+
 static void look_after_roots(struct watch *watch) {
     double t = now(watch);
+    for (size_t i = 0; i < watch->roots_count; i++)
+        if (watch->roots[i].there && !watch->roots[i].swept) find_inner_roots(watch, i);
     for (size_t i = 0; i < watch->roots_count; i++) {
         struct root *root = &watch->roots[i];
         bool there = root_is_there(watch, root);
         if (root->there && !there) {
             close_root(watch, root);
+            if (root->inner) uncover(watch, root->path);
         } else if (!root->there && there) {
             if (watch->events.root) watch->events.root(watch->user, root->path, true);
-            open_root(watch, root);
+            open_root(watch, i);
         } else if (root->there && root->next_sweep > 0 && t >= root->next_sweep) {
             sweep_root(watch, root, "folders that can't be watched are looked at now and then");
         }
@@ -357,10 +420,7 @@ static void on_event(struct watch *watch, const struct inotify_event *event) {
         for (size_t i = 0; i < watch->roots_count; i++) {
             struct root *root = &watch->roots[i];
             if (!root->there || root->swept) continue;
-            /* Folders may have come unseen: watch the tree anew, then look at all of it. */
-            if (root->folder) folders_remove(watch->folders, root->folder, drop_watch, watch);
-            root->folder = add_tree(watch, NULL, root->path, root->path, false, 0);
-            sweep_root(watch, root, "more happened at once than the system's event queue holds");
+            open_root_again(watch, root, "more happened at once than the system's event queue holds");
         }
         return;
     }
@@ -391,68 +451,16 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     }
 }
 
-/* ------------------------------------------------------------------------------------------- looks at what is settling
- */
-
-/* One batch a root is under way, without a deadline: where a share doesn't answer, its own files wait, and no others. */
-struct looks {
-    struct watch *watch;
-    size_t root;
-    unsigned turn;
-    struct settle_batch *batch;
-};
-
-static void send_looks(struct watch *watch, size_t root);
-
 static void on_settled(void *context, const char *path) {
     struct watch *watch = context;
     watch->events.file(watch->user, path);
-}
-
-static void looks_work(void *errand) {
-    struct looks *looks = errand;
-    settle_batch_look(looks->batch);
-}
-
-static void looks_drop(void *errand) {
-    struct looks *looks = errand;
-    settle_batch_free(looks->batch);
-    free(looks);
-}
-
-static void looks_done(void *errand, bool returned) {
-    if (!returned) return; /* only with a deadline */
-    struct looks *looks = errand;
-    struct watch *watch = looks->watch;
-    size_t root = looks->root;
-    bool more = looks->batch->n == LOOKS_AT_ONCE;
-    if (looks->turn == watch->roots[root].turn) {
-        watch->roots[root].looking = false;
-        settle_take(watch->settle, looks->batch, now(watch), on_settled, watch);
-        looks->batch = NULL;
-        if (more) send_looks(watch, root);
-    }
-    looks_drop(looks);
-}
-
-static void send_looks(struct watch *watch, size_t root) {
-    static const struct errand_calls calls = {looks_work, looks_done, looks_drop};
-    struct looks *looks = watch->roots[root].looking ? NULL : malloc(sizeof *looks);
-    if (!looks) return; /* the next tick tries again */
-    *looks = (struct looks){watch, root, watch->roots[root].turn,
-                            settle_due(watch->settle, root, now(watch), LOOKS_AT_ONCE)};
-    watch->roots[root].looking = looks->batch && errands_post(watch->errands, &calls, looks, INFINITY);
-    if (watch->roots[root].looking) return;
-    if (looks->batch)
-        settle_take(watch->settle, looks->batch, now(watch), on_settled, watch); /* nothing was looked at */
-    free(looks);
 }
 
 static void on_tick(uv_timer_t *timer) {
     struct watch *watch = timer->data;
     double t = now(watch);
     if (watch->departure.path && t >= watch->departure.deadline) settle_departure(watch);
-    for (size_t i = 0; i < watch->roots_count; i++) send_looks(watch, i);
+    for (size_t i = 0; i < watch->roots_count; i++) looks_send(watch->looks, i);
     if (t < watch->next_roots) return;
     watch->next_roots = t + 1;
     look_after_roots(watch);
@@ -512,8 +520,8 @@ struct watch *watch_new(uv_loop_t *loop, const struct watch_options *options, st
     (void)uv_timer_init(loop, &watch->timer); /* cannot fail */
     watch->handles = 2;
     watch->poll.data = watch->timer.data = watch;
-    watch->errands = errands_new(loop, LOOKS_THREADS, error);
-    if (!watch->errands) {
+    watch->looks = looks_new(loop, watch->settle, on_settled, watch, error);
+    if (!watch->looks) {
         watch_free(watch);
         return NULL;
     }
@@ -526,23 +534,34 @@ struct watch *watch_new(uv_loop_t *loop, const struct watch_options *options, st
     return watch;
 }
 
-bool watch_add_root(struct watch *watch, const char *path, struct error *error) {
-    if (path[0] != '/') return error_set(error, "%s: a watched folder needs an absolute path", path);
+/* False: out of memory. */
+static bool add_root(struct watch *watch, const char *path, bool inner) {
     struct root *grown = realloc(watch->roots, (watch->roots_count + 1) * sizeof *grown);
-    if (!grown) return error_memory(error);
+    if (!grown) return false;
     watch->roots = grown;
-    struct root root = {.path = strdup(path)};
-    if (!root.path) return error_memory(error);
-    size_t n = strlen(root.path);
-    while (n > 1 && root.path[n - 1] == '/') root.path[--n] = '\0';
-    struct root *added = &watch->roots[watch->roots_count++];
-    *added = root;
-    uv_update_time(watch->loop);
-    if (root_is_there(watch, added))
-        open_root(watch, added);
+    struct root root = {.path = strdup(path), .inner = inner};
+    if (!root.path) return false;
+    size_t index = watch->roots_count++;
+    watch->roots[index] = root;
+    if (root_is_there(watch, &root))
+        open_root(watch, index);
     else if (watch->events.root)
-        watch->events.root(watch->user, added->path, false);
+        watch->events.root(watch->user, root.path, false);
     return true;
+}
+
+bool watch_add_root(struct watch *watch, const char *path, struct error *error) {
+    char plain[PATH_MAX];
+    size_t n = strlen(path);
+    if (path[0] != '/') return error_set(error, "%s: a watched folder needs an absolute path", path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    if (n >= sizeof plain) return error_set(error, "%s: the path is too long", path);
+    memcpy(plain, path, n);
+    plain[n] = '\0';
+    uv_update_time(watch->loop);
+    struct root *there = root_at(watch, plain);
+    if (there) there->inner = false;
+    return there || add_root(watch, plain, false) || error_memory(error);
 }
 
 bool watch_settle(struct watch *watch, const char *path) {
@@ -551,16 +570,16 @@ bool watch_settle(struct watch *watch, const char *path) {
 }
 
 void watch_count(const struct watch *watch, struct watch_counts *counts) {
-    *counts = (struct watch_counts){folders_watched(watch->folders), watch->unwatched, settle_waiting(watch->settle),
-                                    watch->overflows};
+    *counts = (struct watch_counts){folders_watched(watch->folders), folders_unwatched(watch->folders),
+                                    settle_waiting(watch->settle), watch->overflows};
     for (size_t i = 0; i < watch->roots_count; i++) counts->folders_swept += watch->roots[i].swept;
 }
 
 void watch_free(struct watch *watch) {
     if (!watch) return;
-    if (watch->errands) {
+    if (watch->looks) {
         watch->handles++;
-        errands_free(watch->errands, close_part, watch);
+        looks_free(watch->looks, close_part, watch);
     }
     uv_close((uv_handle_t *)&watch->poll, on_closed);
     uv_close((uv_handle_t *)&watch->timer, on_closed);

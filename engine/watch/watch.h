@@ -2,7 +2,7 @@
  *
  * It reads inotify itself, its descriptor under uv_poll: libuv's own watcher knows neither close-write nor overflow. What
  * inotify can't tell is swept, and said so:
- *   - a file system that other machines write to (mounts.h),
+ *   - a file system that other machines write to (mounts.h), be it a root or mounted below one, now or later,
  *   - folders beyond the limit fs.inotify.max_user_watches, of which a part is left to other programs,
  *   - everything, after the kernel's queue has overflowed.
  * A sweep is a call of `sweep`: whoever owns the watcher walks that folder and compares (engine_sweep does).

@@ -509,6 +509,52 @@ static void network_file_systems_are_swept(void **state) {
     place_remove(&tables);
 }
 
+/* A share below a watched folder: swept as long as it is mounted, however it comes and goes, and not read before. */
+static void shares_below_a_root_are_swept(void **state) {
+    (void)state;
+    struct place tables;
+    char line[600];
+    const char *const local = "1 0 8:1 / / rw - ext4 /dev/root rw\n";
+    place_make(&tables);
+    write_text(at(&tables, "table"), local);
+    struct scene *scene = scene_open(tables.path, 0);
+    char nas[400], later[400];
+    mkdir(at(&scene->place, "nas"), 0700);
+    strcpy(nas, scene->place.path);
+    mkdir(at(&scene->place, "nas/deep"), 0700);
+    mkdir(at(&scene->place, ".hidden"), 0700);
+    strcpy(later, at(&scene->place, "nas/deep/later.wav"));
+    snprintf(line, sizeof line,
+             "%s2 1 0:40 / %s rw - nfs4 server:/x rw\n3 1 0:41 / %s/.hidden/x rw - fuse.portal portal rw\n", local, nas,
+             scene->place.folder);
+    write_text(at(&tables, "table"), line);
+    scene_root(scene);
+    heard_in(scene, "warning /nas is on a nfs4 file system");
+    assert_null(strstr(scene->heard.text, "portal")); /* what is left out */
+    scene_run(scene, 2600);
+    heard_in(scene, "sweep /nas folders that can't be watched are looked at now and then\n");
+    struct watch_counts counts;
+    watch_count(scene->watch, &counts);
+    assert_int_equal(counts.folders_watched, 1);
+    assert_int_equal(counts.folders_swept, 1);
+    assert_true(watch_settle(scene->watch, later)); /* a sweep has found it */
+    write_text(later, "x");
+    write_text(at(&tables, "table"), local);
+    scene_run(scene, 1500);
+    heard_in(scene, "away /nas\n");
+    heard_in(scene, "sweep  what was mounted below it is gone\n");
+    assert_int_equal(scene->heard.files, 0);
+    write_text(later, "y"); /* the folder that it was mounted on is like any other now */
+    scene_run(scene, 600);
+    heard_in(scene, "file /nas/deep/later.wav\n");
+    write_text(at(&tables, "table"), line);
+    scene->heard.text[0] = '\0';
+    scene_run(scene, 1500);
+    heard_in(scene, "back /nas\n");
+    scene_close(scene);
+    place_remove(&tables);
+}
+
 static void an_overflow_leads_to_a_sweep(void **state) {
     (void)state;
     struct scene *scene = scene_open(NULL, 0);
@@ -554,6 +600,7 @@ int main(void) {
         cmocka_unit_test(a_root_that_goes_away_is_waited_for),
         cmocka_unit_test(beyond_the_limit_folders_are_swept),
         cmocka_unit_test(network_file_systems_are_swept),
+        cmocka_unit_test(shares_below_a_root_are_swept),
         cmocka_unit_test(an_overflow_leads_to_a_sweep),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
