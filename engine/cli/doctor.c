@@ -7,7 +7,7 @@
 #include "engine/ipc/trials.h"
 #include "engine/schedule/engine.h"
 #include "engine/supervise/worker.h"
-#include "engine/watch/mounts.h"
+#include "engine/base/mounts.h"
 
 #include <signal.h>
 #include <sqlite3.h>

@@ -239,8 +239,16 @@ static void post_hanging(struct engine *engine, const char *path) {
     post(engine, batch);
 }
 
+static bool add_root(struct engine *engine, const char *path, size_t n, const struct intent *intent, bool single);
+
+/* A share below a folder is walked by itself, so that it costs no others when it hangs. */
+static void add_share(struct engine *engine, const char *path) {
+    sweep_leave_out(engine->walk->sweep, path);
+    if (!add_root(engine, path, strlen(path), &engine->walk->intent, true)) engine_fail_memory(engine);
+}
+
 /* Drops what the caller doesn't want, after telling it the rules on the way; the rest moves up. Returns how many are left. */
-static size_t sift(const struct engine *engine, struct walk_entry *entries, size_t n) {
+static size_t sift(struct engine *engine, struct walk_entry *entries, size_t n) {
     size_t kept = 0;
     const struct intent *intent = &engine->walk->intent;
     for (size_t i = 0; i < n; i++) {
@@ -252,6 +260,10 @@ static size_t sift(const struct engine *engine, struct walk_entry *entries, size
         int64_t mtime = intent->sweep && !intent->task ? entries[i].seen.stat.mtime_ns : 0;
         bool asked = (intent->sweep || !intent->task) && engine->events.wanted;
         if (asked && !engine->events.wanted(engine->user, entries[i].path, mtime)) continue;
+        if (entries[i].share) {
+            add_share(engine, entries[i].path);
+            continue;
+        }
         struct walk_entry entry = entries[i];
         entries[i] = entries[kept]; /* which stays the walker's to free */
         entries[kept++] = entry;
@@ -469,7 +481,7 @@ bool intake_tell(struct engine *engine, const char *from, const char *to, bool f
     return false;
 }
 
-bool intake_add(struct engine *engine, const char *path, size_t n, const struct intent *intent) {
+static bool add_root(struct engine *engine, const char *path, size_t n, const struct intent *intent, bool single) {
     struct walk *walk = engine->walk;
     char folder[4096] = "";
     if (!walk) {
@@ -488,6 +500,7 @@ bool intake_add(struct engine *engine, const char *path, size_t n, const struct 
     memcpy(root->path + prefix, path, n);
     tidy(root->path);
     root->intent = *intent;
+    root->single = single;
     if (intent->task) task_ref(intent->task);
     if (intent->task && walk->first) { /* somebody waits for it */
         root->next = walk->first;
@@ -498,6 +511,10 @@ bool intake_add(struct engine *engine, const char *path, size_t n, const struct 
     }
     engine_wake(engine);
     return true;
+}
+
+bool intake_add(struct engine *engine, const char *path, size_t n, const struct intent *intent) {
+    return add_root(engine, path, n, intent, false);
 }
 
 void intake_pump(struct engine *engine) {

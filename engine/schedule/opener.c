@@ -1,5 +1,7 @@
 #include "engine/schedule/opener.h"
 
+#include "engine/base/mounts.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -123,20 +125,6 @@ static void work(void *errand) {
     }
 }
 
-/* Unescapes \ooo in place. */
-static void unescape(char *s) {
-    char *out = s;
-    for (; *s; s++) {
-        if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' && s[3] <= '7') {
-            *out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-            s += 3;
-        } else {
-            *out++ = *s;
-        }
-    }
-    *out = '\0';
-}
-
 static bool is_below(const char *path, const char *mount) {
     size_t n = strlen(mount);
     return strncmp(path, mount, n) == 0 && (path[n] == '/' || path[n] == '\0' || (n > 0 && mount[n - 1] == '/'));
@@ -144,23 +132,10 @@ static bool is_below(const char *path, const char *mount) {
 
 /* The mount point that `path` lies on (reading /proc never hangs), or NULL. Caller frees. */
 static char *find_mount(const char *path) {
-    FILE *file = fopen("/proc/self/mountinfo", "re");
-    if (!file) return NULL;
-    char *line = NULL, *best = NULL;
-    size_t size = 0;
-    while (getline(&line, &size, file) > 0) {
-        char *field = line, *save = NULL;
-        field = strtok_r(field, " ", &save);
-        for (int i = 0; i < 4 && field; i++) field = strtok_r(NULL, " ", &save);
-        if (!field) continue;
-        unescape(field);
-        if (!is_below(path, field) || (best && strlen(best) > strlen(field))) continue;
-        free(best);
-        best = strdup(field);
-    }
-    free(line);
-    (void)fclose(file);
-    return best;
+    struct mount *mount = malloc(sizeof *mount);
+    char *point = mount && mounts_find(path, NULL, mount, NULL) ? strdup(mount->point) : NULL;
+    free(mount);
+    return point;
 }
 
 void opener_note_hanging(struct opener *opener, const char *path) {

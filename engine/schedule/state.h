@@ -8,11 +8,11 @@
 
 #include "engine/catalogue/store.h"
 #include "engine/catalogue/writer.h"
+#include "engine/errands/errands.h"
 #include "engine/ipc/run_folder.h"
 #include "engine/schedule/chunks.h"
 #include "engine/schedule/discovery.h"
 #include "engine/schedule/engine.h"
-#include "engine/errands/errands.h"
 #include "engine/schedule/ids.h"
 #include "engine/schedule/opener.h"
 #include "engine/schedule/probe.h"
@@ -301,6 +301,7 @@ void take_pump(struct engine *engine);
 /* sweep.c: what is known below a folder and isn't there any more */
 struct sweep *sweep_new(struct engine *engine, struct engine_task *task); /* NULL: out of memory */
 void sweep_add_folder(struct sweep *sweep, const char *folder);
+void sweep_leave_out(struct sweep *sweep, const char *folder); /* what is below it isn't compared */
 void sweep_saw(struct sweep *sweep, int64_t file);
 void sweep_compare(struct sweep *sweep); /* its walk is over: from here on it looks after itself */
 void sweep_free(struct sweep *sweep);    /* NULL is fine */

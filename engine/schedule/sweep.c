@@ -20,6 +20,8 @@ struct sweep {
     bool blind;     /* out of memory: nothing can be said about what wasn't seen */
     char **folders; /* the last one is compared, then dropped */
     size_t folders_count;
+    char **left_out; /* folders below them that other sweeps are about */
+    size_t left_out_count;
     char *after;
     uint64_t held;
 };
@@ -63,6 +65,8 @@ void sweep_free(struct sweep *sweep) {
     ids_clear(&sweep->seen);
     while (sweep->folders_count > 0) free(sweep->folders[--sweep->folders_count]);
     free(sweep->folders);
+    while (sweep->left_out_count > 0) free(sweep->left_out[--sweep->left_out_count]);
+    free(sweep->left_out);
     free(sweep->after);
     free(sweep);
 }
@@ -71,14 +75,30 @@ void sweep_saw(struct sweep *sweep, int64_t file) {
     if (!ids_add(&sweep->seen, file)) sweep->blind = true;
 }
 
-void sweep_add_folder(struct sweep *sweep, const char *folder) {
-    char **grown = realloc(sweep->folders, (sweep->folders_count + 1) * sizeof *grown);
-    if (grown) sweep->folders = grown;
+static void add_folder(struct sweep *sweep, char ***folders, size_t *count, const char *folder) {
+    char **grown = realloc(*folders, (*count + 1) * sizeof *grown);
+    if (grown) *folders = grown;
     char *copy = grown ? strdup(folder) : NULL;
     if (copy)
-        sweep->folders[sweep->folders_count++] = copy;
+        (*folders)[(*count)++] = copy;
     else
         sweep->blind = true;
+}
+
+void sweep_add_folder(struct sweep *sweep, const char *folder) {
+    add_folder(sweep, &sweep->folders, &sweep->folders_count, folder);
+}
+
+void sweep_leave_out(struct sweep *sweep, const char *folder) {
+    add_folder(sweep, &sweep->left_out, &sweep->left_out_count, folder);
+}
+
+static bool is_left_out(const struct sweep *sweep, const char *path) {
+    for (size_t i = 0; i < sweep->left_out_count; i++) {
+        size_t n = strlen(sweep->left_out[i]);
+        if (strncmp(sweep->left_out[i], path, n) == 0 && path[n] == '/') return true;
+    }
+    return false;
 }
 
 /* The folder that is being compared. */
@@ -134,7 +154,7 @@ static bool read_page(struct catalogue *catalogue, void *argument, struct error 
         ok = page->last || error_memory(error);
     }
     for (size_t i = 0; i < page->rows; i++) {
-        if (ok && !ids_has(&sweep->seen, rows[i].file))
+        if (ok && !ids_has(&sweep->seen, rows[i].file) && !is_left_out(sweep, rows[i].path))
             page->candidates[page->n++] = (struct candidate){.file = rows[i]};
         else
             free(rows[i].path);

@@ -1,5 +1,7 @@
 #include "engine/schedule/walk.h"
 
+#include "engine/base/mounts.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +25,8 @@ struct walker {
     bool started;
     char **folders; /* still to be read, the last one next */
     size_t folders_count, folders_room;
+    char **shares; /* remote file systems mounted below the root that is being walked */
+    size_t shares_count;
     DIR *folder; /* being read, and its path */
     char *folder_path;
     struct walk_entry entries[WALK_BATCH + 1]; /* a folder's rules come with its first entry */
@@ -55,9 +59,16 @@ static void clear_entries(struct walker *walker) {
     walker->n = 0;
 }
 
+static void clear_shares(struct walker *walker) {
+    while (walker->shares_count > 0) free(walker->shares[--walker->shares_count]);
+    free(walker->shares);
+    walker->shares = NULL;
+}
+
 void walker_free(struct walker *walker) {
     if (!walker) return;
     clear_entries(walker);
+    clear_shares(walker);
     for (size_t i = 0; i < walker->folders_count; i++) free(walker->folders[i]);
     free(walker->folders);
     if (walker->folder) (void)closedir(walker->folder);
@@ -135,6 +146,20 @@ static void resolve_root(char **root, bool folder) {
     *root = whole;
 }
 
+static void add_share(void *context, const char *point) {
+    struct walker *walker = context;
+    char **grown = realloc(walker->shares, (walker->shares_count + 1) * sizeof *grown);
+    if (grown) walker->shares = grown;
+    char *copy = grown ? strdup(point) : NULL;
+    if (copy) walker->shares[walker->shares_count++] = copy;
+}
+
+static bool is_share(const struct walker *walker, const char *path) {
+    for (size_t i = 0; i < walker->shares_count; i++)
+        if (strcmp(walker->shares[i], path) == 0) return true;
+    return false;
+}
+
 static void start_root(struct walker *walker, size_t index) {
     char **root = &walker->roots[index];
     struct stat st;
@@ -142,6 +167,8 @@ static void start_root(struct walker *walker, size_t index) {
     bool folder = code == 0 && S_ISDIR(st.st_mode);
     walker->are_folders[index] = folder;
     resolve_root(root, folder);
+    clear_shares(walker);
+    if (folder) (void)mounts_below(*root, NULL, add_share, walker, NULL);
     char *path = strdup(*root);
     if (!path) {
         complain(walker, "left out", *root, ENOMEM);
@@ -199,6 +226,10 @@ static void look_at(struct walker *walker, const char *name) {
     const char *folder = strcmp(walker->folder_path, "/") == 0 ? "" : walker->folder_path;
     if (asprintf(&path, "%s/%s", folder, name) < 0) {
         complain(walker, "left out", name, ENOMEM);
+        return;
+    }
+    if (is_share(walker, path)) {
+        walker->entries[walker->n++] = (struct walk_entry){.path = path, .seen.fd = -1, .share = true};
         return;
     }
     if (lstat(path, &st) != 0) {

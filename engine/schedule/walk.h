@@ -15,6 +15,8 @@ struct walk_entry {
     struct opened seen; /* fd is -1 */
     char *
         rules; /* not NULL: `path` is a folder, and this the text of its .sondeignore, owned; entries of that folder follow */
+    bool
+        share; /* a remote file system is mounted at `path`: it isn't entered, for it may hang, and is a walk of its own */
 };
 
 struct walk_options {

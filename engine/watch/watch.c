@@ -2,7 +2,7 @@
 
 #include "engine/watch/folders.h"
 #include "engine/watch/looks.h"
-#include "engine/watch/mounts.h"
+#include "engine/base/mounts.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* Fuzzes the table of mounts, in which other users' mount points and share names stand. */
-#include "engine/watch/mounts.h"
+#include "engine/base/mounts.h"
 
 #include <stdint.h>
 #include <stdio.h>

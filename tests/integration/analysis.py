@@ -367,6 +367,14 @@ def test_hanging_share(suite):
             reasons = [row[0] for row in run.rows("SELECT status_reason FROM files WHERE status = 'failed'")]
             suite.check(len(reasons) == 3 and all("does not answer" in reason for reason in reasons),
                         f"{name}: the lost files have a row and the reason", f"{reasons}\n{printed}")
+            tone(f"{run.work}/zeta.wav", 7)  # beside the share, below one folder
+            os.remove(f"{run.sounds}/0.wav")
+            code, printed = run.analyse(run.work, settings=["engine.open_deadline=2"], timeout=150)
+            suite.check(code == 1 and count_done(run) == 5 and
+                        run.rows("SELECT count(*) FROM files WHERE status = 'missing' AND name = '0.wav'") == [(1,)],
+                        f"{name}: below a folder it costs nothing but itself", printed)
+            reasons = run.rows("SELECT status_reason FROM files WHERE path = ?", os.fsencode(share))
+            suite.check(len(reasons) == 1 and "does not answer" in reasons[0][0], f"{name}: and is named", f"{reasons}\n{printed}")
         finally:
             os.close(fuse)  # the connection aborts, and whoever waits gets an error
             libc.umount2(share.encode(), 2)

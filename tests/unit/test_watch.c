@@ -1,7 +1,7 @@
 /* engine/watch: what is junk, what is on a network, when a file is whole, and a real folder with real events. */
 #include "engine/watch/folders.h"
 #include "engine/watch/ignore.h"
-#include "engine/watch/mounts.h"
+#include "engine/base/mounts.h"
 #include "engine/watch/settle.h"
 #include "engine/watch/watch.h"
 

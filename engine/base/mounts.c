@@ -1,4 +1,4 @@
-#include "engine/watch/mounts.h"
+#include "engine/base/mounts.h"
 
 #include <errno.h>
 #include <stdio.h>

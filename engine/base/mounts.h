@@ -1,6 +1,6 @@
 /* What kind of file system a path is on, from /proc/self/mountinfo. Any thread. */
-#ifndef SONDE_WATCH_MOUNTS_H
-#define SONDE_WATCH_MOUNTS_H
+#ifndef SONDE_BASE_MOUNTS_H
+#define SONDE_BASE_MOUNTS_H
 
 #include "engine/base/error.h"
 
