@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define NO_FOLDER "name at least one folder, or set watch.folders"
+
 const char watch_help[] =
     "usage: sonde watch [options] [FOLDER...]\n\n"
     "Analyses what is in the folders (default: watch.folders of the configuration) and everything that comes into them, until\n"
@@ -327,7 +329,7 @@ static bool add_roots(struct watcher *watcher, struct error *error) {
     for (char *folder = strtok_r(list, ":", &rest); folder && ok; folder = strtok_r(NULL, ":", &rest))
         ok = add_root(watcher, folder, error);
     free(list);
-    return ok && (watcher->roots_count > 0 || error_set(error, "name at least one folder, or set watch.folders"));
+    return ok && (watcher->roots_count > 0 || error_set(error, NO_FOLDER));
 }
 
 static void say_ready(const struct watcher *watcher) {
@@ -463,6 +465,8 @@ int watch_command(int argc, char **argv, const struct cli *cli) {
     struct error error = {0};
     int code = parse(argc, argv, &wish);
     if (code != CLI_OK) return code;
+    const char *configured = config_text(cli->config, "watch.folders");
+    if (wish.folders_count == 0 && configured[strspn(configured, ":")] == '\0') return cli_usage("watch", NO_FOLDER);
     (void)signal(SIGHUP, SIG_IGN);
     struct watcher watcher = {.wish = &wish, .config = cli->config};
     struct config *own = NULL; /* of the present stretch, unless that is cli's */

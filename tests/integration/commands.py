@@ -50,7 +50,7 @@ def test_globals(suite):
         suite.check(code == 0, "options: before and behind the command, and up to --", out + err)
         code, out, err = call(run, "--catalogue", run.work + "/none.db", "status")
         suite.check(code == 3 and "none.db" in err, "options: a catalogue that isn't there", err)
-        for words in (["analyze"], ["analyze", "--jobs", "0", "x"], ["analyze", "--jobs", "many", "x"], ["analyze", "--progress", "song", "x"],
+        for words in (["watch"], ["analyze"], ["analyze", "--jobs", "0", "x"], ["analyze", "--jobs", "many", "x"], ["analyze", "--progress", "song", "x"],
                       ["catalogue"], ["catalogue", "backup"], ["catalogue", "sing"], ["catalogue", "prune", "--all"], ["config", "x"]):
             code, out, err = call(run, "--catalogue", run.catalogue, *words)
             suite.check(code == 2 and err, f"usage: {' '.join(words)}", f"{code} {out} {err}")
