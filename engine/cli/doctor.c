@@ -1,5 +1,6 @@
 /* sonde doctor: what this system offers sonde, and a proof of the sandbox by trying to break out of it. */
 #include "engine/base/json.h"
+#include "engine/base/mounts.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/config.h"
 #include "engine/cli/places.h"
@@ -7,7 +8,6 @@
 #include "engine/ipc/trials.h"
 #include "engine/schedule/engine.h"
 #include "engine/supervise/worker.h"
-#include "engine/base/mounts.h"
 
 #include <signal.h>
 #include <sqlite3.h>

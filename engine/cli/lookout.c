@@ -3,8 +3,8 @@
 #include "engine/cli/choices.h"
 #include "engine/cli/config.h"
 #include "engine/cli/places.h"
-#include "engine/schedule/engine.h"
 #include "engine/errands/errands.h"
+#include "engine/schedule/engine.h"
 
 #include <dirent.h>
 #include <fcntl.h>

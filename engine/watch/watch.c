@@ -1,8 +1,8 @@
 #include "engine/watch/watch.h"
 
+#include "engine/base/mounts.h"
 #include "engine/watch/folders.h"
 #include "engine/watch/looks.h"
-#include "engine/base/mounts.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* The parts of the scheduler that can be taken apart: chunks, errands, opening, walking, the plugin table, identities. */
+#include "engine/errands/errands.h"
 #include "engine/ipc/memfd.h"
 #include "engine/schedule/chunks.h"
-#include "engine/errands/errands.h"
 #include "engine/schedule/identity.h"
 #include "engine/schedule/opener.h"
 #include "engine/schedule/registry.h"
