@@ -69,8 +69,14 @@ static bool send_with_sandbox(struct worker *worker, cJSON *message, struct erro
     return worker_send(worker, message, error);
 }
 
-bool worker_send_ready(struct worker *worker, struct error *error) {
-    return send_with_sandbox(worker, message_new("ready"), error);
+bool worker_send_ready(struct worker *worker, cJSON *decoders, struct error *error) {
+    cJSON *ready = message_new("ready");
+    if (decoders && !(ready && cJSON_AddItemToObject(ready, "decoders", decoders))) {
+        cJSON_Delete(decoders);
+        cJSON_Delete(ready);
+        return error_memory(error);
+    }
+    return send_with_sandbox(worker, ready, error);
 }
 
 bool worker_send_hello(struct worker *worker, struct error *error) {

@@ -75,8 +75,8 @@ void worker_note_phase(struct worker *worker, uint64_t job, const char *plugin, 
  * without having seen any audio (the sentence is for stderr). */
 bool worker_lock_down(struct worker *worker, struct error *error);
 
-/* Sends `ready`. */
-bool worker_send_ready(struct worker *worker, struct error *error);
+/* Sends `ready`; with the names and versions of `decoders` (an array, taken over), where it is a decoder. */
+bool worker_send_ready(struct worker *worker, struct cJSON *decoders, struct error *error);
 
 /* Sends `hello`; main does it. */
 bool worker_send_hello(struct worker *worker, struct error *error);

@@ -39,7 +39,9 @@ struct doctor {
     struct attempt *attempts; /* trial_count of them */
     size_t current;           /* the trial under way */
     uint64_t workers;         /* started so far */
+    bool asked_decoder;       /* the last of them */
     cJSON *sandbox;           /* what the first ready worker said of its layers */
+    cJSON *decoders;          /* what a decoder said of its libraries, or NULL */
     char trouble[600];        /* why no worker could be had; "" when one could */
 };
 
@@ -72,6 +74,12 @@ static void record(struct doctor *doctor, bool stopped, const char *by) {
 static void on_ready(struct worker *worker, const cJSON *message) {
     struct doctor *doctor = worker_context(worker);
     const cJSON *sandbox = json_member(message, "sandbox");
+    const cJSON *decoders = json_member(message, "decoders");
+    if (decoders) { /* all that it was started for */
+        doctor->decoders = cJSON_Duplicate(decoders, true);
+        worker_quit(worker);
+        return;
+    }
     if (!doctor->sandbox && sandbox) doctor->sandbox = cJSON_Duplicate(sandbox, true);
     ask(doctor, worker);
 }
@@ -83,7 +91,17 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
     ask(doctor, worker);
 }
 
-static void start_worker(struct doctor *doctor);
+static void start_worker(struct doctor *doctor, const char *role);
+
+/* The next attempt's worker or, when all are made, a decoder. */
+static void start_next(struct doctor *doctor) {
+    if (doctor->current < trial_count) {
+        start_worker(doctor, "probe");
+    } else if (!doctor->asked_decoder) {
+        doctor->asked_decoder = true;
+        start_worker(doctor, "decode");
+    }
+}
 
 static void on_died(struct worker *worker, const struct worker_death *death) {
     struct doctor *doctor = worker_context(worker);
@@ -95,7 +113,10 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
                      death->last_words[0] ? ": " : "", death->last_words);
         return;
     }
-    if (doctor->current == trial_count) return;
+    if (doctor->current == trial_count) {
+        start_next(doctor);
+        return;
+    }
     char by[120], name[64];
     if (death->signal == SIGSYS) {
         note_system_call_name(&death->note, name, sizeof name);
@@ -106,15 +127,15 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
     } else {
         record(doctor, false, "nothing");
     }
-    if (doctor->current < trial_count) start_worker(doctor);
+    start_next(doctor);
 }
 
 static const struct worker_events doctor_events = {.ready = on_ready, .message = on_message, .died = on_died};
 
-static void start_worker(struct doctor *doctor) {
+static void start_worker(struct doctor *doctor, const char *role) {
     struct worker_spec spec = {.loop = &doctor->loop,
                                .binary = doctor->binary,
-                               .role = "probe",
+                               .role = role,
                                .folder = doctor->folder.path,
                                .settings = doctor->settings,
                                .hello_deadline = 10,
@@ -151,7 +172,7 @@ static void try_sandbox(struct doctor *doctor, const struct config *config) {
         return;
     }
     if (uv_loop_init(&doctor->loop) == 0) {
-        start_worker(doctor);
+        start_next(doctor);
         (void)uv_run(&doctor->loop, UV_RUN_DEFAULT);
         (void)uv_loop_close(&doctor->loop);
     } else {
@@ -165,6 +186,7 @@ static void forget(struct doctor *doctor) {
     free(doctor->attempts);
     cJSON_Delete(doctor->settings);
     cJSON_Delete(doctor->sandbox);
+    cJSON_Delete(doctor->decoders);
 }
 
 static size_t unstopped(const struct doctor *doctor) {
@@ -179,6 +201,13 @@ static void print_system(const struct cli *cli, const struct doctor *doctor) {
         printf("system       %s %s, %ld processors\n", system.sysname, system.release, sysconf(_SC_NPROCESSORS_ONLN));
     printf("libraries    libuv %s, SQLite %s, cJSON %s\n", uv_version_string(), sqlite3_libversion(), cJSON_Version());
     printf("worker       %s\n", doctor->binary ? doctor->binary : "not found");
+    const cJSON *text;
+    const char *before = "decoders     ";
+    cJSON_ArrayForEach(text, doctor->decoders) {
+        printf("%s%s", before, cJSON_IsString(text) ? text->valuestring : "");
+        before = ", ";
+    }
+    if (doctor->decoders) putchar('\n');
     struct places_plugins plugins;
     struct error error = {0};
     if (places_find_plugins(cli->config, &plugins, &error)) {
@@ -242,6 +271,7 @@ static void print_json(const struct cli *cli, const struct doctor *doctor) {
     if (doctor->binary) cJSON_AddStringToObject(object, "worker", doctor->binary);
     if (doctor->trouble[0]) cJSON_AddStringToObject(object, "trouble", doctor->trouble);
     if (doctor->sandbox) cJSON_AddItemToObject(object, "sandbox", cJSON_Duplicate(doctor->sandbox, true));
+    if (doctor->decoders) cJSON_AddItemToObject(object, "decoders", cJSON_Duplicate(doctor->decoders, true));
     cJSON *list = cJSON_AddArrayToObject(object, "trials");
     for (size_t i = 0; doctor->attempts && i < trial_count; i++) {
         cJSON *one = cJSON_CreateObject();

@@ -279,6 +279,8 @@ def test_doctor(suite):
         trials = {trial["name"]: trial for trial in told["trials"]}
         suite.check(code == (0 if whole else 1), "doctor: its exit code", out + err)
         wanted = {"open", "connect", "exec", "fork", "kill", "write"}
+        suite.check(len(told.get("decoders", [])) == 2 and told["decoders"][0].startswith("libsndfile"),
+                    "doctor: names the decoding libraries", told.get("decoders"))
         suite.check(wanted <= set(trials) and any("exec" in name for name in trials), "doctor: tries what it promises", sorted(trials))
         loose = [name for name, trial in trials.items() if not trial["stopped"]]
         suite.check(not whole or not loose, "doctor: all of it is stopped", loose)

@@ -7,6 +7,7 @@
 #include "workers/decode/scan.h"
 
 #include <errno.h>
+#include <sndfile.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -352,16 +353,29 @@ static enum end serve(struct decoder *decoder, const cJSON *message) {
     return END_BROKEN;
 }
 
+/* The decoding libraries there are, for `sonde doctor`; the last says why FFmpeg's are missing, if they are. NULL: no memory. */
+static cJSON *decoders_of(const struct decoder *decoder, const struct error *without) {
+    char version[64], text[sizeof without->text + 80];
+    const char *const names[] = {sf_version_string(), text};
+    if (decoder->libav) {
+        libav_version(decoder->libav, version, sizeof version);
+        snprintf(text, sizeof text, "FFmpeg's libavcodec %s", version);
+    } else {
+        snprintf(text, sizeof text, "no M4A/AAC and the like (%s)", without->text);
+    }
+    return cJSON_CreateStringArray(names, 2);
+}
+
 int decoder_run(struct worker *worker) {
     struct decoder decoder = {.worker = worker, .kept = {.fd = -1}};
-    struct error error = {0};
-    decoder.libav = libav_load(NULL); /* without it, files that need it are refused with a sentence that says so */
+    struct error error = {0}, without = {0};
+    decoder.libav = libav_load(&without); /* without it, files that need it are refused with a sentence that says so */
     enum end end = END_SENT;
     int code = 0;
     if (!worker_lock_down(worker, &error)) {
         fprintf(stderr, "sonde-worker: %s\n", error.text);
         code = WORKER_EXIT_NO_RESPAWN;
-    } else if (worker_send_ready(worker, &error)) {
+    } else if (worker_send_ready(worker, decoders_of(&decoder, &without), &error)) {
         cJSON *message;
         while (end == END_SENT && (message = worker_receive(worker))) {
             end = serve(&decoder, message);

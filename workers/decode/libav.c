@@ -219,6 +219,11 @@ static void read_container(const char *name, struct facts *facts) {
     facts_set_text(facts->container, sizeof facts->container, name, length);
 }
 
+void libav_version(const struct libav *libav, char *out, size_t room) {
+    unsigned version = libav->avcodec_version();
+    snprintf(out, room, "%u.%u.%u", AV_VERSION_MAJOR(version), AV_VERSION_MINOR(version), AV_VERSION_MICRO(version));
+}
+
 static void read_facts(struct stream *s, struct facts *facts) {
     const struct libav *av = s->av;
     const AVStream *stream = s->format->streams[s->index];
@@ -246,9 +251,7 @@ static void read_facts(struct stream *s, struct facts *facts) {
         av->av_channel_layout_describe(&s->frame->ch_layout, layout, sizeof layout) > 0)
         set(facts->layout, sizeof facts->layout, layout);
     set(facts->decoder, sizeof facts->decoder, "libavcodec");
-    unsigned version = av->avcodec_version();
-    snprintf(facts->decoder_version, sizeof facts->decoder_version, "%u.%u.%u", AV_VERSION_MAJOR(version),
-             AV_VERSION_MINOR(version), AV_VERSION_MICRO(version));
+    libav_version(av, facts->decoder_version, sizeof facts->decoder_version);
     read_tags(av, s->format->metadata, facts);
     read_tags(av, stream->metadata, facts);
 }

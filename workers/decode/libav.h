@@ -12,6 +12,9 @@ struct libav;
 /* Loads the libraries. NULL with a sentence when they are not installed, or when sonde was built without them. */
 struct libav *libav_load(struct error *error);
 
+/* The version of libavcodec, "59.37.100". */
+void libav_version(const struct libav *libav, char *out, size_t room);
+
 /* The reader; valid until libav_free. NULL for NULL. */
 const struct source_reader *libav_reader(const struct libav *libav);
 

@@ -403,7 +403,7 @@ int analyser_run(struct worker *worker) {
     if (a.host && json_bool(worker->settings, "twins", false)) host_use_twins(a.host);
     if (!a.host || !load_all(&a, &error)) return end(&a, 1, &error);
     if (!worker_lock_down(worker, &error)) return end(&a, WORKER_EXIT_NO_RESPAWN, &error);
-    if (!worker_send_ready(worker, &error)) return end(&a, 1, &error);
+    if (!worker_send_ready(worker, NULL, &error)) return end(&a, 1, &error);
     for (cJSON *message; (message = next_message(&a)) != NULL;)
         if (!serve(&a, message, &error)) return end(&a, error.code == EPIPE ? 0 : 1, &error);
     return end(&a, 0, &error);

@@ -353,7 +353,7 @@ int trial_run(struct worker *worker) {
         fprintf(stderr, "sonde-worker: %s\n", error.text);
         return WORKER_EXIT_NO_RESPAWN;
     }
-    if (!worker_send_ready(worker, &error)) return 1;
+    if (!worker_send_ready(worker, NULL, &error)) return 1;
     for (cJSON *message; (message = worker_receive(worker));) {
         bool known = strcmp(json_string(message, "type", ""), "try") == 0;
         bool ok = known && answer(worker, json_string(message, "what", ""));
