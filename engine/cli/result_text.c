@@ -7,7 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#define SHORT_LIST 6
+#define SHORT_LIST 6 /* elements, or members */
+#define DEPTH      3
 
 static void append(char *text, size_t size, const char *more) {
     size_t used = strlen(text);
@@ -34,26 +35,47 @@ static bool is_scalar(const cJSON *value) {
     return !cJSON_IsArray(value) && !cJSON_IsObject(value);
 }
 
-/* "[1, 2, 3]", "[57]" for the count, "{4}" for an object's members. */
-static void value_text(const cJSON *value, char *text, size_t size) {
+static void value_text(const cJSON *value, int depth, char *text, size_t size);
+
+/* "(name 1, other 57 entries)". */
+static void members_text(const cJSON *object, int depth, char *text, size_t size) {
+    const cJSON *member = NULL;
+    append(text, size, "(");
+    cJSON_ArrayForEach(member, object) {
+        if (member != object->child) append(text, size, ", ");
+        append(text, size, member->string);
+        append(text, size, " ");
+        value_text(member, depth + 1, text, size);
+    }
+    append(text, size, ")");
+}
+
+static bool is_short_list(const cJSON *value) {
+    int n = cJSON_GetArraySize(value);
+    bool whole = cJSON_IsArray(value) && n > 0 && n <= SHORT_LIST;
+    const cJSON *element = NULL;
+    cJSON_ArrayForEach(element, value) whole = whole && is_scalar(element);
+    return whole;
+}
+
+/* "1, 2, 3", "57 entries" of a longer list, and so on for the members of an object, if they aren't too many or too deep. */
+static void value_text(const cJSON *value, int depth, char *text, size_t size) {
     char count[40];
     int n = cJSON_GetArraySize(value);
     if (is_scalar(value)) {
         scalar_text(value, text, size);
-        return;
-    }
-    bool whole = cJSON_IsArray(value) && n > 0 && n <= SHORT_LIST;
-    const cJSON *element = NULL;
-    cJSON_ArrayForEach(element, value) whole = whole && is_scalar(element);
-    if (!whole) {
+    } else if (is_short_list(value)) {
+        const cJSON *element = NULL;
+        cJSON_ArrayForEach(element, value) {
+            if (element != value->child) append(text, size, ", ");
+            scalar_text(element, text, size);
+        }
+    } else if (cJSON_IsObject(value) && n > 0 && n <= SHORT_LIST && depth < DEPTH) {
+        members_text(value, depth, text, size);
+    } else {
         const char *what = cJSON_IsArray(value) ? n == 1 ? "entry" : "entries" : n == 1 ? "member" : "members";
         snprintf(count, sizeof count, "%d %s", n, what);
         append(text, size, count);
-        return;
-    }
-    cJSON_ArrayForEach(element, value) {
-        if (element != value->child) append(text, size, ", ");
-        scalar_text(element, text, size);
     }
 }
 
@@ -71,10 +93,10 @@ void result_text_print(FILE *out, const cJSON *result, const cJSON *schema, int 
     int column = 0;
     const cJSON *value = NULL;
     cJSON_ArrayForEach(value, result) {
-        char item[300] = "";
+        char item[400] = "";
         append(item, sizeof item, value->string);
         append(item, sizeof item, " ");
-        value_text(value, item, sizeof item);
+        value_text(value, 0, item, sizeof item);
         const char *unit = unit_of(schema, value);
         if (unit[0]) append(item, sizeof item, " ");
         append(item, sizeof item, unit);

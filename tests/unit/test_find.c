@@ -4,6 +4,7 @@
 #include "engine/base/json.h"
 #include "engine/catalogue/edit.h"
 #include "engine/cli/commands.h"
+#include "engine/cli/result_text.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -165,6 +166,27 @@ static void show_says_everything(void **state) {
     cJSON_Delete(json);
 }
 
+/* What is short is said, also inside of objects; of what is long, how much there is. */
+static void results_in_words(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"bpm\":96.5,\"grid\":{\"start\":0,\"deep\":{\"deeper\":{\"deepest\":{\"a\":1}}}},\"many\":"
+        "[1,2,3,4,5,6,7],\"few\":[1,2],\"outputs\":{\"onsets\":{\"times\":[1,2],\"count\":2},\"none\":{}}}";
+    char *said = NULL;
+    size_t size = 0;
+    cJSON *result = json_parse(text, sizeof text - 1, sizeof text, 20, NULL);
+    FILE *out = open_memstream(&said, &size);
+    assert_non_null(result);
+    assert_non_null(out);
+    result_text_print(out, result, NULL, 2, 64);
+    fclose(out);
+    assert_string_equal(said, "  bpm 96.5 \u00b7 grid (start 0, deep (deeper (deepest 1 member)))\n"
+                              "  many 7 entries \u00b7 few 1, 2\n"
+                              "  outputs (onsets (times 1, 2, count 2), none 0 members)\n");
+    free(said);
+    cJSON_Delete(result);
+}
+
 /* How alike, and not the sound itself: neither as a file nor as the region that stands for it. */
 static void find_similar(void **state) {
     struct fixture *f = *state;
@@ -278,6 +300,7 @@ int main(void) {
         TEST(status_counts),
         TEST(escapes_do_not_reach_the_terminal),
         TEST(show_says_what_is_unanchored),
+        cmocka_unit_test(results_in_words),
         TEST(find_similar),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
