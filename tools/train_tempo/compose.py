@@ -95,7 +95,7 @@ def drum_bar(song):
 
     beats = range(0, n, s)
     hat = rng.choice((CLOSED, CLOSED, CLOSED, RIDE, SHAKER, TAMB, PEDAL))
-    if style in ('house', 'techno', 'disco', 'chip', 'edm') and rng.random() < .9 or style == 'march' and rng.random() < .3:
+    if style in ('house', 'techno', 'disco', 'chip') and rng.random() < .9 or style == 'march' and rng.random() < .3:
         hit(KICK, beats, 115)
         if rng.random() < .75:
             hit(rng.choice((SNARE, CLAP)), range(s, n, 2 * s), 100)
@@ -112,10 +112,6 @@ def drum_bar(song):
         hit(rng.choice((SNARE, CLAP)), (2 * s,), 112)
         if rng.random() < .4:
             hit(CLOSED, range(n), 70, .6)
-    elif style == 'halftime':  # the backbeat comes once a bar, on three
-        hit(KICK, (0,), 118)
-        hit(KICK, range(0, n, half), 105, .18)
-        hit(rng.choice((SNARE, SNARE, CLAP)), (2 * s,), 112)
     elif style in ('reggae',):
         hit(KICK, (2 * s,) if rng.random() < .6 else beats, 110)
         hit(RIM, (2 * s,), 90)
@@ -150,9 +146,7 @@ def drum_bar(song):
         if style in ('funk', 'hiphop'):
             hit(SNARE, range(1, n, 2), 45, .2)
             hit(KICK, range(n), 90, .12)
-    if style == 'metal':
-        hit(KICK, range(0, n, rng.choice((1, half))), 95, rng.choice((0, .5, .9)))
-    every = rng.choice((1, half or 1, half or 1, half or 1, s)) if style not in ('dnb', 'slow8') else (half or 1)
+    every = rng.choice((1, half or 1, half or 1, half or 1, s)) if style != 'dnb' else (half or 1)
     if song.bpm > 150:
         every = max(every, half or 1)
     if rng.random() < .88:
@@ -192,7 +186,7 @@ def add_harmony(song):
     progression = rng.choice(PROGRESSIONS)
     per_chord = rng.choice((1, 1, 1, 2)) if m != 2 else rng.choice((1, 2))
     split = rng.random() < .25 and m == 4
-    solo = song.style in ('piano', 'piano3', 'baroque', 'guitar', 'ballad', 'ballad3', 'pop3', 'pop6', 'pop12', 'popsolo')
+    solo = song.style in ('piano', 'piano3', 'baroque', 'guitar', 'ballad', 'ballad3')
     chord_program = rng.choice((0, 0, 1, 4, 24, 25, 27, 30, 48, 50, 81, 89, 16, 11, 6, 62))
     if solo:
         chord_program = rng.choice((24, 25, 26) if song.style == 'guitar' else (0, 0, 1, 6, 46, 19, 11))
@@ -234,11 +228,8 @@ def add_harmony(song):
                 elif motion == 'um-pah':
                     for step in range(a, b, s):
                         first = step == a or (m == 4 and step % (2 * s) == 0)
-                        for t in ([tones[0] - 24] if first or s == 3 else tones):
+                        for t in ([tones[0] - 24] if first else tones):
                             song.add(at + step, s * .8, 0, t, 92 if first else 68)
-                        for later in (1, 2) if s == 3 else ():  # um-pah-pah within the beat
-                            for t in tones:
-                                song.add(at + step + later, .8, 0, t, 62)
                 else:
                     order = [0, 1, 2, 1] if motion == 'arp' else [0, 2, 1, 2]
                     every = 1 if song.bpm < 120 and rng.random() < .97 else half
@@ -262,16 +253,6 @@ def add_harmony(song):
                 tone = note if step % s else root + (0, 2, 4, 7, 9)[min(4, note // 3)]
                 end = cell[i + 1] if i + 1 < len(cell) else n
                 song.add(at + step, (end - step) * .9, 2, song.degree(tone % 15, 5), 88)
-
-
-def anticipate(song):
-    """Chords, bass and melody that fall on a bar, or on its half, come early by half a beat, as they often do in pop."""
-    n, early = song.steps * song.meter, song.steps // 2
-    channels = {c for c in (0, 1, 2) if song.rng.random() < .6}
-    every = song.rng.choice((n, n, 2 * n)) if song.meter != 4 else song.rng.choice((n, n // 2, 2 * n))
-    song.events = [(step - early, length + early, channel, note, velocity)
-                   if channel in channels and step % every == 0 and step >= n else (step, length, channel, note, velocity)
-                   for step, length, channel, note, velocity in song.events]
 
 
 def midi_bytes(song, beats):

@@ -103,53 +103,7 @@ def downbeats_from_chords(folder, clip, beats):
     return beats[votes.argmax()::per_bar] if first > 1.7 * second + 1 else None
 
 
-def beat_f(a, b, within=.07):
-    """F-measure of beats `b` against beats `a`."""
-    if len(a) == 0 or len(b) == 0:
-        return 0.0
-    return 2 * sum(np.abs(b - t).min() <= within for t in a) / (len(a) + len(b))
-
-
-def agreed_beats(heard, bpm):
-    """Beats on which trackers agree that share no code, at the labelled tempo; None where fewer than three do. The beats are
-    those of the tracker with which the others agree best, on a line where they are steady.
-
-    `heard`: a list of beat times, one a tracker."""
-    fit = [b for b in heard if len(b) > 8 and abs(60 / np.median(np.diff(b)) / bpm - 1) < .04]
-    agreeing = [[beat_f(a[a > 3], b[b > 3]) for b in fit] for a in fit]
-    best = max(range(len(fit)), key=lambda i: sorted(agreeing[i])[-3:], default=None) if len(fit) > 2 else None
-    if best is None or sum(f > .85 for f in agreeing[best]) < 3:
-        return None
-    beats = fit[best]
-    number = np.r_[0, np.cumsum(np.round(np.diff(beats) * bpm / 60))]
-    line = np.polyval(np.polyfit(number, beats, 1), number)
-    return line if np.abs(line - beats).max() < .05 else beats
-
-
-def settled(beats, agreed):
-    """Labelled beats moved to where trackers hear them: those of charts lie up to 50 ms early. Where a clip has none: theirs.
-    Where both contradict each other: none."""
-    if len(beats) == 0:
-        return {'beats': agreed, 'kind': 'song'}
-    apart = np.array([agreed[np.abs(agreed - t).argmin()] - t for t in beats])
-    apart = apart[np.abs(apart) < .08]
-    if len(apart) < .8 * len(beats):
-        return {'beats': np.zeros(0), 'down': None, 'kind': 'song_tempo'}
-    return {'beats': beats + np.median(apart)}
-
-
-def read_peers(names):
-    """What other trackers heard: {file: [beat times]}, one list a tracker."""
-    heard = {}
-    for name in names:
-        with open(name, encoding='utf-8') as f:
-            for line in f:
-                clip = json.loads(line)
-                heard.setdefault(clip['file'], []).append(np.array(clip.get('beats') or [], float))
-    return heard
-
-
-def labelled(folder, skip, heard):
+def labelled(folder, skip):
     for path, clip in sorted(read_labels(folder).items()):
         dataset = clip['dataset']
         if 'tempo_bpm' not in clip or path in skip:
@@ -163,9 +117,6 @@ def labelled(folder, skip, heard):
                 item['down'] = read_times(folder, clip['downbeats'])
             elif 'chords' in clip:
                 item['down'] = downbeats_from_chords(folder, clip, item['beats'])
-        agreed = agreed_beats(heard[path], item['bpm']) if path in heard and item['kind'] in ('song', 'song_tempo') else None
-        if agreed is not None:
-            item.update(settled(item['beats'], agreed))
         yield item
 
 
@@ -292,7 +243,6 @@ def main():
     parser.add_argument('out')
     parser.add_argument('--audio', help='labelled folder')
     parser.add_argument('--skip', default='', help='paths whose labels are wrong, by commas')
-    parser.add_argument('--peers', nargs='*', default=[], help='beats of other trackers, one JSON object a clip')
     parser.add_argument('--composed', nargs='*', default=[])
     parser.add_argument('--mixes', type=int, default=50)
     parser.add_argument('--bands', metavar='DIR')
@@ -301,7 +251,7 @@ def main():
     data = [item for folder in args.composed for item in composed(folder)] + list(noises(60, rng))
     if args.audio:
         mixed = list(mixes(args.audio, args.mixes, rng))
-        data += list(labelled(args.audio, set(args.skip.split(',')), read_peers(args.peers))) + mixed + list(unrhythmic(args.audio, rng))
+        data += list(labelled(args.audio, set(args.skip.split(',')))) + mixed + list(unrhythmic(args.audio, rng))
         if args.bands:
             write_bands(args.bands, args.audio, mixed)
     with open(args.out, 'wb') as f:

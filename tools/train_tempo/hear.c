@@ -41,7 +41,11 @@ static void print_rhythm(const char *name, const struct rhythm *r) {
            r->bpm > 0 ? r->bpm_confidence : 0);
     print_times("beats", r, NULL);
     if (r->bars.is_downbeat) print_times("downbeats", r, r->bars.is_downbeat);
-    if (r->meter_beats > 0) printf(",\"beats_per_bar\":%d,\"beat_unit\":%d", r->meter_beats, r->meter_unit);
+    if (r->meter_beats > 0) {
+        printf(",\"beats_per_bar\":%d,\"beat_unit\":%d,\"bar_shares\":[", r->meter_beats, r->meter_unit);
+        for (int m = 2; m <= BARS_LONGEST; m++) printf("%s%.4f", m > 2 ? "," : "", r->bars.share[m]);
+        printf("]");
+    }
     printf("}\n");
 }
 

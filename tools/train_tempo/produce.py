@@ -26,13 +26,9 @@ from dataset import FPS, RATE, bands, decode
 compose.STYLES.update({
     'game': (96, 200, 4, 4, (0, 0), .95), 'edm': (100, 150, 4, 4, (0, 0), 1), 'halftime': (130, 182, 4, 4, (0, 0), 1),
     'country': (76, 180, 4, 4, (0, .2), .95), 'soul': (60, 120, 4, 4, (0, .6), .95), 'metal': (90, 220, 4, 4, (0, 0), 1),
-    'rock3': (84, 180, 3, 2, (0, 0), .95), 'rock12': (50, 100, 4, 3, (0, 0), .95), 'rock6': (40, 90, 2, 3, (0, 0), .95),
-    'slow8': (50, 84, 4, 4, (0, 0), .95), 'pop3': (72, 160, 3, 4, (0, .1), .1), 'pop6': (42, 90, 2, 3, (0, 0), .1),
-    'pop12': (44, 84, 4, 3, (0, 0), .1), 'popsolo': (56, 136, 4, 4, (0, .15), .05)})
-WEIGHT = {'game': 5, 'edm': 5, 'rock': 4, 'pop': 5, 'house': 2, 'techno': 3, 'halftime': 3, 'trap': 3, 'hiphop': 3, 'country': 3,
-          'soul': 3, 'metal': 2, 'rock3': 3, 'rock6': 3, 'rock12': 2, 'waltz': 2, 'ballad3': 2, 'breaks': 3, 'dnb': 3, 'funk': 2,
-          'punk': 3, 'swing': 2, 'shuffle': 2, 'slow8': 3, 'pop3': 4, 'pop6': 4, 'pop12': 2, 'popsolo': 4}
-PUSHED = ('pop', 'popsolo', 'pop3', 'soul', 'hiphop', 'edm', 'game', 'rock', 'halftime', 'house', 'slow8', 'trap')  # may come early
+    'rock3': (84, 180, 3, 2, (0, 0), .95), 'rock12': (50, 100, 4, 3, (0, 0), .95), 'rock6': (40, 90, 2, 3, (0, 0), .95)})
+WEIGHT = {'game': 5, 'edm': 4, 'rock': 4, 'pop': 4, 'house': 2, 'techno': 2, 'halftime': 2, 'trap': 2, 'hiphop': 3, 'country': 3,
+          'soul': 3, 'metal': 2, 'rock3': 3, 'rock6': 3, 'rock12': 2, 'waltz': 2, 'ballad3': 2, 'breaks': 2, 'dnb': 2, 'funk': 2}
 LOW_DRUMS = {36, 38, 39, 37, 45, 47, 48}
 KITS = '/usr/share/hydrogen/data/drumkits'  # Debian's hydrogen-drumkits: recorded strokes, by the names of their files
 STROKES = {36: 'kick|bass.?drum|^bd', 38: 'snare|^sd', 37: 'rim|stick', 39: 'clap', 42: '(hat|^hh).*(cl|1|light)|hat|^hh', 44: 'hat|^hh',
@@ -167,8 +163,6 @@ def song_of(rng, seconds):
     styles = sorted(compose.STYLES)
     song = compose.Song(rng, rng.choices(styles, [WEIGHT.get(s, 1) for s in styles])[0], seconds)
     compose.add_harmony(song)
-    if song.style in PUSHED and rng.random() < .4:
-        compose.anticipate(song)
     if rng.random() < song.drums:
         compose.add_drums(song)
     return song

@@ -1,4 +1,4 @@
-"""Trains one beat network: train.py DATA.pkl OUT.pt [--without FOLD] [--steps N] [--from MODEL.pt]
+"""Trains one beat network: train.py DATA.pkl OUT.pt [--without FOLD] [--steps N] [--seed N] [--from MODEL.pt]
 
 The network is that of plugins/tempo_meter/network.c. Every step sees eight stretches of half a minute, stretched in time by
 up to 18 %, moved by up to four bands, filtered, with noise; see augment.
@@ -157,7 +157,6 @@ def main():
     parser.add_argument('--without', type=int, default=-2, help='fold to leave out')
     parser.add_argument('--steps', type=int, default=4000)
     parser.add_argument('--rate', type=float, default=4e-3, help='highest learning rate')
-    parser.add_argument('--made', action='store_true', help='only what belongs to no fold: composed songs and noises')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--from', dest='start', help='begin with this model')
     args = parser.parse_args()
@@ -170,7 +169,7 @@ def main():
             for item in pickle.load(f):
                 if 'stems' in item:
                     item['stems'] = [stem.astype(np.float32) for stem in item['stems']]
-                if item['fold'] == -1 if args.made else item['fold'] != args.without:
+                if item['fold'] != args.without:
                     pools.setdefault(item['kind'], []).append(item)
     print({kind: len(pool) for kind, pool in pools.items()}, flush=True)
     network, running = Network(), np.zeros(3)

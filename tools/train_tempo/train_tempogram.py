@@ -1,6 +1,6 @@
-"""Trains one tempogram model: train_tempogram.py DATA.pkl... OUT.pt [--without FOLD] [--steps N]
+"""Trains one tempogram model: train_tempogram.py DATA.pkl OUT.pt [--without FOLD] [--steps N]
 
-The model is that of plugins/tempo_meter/tempogram.c; DATA.pkl come from dataset.py and produce.py. A song's tempo is stretched by moving
+The model is that of plugins/tempo_meter/tempogram.c; DATA.pkl comes from dataset.py. A song's tempo is stretched by moving
 its autocorrelation along the logarithmic axis of lags.
 """
 import argparse
@@ -15,7 +15,7 @@ FPS, LAGS, BINS, LOWEST = 22050 / 512, 110, 60, 30.0
 LAG_FRAMES = .11 * 2 ** (np.arange(LAGS) / 20) * FPS
 RANGES = ((0, 13), (13, 34), (34, 48))
 RATIOS = (-40, -32, -20, -12, -8, 0, 8, 12, 20, 32, 40)
-SHARE = {'composed': .2, 'produced': .16, 'mix': .2, 'pop909_synth': .16, 'asap_synth': .12, 'song': .1, 'song_tempo': .06}
+SHARE = {'composed': .36, 'mix': .2, 'pop909_synth': .16, 'asap_synth': .12, 'song': .1, 'song_tempo': .06}
 
 
 def describe(x):
@@ -58,8 +58,6 @@ class Tempogram(nn.Module):
 def stretches(data):
     """Each song whole, and its halves where it is long: (lags, timbre, bpm, kind)."""
     for item in data:
-        if 'stems' in item:
-            item['x'] = np.sqrt(sum(stem.astype(np.float32) ** 2 for stem in item['stems']))
         count = len(item['x'])
         for a, b in [(0, count)] + ([(0, count // 2), (count // 2, count)] if count > 1500 else []):
             here = item['beats'][(item['beats'] * FPS >= a) & (item['beats'] * FPS < b)]
@@ -70,7 +68,7 @@ def stretches(data):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('data', nargs='+')
+    parser.add_argument('data')
     parser.add_argument('out')
     parser.add_argument('--without', type=int, default=-2)
     parser.add_argument('--steps', type=int, default=1500)
@@ -78,10 +76,8 @@ def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    examples = []
-    for name in args.data:
-        with open(name, 'rb') as f:
-            examples += stretches(d for d in pickle.load(f) if d['fold'] != args.without)
+    with open(args.data, 'rb') as f:
+        examples = list(stretches(d for d in pickle.load(f) if d['fold'] != args.without))
     lags = torch.tensor(np.stack([e[0] for e in examples]))
     timbre = np.stack([e[1] for e in examples])
     mean, spread = timbre.mean(0), timbre.std(0) + 1e-3
