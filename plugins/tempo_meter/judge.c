@@ -7,12 +7,12 @@
 #define PULSE_TERMS 11
 #define LONG_LOOP_S 25 /* longer loops are rare: excerpts of half a minute aren't */
 
-static const double LOOP_WEIGHT[LOOP_TERMS] = {-3.12, 0.308, 0.864,  -0.347, 4.32,  -0.069, 0.823,
-                                               3.83,  0.546, -0.174, 2.21,   -5.55, 0.611,  -0.077};
-static const double TEMPO_WEIGHT[PULSE_TERMS] = {-5.16, 0.826, -0.198, -0.49, 7.84,  1.66,
-                                                 -2.75, 0.311, 1.95,   1.17,  -0.677};
-static const double RIGHT_WEIGHT[PULSE_TERMS] = {-6.6,  -0.048, -0.211, -0.309, 0.696, -0.027,
-                                                 -0.66, 0.564,  1.28,   1.35,   1.06};
+static const double LOOP_WEIGHT[LOOP_TERMS] = {-4.61, 0.4,   0.907,  -0.333, 3.32,  0.0767, 0.148,
+                                               4.55,  0.174, 0.0383, 2.08,   -4.84, 1.23,   -0.0949};
+static const double TEMPO_WEIGHT[PULSE_TERMS] = {-4.63, 0.837, -0.64, -0.742, 6.43, 0.12,
+                                                 -2.09, 0.247, 1.76,  1.89,   -0.41};
+static const double RIGHT_WEIGHT[PULSE_TERMS] = {-4.74, 0.536, -0.17, -0.166, -0.47, 0.786,
+                                                 0.64,  0.47,  1.26,  1.36,   1.12};
 
 static double logistic(const double *weight, const double *term, int count) {
     double sum = 0;

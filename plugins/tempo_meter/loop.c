@@ -9,6 +9,7 @@
 
 #define SLOWEST_BPM 40.0
 #define FASTEST_BPM 220.0
+#define EXACT_S     1e-4 /* loops are cut to a sample or two */
 
 /* How usual a loop of so many beats is: the logarithm of a probability but for a constant. Producers cut 1, 2, 4, 8 or 16
  * bars of four; 3 and 6 bars are rare, and other numbers rarer. */
@@ -19,13 +20,13 @@ static const struct {
                {128, 4, -2}, {12, 4, -2.5}, {24, 4, -2.5}, {48, 4, -2.5}, {2, 2, -3},
                {20, 4, -4},  {28, 4, -4},   {40, 4, -4},   {6, 3, -4.5},  {96, 4, -4}};
 
-static const double WEIGHT[LOOP_FEATURES] = {0.603, -0.219, -0.869, -1.81, -0.676, -2.71, 1.46,
-                                             -1.94, 0,      0.663,  0,     1.53,   0.003};
+static const double WEIGHT[LOOP_FEATURES] = {0.492, -0.0421, -0.846, -1.84, -0.854, -2.61, 0.52,
+                                             -1.8,  0,       0.63,   0,     1.42,   0.682};
 
 double loop_whole_tempo(double seconds, int beats) {
     const double bpm = 60 * beats / seconds;
     if (fabs(2 * seconds - round(2 * seconds)) < .002) return 0;
-    return fabs(bpm - round(bpm)) < .03 ? 1 : -1;
+    return fabs(seconds - 60 * beats / round(bpm)) < EXACT_S ? 1 : -1;
 }
 
 static int loop_compare(const void *a, const void *b) {

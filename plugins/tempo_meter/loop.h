@@ -25,8 +25,8 @@ struct loop {
  * a tempo from 40 to 220 bpm. */
 int loop_rank(const struct pulse_view *view, double seconds, struct loop loop[LOOPS]);
 
-/* 1 when `seconds` holds `beats` beats of a whole number of bpm to 0.03 bpm though it isn't a multiple of half a second, as
- * hardly any recording is by chance; -1 when it isn't near one; 0 when the length says nothing. */
+/* 1 when `seconds` holds `beats` beats of a whole number of bpm to 0.1 ms though it isn't a multiple of half a second, as
+ * hardly any recording is by chance; -1 when it doesn't; 0 when the length says nothing. */
 double loop_whole_tempo(double seconds, int beats);
 
 #endif

@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOWEST_BPM 32.0
-#define FASTEST_BPM 236.0
-#define NARROW      1.25 /* a pulse is tracked within this ratio of its tempo */
+#define SLOWEST_BPM  32.0
+#define FASTEST_BPM  236.0
+#define SAME_OCTAVES .03  /* pulses nearer to each other are one */
+#define NARROW       1.25 /* a pulse is tracked within this ratio of its tempo */
 
 static const struct beats_params FREELY = {
     .lambda = 60, .slowest_bpm = 36, .fastest_bpm = 230, .prior_weight = 1, .beat_bias = -2};
@@ -92,16 +93,33 @@ static int pulse_compare(const void *a, const void *b) {
     return (x < y) - (x > y);
 }
 
-static void rank(struct pulse *pulse, int count) {
-    double top = -INFINITY, sum = 0;
+/* Tracking may lead from one tempo to another: of pulses that are nearly the same the best stays. Returns how many do. */
+static int unique(struct pulse *pulse, int count) {
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+        bool known = false;
+        for (int k = 0; k < kept && !known; k++) known = fabs(log2(pulse[i].bpm / pulse[k].bpm)) < SAME_OCTAVES;
+        if (known)
+            beats_free(&pulse[i].beats);
+        else
+            pulse[kept++] = pulse[i];
+    }
+    return kept;
+}
+
+/* Best first. Returns how many remain. */
+static int rank(struct pulse *pulse, int count) {
+    double sum = 0;
     for (int i = 0; i < count; i++) {
         pulse[i].probability = 0;
         for (int k = 0; k < PULSE_FEATURES; k++) pulse[i].probability += WEIGHT[k] * pulse[i].feature[k];
-        top = fmax(top, pulse[i].probability);
     }
+    qsort(pulse, (size_t)count, sizeof *pulse, pulse_compare);
+    count = unique(pulse, count);
+    const double top = count ? pulse[0].probability : 0;
     for (int i = 0; i < count; i++) sum += pulse[i].probability = exp(pulse[i].probability - top);
     for (int i = 0; i < count; i++) pulse[i].probability /= sum;
-    qsort(pulse, (size_t)count, sizeof *pulse, pulse_compare);
+    return count;
 }
 
 bool pulses_find(const struct pulse_view *view, struct pulse pulse[PULSES], int *count) {
@@ -131,7 +149,7 @@ bool pulses_find(const struct pulse_view *view, struct pulse pulse[PULSES], int 
         } else
             beats_free(&p->beats);
     }
-    rank(pulse, *count);
+    *count = rank(pulse, *count);
     return true;
 }
 

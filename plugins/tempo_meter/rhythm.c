@@ -16,7 +16,6 @@
 #define LOOP_SHORTEST_S 1.0
 #define LOOP_LONGEST_S  40.0 /* in longer files any tempo is near some whole number of bars */
 #define LOOP_AGREES     .012 /* relative distance of the tracked tempo, or a relative of it, from the loop's */
-#define STEADY          .8   /* stability from which on the tempo is that of a line through the beats */
 #define LINE_OFF        .001 /* the line through the beats is finer than a steady pulse unless it is off by more */
 #define TEMPO_PROBABLE  .5
 #define LOOP_PROBABLE   .25 /* lower: a loop that is missed costs more than a tempo named with little confidence */
@@ -94,21 +93,6 @@ static bool loop_beats(const struct rhythm_facts *facts, const struct loop *loop
     return true;
 }
 
-static double median_bpm(const double *time, int beats) {
-    double low = 0, high = 1e9; /* bisection on the interval that half of the beats exceed */
-    for (int round = 0; round < 60; round++) {
-        const double middle = .5 * (low + high);
-        int below = 0;
-        for (int i = 0; i + 1 < beats; i++) below += time[i + 1] - time[i] < middle;
-        if (2 * below > beats - 1)
-            high = middle;
-        else
-            low = middle;
-        if (round == 0) high = 4;
-    }
-    return 60 / high;
-}
-
 /* The beats of the most probable pulse, its bars, and what else it could have been. */
 static bool pulse_take(struct pulse pulse[PULSES], int count, const struct network_output *heard, int64_t frames,
                        struct rhythm *rhythm) {
@@ -119,7 +103,6 @@ static bool pulse_take(struct pulse pulse[PULSES], int count, const struct netwo
     pulse[0].beats = (struct beats){0};
     rhythm->bpm = steady > 0 && fabs(steady / pulse[0].bpm - 1) > LINE_OFF ? steady : pulse[0].bpm;
     rhythm->stability = tempo_stability(rhythm->beats.time, rhythm->beats.count, rhythm->bpm);
-    if (rhythm->stability < STEADY) rhythm->bpm = median_bpm(rhythm->beats.time, rhythm->beats.count);
     rhythm->basis = RHYTHM_FROM_BEATS;
     for (int i = 0; i < count; i++) known[i] = (struct tempo_candidate){pulse[i].bpm, pulse[i].probability};
     known[0].bpm = rhythm->bpm;

@@ -187,7 +187,25 @@ static void loop_lengths(void **state) {
     assert_int_equal(loop_rank(&(struct pulse_view){&heard, heard.tempo, &onsets, COUNT}, .2, loop), 0);
     assert_true(loop_whole_tempo(60 * 16 / 97.0, 16) > 0);
     assert_true(loop_whole_tempo(60 * 16 / 97.4, 16) < 0);
+    assert_true(loop_whole_tempo(60 * 16 / 97.0 + .001, 16) < 0); /* loops are cut to a sample */
     assert_true(loop_whole_tempo(8, 16) == 0);
+}
+
+static void pulses_differ(void **state) {
+    (void)state;
+    enum { COUNT = 1300 };
+    static float beat[COUNT], downbeat[COUNT];
+    struct network_output heard = {.beat = beat, .downbeat = downbeat};
+    struct onsets onsets = {.envelope = beat};
+    struct pulse pulse[PULSES];
+    int count;
+    pulses_make(beat, COUNT, 0, 120);
+    heard.tempo[44] = heard.tempo[36] = .2f; /* near 138 and 104, from where tracking leads to 120 */
+    assert_true(pulses_find(&(struct pulse_view){&heard, heard.tempo, &onsets, COUNT}, pulse, &count));
+    assert_true(count > 1 && fabs(pulse[0].bpm - 120) < .5);
+    for (int i = 0; i < count; i++)
+        for (int k = 0; k < i; k++) assert_true(fabs(pulse[i].bpm / pulse[k].bpm - 1) > .02);
+    pulses_free(pulse, count);
 }
 
 static void candidates_are_ranked(void **state) {
@@ -560,6 +578,7 @@ int main(void) {
         cmocka_unit_test(beats_of_nothing),
         cmocka_unit_test(bars_of_three_and_four),
         cmocka_unit_test(loop_lengths),
+        cmocka_unit_test(pulses_differ),
         cmocka_unit_test(candidates_are_ranked),
         cmocka_unit_test(swing_and_grid),
         cmocka_unit_test(bands_cover_the_spectrum),

@@ -1,4 +1,4 @@
-"""Trains one beat network: train.py DATA.pkl OUT.pt [--without FOLD] [--steps N] [--from MODEL.pt]
+"""Trains one beat network: train.py DATA.pkl OUT.pt [--without FOLD] [--steps N] [--seed N] [--from MODEL.pt]
 
 The network is that of plugins/tempo_meter/network.c. Every step sees eight stretches of half a minute, stretched in time by
 up to 18 %, moved by up to four bands, filtered, with noise; see augment.
@@ -38,14 +38,14 @@ class Network(nn.Module):
 def smear(x, rng):
     """A room: every band's power dies away over a few frames more."""
     keep = rng.uniform(.3, .85)
-    late = lfilter([1 - keep], [1, -keep], x * x, axis=0)
+    late = lfilter(np.float32([1 - keep]), np.float32([1, -keep]), x * x, axis=0)
     return np.sqrt(x * x + rng.uniform(.2, 3) * late)
 
 
 def squeeze(x, rng):
     """A compressor: loud frames are turned down, all bands together, and let go slowly."""
     level = np.sqrt((x * x).mean(1)) + 1e-6
-    hold = lfilter([.25], [1, -.75], level)
+    hold = lfilter(np.float32([.25]), np.float32([1, -.75]), level)
     return x * (np.maximum(level, hold) / level.max() + .02)[:, None] ** -rng.uniform(.2, .8)
 
 
@@ -87,23 +87,25 @@ def voice(x, pools, rng):
 def stems(item, a, b, rng):
     """Frames a to b of a clip; one with stems is mixed anew every time."""
     if 'stems' not in item:
-        return item['x'][a:b].astype(np.float32)
-    parts = [stem[a:b].astype(np.float32) for stem in item['stems']]
+        return item['x'][a:b]
+    parts = [stem[a:b] for stem in item['stems']]
     dropped = rng.random()
     if item['drums'] and dropped < .15:
         parts = parts[2:] if dropped < .08 and len(parts) > 2 else parts[:2]
-    power = sum((part * 10 ** (rng.normal(0, 5) / 20)) ** 2 for part in parts)
+    power = sum((part * np.float32(10 ** (rng.normal(0, 5) / 20))) ** 2 for part in parts)
     return np.sqrt(power)
 
 
 def bumps(times, start, rate, count):
     """1 at every time, falling to 0 two frames away."""
     out = np.zeros(LENGTH, np.float32)
-    for at in (times * FPS - start) / rate:
-        for t in range(int(at) - 1, int(at) + 3):
-            if 0 <= t < count:
-                out[t] = max(out[t], 1 - abs(t - at) / 2)
-    return out
+    at = (times * FPS - start) / rate
+    at = at[(at > -3) & (at < count + 2)]
+    for k in range(-1, 3):
+        t = at.astype(int) + k
+        inside = (t >= 0) & (t < count)
+        np.maximum.at(out, t[inside], (1 - np.abs(t - at) / 2)[inside])
+    return np.maximum(out, 0)
 
 
 def tempo_target(item, start, rate):
@@ -155,15 +157,18 @@ def main():
     parser.add_argument('--without', type=int, default=-2, help='fold to leave out')
     parser.add_argument('--steps', type=int, default=4000)
     parser.add_argument('--rate', type=float, default=4e-3, help='highest learning rate')
+    parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--from', dest='start', help='begin with this model')
     args = parser.parse_args()
     torch.set_num_threads(1)
-    torch.manual_seed(args.without + 10)
-    rng = np.random.default_rng(args.without + 10)
+    torch.manual_seed(args.without + 10 + 100 * args.seed)
+    rng = np.random.default_rng(args.without + 10 + 100 * args.seed)
     pools = {}
     for name in args.data:
         with open(name, 'rb') as f:
             for item in pickle.load(f):
+                if 'stems' in item:
+                    item['stems'] = [stem.astype(np.float32) for stem in item['stems']]
                 if item['fold'] != args.without:
                     pools.setdefault(item['kind'], []).append(item)
     print({kind: len(pool) for kind, pool in pools.items()}, flush=True)
