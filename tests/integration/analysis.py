@@ -262,10 +262,12 @@ def is_alive(pid):
         return False
 
 
-def kill_workers(engine, chance):
-    """How many, until the engine ends or has seen 60: where workers take long to start, more would leave them no life at all."""
+def kill_workers(run, engine, chance):
+    """How many, until the engine ends or has seen 60. On a slow machine workers are left alone until one more file is done, for else
+    they would have no life at all."""
     killed = 0
     while engine.poll() is None and killed < 60:
+        done = count_done(run)
         workers = workers_of(engine.pid)
         if workers:
             try:
@@ -274,6 +276,7 @@ def kill_workers(engine, chance):
             except OSError:
                 pass
         time.sleep(0.05 + 0.15 * chance.random())
+        wait_for(lambda: engine.poll() is not None or count_done(run) > done, 3)
     return killed
 
 
@@ -290,7 +293,7 @@ def test_workers_killed(suite):
             output = []
             reader = threading.Thread(target=lambda: output.append(engine.stdout.read()))
             reader.start()
-            killed += kill_workers(engine, chance)
+            killed += kill_workers(run, engine, chance)
             reader.join()
             code, printed = engine.wait(), output[0].decode("utf-8", "replace")
         suite.check(code == 0, f"workers killed: {killed}, and the runs end well", f"exit code {code}\n{printed[:1500]}\n...\n{printed[-1500:]}")
