@@ -217,17 +217,31 @@ static bool is_streaming(const struct query *query) {
     return query->streaming && query->sort == QUERY_BY_PATH && !query->similar_to;
 }
 
-/* Whether regions are first found by their values, then by the rest: a list of their ids, in order, so that each page of the other
- * tables is read once. Not for one region, nor where their values are what they are sorted by. */
+/* Whether the rows come sorted by a value that is asked for: walking its index in order, the first of them are found at once. */
+static bool is_sorted_by_condition(const struct query *query) {
+    switch (query->sort) {
+    case QUERY_BY_BPM: return !is_open(query->bpm);
+    case QUERY_BY_KEY: return query->keys != 0;
+    case QUERY_BY_DURATION: return !is_open(query->duration);
+    case QUERY_BY_LOUDNESS: return !is_open(query->loudness);
+    default: return false;
+    }
+}
+
+/* Whether rows are first found by their values, then by the rest: a list of their ids, in order, so that each page of the tables
+ * is read once. Not for a single row, nor for regions that are sorted by their values. */
 static bool is_list(const struct builder *builder, const struct query *query) {
-    return needs_summary(query) && sorts[query->sort].of_file && !builder->single && !is_streaming(query) &&
-           query_is_selective(query);
+    if (builder->single || is_streaming(query) || !query_is_selective(query)) return false;
+    return query->regions ? needs_summary(query) && sorts[query->sort].of_file
+                          : query_has_values(query) && !is_sorted_by_condition(query);
 }
 
 static void add_list(struct builder *builder, const struct query *query) {
-    sqlite3_str_appendall(builder->sql, " AND r.region_id IN (SELECT s.region_id FROM region_summary AS s WHERE 1");
+    sqlite3_str_appendall(builder->sql, query->regions
+                                            ? " AND r.region_id IN (SELECT s.region_id FROM region_summary AS s WHERE 1"
+                                            : " AND f.file_id IN (SELECT f.file_id FROM files AS f WHERE 1");
     add_values(builder, query);
-    add_labels(builder, query);
+    if (query->regions) add_labels(builder, query); /* those of a file are tags, and a list already */
     sqlite3_str_appendall(builder->sql, ")");
 }
 
@@ -250,12 +264,11 @@ static void add_tables(struct builder *builder, const struct query *query) {
     else
         sqlite3_str_appendf(builder->sql, " regions AS r %s files AS f ON f.file_audio_id = r.audio_id", join);
     add_file_conditions(builder, query);
-    if (list) {
+    if (list)
         add_list(builder, query);
-    } else {
+    else
         add_values(builder, query);
-        add_labels(builder, query);
-    }
+    if (!list || !query->regions) add_labels(builder, query);
     add_tags(builder, query);
     if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");
 }

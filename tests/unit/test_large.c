@@ -218,6 +218,30 @@ static void a_hundred_in_any_order_need_few_steps(void **state) {
         }
 }
 
+/* Many rows by a value, sorted by another: each page is read once, however the rows are strewn over them. */
+static void pages_are_read_once(void **state) {
+    const struct fixture *f = *state;
+    sqlite3 *db = catalogue_db(f->catalogue);
+    int misses = 0, ignored = 0;
+    int64_t matches = fixture_number(
+        f, "SELECT count(*) FROM files WHERE bpm BETWEEN 100 AND 140 AND status <> 'missing'");
+    fixture_run(f, "PRAGMA cache_size = -100");
+    for (int regions = 0; regions < 2; regions++) {
+        struct query query;
+        query_init(&query);
+        query.bpm = (struct query_range){100, 140};
+        query.limit = 10;
+        query.sort = regions ? QUERY_BY_NAME : QUERY_BY_LOUDNESS;
+        query.regions = regions;
+        assert_int_equal(sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_MISS, &misses, &ignored, 1), SQLITE_OK);
+        (void)steps_of(f, query_sql(&query));
+        assert_int_equal(sqlite3_db_status(db, SQLITE_DBSTATUS_CACHE_MISS, &misses, &ignored, 1), SQLITE_OK);
+        if (3 * misses > 2 * matches)
+            fail_msg("%d pages were read for %lld sounds%s", misses, (long long)matches, regions ? ", regions" : "");
+    }
+    fixture_run(f, "PRAGMA cache_size = -8000");
+}
+
 static void assert_costs(const struct fixture *f) {
     assert_int_equal(
         fixture_number(f, "SELECT count(*) FROM plugin_costs AS a LEFT JOIN plugin_costs_counted AS b USING (plugin)"
@@ -257,9 +281,9 @@ static void costs_are_counted(void **state) {
 
 int main(int argc, char **argv) {
     document_path = argc > 1 ? argv[1] : "schema/catalogue.md";
-    const struct CMUnitTest tests[] = {cmocka_unit_test(made_is_sound), cmocka_unit_test(alike_under_conditions),
-                                       cmocka_unit_test(examples_need_few_steps),
-                                       cmocka_unit_test(a_hundred_in_any_order_need_few_steps),
-                                       cmocka_unit_test(costs_are_counted)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(made_is_sound),           cmocka_unit_test(alike_under_conditions),
+        cmocka_unit_test(examples_need_few_steps), cmocka_unit_test(a_hundred_in_any_order_need_few_steps),
+        cmocka_unit_test(pages_are_read_once),     cmocka_unit_test(costs_are_counted)};
     return cmocka_run_group_tests(tests, made_setup, fixture_teardown);
 }
