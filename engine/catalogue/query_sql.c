@@ -366,10 +366,8 @@ char *query_sql_sieve(const struct query *query, bool of_regions, int64_t most) 
         sqlite3_str_appendall(builder.sql, "SELECT f.file_audio_id FROM files AS f");
         add_file_conditions(&builder, &of_files);
         add_tags(&builder, &of_files);
-        if (!query->regions) {
-            add_values(&builder, query);
-            add_labels(&builder, query);
-        }
+        if (!query->regions && query_has_values(query)) add_list(&builder, query);
+        if (!query->regions) add_labels(&builder, query);
     }
     sqlite3_str_appendf(builder.sql, " LIMIT %lld", (long long)most);
     return sqlite3_str_finish(builder.sql);
