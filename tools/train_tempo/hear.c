@@ -6,24 +6,11 @@
  *     hear NETWORK_WEIGHTS TEMPOGRAM_WEIGHTS < list */
 #include "plugins/tempo_meter/bands.h"
 #include "plugins/tempo_meter/rhythm.h"
+#include "tools/train_tempo/whole_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void *file_read(const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    char *data = NULL;
-    *size = 0;
-    if (file && fseek(file, 0, SEEK_END) == 0) {
-        const long length = ftell(file);
-        rewind(file);
-        data = malloc((size_t)length + 1);
-        if (data) *size = fread(data, 1, (size_t)length, file);
-    }
-    if (file) fclose(file);
-    return data;
-}
 
 static void print_times(const char *name, const struct rhythm *r, const uint8_t *wanted) {
     printf(",\"%s\":[", name);
@@ -51,8 +38,8 @@ static void print_rhythm(const char *name, const struct rhythm *r) {
 
 int main(int argc, char **argv) {
     size_t network_size = 0, tempogram_size = 0;
-    void *network_data = argc == 3 ? file_read(argv[1], &network_size) : NULL;
-    void *tempogram_data = argc == 3 ? file_read(argv[2], &tempogram_size) : NULL;
+    void *network_data = argc == 3 ? whole_file(argv[1], &network_size) : NULL;
+    void *tempogram_data = argc == 3 ? whole_file(argv[2], &tempogram_size) : NULL;
     struct network *network = network_data ? network_new(network_data, network_size) : NULL;
     struct tempogram *tempogram = tempogram_data ? tempogram_new(tempogram_data, tempogram_size) : NULL;
     const struct rhythm_models models = {network, tempogram};
@@ -63,9 +50,10 @@ int main(int argc, char **argv) {
         const char *path = strtok(line, "\t"), *name = strtok(NULL, "\t"), *length = strtok(NULL, "\t\n");
         const double seconds = length ? strtod(length, NULL) : 0;
         size_t size = 0;
-        float *frames = path && seconds > 0 ? file_read(path, &size) : NULL;
+        float *frames = path && seconds > 0 ? whole_file(path, &size) : NULL;
         const int64_t count = (int64_t)(size / sizeof(float) / BANDS_COUNT);
         if (!frames || count < 1) {
+            fprintf(stderr, "hear: %s: not a file of bands\n", path ? path : "an empty line");
             free(frames);
             continue;
         }

@@ -11,6 +11,7 @@
 #include "plugins/tempo_meter/onsets.h"
 #include "plugins/tempo_meter/pulse.h"
 #include "plugins/tempo_meter/tempogram.h"
+#include "tools/train_tempo/whole_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,20 +19,6 @@
 #include <string.h>
 
 #define LOOP_FRAMES 1300
-
-static void *file_read(const char *path, size_t *size) {
-    FILE *file = fopen(path, "rb");
-    char *data = NULL;
-    *size = 0;
-    if (file && fseek(file, 0, SEEK_END) == 0) {
-        const long length = ftell(file);
-        rewind(file);
-        data = malloc((size_t)length + 1);
-        if (data) *size = fread(data, 1, (size_t)length, file);
-    }
-    if (file) fclose(file);
-    return data;
-}
 
 struct models {
     struct network *network;
@@ -104,8 +91,8 @@ static bool print_loops(const struct models *models, const float *frames, int64_
 
 int main(int argc, char **argv) {
     size_t network_size = 0, tempogram_size = 0;
-    void *network = argc == 3 ? file_read(argv[1], &network_size) : NULL;
-    void *tempogram = argc == 3 ? file_read(argv[2], &tempogram_size) : NULL;
+    void *network = argc == 3 ? whole_file(argv[1], &network_size) : NULL;
+    void *tempogram = argc == 3 ? whole_file(argv[2], &tempogram_size) : NULL;
     struct models models = {network ? network_new(network, network_size) : NULL,
                             tempogram ? tempogram_new(tempogram, tempogram_size) : NULL};
     bool ok = models.network && models.tempogram;
@@ -116,7 +103,7 @@ int main(int argc, char **argv) {
                    *bpm = strtok(NULL, "\n");
         const double seconds = length ? strtod(length, NULL) : 0;
         size_t size = 0;
-        float *frames = path ? file_read(path, &size) : NULL;
+        float *frames = path ? whole_file(path, &size) : NULL;
         const int64_t count = (int64_t)(size / sizeof(float) / BANDS_COUNT);
         if (!frames || count < 2 || !(seconds > 0)) {
             fprintf(stderr, "measure: %s: not a file of bands\n", path ? path : "an empty line");
