@@ -139,13 +139,8 @@ static bool is_fresh(int64_t mtime_ns) {
 static bool on_wanted(void *user, const char *path, int64_t mtime_ns) {
     const struct watcher *watcher = user;
     size_t root = root_length(watcher, path);
-    bool wanted = !ignore_matches(watcher->ignore, path, false);
-    char *part = wanted && root > 0 ? strdup(path) : NULL;
-    for (char *slash = part ? strrchr(part, '/') : NULL; wanted && slash > part + root; slash = strrchr(part, '/')) {
-        *slash = '\0';
-        wanted = !ignore_matches(watcher->ignore, part, true);
-    }
-    free(part);
+    bool wanted = root > 0 ? !ignore_matches_below(watcher->ignore, path, root, false)
+                           : !ignore_matches(watcher->ignore, path, false);
     return wanted && !(is_fresh(mtime_ns) && watcher->watch && watch_settle(watcher->watch, path));
 }
 

@@ -207,3 +207,16 @@ bool ignore_matches(const struct ignore *ignore, const char *path, bool is_folde
     }
     return out;
 }
+
+bool ignore_matches_below(const struct ignore *ignore, const char *path, size_t root, bool is_folder) {
+    if (ignore_matches(ignore, path, is_folder)) return true;
+    char *part = strdup(path);
+    bool out = false; /* out of memory: rather one file too many than one that is missing */
+    for (char *slash = part ? strrchr(part, '/') : NULL; !out && slash && slash > part + root;
+         slash = strrchr(part, '/')) {
+        *slash = '\0';
+        out = ignore_matches(ignore, part, true);
+    }
+    free(part);
+    return out;
+}

@@ -37,4 +37,7 @@ void ignore_forget_folder(struct ignore *ignore, const char *folder);
  * above it are looked at: a walk that doesn't enter a folder that is out needs no more. */
 bool ignore_matches(const struct ignore *ignore, const char *path, bool is_folder);
 
+/* Whether it or a folder between it and its root, whose path has `root` bytes, is out: for whoever did not walk there. */
+bool ignore_matches_below(const struct ignore *ignore, const char *path, size_t root, bool is_folder);
+
 #endif

@@ -131,12 +131,17 @@ static bool is_swept(const struct watch *watch, const char *path) {
     return root && root->there && root->swept;
 }
 
+static bool is_below(const char *path, const char *root) {
+    size_t n = strlen(root);
+    return strncmp(root, path, n) == 0 && (path[n] == '/' || n == 1);
+}
+
 /* The innermost root that holds `path`. */
 static size_t root_of(const struct watch *watch, const char *path) {
     size_t best = 0, longest = 0;
     for (size_t i = 0; i < watch->roots_count; i++) {
         size_t n = strlen(watch->roots[i].path);
-        if (n < longest || strncmp(watch->roots[i].path, path, n) != 0 || (path[n] != '/' && n > 1)) continue;
+        if (n < longest || !is_below(path, watch->roots[i].path)) continue;
         best = i;
         longest = n;
     }
@@ -191,25 +196,10 @@ static void sweep_root(struct watch *watch, struct root *root, const char *why) 
 
 static bool add_root(struct watch *watch, const char *path, bool inner);
 
-/* Whether a folder, or one between it and its root, is left out. */
-static bool is_left_out(const struct watch *watch, const char *root, const char *path) {
-    char *part = strdup(path);
-    bool out = !part;
-    for (char *end = part ? part + strlen(root) : NULL; end && !out; end = strchr(end + 1, '/')) {
-        if (end == part + strlen(root)) continue;
-        *end = '\0';
-        out = ignore_matches(watch->ignore, part, true);
-        *end = '/';
-    }
-    out = out || ignore_matches(watch->ignore, path, true);
-    free(part);
-    return out;
-}
-
 static void add_inner_root(void *context, const char *point) {
     struct watch *watch = context;
-    const char *outer = watch->roots[root_of(watch, point)].path;
-    if (root_at(watch, point) || is_left_out(watch, outer, point)) return;
+    size_t outer = strlen(watch->roots[root_of(watch, point)].path);
+    if (root_at(watch, point) || ignore_matches_below(watch->ignore, point, outer, true)) return;
     if (!add_root(watch, point, true)) out_of_memory(watch);
 }
 
@@ -300,8 +290,7 @@ static bool root_is_there(const struct watch *watch, const struct root *root) {
 static void uncover(struct watch *watch, const char *path) {
     for (size_t i = 0; i < watch->roots_count; i++) {
         struct root *root = &watch->roots[i];
-        size_t n = strlen(root->path);
-        if (root->folder && strncmp(root->path, path, n) == 0 && path[n] == '/')
+        if (root->folder && is_below(path, root->path))
             open_root_again(watch, root, "what was mounted below it is gone");
     }
 }
