@@ -6,9 +6,11 @@
 
 void *whole_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
-    const long length = file && fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    *size = 0;
+    if (!file) return NULL;
+    const long length = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
     char *data = length >= 0 && fseek(file, 0, SEEK_SET) == 0 ? malloc((size_t)length + 1) : NULL;
-    *size = data ? fread(data, 1, (size_t)length, file) : 0;
-    if (file) fclose(file);
+    if (data) *size = fread(data, 1, (size_t)length, file);
+    fclose(file);
     return data;
 }
