@@ -94,35 +94,58 @@ static bool sieve_fill(struct sieve *sieve, const struct query_result *result, c
     return fine;
 }
 
+/* Filling the sieve of sounds takes as long as asking so many of them by themselves. */
+#define PATIENCE 1000
+
 /* What a sound that may be alike is asked. Words are looked up once for all: asked of each sound by itself, FTS5 would go through
  * all that have them. */
 struct acceptance {
-    struct catalogue *catalogue;
-    bool of_regions;
-    struct sieve audio, regions;
-    struct sieve files; /* those with the words of the text */
-    sqlite3_stmt *all;  /* the files of one id that meet all conditions but the text */
+    const struct query_result *result;
+    const struct query *query;
+    struct sieve regions; /* by conditions on themselves */
+    struct sieve audio;   /* by conditions on files */
+    struct sieve files;   /* those with the words of the text */
+    sqlite3_stmt *all;    /* the files of one id that meet all conditions but the text */
+    int patience;         /* so many more may be refused before the sieve of audio is filled; 0: it is, or needn't be */
 };
+
+static bool fill_audio(struct acceptance *acceptance, struct error *error) {
+    return sieve_fill(&acceptance->audio, acceptance->result, query_sql_sieve(acceptance->query, false, SIEVE_AUDIO),
+                      SIEVE_AUDIO, error);
+}
+
+/* Whether files have to meet conditions of theirs, and not so many do that asking them is as quick. */
+static bool needs_audio(const struct acceptance *acceptance) {
+    const struct query *query = acceptance->query;
+    if (query->tags_count > 0 || query->under || (!query->regions && query->labels_count > 0)) return true;
+    if (query->text) return acceptance->files.n < SIEVE_AUDIO;
+    return !query->regions && query_has_values(query) && !have_values(acceptance->result, query, SIEVE_AUDIO);
+}
+
+/* Whether more than a few are known to meet the conditions on files: then the most alike are soon among them. */
+static bool has_many(const struct acceptance *acceptance) {
+    const struct query *query = acceptance->query;
+    bool of_values = !query->regions && query_has_values(query);
+    if (query->tags_count > 0 || query->under || query->labels_count > 0 || (query->text && of_values)) return false;
+    return query->text ? acceptance->files.n > FEW : have_values(acceptance->result, query, FEW + 1);
+}
 
 static bool acceptance_open(struct acceptance *acceptance, const struct query_result *result, const struct query *query,
                             struct error *error) {
-    bool of_values = query_has_values(query) || query->labels_count > 0;
-    bool of_files = query->tags_count > 0 || query->text || query->under || (!query->regions && of_values);
     struct query wordless = *query;
     wordless.text = NULL;
-    *acceptance = (struct acceptance){.catalogue = result->catalogue, .of_regions = query->regions};
+    *acceptance = (struct acceptance){.result = result, .query = query};
     acceptance->all = prepare(result, query_sql_ids(&wordless, 0), error);
     bool fine = acceptance->all != NULL;
     if (fine && query->text) fine = sieve_fill(&acceptance->files, result, query_sql_words(), INT64_MAX, error);
     /* A sieve that would let everything through takes long to fill. */
-    bool more = query->labels_count > 0; /* conditions than those on values */
-    if (fine && query->regions && of_values && (more || !have_values(result, query, SIEVE_REGIONS)))
+    if (fine && query->regions &&
+        (query->labels_count > 0 || (query_has_values(query) && !have_values(result, query, SIEVE_REGIONS))))
         fine = sieve_fill(&acceptance->regions, result, query_sql_sieve(query, true, SIEVE_REGIONS), SIEVE_REGIONS,
                           error);
-    more = more || query->regions || query->tags_count > 0 || query->text || query->under;
-    if (fine && of_files && acceptance->files.n < SIEVE_AUDIO && (more || !have_values(result, query, SIEVE_AUDIO)))
-        fine = sieve_fill(&acceptance->audio, result, query_sql_sieve(query, false, SIEVE_AUDIO), SIEVE_AUDIO, error);
-    return fine;
+    if (!fine || !needs_audio(acceptance)) return fine;
+    acceptance->patience = has_many(acceptance) ? PATIENCE : 0;
+    return acceptance->patience > 0 || fill_audio(acceptance, error);
 }
 
 static void acceptance_close(struct acceptance *acceptance) {
@@ -134,34 +157,39 @@ static void acceptance_close(struct acceptance *acceptance) {
 
 static bool may_be_accepted(const void *context, int64_t id) {
     const struct acceptance *acceptance = context;
-    return sieve_has(acceptance->of_regions ? &acceptance->regions : &acceptance->audio, id);
+    return sieve_has(acceptance->query->regions ? &acceptance->regions : &acceptance->audio, id);
 }
 
 /* The next file of the id that `all` is bound to; 0: there are no more. */
 static bool next_file(const struct acceptance *acceptance, int64_t *file, struct error *error) {
     bool row = true;
     while (row) {
-        if (!sql_step(acceptance->catalogue, acceptance->all, &row, error)) return false;
+        if (!sql_step(acceptance->result->catalogue, acceptance->all, &row, error)) return false;
         *file = row ? sqlite3_column_int64(acceptance->all, 0) : 0;
         if (row && sieve_has(&acceptance->files, *file)) return true;
     }
     return true;
 }
 
-static bool is_accepted(void *context, int64_t id, bool *accepted, struct error *error) {
-    struct acceptance *acceptance = context;
-    int64_t audio = id;
+static bool meets_all(struct acceptance *acceptance, int64_t id, bool *accepted, struct error *error) {
+    int64_t audio = id, file = 0;
     *accepted = false;
-    if (acceptance->of_regions && acceptance->audio.bits &&
-        !sql_number(acceptance->catalogue, error, &audio, "SELECT audio_id FROM regions WHERE region_id = ?", "i", id))
+    if (acceptance->query->regions && acceptance->audio.bits &&
+        !sql_number(acceptance->result->catalogue, error, &audio, "SELECT audio_id FROM regions WHERE region_id = ?",
+                    "i", id))
         return false;
-    int64_t file = 0;
     if (!sieve_has(&acceptance->audio, audio)) return true;
     if (sqlite3_bind_int64(acceptance->all, 2, id) != SQLITE_OK) return error_memory(error);
     bool fine = next_file(acceptance, &file, error);
     *accepted = fine && file != 0;
     (void)sqlite3_reset(acceptance->all);
     return fine;
+}
+
+static bool is_accepted(void *context, int64_t id, bool *accepted, struct error *error) {
+    struct acceptance *acceptance = context;
+    if (!meets_all(acceptance, id, accepted, error)) return false;
+    return *accepted || acceptance->patience == 0 || --acceptance->patience > 0 || fill_audio(acceptance, error);
 }
 
 /* The sounds that meet the conditions, when they are few; otherwise *n is more than FEW. */

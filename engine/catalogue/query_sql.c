@@ -245,16 +245,48 @@ static void add_list(struct builder *builder, const struct query *query) {
     sqlite3_str_appendall(builder->sql, ")");
 }
 
+/* Whether conditions and order are the files' alone: then so many files have all regions that are wanted. */
+static bool is_of_first_files(const struct builder *builder, const struct query *query) {
+    return query->regions && !builder->single && !query->similar_to && sorts[query->sort].of_file &&
+           query->limit >= 0 && query_is_selective(query) && !is_streaming(query) && !needs_summary(query) &&
+           query->tags_count == 0;
+}
+
+/* plus: "+" tells SQLite not to take an index for it. Regions of files that are equal come by their paths. */
+static void add_file_order(struct builder *builder, const struct query *query, const char *plus) {
+    sqlite3_str_appendf(builder->sql, " ORDER BY %sf.%s%s", plus, sorts[query->sort].column,
+                        query->descending ? " DESC" : "");
+    if (query->regions && query->sort != QUERY_BY_PATH) sqlite3_str_appendf(builder->sql, ", %sf.path_text", plus);
+}
+
+static void add_first_files(struct builder *builder, const struct query *query) {
+    sqlite3_str_appendall(builder->sql, " (SELECT f.file_id, f.file_audio_id, f.path_text");
+    if (query->sort != QUERY_BY_PATH) sqlite3_str_appendf(builder->sql, ", f.%s", sorts[query->sort].column);
+    sqlite3_str_appendall(builder->sql, " FROM files AS f");
+    add_file_conditions(builder, query);
+    sqlite3_str_appendall(builder->sql, " AND f.regions > 0");
+    add_file_order(builder, query, "+");
+    sqlite3_str_appendf(builder->sql,
+                        " LIMIT %lld) AS f CROSS JOIN regions AS r INDEXED BY regions_current"
+                        " ON r.audio_id = f.file_audio_id AND r.current",
+                        (long long)query->limit);
+}
+
 /* Where the ids come from: files stand for themselves. Of regions the CROSS JOINs keep their order; otherwise SQLite chooses
  * where to begin. */
 static void add_tables(struct builder *builder, const struct query *query) {
+    if (is_of_first_files(builder, query)) {
+        add_first_files(builder, query);
+        return;
+    }
     bool of_file = sorts[query->sort].of_file, summary = needs_summary(query), list = is_list(builder, query);
     const char *join = query_is_selective(query) || query->similar_to ? "JOIN" : "CROSS JOIN";
     const char *walked = is_streaming(query) ? "files AS f INDEXED BY files_text" : "files AS f";
     if (!query->regions)
         sqlite3_str_appendf(builder->sql, " %s", walked);
-    else if (is_streaming(query) || (of_file && join[0] == 'C'))
-        sqlite3_str_appendf(builder->sql, " %s CROSS JOIN regions AS r ON r.audio_id = f.file_audio_id AND r.current%s",
+    else if (is_streaming(query) || (of_file && join[0] == 'C') || (!summary && !list && !builder->single))
+        sqlite3_str_appendf(builder->sql,
+                            " %s CROSS JOIN regions AS r INDEXED BY regions_current ON r.audio_id = f.file_audio_id%s",
                             walked, summary ? " CROSS JOIN region_summary AS s USING (region_id)" : "");
     else if (summary && !list)
         sqlite3_str_appendf(builder->sql,
@@ -274,16 +306,17 @@ static void add_tables(struct builder *builder, const struct query *query) {
 }
 
 static void add_order(struct builder *builder, const struct query *query) {
-    bool of_file = sorts[query->sort].of_file, plain = of_file && query_is_selective(query) && !is_streaming(query);
-    const char *plus = plain ? "+" : ""; /* SQLite: not by an index */
-    sqlite3_str_appendf(builder->sql, " ORDER BY %s%s.%s%s%s", plus, of_file ? "f" : values_of(query),
-                        sorts[query->sort].column, query->descending ? " DESC" : "", of_file ? "" : " NULLS LAST");
-    if (query->regions && of_file) sqlite3_str_appendf(builder->sql, ", %sf.path_text, r.position", plus);
+    const char *down = query->descending ? " DESC" : "";
+    if (sorts[query->sort].of_file) {
+        add_file_order(builder, query, query_is_selective(query) && !is_streaming(query) ? "+" : "");
+        if (query->regions) sqlite3_str_appendall(builder->sql, ", r.position");
+        return;
+    }
+    sqlite3_str_appendf(builder->sql, " ORDER BY %s.%s%s NULLS LAST", values_of(query), sorts[query->sort].column,
+                        down);
     /* Equal values come in the order that the index has anyway. */
-    if (query->regions && query->sort == QUERY_BY_KEY)
-        sqlite3_str_appendf(builder->sql, ", s.bpm%s", query->descending ? " DESC" : "");
-    if (query->regions && !of_file)
-        sqlite3_str_appendf(builder->sql, ", s.region_id%s", query->descending ? " DESC" : "");
+    if (query->regions && query->sort == QUERY_BY_KEY) sqlite3_str_appendf(builder->sql, ", s.bpm%s", down);
+    if (query->regions) sqlite3_str_appendf(builder->sql, ", s.region_id%s", down);
 }
 
 /* Of the rows with the ids of q, all that a struct query_row has. */

@@ -61,13 +61,14 @@ static void made_is_sound(void **state) {
 
 /* ---------------------------------------------------------------------------------------------------------- similarity */
 
-/* The question of this number, as find asks it. */
+/* The question of this number, as find asks it: of sounds and of regions, for few of them and for so many that more are refused
+ * on the way than query.c has patience for. */
 static void ask(int number, struct query *query) {
     static const char *const texts[] = {"loop", "drums", "drums loop", "title"};
     query_init(query);
-    query->limit = 25;
     query->regions = number % 2;
-    number /= 2;
+    query->limit = number / 2 % 2 ? 1800 : 25;
+    number /= 4;
     if (number < 4) query->text = texts[number];
     if (number == 4 || number == 9) query->bpm = (struct query_range){70, 150};
     if (number == 5 || number == 10) query->labels[query->labels_count++] = "drums";
@@ -79,7 +80,7 @@ static void ask(int number, struct query *query) {
     if (number == 12) query->duration.low = 1;
     if (number == 13) query->added = (struct query_range){0, 1.6e9 + 2500};
 }
-#define QUESTIONS 28
+#define QUESTIONS 56
 
 static int by_id(const void *a, const void *b) {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -242,6 +243,43 @@ static void pages_are_read_once(void **state) {
     fixture_run(f, "PRAGMA cache_size = -8000");
 }
 
+/* The ids of the rows, in their order. */
+static size_t ids_of(struct fixture *f, const struct query *query, int64_t *ids, size_t room) {
+    struct error error = {0};
+    struct query_row row;
+    bool more = true;
+    size_t n = 0;
+    struct query_result *result = query_open(f->catalogue, query, &error);
+    if (!result) fail_msg("%s", error.text);
+    while (query_next(result, &row, &more, &error) && more) {
+        assert_true(n < room);
+        ids[n++] = query->regions ? row.region : row.file;
+    }
+    query_close(result);
+    return n;
+}
+
+/* Fewer rows are the first of all, in whatever order; and finding them doesn't take all regions of what matches. */
+static void fewer_are_the_first(void **state) {
+    struct fixture *f = *state;
+    static int64_t all[SOUNDS * 5], few[100];
+    for (int sort = QUERY_BY_PATH; sort < QUERY_BY_SIMILARITY; sort++)
+        for (int k = 0; k < 8; k++) {
+            struct query query;
+            query_init(&query);
+            query.regions = k & 1;
+            query.descending = k & 2;
+            query.sort = (enum query_sort)sort;
+            query.text = "loop";
+            if (k & 4) query.added = (struct query_range){0, 1.6e9 + 2500};
+            size_t n = ids_of(f, &query, all, SOUNDS * 5);
+            query.limit = 100;
+            assert_int_equal(ids_of(f, &query, few, 100), 100);
+            assert_true(n > 400);
+            if (memcmp(all, few, sizeof few) != 0) fail_msg("by %s, %d", query_sort_name(query.sort), k);
+        }
+}
+
 static void assert_costs(const struct fixture *f) {
     assert_int_equal(
         fixture_number(f, "SELECT count(*) FROM plugin_costs AS a LEFT JOIN plugin_costs_counted AS b USING (plugin)"
@@ -284,6 +322,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(made_is_sound),           cmocka_unit_test(alike_under_conditions),
         cmocka_unit_test(examples_need_few_steps), cmocka_unit_test(a_hundred_in_any_order_need_few_steps),
-        cmocka_unit_test(pages_are_read_once),     cmocka_unit_test(costs_are_counted)};
+        cmocka_unit_test(pages_are_read_once),     cmocka_unit_test(fewer_are_the_first),
+        cmocka_unit_test(costs_are_counted)};
     return cmocka_run_group_tests(tests, made_setup, fixture_teardown);
 }
