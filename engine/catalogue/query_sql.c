@@ -48,9 +48,9 @@ struct builder {
     bool single; /* whether one row meets the conditions (the text isn't among them): each is asked about this row */
 };
 
-/* Where tempo, key and the like stand: of a file in its own row. */
+/* Where tempo, key and the like stand: of a file in its own row, of a region in that of its summary. */
 static const char *values_of(const struct query *query) {
-    return query->regions ? "s" : "f";
+    return query->regions ? "r" : "f";
 }
 
 /* table.column >= low AND table.column <= high, as far as they are there. */
@@ -96,22 +96,31 @@ static void add_keys(struct builder *builder, const struct query *query) {
     sqlite3_str_appendall(builder->sql, "NULL)");
 }
 
+/* COLUMN IN (the labels) */
+static void add_label_in(struct builder *builder, const struct query *query, const char *column) {
+    sqlite3_str_appendf(builder->sql, "%s IN (", column);
+    for (size_t i = 0; i < query->labels_count; i++)
+        sqlite3_str_appendf(builder->sql, "%s%Q", i ? "," : "", query->labels[i]);
+    sqlite3_str_appendall(builder->sql, ")");
+}
+
 /* Files by their automatic tags, regions by their own label or content. */
 static void add_labels(struct builder *builder, const struct query *query) {
     if (query->labels_count == 0) return;
-    sqlite3_str *words = sqlite3_str_new(NULL);
-    for (size_t i = 0; i < query->labels_count; i++) sqlite3_str_appendf(words, "%s%Q", i ? "," : "", query->labels[i]);
-    char *list = sqlite3_str_finish(words);
-    if (list && query->regions)
-        sqlite3_str_appendf(builder->sql, " AND (s.label IN (%s) OR s.content IN (%s))", list, list);
-    else if (list)
-        sqlite3_str_appendf(builder->sql,
-                            builder->single ? " AND EXISTS (SELECT 1 FROM tags AS t WHERE t.audio_id = f.file_audio_id"
-                                              " AND t.name IN (%s) AND t.automatic)"
-                                            : " AND f.file_audio_id IN (SELECT audio_id FROM tags WHERE name IN (%s)"
-                                              " AND automatic)",
-                            list);
-    sqlite3_free(list);
+    if (query->regions) {
+        sqlite3_str_appendall(builder->sql, " AND (");
+        add_label_in(builder, query, "r.label");
+        sqlite3_str_appendall(builder->sql, " OR ");
+        add_label_in(builder, query, "r.content");
+    } else if (builder->single) {
+        sqlite3_str_appendall(builder->sql, " AND EXISTS (SELECT 1 FROM tags AS t WHERE t.audio_id = f.file_audio_id"
+                                            " AND t.automatic AND ");
+        add_label_in(builder, query, "t.name");
+    } else {
+        sqlite3_str_appendall(builder->sql, " AND f.file_audio_id IN (SELECT audio_id FROM tags WHERE automatic AND ");
+        add_label_in(builder, query, "name");
+    }
+    sqlite3_str_appendall(builder->sql, ")");
 }
 
 /* Of a region: tags of the whole sound, and those on the region. The list of sounds that have the tag at all is where SQLite
@@ -191,7 +200,7 @@ static bool walks_regions(const struct query *query) {
 static void add_file_conditions(struct builder *builder, const struct query *query) {
     const struct query_range modified = {query->modified.low * 1e9, query->modified.high * 1e9};
     /* A condition on files alone has SQLite read all of them first, into a Bloom filter. */
-    const char *there = walks_regions(query) ? "iif(r.current, f.status, 'missing') <> 'missing'"
+    const char *there = walks_regions(query) ? "iif(r.audio_id > 0, f.status, 'missing') <> 'missing'"
                                              : "f.status <> 'missing'";
     sqlite3_str_appendf(builder->sql, " WHERE %s", query->missing ? "1" : there);
     if (!needs_summary(query)) sqlite3_str_appendall(builder->sql, " AND f.regions IS NOT NULL");
@@ -237,12 +246,29 @@ static bool is_list(const struct builder *builder, const struct query *query) {
 }
 
 static void add_list(struct builder *builder, const struct query *query) {
-    sqlite3_str_appendall(builder->sql, query->regions
-                                            ? " AND r.region_id IN (SELECT s.region_id FROM region_summary AS s WHERE 1"
-                                            : " AND f.file_id IN (SELECT f.file_id FROM files AS f WHERE 1");
-    add_values(builder, query);
-    if (query->regions) add_labels(builder, query); /* those of a file are tags, and a list already */
+    sqlite3_str_appendall(builder->sql, " AND f.file_id IN (SELECT f.file_id FROM files AS f WHERE 1");
+    add_values(builder, query); /* labels are tags, and a list already */
     sqlite3_str_appendall(builder->sql, ")");
+}
+
+/* All that is needed of them stands in the indexes. Two questions instead of an OR, which would look at the rows. (Without a
+ * LIMIT SQLite sees no reason for an order in here.) */
+static void add_region_list(struct builder *builder, const struct query *query) {
+    static const char select[] = "SELECT region_id, audio_id, start_frame FROM region_summary AS r WHERE 1";
+    sqlite3_str_appendf(builder->sql, " (%s", select);
+    add_values(builder, query);
+    if (query->labels_count > 0) {
+        sqlite3_str_appendall(builder->sql, " AND ");
+        add_label_in(builder, query, "r.label");
+        sqlite3_str_appendf(builder->sql, " UNION ALL %s", select);
+        add_values(builder, query);
+        sqlite3_str_appendall(builder->sql, " AND ");
+        add_label_in(builder, query, "r.content");
+        sqlite3_str_appendall(builder->sql, " AND NOT ifnull(");
+        add_label_in(builder, query, "r.label");
+        sqlite3_str_appendall(builder->sql, ", 0)");
+    }
+    sqlite3_str_appendall(builder->sql, " ORDER BY audio_id LIMIT -1) AS r");
 }
 
 /* Whether conditions and order are the files' alone: then so many files have all regions that are wanted. */
@@ -272,51 +298,57 @@ static void add_first_files(struct builder *builder, const struct query *query) 
                         (long long)query->limit);
 }
 
-/* Where the ids come from: files stand for themselves. Of regions the CROSS JOINs keep their order; otherwise SQLite chooses
- * where to begin. */
+/* Regions come with their files, in the files' order; or from a list, or an index, of their values; or it is a single one. CROSS
+ * JOINs keep their order; otherwise SQLite chooses where to begin. */
+static void add_regions(struct builder *builder, const struct query *query) {
+    bool summary = needs_summary(query), chosen = query_is_selective(query) || query->similar_to;
+    if (is_streaming(query) || (!summary && !builder->single)) {
+        const char *own = summary ? "p" : "r";
+        sqlite3_str_appendf(builder->sql, " files AS f%s CROSS JOIN regions AS %s INDEXED BY regions_current",
+                            is_streaming(query) ? " INDEXED BY files_text" : "", own);
+        sqlite3_str_appendf(builder->sql, " ON %s.audio_id = f.file_audio_id AND %s.current", own, own);
+        if (summary) sqlite3_str_appendall(builder->sql, " CROSS JOIN region_summary AS r USING (region_id)");
+        return;
+    }
+    if (is_list(builder, query))
+        add_region_list(builder, query);
+    else
+        sqlite3_str_appendf(builder->sql, " %s AS r", summary ? "region_summary" : "regions");
+    sqlite3_str_appendf(builder->sql, " %s files AS f ON f.file_audio_id = r.audio_id%s",
+                        is_list(builder, query) || !chosen ? "CROSS JOIN" : "JOIN", summary ? "" : " AND r.current");
+}
+
+/* Where the ids come from, and all conditions. Regions with a summary are current ones. */
 static void add_tables(struct builder *builder, const struct query *query) {
+    bool list = is_list(builder, query);
     if (is_of_first_files(builder, query)) {
         add_first_files(builder, query);
         return;
     }
-    bool of_file = sorts[query->sort].of_file, summary = needs_summary(query), list = is_list(builder, query);
-    const char *join = query_is_selective(query) || query->similar_to ? "JOIN" : "CROSS JOIN";
-    const char *walked = is_streaming(query) ? "files AS f INDEXED BY files_text" : "files AS f";
-    if (!query->regions)
-        sqlite3_str_appendf(builder->sql, " %s", walked);
-    else if (is_streaming(query) || (of_file && join[0] == 'C') || (!summary && !list && !builder->single))
-        sqlite3_str_appendf(builder->sql,
-                            " %s CROSS JOIN regions AS r INDEXED BY regions_current ON r.audio_id = f.file_audio_id%s",
-                            walked, summary ? " CROSS JOIN region_summary AS s USING (region_id)" : "");
-    else if (summary && !list)
-        sqlite3_str_appendf(builder->sql,
-                            " region_summary AS s %s regions AS r USING (region_id)"
-                            " %s files AS f ON f.file_audio_id = r.audio_id",
-                            join, join);
+    if (query->regions)
+        add_regions(builder, query);
     else
-        sqlite3_str_appendf(builder->sql, " regions AS r %s files AS f ON f.file_audio_id = r.audio_id", join);
+        sqlite3_str_appendf(builder->sql, " files AS f%s", is_streaming(query) ? " INDEXED BY files_text" : "");
     add_file_conditions(builder, query);
-    if (list)
-        add_list(builder, query);
-    else
-        add_values(builder, query);
+    if (!list) add_values(builder, query);
+    if (list && !query->regions) add_list(builder, query);
     if (!list || !query->regions) add_labels(builder, query);
     add_tags(builder, query);
-    if (query->regions) sqlite3_str_appendall(builder->sql, " AND r.current");
 }
 
 static void add_order(struct builder *builder, const struct query *query) {
     const char *down = query->descending ? " DESC" : "";
     if (sorts[query->sort].of_file) {
+        const char *summary = is_list(builder, query) ? "r.start_frame" : "p.position";
         add_file_order(builder, query, query_is_selective(query) && !is_streaming(query) ? "+" : "");
-        if (query->regions) sqlite3_str_appendall(builder->sql, ", r.position");
+        if (query->regions) sqlite3_str_appendf(builder->sql, ", %s", needs_summary(query) ? summary : "r.position");
         return;
     }
     sqlite3_str_appendf(builder->sql, " ORDER BY %s.%s%s NULLS LAST", values_of(query), sorts[query->sort].column,
                         down);
     /* Equal values come in the order that the index has anyway. */
-    if (query->regions && query->sort == QUERY_BY_KEY) sqlite3_str_appendf(builder->sql, ", s.bpm%s", down);
-    if (query->regions) sqlite3_str_appendf(builder->sql, ", s.region_id%s", down);
+    if (query->regions && query->sort == QUERY_BY_KEY) sqlite3_str_appendf(builder->sql, ", r.bpm%s", down);
+    if (query->regions) sqlite3_str_appendf(builder->sql, ", r.audio_id%s, r.start_frame%s", down, down);
 }
 
 /* Of the rows with the ids of q, all that a struct query_row has. */
@@ -326,7 +358,7 @@ static void add_columns(struct builder *builder, const struct query *query) {
                                            " r.position, 0, r.start, r.end, "
                                          : "SELECT f.file_id, q.audio_id, 0, f.path, f.path_text, f.status, -1,"
                                            " f.regions, 0, f.duration, ");
-    const char *v = values_of(query);
+    const char *v = query->regions ? "s" : "f";
     sqlite3_str_appendf(
         builder->sql,
         "%s.duration, %s.bpm, %s.bpm_confidence, %s.key, s.key_confidence, %s.label, s.label_confidence,"
@@ -391,7 +423,7 @@ char *query_sql_sieve(const struct query *query, bool of_regions, int64_t most) 
     struct builder builder = {.sql = sqlite3_str_new(NULL)};
     struct query of_files = *query;
     if (of_regions) {
-        sqlite3_str_appendall(builder.sql, "SELECT s.region_id FROM region_summary AS s WHERE 1");
+        sqlite3_str_appendall(builder.sql, "SELECT r.region_id FROM region_summary AS r WHERE 1");
         add_values(&builder, query);
         add_labels(&builder, query);
     } else {

@@ -2,6 +2,7 @@
 #include "engine/catalogue/anchor.h"
 #include "engine/catalogue/sql.h"
 #include "engine/catalogue/store.h"
+#include "engine/catalogue/summary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -158,7 +159,7 @@ static bool put_regions(struct catalogue *catalogue, struct store_scan *scan, in
         return false;
     for (size_t i = 0; i < scan->regions_count; i++)
         if (!put_region(catalogue, scan, audio, i, error)) return false;
-    return !replaces || anchor_update(catalogue, audio, error);
+    return !replaces || (summary_forget(catalogue, audio, error) && anchor_update(catalogue, audio, error));
 }
 
 bool store_scan(struct catalogue *catalogue, int64_t file, struct store_scan *scan, int64_t *content, int64_t *audio,

@@ -249,8 +249,8 @@ static bool override_all(struct catalogue *catalogue, int64_t audio, int64_t reg
 
 /* What the columns get. */
 struct columns {
-    double bpm, bpm_confidence, key_confidence, label_confidence; /* NaN: NULL */
-    const char *key, *label, *source[FIELDS];
+    double bpm, bpm_confidence, key_confidence, label_confidence, loudness, centroid; /* NaN: NULL */
+    const char *key, *label, *content, *source[FIELDS];
     char *json;
 };
 
@@ -266,6 +266,9 @@ static bool fill_columns(const struct values *values, struct columns *columns, s
                                 .key_confidence = number_of(summary, "key_confidence"),
                                 .label = json_string(summary, "label", NULL),
                                 .label_confidence = number_of(summary, "label_confidence"),
+                                .content = json_string(summary, "content", NULL),
+                                .loudness = number_of(summary, "lufs"),
+                                .centroid = number_of(summary, "centroid"),
                                 .json = json_print(summary)};
     bool has[FIELDS] = {!isnan(columns->bpm), columns->key != NULL, columns->label != NULL};
     for (int i = 0; i < FIELDS; i++) {
@@ -275,39 +278,43 @@ static bool fill_columns(const struct values *values, struct columns *columns, s
     return columns->json || error_memory(error);
 }
 
-#define VALUES "ddttdttdtdt"
+#define VALUES "ddttdttdtdtdt"
 #define BIND(c, duration)                                                                                              \
     (c)->bpm, (c)->bpm_confidence, (c)->source[BPM], (c)->key, (c)->key_confidence, (c)->source[KEY], (c)->label,      \
-        (c)->label_confidence, (c)->source[LABEL], (duration), (c)->json
+        (c)->label_confidence, (c)->source[LABEL], (duration), (c)->content, (c)->loudness, (c)->json
 #define NAMES                                                                                                          \
     "bpm, bpm_confidence, bpm_source, key, key_confidence, key_source, label, label_confidence, label_source,"         \
-    " duration, summary"
+    " duration, content, loudness, summary"
 #define SAME                                                                                                           \
     " bpm IS ? AND bpm_confidence IS ? AND bpm_source IS ? AND key IS ? AND key_confidence IS ? AND key_source IS ?"   \
-    " AND label IS ? AND label_confidence IS ? AND label_source IS ? AND duration IS ? AND summary IS ?"
+    " AND label IS ? AND label_confidence IS ? AND label_source IS ? AND duration IS ? AND content IS ?"               \
+    " AND loudness IS ? AND summary IS ?"
 
 static bool put_audio(struct catalogue *catalogue, int64_t audio, const struct material *material,
                       const struct columns *columns, struct error *error) {
     return sql_run(catalogue, error,
-                   "INSERT OR REPLACE INTO audio_summary (" NAMES ", audio_id, regions, updated)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                   VALUES "iid", BIND(columns, material->duration), audio, (int64_t)material->n, sql_now());
+                   "INSERT OR REPLACE INTO audio_summary (" NAMES ", centroid, audio_id, regions, updated)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   VALUES "diid", BIND(columns, material->duration), columns->centroid, audio, (int64_t)material->n,
+                   sql_now());
 }
 
 static bool put_region(struct catalogue *catalogue, const struct part *part, const struct columns *columns,
                        struct error *error) {
     return sql_run(catalogue, error,
-                   "INSERT OR REPLACE INTO region_summary (" NAMES ", region_id)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "INSERT OR REPLACE INTO region_summary (" NAMES ", region_id, audio_id, start_frame)"
+                   " SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, region_id, audio_id, start_frame FROM regions"
+                   " WHERE region_id = ?",
                    VALUES "i", BIND(columns, part->duration), part->region);
 }
 
 static bool same_audio(struct catalogue *catalogue, int64_t audio, const struct material *material,
                        const struct columns *columns, bool *same, struct error *error) {
     int64_t found = 0;
-    bool fine = sql_number(catalogue, error, &found,
-                           "SELECT 1 FROM audio_summary WHERE" SAME " AND audio_id = ? AND regions = ?", VALUES "ii",
-                           BIND(columns, material->duration), audio, (int64_t)material->n);
+    bool fine = sql_number(
+        catalogue, error, &found,
+        "SELECT 1 FROM audio_summary WHERE" SAME " AND centroid IS ? AND audio_id = ? AND regions = ?", VALUES "dii",
+        BIND(columns, material->duration), columns->centroid, audio, (int64_t)material->n);
     *same = found == 1;
     return fine;
 }
@@ -315,8 +322,11 @@ static bool same_audio(struct catalogue *catalogue, int64_t audio, const struct 
 static bool same_region(struct catalogue *catalogue, const struct part *part, const struct columns *columns, bool *same,
                         struct error *error) {
     int64_t found = 0;
-    bool fine = sql_number(catalogue, error, &found, "SELECT 1 FROM region_summary WHERE" SAME " AND region_id = ?",
-                           VALUES "i", BIND(columns, part->duration), part->region);
+    bool fine = sql_number(
+        catalogue, error, &found,
+        "SELECT 1 FROM region_summary AS s WHERE" SAME " AND region_id = ? AND EXISTS (SELECT 1 FROM regions"
+        " AS r WHERE (r.region_id, r.audio_id, r.start_frame) = (s.region_id, s.audio_id, s.start_frame))",
+        VALUES "i", BIND(columns, part->duration), part->region);
     *same = found == 1;
     return fine;
 }
@@ -373,7 +383,7 @@ static bool do_all(struct catalogue *catalogue, int64_t audio, bool *same, struc
     return fine;
 }
 
-bool summary_update(struct catalogue *catalogue, int64_t audio, struct error *error) {
+bool summary_forget(struct catalogue *catalogue, int64_t audio, struct error *error) {
     return sql_run(catalogue, error,
                    "DELETE FROM region_summary WHERE region_id IN (SELECT region_id FROM regions WHERE audio_id = ? AND"
                    " NOT current)",
@@ -381,8 +391,11 @@ bool summary_update(struct catalogue *catalogue, int64_t audio, struct error *er
            sql_run(catalogue, error,
                    "DELETE FROM region_vectors WHERE region_id IN (SELECT region_id FROM regions WHERE audio_id = ? AND"
                    " NOT current)",
-                   "i", audio) &&
-           do_all(catalogue, audio, NULL, error);
+                   "i", audio);
+}
+
+bool summary_update(struct catalogue *catalogue, int64_t audio, struct error *error) {
+    return summary_forget(catalogue, audio, error) && do_all(catalogue, audio, NULL, error);
 }
 
 bool summary_verify(struct catalogue *catalogue, int64_t audio, bool *same, struct error *error) {

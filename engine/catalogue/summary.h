@@ -13,6 +13,9 @@
 /* Computes and stores the summary of an audio and of its current regions. */
 bool summary_update(struct catalogue *catalogue, int64_t audio, struct error *error);
 
+/* Removes what is stored of regions that are no longer current: goes with making them so. */
+bool summary_forget(struct catalogue *catalogue, int64_t audio, struct error *error);
+
 /* Computes it again and compares: *same is false when what is stored differs. Works on a reading connection. */
 bool summary_verify(struct catalogue *catalogue, int64_t audio, bool *same, struct error *error);
 

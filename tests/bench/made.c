@@ -269,19 +269,22 @@ static const char *const steps[] = {
     " cpu, wall, peak_bytes) SELECT region_id, 'tempo_meter', '0.9.0', made_hash('old' || region_id), 0, 'ok',"
     " made_result(0, region_id + 1), 1, 1.5e9, 0.001, 0.002, 1000000 FROM regions WHERE region_id % 50 = 0",
     UP_TO("?1") "INSERT INTO waveforms SELECT n, 'overview', 1, 100, zeroblob(600) FROM numbers",
-    "INSERT INTO region_summary (region_id, bpm, bpm_confidence, bpm_source, key, key_confidence, key_source, label,"
-    " label_confidence, label_source, duration, summary) SELECT region_id, " OF("bpm") ", " OF(
+    "INSERT INTO region_summary (region_id, audio_id, start_frame, bpm, bpm_confidence, bpm_source, key, key_confidence, key_source,"
+    " label, label_confidence, label_source, duration, content, loudness, summary)"
+    " SELECT region_id, audio_id, start_frame, " OF("bpm") ", " OF(
         "confidence") ","
-                      " iif(" OF("bpm") " > 0, 'plugin', NULL), " OF("key") ", 0.7, 'plugin', " OF(
-                          "label") ", 0.8, 'plugin', duration,"
-                                   " made_summary(region_id) FROM regions",
+                      " iif(" OF("bpm") " > 0, 'plugin', NULL), " OF(
+                          "key") ", 0.7, 'plugin',"
+                                 " " OF("label") ", 0.8, 'plugin', duration, " OF("content") ", " OF(
+                                     "loudness") ", made_summary(region_id) FROM regions",
     UP_TO(
         "?1") "INSERT INTO audio_summary (audio_id, bpm, bpm_confidence, bpm_source, key, key_confidence, key_source, label,"
-              " label_confidence, label_source, duration, regions, summary, updated) SELECT n, " SOUND("bpm") ", " SOUND(
-                  "confidence") ","
-                                " iif(" SOUND("bpm") " > 0, 'plugin', NULL), " SOUND("key") ", 0.7, 'plugin', " SOUND(
-                                    "label") ", 0.8, 'plugin', 30, 3,"
-                                             " made_summary(n * 3 - 2), 1.6e9 FROM numbers",
+              " label_confidence, label_source, duration, regions, content, loudness, centroid, summary, updated)"
+              " SELECT n, " SOUND("bpm") ", " SOUND("confidence") ", iif(" SOUND("bpm") " > 0, 'plugin', NULL), " SOUND(
+                  "key") ", 0.7,"
+                         " 'plugin', " SOUND("label") ", 0.8, 'plugin', 30, 3, " SOUND("content") ", " SOUND(
+                             "loudness") ", " SOUND("centroid") ","
+                                                                " made_summary(n * 3 - 2), 1.6e9 FROM numbers",
     "UPDATE audio_summary SET duration = (SELECT duration FROM audio AS a WHERE a.audio_id = audio_summary.audio_id)",
     "UPDATE files SET file_audio_id = (SELECT audio_id FROM contents AS c WHERE c.content_id = files.content_id)",
     "UPDATE files SET (duration, regions, bpm, bpm_confidence, key, label, content, loudness, centroid) = (SELECT duration, regions, bpm,"

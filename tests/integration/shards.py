@@ -27,7 +27,7 @@ PORTRAIT = [
     "SELECT audio_hash, kind, peaks FROM waveforms JOIN audio USING (audio_id) ORDER BY 1, 2",
     "SELECT audio_hash, bpm, key, label, s.duration, regions, summary FROM audio_summary AS s JOIN audio USING (audio_id)"
     " ORDER BY 1",
-    "SELECT audio_hash, start_frame, bpm, key, label, summary FROM region_summary JOIN regions USING (region_id)"
+    "SELECT audio_hash, start_frame, bpm, key, label, summary FROM region_summary JOIN regions USING (region_id, audio_id, start_frame)"
     " JOIN audio USING (audio_id) ORDER BY 1, 2",
     "SELECT audio_hash, name, source, automatic FROM tags JOIN audio USING (audio_id) ORDER BY 1, 2, 3",
     "SELECT f.path_text, search.path, tags, labels, metadata FROM search JOIN files AS f ON f.file_id = search.rowid ORDER BY 1",

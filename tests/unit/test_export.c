@@ -461,7 +461,8 @@ static void fill_many(const struct fixture *f, int n) {
         "INSERT INTO regions (region_id, audio_id, current, position, part, parts, rate, start_frame, end_frame,"
         " sound_start_frame, sound_end_frame, segmenter) SELECT 2 * i + k.value, i, 1, k.value, 0, 1, 1000,"
         " 3000 * k.value, 3000 * k.value + 1000, 0, 1, 's' FROM n, json_each('[0,1]') AS k;"
-        "INSERT INTO region_summary (region_id, bpm, duration, summary) SELECT region_id, 120, 1, '{}' FROM regions;"
+        "INSERT INTO region_summary (region_id, audio_id, start_frame, bpm, duration, summary)"
+        " SELECT region_id, audio_id, start_frame, 120, 1, '{}' FROM regions;"
         "INSERT INTO audio_summary (audio_id, bpm, duration, regions, summary, updated) SELECT i, 120, 20, 2, '{}', 0"
         " FROM n; COMMIT; DROP TABLE n; ANALYZE");
 }

@@ -262,14 +262,14 @@ static void escapes_do_not_reach_the_terminal(void **state) {
 static void kind_of_content_where_no_label_is_sure(void **state) {
     struct fixture *f = *state;
     fill(f);
-    fixture_run(f, "UPDATE audio_summary SET label = 'unknown', summary = json_set(summary, '$.content', 'music')");
+    fixture_run(f, "UPDATE audio_summary SET label = 'unknown', content = 'music'");
     assert_int_equal(RUN(find_command, "find"), CLI_OK);
     assert_non_null(strstr(output, "(music) "));
     assert_null(strstr(output, "unknown"));
-    fixture_run(f, "UPDATE audio_summary SET summary = json_remove(summary, '$.content')");
+    fixture_run(f, "UPDATE audio_summary SET content = NULL");
     assert_int_equal(RUN(find_command, "find"), CLI_OK);
     assert_non_null(strstr(output, "unknown "));
-    fixture_run(f, "UPDATE audio_summary SET label = 'drums', summary = json_set(summary, '$.content', 'music')");
+    fixture_run(f, "UPDATE audio_summary SET label = 'drums', content = 'music'");
     assert_int_equal(RUN(find_command, "find"), CLI_OK);
     assert_non_null(strstr(output, "drums "));
 }

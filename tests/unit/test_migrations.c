@@ -59,7 +59,7 @@ static const char *const version_1 =
                               "UPDATE audio_summary SET bpm = 77, bpm_confidence = 1, bpm_source = 'user', summary ="
                               " '{\"bpm\":77,\"bpm_confidence\":1}' WHERE audio_id = 2;"
                               "UPDATE region_summary SET bpm = 77, bpm_confidence = 1, bpm_source = 'user', summary ="
-                              " '{\"bpm\":77,\"bpm_confidence\":1}' WHERE region_id = 2;"
+                              " '{\"bpm\":77,\"bpm_confidence\":1,\"content\":\"music\",\"lufs\":-20.5}' WHERE region_id = 2;"
                               "INSERT INTO search (rowid, path, tags) SELECT file_id, path_text, 'mine' FROM files;"
                               "INSERT INTO arrays VALUES (1, 'x', 'f32', '[1]', '1', 0, 0, x'0000803f');"
                               "INSERT INTO waveforms VALUES (1, 'overview', 1, 1, x'000000000000')";
@@ -134,7 +134,16 @@ static void assert_upgraded(struct fixture *f, int version) {
                         "- 1 9.0,77.0 1 9.0,- 1 9.0,- 1 9.0,- - -");
     assert_string_equal(fixture_text(&old, "SELECT plugin || results || ' ' || audio || ' ' || cpu FROM plugin_costs"),
                         "features3 3.0 6.0");
+    assert_string_equal(
+        fixture_text(&old, "SELECT group_concat(line) FROM (SELECT r.region_id || ' ' || s.audio_id || ' ' ||"
+                           " s.start_frame || ' ' || ifnull(s.content, '-') || ' ' || ifnull(s.loudness, '-') AS line"
+                           " FROM region_summary AS s JOIN regions AS r USING (region_id, audio_id, start_frame)"
+                           " ORDER BY r.region_id)"),
+        "1 1 0 - -,2 2 0 music -20.5,300 3 0 - -");
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM history"), 2);
+    fixture_run(&old,
+                "UPDATE region_summary SET content = NULL, loudness = NULL, summary = json_remove(summary, '$.content',"
+                " '$.lufs')");                                                        /* what the results make */
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM region_results"), 4); /* the copy has them too */
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM arrays JOIN waveforms JOIN runs"), 1);
     assert_true(check_catalogue(old.catalogue, complain, NULL, &wrong, &error));

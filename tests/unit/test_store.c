@@ -190,6 +190,8 @@ static void new_segmentation_keeps_history_and_anchors(void **state) {
     struct fixture *f = *state;
     struct fixture_file a = fixture_scan(f, "/a.wav", "bytes", "sound", 2); /* 0..1000 and 2000..3000 */
     fixture_result(f, a.regions[0], "tempo", "i0", "{}");
+    fixture_finish(f, &a);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM region_summary"), 2);
     char sql[400];
     snprintf(sql, sizeof sql,
              "INSERT INTO edits (audio_id, region_id, start_frame, end_frame, field, value, created) VALUES"
@@ -217,6 +219,7 @@ static void new_segmentation_keeps_history_and_anchors(void **state) {
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM regions WHERE current"), 2);
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM regions"), 4);
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM region_analysis"), 1);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM region_summary"), 0); /* of current regions alone */
     /* 0..1000 overlaps 300 frames with the first and 700 with the second; 2000..3000 with none */
     assert_int_equal(fixture_number(f, "SELECT region_id FROM edits WHERE start_frame = 0"), regions[1].region);
     assert_int_equal(fixture_number(f, "SELECT region_id IS NULL FROM edits WHERE start_frame = 2000"), 1);
@@ -349,6 +352,30 @@ static void summaries(void **state) {
     assert_true(same);
 }
 
+/* A plugin may put what it likes under names that have a column. */
+static void values_of_another_kind(void **state) {
+    struct fixture *f = *state;
+    fixture_plugin(f, "odd",
+                   "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{"
+                   "\"a\":{\"type\":\"string\",\"x-summary\":{\"as\":\"lufs\",\"rule\":\"longest\"}},"
+                   "\"b\":{\"type\":\"number\",\"x-unit\":\"1\",\"x-summary\":{\"as\":\"content\",\"rule\":\"mean\"}},"
+                   "\"c\":{\"type\":\"string\",\"x-summary\":{\"as\":\"centroid\",\"rule\":\"longest\"}},"
+                   "\"d\":{\"type\":\"string\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"longest\"}},"
+                   "\"e\":{\"type\":\"number\",\"x-unit\":\"1\",\"x-summary\":{\"as\":\"label\",\"rule\":\"mean\"}}}}");
+    struct fixture_file a = fixture_scan(f, "/a.wav", "bytes", "sound", 1);
+    bool same = false;
+    fixture_result(f, a.regions[0], "odd", "i", "{\"a\":\"loud\",\"b\":5,\"c\":\"high\",\"d\":\"quick\",\"e\":7}");
+    fixture_finish(f, &a);
+    assert_string_equal(fixture_text(f, "SELECT status FROM sounds"), "done");
+    assert_string_equal(fixture_text(f, "SELECT summary FROM sound_regions"),
+                        fixture_text(f, "SELECT summary FROM sounds"));
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM sound_regions WHERE loudness IS NULL AND content IS NULL"
+                                       " AND bpm IS NULL AND label IS NULL"),
+                     1);
+    OK(summary_verify(f->catalogue, a.audio, &same, &error));
+    assert_true(same);
+}
+
 static void strikes_and_plugins(void **state) {
     struct fixture *f = *state;
     struct store_run about = {"0.1", "host", "analyze x", NULL};
@@ -396,6 +423,7 @@ int main(void) {
         TEST(wrong_outcomes_are_refused),
         TEST(arrays_come_back),
         TEST(summaries),
+        TEST(values_of_another_kind),
         TEST(strikes_and_plugins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
