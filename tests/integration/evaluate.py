@@ -91,7 +91,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sonde-evaluate-") as work:
+    with tempfile.TemporaryDirectory(prefix="sonde-evaluate-", ignore_cleanup_errors=True) as work:
         make(work)
         bars = ["loops/Accuracy1=.85", "loops/Accuracy2=1", "drums/Accuracy1=1", "drums/beat F=.95", "chords/key exact=.75"]
         command = [os.path.join(HERE, "../../tools/evaluate"), work, "--sonde", os.path.join(args.build, "engine/cli/sonde")]

@@ -236,7 +236,7 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         suite = Suite(os.path.abspath(arguments.build), work)
         levels = checks(suite)
         if not arguments.names:

@@ -43,7 +43,7 @@ def main():
         if not analyze:
             check(True, f"{unit}: what systemd says # SKIP systemd-analyze is not installed")
             continue
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             place = os.path.join(folder, unit.replace("@.", "@root."))
             with open(place, "w", encoding="utf-8") as file:  # the program is not installed where the unit will look
                 file.write(re.sub(r"^ExecStart=\S+", f"ExecStart={build}/engine/cli/sonde", text, flags=re.M))

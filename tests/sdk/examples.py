@@ -209,7 +209,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", required=True)
     build = os.path.abspath(parser.parse_args().build)
-    with tempfile.TemporaryDirectory(prefix="sonde-examples-") as work:
+    with tempfile.TemporaryDirectory(prefix="sonde-examples-", ignore_cleanup_errors=True) as work:
         bench = Bench(build, work)
         everything(bench)
         throwing(bench)

@@ -125,7 +125,7 @@ def main() -> int:
     parser.add_argument("--source", required=True)
     source = parser.parse_args().source
     sdk = os.path.join(source, "plugins", "sdk")
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         compile_alone(sdk, work)
         included(sdk)
         layout(source, sdk)

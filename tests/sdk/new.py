@@ -102,7 +102,7 @@ def main():
     parser.add_argument("--build", required=True)
     parser.add_argument("--source", required=True)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sonde-new-") as work:
+    with tempfile.TemporaryDirectory(prefix="sonde-new-", ignore_cleanup_errors=True) as work:
         bench = Bench(os.path.abspath(arguments.build), os.path.abspath(arguments.source), work)
         project(bench, "C", "rumble", "org.example.rumble")
         if shutil.which("g++") or shutil.which("c++"):

@@ -73,7 +73,7 @@ def main():
         text = file.read()
     done = failed = 0
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sonde-tutorial-") as home:
+    with tempfile.TemporaryDirectory(prefix="sonde-tutorial-", ignore_cleanup_errors=True) as home:
         reader = Reader(os.path.abspath(arguments.build), source, home)
         for info, lines in blocks(text):
             if info.startswith("diff "):

@@ -182,7 +182,7 @@ def main():
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--regions")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sonde-files-") as work:
+    with tempfile.TemporaryDirectory(prefix="sonde-files-", ignore_cleanup_errors=True) as work:
         folder = args.folder or work
         os.makedirs(folder, exist_ok=True)
         for name, (data, _) in CASES.items():
