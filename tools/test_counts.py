@@ -24,10 +24,11 @@ def count(record):
 
 
 def explain(record):
-    """The points that failed and every line that is no point at all: comments, and what a dying program left behind."""
+    """The points that failed and every line that is no point at all: comments, and what a dying program left behind (a
+    sanitizer's report comes on stderr, at the very end)."""
     lines = [line for line in record.get("stdout", "").splitlines() if not re.match(r"ok\b|1\.\.\d|\s*$", line)]
     print(f"-- {record['name']}: {record['result']}", file=sys.stderr)
-    for line in lines[-SHOWN:]:
+    for line in lines[-SHOWN:] + record.get("stderr", "").splitlines()[-SHOWN:]:
         print(f"   {line}", file=sys.stderr)
 
 
