@@ -10,7 +10,7 @@
 enum { WIDTH = HEAD_WIDTH };
 
 /* As DILATIONS in tools/train/sonde_train/timeline.py. */
-static const uint32_t dilations[HEAD_BLOCKS] = {2, 6};
+static const uint32_t dilations[HEAD_BLOCKS] = {2, 6, 12};
 
 #define LIMIT 5.0f /* spreads: an input further from its mean counts as this far */
 

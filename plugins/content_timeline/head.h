@@ -5,7 +5,7 @@
  * The inputs of a step (its embedding, then its cepstra) are normalised by constants of the weights file and cut at
  * HEAD_LIMIT. A dense layer of HEAD_WIDTH rectified units, HEAD_BLOCKS residual convolutions over time (three taps,
  * x + W x, rectified) and a dense layer follow; batch normalisation is folded into the weights. Beyond the region's edges
- * there are zeros. A step sees eight steps (1.5 s) to either side, and what the embeddings have seen. */
+ * there are zeros. A step sees 20 steps (3.7 s) to either side, and what the embeddings have seen. */
 #ifndef SONDE_CONTENT_TIMELINE_HEAD_H
 #define SONDE_CONTENT_TIMELINE_HEAD_H
 
@@ -15,13 +15,13 @@
 
 #include <stddef.h>
 
-#define HEAD_ARCHITECTURE 2u
+#define HEAD_ARCHITECTURE 3u
 #define HEAD_INPUTS       (EMBEDDING_DIMENSIONS + TIMBRE_DIMENSIONS)
-#define HEAD_WIDTH        48u
+#define HEAD_WIDTH        64u
 #define HEAD_TAPS         3u
 #define HEAD_OUTPUTS      (TIMELINE_KINDS + 1u)
 
-enum { HEAD_BLOCKS = 2 };
+enum { HEAD_BLOCKS = 3 };
 
 struct head {
     const float *mean, *scale;                                 /* [HEAD_INPUTS] */

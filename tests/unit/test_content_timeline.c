@@ -28,15 +28,18 @@ struct tensors {
 };
 
 static uint8_t *file_of(const struct tensors *tensors, uint64_t *size) {
-    struct weights_rig rig = {.kind = "timeline", .architecture = 2, .version = 1, .parent = EMBEDDING_RIG_PARENT};
+    struct weights_rig rig = {.kind = "timeline", .architecture = 3, .version = 1, .parent = EMBEDDING_RIG_PARENT};
     weights_rig_add(&rig, "input.mean", tensors->mean, HEAD_INPUTS, 1);
     weights_rig_add(&rig, "input.scale", tensors->scale, HEAD_INPUTS, 1);
     weights_rig_add(&rig, "entry.weight", tensors->entry, HEAD_INPUTS, HEAD_WIDTH);
     weights_rig_add(&rig, "entry.bias", tensors->entry_bias, HEAD_WIDTH, 1);
-    weights_rig_add(&rig, "block0.weight", tensors->block[0], HEAD_TAPS * HEAD_WIDTH, HEAD_WIDTH);
-    weights_rig_add(&rig, "block0.bias", tensors->block_bias[0], HEAD_WIDTH, 1);
-    weights_rig_add(&rig, "block1.weight", tensors->block[1], HEAD_TAPS * HEAD_WIDTH, HEAD_WIDTH);
-    weights_rig_add(&rig, "block1.bias", tensors->block_bias[1], HEAD_WIDTH, 1);
+    for (uint32_t i = 0; i < HEAD_BLOCKS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "block%u.weight", i);
+        weights_rig_add(&rig, name, tensors->block[i], HEAD_TAPS * HEAD_WIDTH, HEAD_WIDTH);
+        snprintf(name, sizeof name, "block%u.bias", i);
+        weights_rig_add(&rig, name, tensors->block_bias[i], HEAD_WIDTH, 1);
+    }
     weights_rig_add(&rig, "exit.weight", tensors->exit, HEAD_WIDTH, HEAD_OUTPUTS);
     weights_rig_add(&rig, "exit.bias", tensors->exit_bias, HEAD_OUTPUTS, 1);
     return weights_rig_make(&rig, size);
@@ -245,7 +248,7 @@ static double naive_entry(const struct tensors *w, const struct embedding *e, in
 }
 
 static void naive_block(const struct tensors *w, uint32_t index, const double *x, uint32_t count, double *out) {
-    static const int64_t dilations[] = {2, 6};
+    static const int64_t dilations[HEAD_BLOCKS] = {2, 6, 12};
     for (int64_t t = 0; t < count; t++)
         for (uint32_t c = 0; c < HEAD_WIDTH; c++) {
             double sum = (double)w->block_bias[index][c] + x[t * HEAD_WIDTH + c];
@@ -265,7 +268,7 @@ static void fill(float *values, size_t count, float size, uint32_t *seed) {
 
 static void the_head_is_what_its_manual_says(void **state) {
     (void)state;
-    enum { MOST = 20 };
+    enum { MOST = 40 };
     static struct tensors w;
     static float values[MOST * EMBEDDING_DIMENSIONS], timbre[MOST * TIMBRE_DIMENSIONS];
     static double x[MOST * HEAD_WIDTH], y[MOST * HEAD_WIDTH];
@@ -281,7 +284,7 @@ static void the_head_is_what_its_manual_says(void **state) {
     struct head head;
     assert_int_equal(weights_open(&opened, file, size, "timeline", HEAD_ARCHITECTURE, error, sizeof error), 0);
     assert_int_equal(head_open(&head, &opened, error, sizeof error), 0);
-    for (uint32_t count = 1; count <= MOST; count += count < 3 ? 1 : 17) {
+    for (uint32_t count = 1; count <= MOST; count += count < 3 ? 1 : 37) {
         const struct embedding embedding = {.count = count, .hop = .2, .values = values, .timbre = timbre};
         float kinds[MOST * TIMELINE_KINDS], change[MOST];
         assert_int_equal(head_measure(&head, &embedding, kinds, change), 0);
@@ -289,10 +292,11 @@ static void the_head_is_what_its_manual_says(void **state) {
             for (uint32_t c = 0; c < HEAD_WIDTH; c++) x[t * HEAD_WIDTH + c] = naive_entry(&w, &embedding, t, c);
         naive_block(&w, 0, x, count, y);
         naive_block(&w, 1, y, count, x);
+        naive_block(&w, 2, x, count, y);
         for (uint32_t t = 0; t < count; t++)
             for (uint32_t k = 0; k < HEAD_OUTPUTS; k++) {
                 double sum = (double)w.exit_bias[k];
-                for (uint32_t c = 0; c < HEAD_WIDTH; c++) sum += x[t * HEAD_WIDTH + c] * w.exit[c * HEAD_OUTPUTS + k];
+                for (uint32_t c = 0; c < HEAD_WIDTH; c++) sum += y[t * HEAD_WIDTH + c] * w.exit[c * HEAD_OUTPUTS + k];
                 const float got = k < TIMELINE_KINDS ? kinds[t * TIMELINE_KINDS + k] : change[t];
                 assert_float_equal(got, (float)(1 / (1 + exp(-sum))), 1e-4f);
             }
@@ -381,12 +385,15 @@ static void bad_weights_make_every_result_say_so(void **state) {
     (void)state;
     static const char *const expected[] = {"content_timeline.weights: the file is missing",
                                            "content_timeline.weights: the weights file is truncated",
-                                           "content_timeline.weights: the weights file has format 0"};
-    for (int i = 0; i < 3; i++) {
+                                           "content_timeline.weights: the weights file has format 0",
+                                           "content_timeline.weights: the weights file is for architecture 2, this "
+                                           "plugin has architecture 3"};
+    for (int i = 0; i < 4; i++) {
         struct embedding_rig rig;
         uint8_t *copy = malloc(weights_size);
         memcpy(copy, weights, weights_size);
         if (i == 2) ((struct weights_header *)(void *)copy)->format = 0;
+        if (i == 3) ((struct weights_header *)(void *)copy)->architecture = 2;
         const struct embedding_rig_file file = {"content_timeline.weights", copy,
                                                 i == 1 ? weights_size / 2 : weights_size};
         embedding_rig_open(&rig, "content_timeline", &file, i > 0, NULL);

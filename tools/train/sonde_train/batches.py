@@ -1,5 +1,6 @@
-"""Training batches: crops of one clip, two clips joined, or two mixed, then augmentation of the whole batch in the
-log-mel domain (gain, equaliser, bandwidth, reverberation, time and pitch, noise, masks)."""
+"""Training batches of sounds by themselves: crops of one clip, or of two joined, then augmentation of the whole batch in the
+log-mel domain (gain, equaliser, bandwidth, reverberation, time and pitch, noise, masks). What sounds together comes from
+scenes.py."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,7 +12,7 @@ from .model import BANDS, STRIDE
 FRAMES = 192  # 4.5 s
 STEPS = FRAMES // STRIDE
 SILENCE = float(np.log(mel.FLOOR))
-SINGLE, JOINED = .5, .2  # shares of the items with one clip, and with two in a row; the others are mixtures
+SINGLE = .72  # share of the items with one clip; the others are two in a row
 MADE = .4  # how often a rendered sound is drawn, against a recorded one of its class
 VARIANTS = ["plain", "plain", "plain", "coded", "low3400", "low8000"]
 CENTRES = mel.edges()[1:-1]
@@ -44,16 +45,12 @@ class Sampler:
         weight = np.sqrt([sum(MADE if c.dataset == "made" else 1.0 for c in self.by_class[n]) for n in self.names])
         weight *= [{"speech": 1.5, "music": 1.5}.get(n, 1.0) for n in self.names]
         self.weight = np.cumsum(weight / weight.sum())
-        self.by_kind = {k: [c for c in clips if c.kind == k and (k != "environment" or c.dataset != "made")] for k in KINDS}
         self.ready = {}  # (id of a clip, variant) -> activity of its frames
 
     def clip(self):
         name = self.names[min(int(np.searchsorted(self.weight, self.rng.random())), len(self.names) - 1)]
         members = self.by_class[name]
         return members[min(int(np.searchsorted(self.odds[name], self.rng.random())), len(members) - 1)]
-
-    def pick(self, clips):
-        return clips[self.rng.integers(len(clips))]
 
     def crop(self, clip, length):
         """(spectrum, active) of at most `length` frames; active per frame, at a random place of the clip."""
@@ -70,65 +67,35 @@ class Sampler:
         rows = (start + np.arange(0, min(need, len(s) - start), speed)[:length]).astype(int)
         return s[rows].astype(np.float32), active[rows]
 
-    def place(self, item, clip, start, end, gain=0.0, repeat=False):
-        """Adds the clip's power between frames start and end; returns the frames where it sounds, and those it covers."""
+    def place(self, item, clip, start, end, gain):
+        """Puts the clip between frames start and end; returns the frames where it sounds, and those it covers."""
         mask, covered = np.zeros(FRAMES, bool), np.zeros(FRAMES, bool)
-        while True:
-            s, active = self.crop(clip, end - start)
-            room = 0 if repeat else end - start - len(s)
-            at = start + (int(self.rng.integers(0, room + 1)) if room > 0 else 0)
-            part = item[at:at + len(s)]
-            np.copyto(part, s + gain if part.max() <= SILENCE else np.log(np.exp(part) + np.exp(s + gain)))
-            mask[at:at + len(s)] = active
-            covered[at:at + len(s)] = True
-            start = at + len(s)
-            if not repeat or end - start < 8:
-                return mask, covered
-
-    def level(self, clip):
-        """Natural logarithm of the power of the clip's loud frames."""
-        loud = clip.spectra["plain"][:FRAMES].max(1).astype(np.float32)
-        return float(np.quantile(loud, .9))
+        s, active = self.crop(clip, end - start)
+        at = start + int(self.rng.integers(0, end - start - len(s) + 1))
+        item[at:at + len(s)] = s + gain
+        mask[at:at + len(s)] = active
+        covered[at:at + len(s)] = True
+        return mask, covered
 
     def spans(self):
-        """What one item is made of: [(first frame, end, clip, gain)], and whether it is a mixture."""
-        mode = self.rng.random()
-        if mode < SINGLE:
-            return [(0, FRAMES, self.clip(), 0.0)], False
-        if mode < SINGLE + JOINED:
-            cut = int(self.rng.integers(32, FRAMES - 32))
-            return [(0, cut, self.clip(), 0.0), (cut, FRAMES, self.clip(), float(self.rng.normal(0, 1.2)))], False
-        below, above = [("music", "speech"), ("environment", "speech"), ("environment", "music")][self.rng.integers(3)]
-        one, two = self.pick(self.by_kind[below]), self.pick(self.by_kind[above])
-        gain = self.level(one) - self.level(two) + float(self.rng.uniform(-3, 15)) / 10 * np.log(10)
-        spans = [(0, FRAMES, one, 0.0), (0, FRAMES, two, gain)]
-        if self.rng.random() < .5:  # one of the two only for a while, or from or to some point
-            start, end = sorted(self.rng.integers(-FRAMES // 2, FRAMES * 3 // 2, 2).clip(0, FRAMES))
-            if end - start > 24:
-                which = self.rng.integers(2)
-                spans[which] = (int(start), int(end), *spans[which][2:])
-        return spans, True
+        """What one item is made of: [(first frame, end, clip, gain)]."""
+        if self.rng.random() < SINGLE:
+            return [(0, FRAMES, self.clip(), 0.0)]
+        cut = int(self.rng.integers(32, FRAMES - 32))
+        return [(0, cut, self.clip(), 0.0), (cut, FRAMES, self.clip(), float(self.rng.normal(0, 1.2)))]
 
     def item(self):
         """(log-mel [FRAMES, BANDS], kinds [STEPS, 4], weights [STEPS], segments [(mask over steps, class)])."""
         x = np.full((FRAMES, BANDS), SILENCE, np.float32)
         kinds, known = np.zeros((FRAMES, 4), np.float32), np.full(FRAMES, .3, np.float32)
         segments = []
-        spans, mixture = self.spans()
-        for start, end, clip, gain in spans:
-            mask, covered = self.place(x, clip, start, end, gain, mixture)
-            if clip.kind is None:
-                known[covered] = 0
-            else:
-                kinds[covered if mixture else mask, KINDS.index(clip.kind)] = 1
-                known[mask] = np.where(known[mask] > 0, 1, 0)
-                if mixture:  # the pauses of one of two sounds are no change of what is there, but hard to tell
-                    pauses = covered & ~mask
-                    known[pauses] = np.minimum(known[pauses], .5)
-                else:
-                    known[covered & ~mask] = 0
-            if not mixture:
-                segments.append((mask[::STRIDE], CLASSES.index(clip.label)))
+        for start, end, clip, gain in self.spans():
+            mask, covered = self.place(x, clip, start, end, gain)
+            known[covered] = 0  # a pause, or a clip of no kind
+            if clip.kind is not None:
+                kinds[mask, KINDS.index(clip.kind)] = 1
+                known[mask] = 1
+            segments.append((mask[::STRIDE], CLASSES.index(clip.label)))
         return x, kinds[::STRIDE], known[::STRIDE], segments
 
     def batch(self, size):

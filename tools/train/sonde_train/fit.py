@@ -10,8 +10,10 @@ from . import mel
 from .batches import STRIDE, Sampler, SILENCE, activity
 from .dataset import CLASSES, KINDS
 from .model import BANDS, DIMENSIONS, Backbone
+from .scenes import Crops
 
 MARGIN = 16  # frames of silence beyond a clip's edges, as in network.c
+SOUNDS, SCENES = 26, 12  # crops a batch: of sounds by themselves, and of scenes
 
 
 class Network(nn.Module):
@@ -77,13 +79,20 @@ class Average:
                 self.state[name].copy_(value)
 
 
+def draw(sampler, crops):
+    """One batch: sounds by themselves first, then scenes, which have no class but the truth of every step."""
+    x, kinds, known, *segments = sampler.batch(SOUNDS)
+    scene, there = crops.batch(SCENES)
+    return torch.cat([x, scene]), torch.cat([kinds, there]), torch.cat([known, torch.ones(there.shape[:2])]), *segments
+
+
 def loss_of(network, batch, rng, mix):
     x, kinds, known, rows, masks, labels = batch
     weight = torch.ones(len(rows))
-    if mix:  # mixup (Zhang et al., 2018): of inputs, of frame targets, and of the segments' classes
+    if mix:  # mixup (Zhang et al., 2018) of the sounds: of inputs, of frame targets, and of the segments' classes
         part = torch.from_numpy(rng.beta(.4, .4, len(x)).astype(np.float32))
         part = torch.maximum(part, 1 - part)
-        other = torch.from_numpy(rng.permutation(len(x)))
+        other = torch.from_numpy(np.append(rng.permutation(SOUNDS), np.arange(SOUNDS, len(x))))
         x = part[:, None, None] * x + (1 - part)[:, None, None] * x[other]
         kinds = part[:, None, None] * kinds + (1 - part)[:, None, None] * kinds[other]
         known = torch.minimum(known, known[other])
@@ -98,11 +107,11 @@ def loss_of(network, batch, rng, mix):
     return 3 * frame + (segment * weight).sum() / weight.sum()
 
 
-def fit(clips, steps, seed=1, size=32, rate=3e-3, mixup=.6, log=print):
+def fit(clips, steps, seed=1, rate=3e-3, mixup=.6, log=print):
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = Network(*normalisation(clips))
-    sampler = Sampler(clips, seed)
+    sampler, crops = Sampler(clips, seed), Crops(clips, seed + 200)
     network.backbone.to(memory_format=torch.channels_last)
     average = Average(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=2e-2)
@@ -110,7 +119,7 @@ def fit(clips, steps, seed=1, size=32, rate=3e-3, mixup=.6, log=print):
     started, recent = time.time(), []
     for step in range(steps):
         network.train()
-        loss = loss_of(network, sampler.batch(size), rng, rng.random() < mixup)
+        loss = loss_of(network, draw(sampler, crops), rng, rng.random() < mixup)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5)

@@ -1,10 +1,11 @@
-"""Recordings of a minute for the timeline to learn from, made of clips in the log-mel domain: sounds one after the other,
+"""Recordings of a minute for the network and the timeline's head to learn from, made of clips in the log-mel domain: sounds one after the other,
 over each other at known ratios, or two tracks that come and go on their own; always with the truth of every step."""
 import numpy as np
 import torch
 
 from . import mel
 from .batches import CENTRES, JITTER, SILENCE, activity, add, curve, shifts
+from .batches import FRAMES as CROP
 from .dataset import KINDS
 from .model import BANDS, STRIDE
 
@@ -15,6 +16,7 @@ NOTHING = -30.0  # natural logarithm of power
 VARIANTS = ["plain", "plain", "plain", "plain", "coded", "low8000", "low3400"]
 SONGS = ("debian_music", "classical_quiz", "fnf", "pop909_synth", "asap_synth", "inaspeech", "pyaudioanalysis", "blinky_edm")
 LAYERS = {"music": (.5, 2), "environment": (.3, 1)}  # how often a sound is several clips at once, and how many more at most
+FAINT = .5  # how often an environment below another sound is 8 to 14 dB below
 SCENES = [("speech",), ("music",), ("environment",)] * 2 + [("noise",), ()] + [
     ("speech", "music"), ("speech", "environment"), ("music", "environment")] * 2
 
@@ -96,9 +98,11 @@ class Scenes:
                 continue
             end = min(now + (self.frames(2, 15) if what else self.frames(.5, 4)), FRAMES)
             gain = self.rng.uniform(-8, 3)
-            for kind in what:  # the second lies below the first
+            for kind in what:
+                if kind != what[0]:  # the second lies below the first; a faint environment is the hardest, and heard most
+                    faint = kind == "environment" and self.rng.random() < FAINT
+                    gain -= self.rng.uniform(8 if faint else 1, 14)
                 put(now, end, kind, gain)
-                gain -= self.rng.uniform(1, 14)
             now, last = end, what
 
     def on_their_own(self, put):
@@ -121,6 +125,26 @@ class Scenes:
         scenes = [self.scene() for _ in range(size)]
         x = torch.from_numpy(np.stack([s[0] for s in scenes]))
         return recorded(x, self.rng), np.stack([s[1][::STRIDE] for s in scenes])
+
+
+class Crops:
+    """Draws crops, as long as those of batches.py, from a store of scenes."""
+
+    def __init__(self, clips, seed, count=1000):
+        scenes, self.rng = Scenes(clips, seed), np.random.default_rng(seed)
+        self.x = np.empty((count, FRAMES, BANDS), np.float16)
+        self.kinds = np.empty((count, FRAMES // STRIDE, len(KINDS)), np.uint8)
+        for i in range(count):
+            self.x[i], kinds = scenes.scene()
+            self.kinds[i] = kinds[::STRIDE]
+
+    def batch(self, size):
+        """(what the network hears [size, CROP, BANDS], kinds [size, CROP / STRIDE, 4])."""
+        steps = CROP // STRIDE
+        places = [(self.rng.integers(len(self.x)), self.rng.integers(FRAMES // STRIDE - steps + 1)) for _ in range(size)]
+        x = np.stack([self.x[i, t * STRIDE:t * STRIDE + CROP] for i, t in places]).astype(np.float32)
+        kinds = np.stack([self.kinds[i, t:t + steps] for i, t in places]).astype(np.float32)
+        return recorded(torch.from_numpy(x), self.rng), torch.from_numpy(kinds)
 
 
 def recorded(x, rng):
