@@ -16,7 +16,7 @@ ARCHITECTURE = 3  # HEAD_ARCHITECTURE of plugins/content_timeline/head.h
 INPUTS = DIMENSIONS + 4 * timbre.CEPSTRA
 WIDTH = 64
 DILATIONS = [2, 6, 12]
-SCENES = 800
+SCENES = 1600
 SINGLE = 1500  # clips by themselves
 
 
@@ -114,7 +114,7 @@ def single_batch(singles, rng, size=24, most=40):
     return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(inside)
 
 
-def fit(network, clips, seed=1, steps=800, size=6, rate=3e-3):
+def fit(network, clips, seed=1, steps=1500, size=6, rate=3e-3):
     inputs, targets = heard_scenes(network, clips, SCENES, seed + 100)
     singles = heard_clips(network, clips, SINGLE, seed)
     torch.manual_seed(seed)
@@ -131,7 +131,7 @@ def fit(network, clips, seed=1, steps=800, size=6, rate=3e-3):
                                                   torch.from_numpy(targets[chosen]))
         x, y, inside = single_batch(singles, rng)
         single = F.binary_cross_entropy_with_logits(head(x, inside), y, reduction="none")[:, :, :len(KINDS)].mean(2)
-        loss = loss + .15 * (single * inside).sum() / inside.sum()
+        loss = loss + .2 * ((single * inside).sum(1) / inside.sum(1)).mean()  # a short clip counts as much as a long one
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
