@@ -227,7 +227,7 @@ def pausing(rig):
     code, text = rig.command("status")
     check(code == 0 and "would begin paused" in text, "status without an engine says so", text)
     names = copy(rig, 0, 1)
-    check(rig.start() and rig.wait(lambda: queued(rig) == 2) and rig.heard("paused before this start"),
+    check(rig.start() and rig.wait(lambda: queued(rig) == 2) and rig.hears("paused before this start"),
           "after kill -9 it begins paused, and says so")
     check(rig.engine().get("paused") is True and "waits: paused" in rig.command("status")[1], "so does status")
     check(rig.stop() == 0, "a clean end")
@@ -268,7 +268,7 @@ def low_disk(rig):
         check("waiting for room" in rig.command("status")[1], "and said in status")
         check(rig.wait(lambda: queued(rig) == 2) and rig.status("0.wav") == "queued", "nothing is begun")
         os.remove(ballast)
-        check(rig.done(*names) and rig.heard("event=going-on"), "with room it goes on")
+        check(rig.done(*names) and rig.hears("event=going-on"), "with room it goes on")
         check(rig.stop() == 0, "end")
     finally:
         rig.process.kill()
@@ -342,7 +342,7 @@ def reloading(rig):
         check(rig.done("0.wav"), "the first folder")
         write("[watch]\nfolder = /tmp\n")
         rig.process.send_signal(signal.SIGHUP)
-        check(rig.wait(lambda: rig.heard("nothing changes")) and rig.heard("watch.folder"), "a broken configuration changes nothing")
+        check(rig.hears("nothing changes") and rig.hears("watch.folder"), "a broken configuration changes nothing")
         write(f"[watch]\nfolders = {rig.folder}:{other}\n[plugins]\ndisabled = key key_fallback\n")
         rig.command("pause")
         said.clear()
@@ -399,7 +399,7 @@ def rescan(rig):
     check(rig.command("analyze", rig.folder)[0] == 0 and rig.status(deep[0]) == "done", "and what is back")
     os.remove(rig.at("2.wav"))
     rig.start()
-    check(rig.wait(lambda: rig.status("2.wav") == "missing") and rig.heard('event=gone'), "the first look of a watcher does too")
+    check(rig.wait(lambda: rig.status("2.wav") == "missing") and rig.hears("event=gone"), "the first look of a watcher does too")
     os.remove(rig.at(deep[0]))
     os.remove(rig.at(deep[1]))
     code, text = rig.command("analyze", rig.folder)

@@ -113,6 +113,10 @@ class Watching:
         with open(self.log, encoding="utf-8", errors="replace") as log:
             return text in log.read()
 
+    def hears(self, text):
+        """Now or soon: an event is told of after the catalogue knows."""
+        return self.wait(lambda: self.heard(text))
+
 
 def main(description, tests):
     """Runs each test with a rig of its own; `tests` maps names to functions of a rig."""
