@@ -61,14 +61,29 @@ static void check_measured(struct subject *s) {
     }
 }
 
-/* Threads that exist beside those of a worker that holds nothing. */
-static bool check_threads(struct subject *s, struct error *error) {
+/* A worker that holds nothing. */
+static struct session *open_empty(struct subject *s, struct error *error) {
     cJSON *nothing = cJSON_CreateArray();
     struct session_spec spec = {.libraries = nothing};
     struct session *empty = nothing ? session_open(&s->desk, &spec, error) : NULL;
+    if (!nothing) error_memory(error);
+    cJSON_Delete(nothing);
+    return empty;
+}
+
+/* Whether a worker without the library lives. */
+static bool lives_without(struct subject *s) {
+    struct session *empty = open_empty(s, NULL);
+    bool lives = empty && session_is_ready(empty);
+    session_close(empty);
+    return lives;
+}
+
+/* Threads that exist beside those of a worker that holds nothing. */
+static bool check_threads(struct subject *s, struct error *error) {
+    struct session *empty = open_empty(s, error);
     unsigned before = empty && session_is_ready(empty) ? session_threads(empty) : 0, now = session_threads(s->session);
     session_close(empty);
-    cJSON_Delete(nothing);
     if (!empty) return false;
     if (before == 0 || now == 0)
         report_add(s->report, CHECK_COST_THREADS, NULL, CHECK_SKIPPED, "the system doesn't tell how many there are");
@@ -86,7 +101,8 @@ bool check_loading(struct subject *s, struct error *error) {
     const cJSON *message = session_library(s->session, 0);
     if (!session_is_ready(s->session) && !message) {
         const struct blame *blame = session_blame(s->session);
-        if (blame->refused || strcmp(blame->phase, "none") == 0)
+        /* A library that holds too much may be the worker's end outside its own calls. */
+        if (blame->refused || (strcmp(blame->phase, "none") == 0 && !lives_without(s)))
             return error_set(error, "no worker can be started: it %.300s", blame->reason);
         record_death(s);
         return false;
