@@ -1,4 +1,4 @@
--- Version 5: what is asked of sounds and regions stands in the rows of their summaries, before the long text. Region's indexes hold
+-- Version 5: what is asked of sounds and regions stands in the rows of their summaries, before the long text. The indexes of regions hold
 -- all that questions ask for: also whose a region is, and where it begins. Only current regions have a summary. (What a plugin calls
 -- `lufs` or `content` may be of another kind than the column; a column from the text, as before, made the trigger on it fail.)
 PRAGMA legacy_alter_table = ON; -- views and triggers name the tables as they are called in the end

@@ -259,7 +259,7 @@ static size_t ids_of(struct fixture *f, const struct query *query, int64_t *ids,
     return n;
 }
 
-/* Fewer rows are the first of all, in whatever order; and finding them doesn't take all regions of what matches. */
+/* Fewer rows are the first of all, in whatever order: SQL that stops early finds what SQL without a limit finds. */
 static void fewer_are_the_first(void **state) {
     struct fixture *f = *state;
     static int64_t all[SOUNDS * 5], few[100];

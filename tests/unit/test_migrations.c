@@ -143,7 +143,7 @@ static void assert_upgraded(struct fixture *f, int version) {
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM history"), 2);
     fixture_run(&old,
                 "UPDATE region_summary SET content = NULL, loudness = NULL, summary = json_remove(summary, '$.content',"
-                " '$.lufs')");                                                        /* what the results make */
+                " '$.lufs')"); /* as the results make it, for the check below */
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM region_results"), 4); /* the copy has them too */
     assert_int_equal(fixture_number(&old, "SELECT count(*) FROM arrays JOIN waveforms JOIN runs"), 1);
     assert_true(check_catalogue(old.catalogue, complain, NULL, &wrong, &error));
