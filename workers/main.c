@@ -8,6 +8,7 @@
 #include "engine/base/sanitizer.h"
 #include "engine/ipc/line.h"
 #include "engine/ipc/message.h"
+#include "workers/decode/chunks.h"
 #include "workers/decode/decoder.h"
 #include "workers/host/analyser.h"
 #include "workers/sandbox/sandbox.h"
@@ -88,6 +89,7 @@ static const char **collect_paths(const struct worker *worker, size_t *count) {
 static bool enter_sandbox(struct worker *worker, struct error *error) {
     struct sandbox_options options = {
         .decoder = worker->role == WORKER_DECODE,
+        .file_limit = worker->role == WORKER_DECODE ? (int64_t)CHUNKS_BYTES : 0,
         .engine = (pid_t)json_integer(worker->settings, "engine_pid", 0),
         .landlock_abi_max = (int)json_integer(worker->settings, "landlock_abi_max", 0),
         .memory_limit = worker->memory_limit,

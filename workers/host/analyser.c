@@ -5,6 +5,7 @@
 #include "engine/ipc/message.h"
 #include "workers/host/clock.h"
 #include "workers/host/describe.h"
+#include "workers/host/feed.h"
 #include "workers/host/job.h"
 #include "workers/host/measure.h"
 
@@ -294,23 +295,56 @@ static bool finish_job(struct analyser *a, struct error *error) {
     return end_job(a, error);
 }
 
-/* Feeds the part of a mapped chunk that the message names. */
-static bool feed_chunk(struct analyser *a, const struct descriptor_packet *chunk, uint64_t bytes, const float *samples,
-                       const cJSON *message, struct error *error) {
-    int64_t start = json_integer(message, "start", -1), frames = json_integer(message, "frames", -1);
+/* Reads `frames` frames of each plane of a chunk, from frame `first`, one plane behind the other. */
+static bool read_planes(int fd, const struct descriptor_packet *chunk, uint32_t channels, int64_t first, int64_t frames,
+                        float *planes, struct error *error) {
+    size_t bytes = (size_t)frames * sizeof(float);
+    for (uint32_t c = 0; c < channels; c++) {
+        off_t place = (off_t)(((uint64_t)c * chunk->frames + (uint64_t)first) * sizeof(float));
+        ssize_t got = pread(fd, planes + (size_t)c * (size_t)frames, bytes, place);
+        if (got != (ssize_t)bytes) return error_system(error, got < 0 ? errno : EIO, "cannot read shared memory");
+    }
+    return true;
+}
+
+/* Feeds frames of a chunk in pieces that are whole blocks. Read, not mapped, for the same reason as in decode/chunks.h:
+ * the copy stays in the cache, and costs less than the traps. */
+static bool feed_pieces(struct analyser *a, const struct descriptor_packet *chunk, int fd, int64_t first,
+                        int64_t frames, struct error *error) {
     uint32_t channels = a->job.region.channels;
+    int64_t block = a->worker->block_frames > 0 ? a->worker->block_frames : FEED_BLOCK_FRAMES;
+    int64_t piece = (FEED_BLOCK_FRAMES + block - 1) / block * block;
+    if (piece > frames) piece = frames;
+    float *samples = malloc((size_t)piece * channels * sizeof *samples);
+    const float **planes = calloc(channels, sizeof *planes);
+    bool good = (samples && planes) || error_memory(error);
+    while (good && frames > 0) {
+        int64_t n = frames < piece ? frames : piece;
+        good = read_planes(fd, chunk, channels, first, n, samples, error);
+        if (!good) break;
+        for (uint32_t c = 0; c < channels; c++) planes[c] = samples + (size_t)c * (size_t)n;
+        host_region_feed(a->host, planes, (size_t)n);
+        first += n;
+        frames -= n;
+    }
+    free(planes);
+    free(samples);
+    return good;
+}
+
+/* Feeds the part of a chunk that the message names. */
+static bool feed_chunk(struct analyser *a, const struct descriptor *descriptor, const cJSON *message,
+                       struct error *error) {
+    const struct descriptor_packet *chunk = &descriptor->packet;
+    int64_t start = json_integer(message, "start", -1), frames = json_integer(message, "frames", -1);
     int64_t region_end = a->job.region.start_frame + a->job.region.frames;
     bool last = json_bool(message, "last", false);
-    if (chunk->frames > bytes / sizeof(float) / channels || start != a->job.next_frame || frames <= 0 ||
-        frames > region_end - start || start < chunk->start || start - chunk->start > (int64_t)chunk->frames ||
-        frames > (int64_t)chunk->frames - (start - chunk->start) || last != (start + frames == region_end))
+    if (chunk->frames > descriptor->bytes / sizeof(float) / a->job.region.channels || start != a->job.next_frame ||
+        frames <= 0 || frames > region_end - start || start < chunk->start ||
+        start - chunk->start > (int64_t)chunk->frames || frames > (int64_t)chunk->frames - (start - chunk->start) ||
+        last != (start + frames == region_end))
         return error_set(error, "broken protocol: PCM that isn't the next of the region");
-    const float **planes = calloc(channels, sizeof *planes);
-    if (!planes) return error_memory(error);
-    for (uint32_t c = 0; c < channels; c++)
-        planes[c] = samples + (size_t)c * chunk->frames + (size_t)(start - chunk->start);
-    host_region_feed(a->host, planes, (size_t)frames);
-    free(planes);
+    if (!feed_pieces(a, chunk, descriptor->fd, start - chunk->start, frames, error)) return false;
     a->job.next_frame += frames;
     return true;
 }
@@ -322,11 +356,7 @@ static bool take_pcm(struct analyser *a, const cJSON *message, struct error *err
     bool good = chunk->kind == DESCRIPTOR_PCM && (int64_t)chunk->serial == json_integer(message, "serial", -1);
     if (!good) error_set(error, "broken protocol: a chunk's descriptor is not what was announced");
     bool wanted = good && a->busy && !a->cancelled && job_is(&a->job, message);
-    if (wanted) {
-        void *samples = memfd_map(descriptor.fd, descriptor.bytes, false, error);
-        good = samples && feed_chunk(a, chunk, descriptor.bytes, samples, message, error);
-        memfd_unmap(samples, descriptor.bytes);
-    }
+    if (wanted) good = feed_chunk(a, &descriptor, message, error);
     close(descriptor.fd);
     if (!good) return false;
     cJSON *consumed = message_new_job("consumed", json_integer(message, "job", 0), json_integer(message, "nonce", 0));

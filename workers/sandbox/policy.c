@@ -62,6 +62,7 @@ static const struct rule rules[] = {
     {CALL(readv), ALLOW, ALLOW},
     {CALL(pread64), ALLOW, ALLOW},
     {CALL(write), ALLOW, ALLOW},
+    {CALL(pwrite64), ALLOW, ALLOW, .who = DECODER}, /* into memory that the engine hands over */
     {CALL(writev), ALLOW, ALLOW},
     {CALL(lseek), ALLOW, ALLOW},
     {CALL(close), ALLOW, ALLOW},
@@ -134,8 +135,6 @@ static const struct rule rules[] = {
     {CALL(mmap), VIOLATION, ALLOW, ARGUMENT(3, MAP_PLACED, MAP_PRIVATE | MAP_FIXED),
      ARGUMENT(2, PROT_WRITE | PROT_EXEC, 0)},
     {CALL(mmap), ALLOW, ALLOW, ARGUMENT(3, MAP_KIND_OF, MAP_SHARED), ARGUMENT(2, PROT_WRITE | PROT_EXEC, 0)},
-    {CALL(mmap), ALLOW, ALLOW, ARGUMENT(3, MAP_KIND_OF, MAP_SHARED), ARGUMENT(2, PROT_WRITE | PROT_EXEC, PROT_WRITE),
-     DECODER},
     {CALL(mprotect), ALLOW, VIOLATION},
     {CALL(mprotect), VIOLATION, ALLOW, ARGUMENT(2, PROT_EXEC, 0)},
 

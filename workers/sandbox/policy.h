@@ -15,7 +15,7 @@ enum policy_stage {
 };
 
 enum policy_kind {
-    POLICY_DECODER, /* may map memory that it was handed writable and shared */
+    POLICY_DECODER, /* may write into the memory that it is handed */
     POLICY_ANALYSER /* may not */
 };
 

@@ -58,7 +58,8 @@ static bool limit(int resource, rlim_t value, const char *name, struct error *er
 }
 
 static bool limit_resources(const struct sandbox_options *options, const struct fatal *fatal, struct error *error) {
-    bool ok = limit(RLIMIT_CORE, 0, "core files", error) && limit(RLIMIT_FSIZE, 0, "file size", error) &&
+    bool ok = limit(RLIMIT_CORE, 0, "core files", error) &&
+              limit(RLIMIT_FSIZE, (rlim_t)options->file_limit, "file size", error) &&
               limit(RLIMIT_NOFILE, MAX_DESCRIPTORS, "open files", error) &&
               limit(RLIMIT_STACK, MAIN_STACK, "the stack", error) && limit(RLIMIT_MEMLOCK, 0, "locked memory", error) &&
               limit(RLIMIT_MSGQUEUE, 0, "message queues", error);

@@ -26,7 +26,8 @@ enum sandbox_profile {
 
 struct sandbox_options {
     enum sandbox_profile profile;
-    bool decoder;                  /* may map the memory that it is to fill */
+    bool decoder;                  /* may write into the memory that it is handed */
+    int64_t file_limit;            /* bytes: how far into that memory, 0 if it is handed none */
     pid_t engine;                  /* the parent it must have */
     int landlock_abi_max;          /* 0: the best there is */
     int64_t memory_limit;          /* bytes of private memory, 0: none */
