@@ -1,6 +1,7 @@
 #include "network.h"
 
 #include "kernels/clones.h"
+#include "kernels/sums.h"
 #include "weights.h"
 
 #include <math.h>
@@ -69,6 +70,7 @@ static void make_filters(struct network *network) {
             if (network->bins[band] == 0) network->first_bin[band] = bin;
             network->filter[band][network->bins[band]++] = (float)(gain * weight);
         }
+        network->bins[band] = (network->bins[band] + LANES - 1) / LANES * LANES; /* weights of 0 to whole vectors */
     }
 }
 
@@ -198,13 +200,11 @@ int network_push(struct network *network, const float *power, uint32_t frames, u
     for (uint32_t f = 0; f < frames; f++, power += stride) {
         float *mel = network->mel + network->frames * NETWORK_BANDS;
         for (uint32_t band = 0; band < NETWORK_BANDS; band++) {
-            const float *bins = power + network->first_bin[band], *filter = network->filter[band];
-            float sum = 0;
-            for (uint32_t bin = 0; bin < network->bins[band]; bin++) sum += bins[bin] * filter[bin];
+            const float sum = sums_band(power + network->first_bin[band], network->filter[band], network->bins[band]);
             mel[band] = normalise(network, band, sum);
         }
-        float total = 0;
-        for (uint32_t bin = 0; bin < NETWORK_BINS; bin++) total += power[bin];
+        float total, square, peak;
+        sums_level(power, NETWORK_BINS, &total, &square, &peak);
         network->power[network->frames++] = total;
     }
     return 0;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "bands.h"
 
+#include "kernels/sums.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -41,8 +43,9 @@ void bands_init(struct bands *bands) {
 void bands_apply(const struct bands *bands, const float *power, float *out) {
     for (int b = 0; b < BANDS_COUNT; b++) {
         const float *w = bands->weight + bands->offset[b], *p = power + bands->first[b];
-        float sum = 0;
-        for (int i = 0; i < bands->count[b]; i++) sum += w[i] * p[i];
+        const int whole = bands->count[b] / 8 * 8;
+        float sum = whole ? sums_band(p, w, (size_t)whole) : 0;
+        for (int i = whole; i < bands->count[b]; i++) sum += w[i] * p[i];
         out[b] = sqrtf(sum);
     }
 }

@@ -14,16 +14,23 @@
 #define NEAR   .004  /* a steady tempo is looked for this far around the one tracked */
 #define FEWEST 8     /* beats that can be steady */
 #define SLIP   .5    /* frames a steady pulse moves over the region from one tempo tried to the next */
+#define LANES  8     /* steps that are worked on at once: a beat comes no sooner after another */
+
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
+typedef int32_t choice __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4)));
+typedef uint8_t bytes __attribute__((vector_size(LANES), aligned(1)));
 
 struct chain {
     int shortest, longest, periods; /* in steps */
     int64_t steps;
-    float *evidence; /* log-likelihood ratio of a beat at each step */
-    float *best;     /* ring of `longest` rows: best score of a path whose next beat comes `period` after this one */
-    uint8_t *from;   /* steps * periods: the period before this beat on that path */
-    float *score;    /* periods: of a path whose last beat is here, by the period before it */
-    float *cost;     /* periods - 1: between neighbouring periods */
-    float *prior;    /* periods: weighted log-prior of such a period */
+    int64_t ring;    /* a multiple of LANES: steps that are kept of `best` */
+    float *evidence; /* log-likelihood ratio of a beat at each step, and zeros up to a multiple of LANES */
+    float *best; /* periods * (ring + LANES): best score of a path whose next beat comes `period` after that of a step;
+                        the first LANES of a ring once more behind it */
+    uint8_t *from; /* [steps / LANES][periods][LANES]: the period before this beat on that path */
+    lanes *score;  /* periods: of a path whose last beat is here, by the period before it; for LANES steps */
+    float *cost;   /* periods - 1: between neighbouring periods */
+    float *prior;  /* periods: weighted log-prior of such a period */
 };
 
 static float activation_at(const float *activation, int64_t count, double frame) {
@@ -52,15 +59,16 @@ static bool chain_open(struct chain *chain, const float *activation, int64_t cou
                        const struct beats_params *params) {
     chain->shortest = (int)floor(60 * fps * FINER / params->fastest_bpm);
     chain->longest = (int)ceil(60 * fps * FINER / params->slowest_bpm);
-    if (chain->shortest < 4) chain->shortest = 4;
+    if (chain->shortest < LANES) chain->shortest = LANES;
     if (chain->longest > chain->shortest + 255) chain->longest = chain->shortest + 255;
     chain->periods = chain->longest - chain->shortest + 1;
     chain->steps = count * FINER;
-    const size_t periods = (size_t)chain->periods, steps = (size_t)chain->steps;
-    chain->evidence = malloc(steps * sizeof(float));
-    chain->best = malloc((size_t)chain->longest * periods * sizeof(float));
+    chain->ring = (chain->longest + 2 * LANES - 1) / LANES * LANES;
+    const size_t periods = (size_t)chain->periods, steps = (size_t)(chain->steps + LANES - 1) / LANES * LANES;
+    chain->evidence = calloc(steps, sizeof(float));
+    chain->best = calloc(periods * (size_t)(chain->ring + LANES), sizeof(float));
     chain->from = malloc(steps * periods);
-    chain->score = malloc(periods * sizeof(float));
+    chain->score = malloc(periods * sizeof(lanes));
     chain->cost = malloc(periods * sizeof(float));
     chain->prior = malloc(periods * sizeof(float));
     if (!chain->evidence || !chain->best || !chain->from || !chain->score || !chain->cost || !chain->prior)
@@ -86,43 +94,63 @@ static void chain_close(struct chain *chain) {
     free(chain->prior);
 }
 
-/* From the scores of beats at this step to the best score for each next period: max over q of score[q] - cost(q, p). */
-static void best_make(const struct chain *chain, float *best, uint8_t *from) {
-    const int n = chain->periods;
-    for (int p = 0; p < n; p++) {
-        best[p] = chain->score[p];
-        from[p] = (uint8_t)p;
-        if (p > 0 && best[p - 1] - chain->cost[p - 1] > best[p]) {
-            best[p] = best[p - 1] - chain->cost[p - 1];
-            from[p] = from[p - 1];
-        }
+/* Scores of LANES steps from `t` on, a multiple of LANES. The first beat lies within one period of the start: before
+ * that, `best` is 0. */
+SONDE_CLONES static void score_make(const struct chain *chain, int64_t t) {
+    const lanes evidence = *(const lanes *)(const void *)(chain->evidence + t);
+    const float *row = chain->best;
+    int64_t back = (t - chain->shortest) % chain->ring;
+    if (back < 0) back += chain->ring;
+    for (int p = 0; p < chain->periods; p++, row += chain->ring + LANES) {
+        chain->score[p] = *(const lanes *)(const void *)(row + back) + evidence + chain->prior[p];
+        back = back ? back - 1 : chain->ring - 1;
     }
-    for (int p = n - 2; p >= 0; p--)
-        if (best[p + 1] - chain->cost[p] > best[p]) {
-            best[p] = best[p + 1] - chain->cost[p];
-            from[p] = from[p + 1];
-        }
+}
+
+/* From those scores to the best score for each next period, max over q of score[q] - cost(q, p), and its q. */
+SONDE_CLONES static void best_make(const struct chain *chain, int64_t t) {
+    const int n = chain->periods;
+    const int64_t at = t % chain->ring, stride = chain->ring + LANES;
+    uint8_t *from = chain->from + t * n;
+    lanes best = chain->score[0];
+    choice of = {0};
+    for (int p = 0; p < n; p++) {
+        const lanes own = chain->score[p], other = best - chain->cost[p > 0 ? p - 1 : 0];
+        const choice moved = p > 0 ? (choice)(other > own) : (choice){0};
+        best = (lanes)((moved & (choice)other) | (~moved & (choice)own));
+        of = (moved & of) | (~moved & p);
+        *(lanes *)(void *)(chain->best + p * stride + at) = best;
+        *(bytes *)(void *)(from + p * LANES) = __builtin_convertvector(of, bytes);
+    }
+    for (int p = n - 1; p >= 0; p--) {
+        float *row = chain->best + p * stride;
+        bytes *place = (bytes *)(void *)(from + p * LANES);
+        const lanes own = *(lanes *)(void *)(row + at), other = best - chain->cost[p];
+        const choice moved = p < n - 1 ? (choice)(other > own) : (choice){0};
+        best = (lanes)((moved & (choice)other) | (~moved & (choice)own));
+        of = (moved & of) | (~moved & __builtin_convertvector(*place, choice));
+        *(lanes *)(void *)(row + at) = best;
+        if (at == 0) *(lanes *)(void *)(row + chain->ring) = best;
+        *place = __builtin_convertvector(of, bytes);
+    }
 }
 
 /* Runs the chain; returns the step of the last beat of the best path and its period index. */
 static int64_t chain_run(struct chain *chain, int *last_period) {
     int64_t last = -1;
     float top = -INFINITY;
-    for (int64_t t = 0; t < chain->steps; t++) {
-        const int64_t row = t % chain->longest;
-        for (int p = 0; p < chain->periods; p++) {
-            const int period = chain->shortest + p;
-            float before = 0; /* the first beat lies within one period of the start */
-            const int64_t back = row - period;
-            if (t >= period) before = chain->best[(back < 0 ? back + chain->longest : back) * chain->periods + p];
-            chain->score[p] = before + chain->evidence[t] + chain->prior[p];
-            if (t >= chain->steps - period && chain->score[p] > top) {
-                top = chain->score[p];
-                last = t;
-                *last_period = p;
-            }
+    for (int64_t t = 0; t < chain->steps; t += LANES) {
+        score_make(chain, t);
+        best_make(chain, t);
+        for (int64_t k = t; k < t + LANES && k < chain->steps; k++) {
+            const int64_t first = chain->steps - k - chain->shortest; /* a shorter period has room for another beat */
+            for (int64_t p = first > 0 ? first : 0; p < chain->periods; p++)
+                if (chain->score[p][k - t] > top) {
+                    top = chain->score[p][k - t];
+                    last = k;
+                    *last_period = (int)p;
+                }
         }
-        best_make(chain, chain->best + row * chain->periods, chain->from + t * chain->periods);
     }
     return last;
 }
@@ -140,6 +168,10 @@ static double peak_refine(const float *activation, int64_t count, int64_t t) {
     return fabs(peak - at) <= 1.25 ? peak : at;
 }
 
+static int from_at(const struct chain *chain, int64_t t, int period) {
+    return chain->from[(t / LANES * chain->periods + period) * LANES + t % LANES];
+}
+
 static bool beats_collect(const struct chain *chain, const float *activation, int64_t count, double fps, int64_t last,
                           int period, struct beats *beats) {
     const size_t most = (size_t)(chain->steps / chain->shortest + 2);
@@ -153,7 +185,7 @@ static bool beats_collect(const struct chain *chain, const float *activation, in
         beats->strength[n++] = activation_at(activation, count, (double)t / FINER);
         sum += chain->evidence[t];
         const int64_t before = t - (chain->shortest + period);
-        if (before >= 0) period = chain->from[before * chain->periods + period];
+        if (before >= 0) period = from_at(chain, before, period);
         t = before;
     }
     for (int i = 0; i < n / 2; i++) {
