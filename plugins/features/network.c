@@ -10,10 +10,10 @@
 #include <string.h>
 
 enum { LAYERS = 5, CONTEXTS = 2, TAPS = 5, LANES = 8 };
-enum { MARGIN = 16 };                 /* frames of silence beyond each edge of the region */
-enum { HALO = 24, CORE = 384 };       /* frames: a tile's margin (the convolutions reach 17) and its own part */
-enum { TILE = CORE + 2 * HALO };      /* a multiple of the stride, like both of its parts */
-enum { WIDEST = 9 * 64, FLAT = 192 }; /* values under the largest kernel, and in one frame of the last convolution */
+enum { MARGIN = 16 };             /* frames of silence beyond each edge of the region */
+enum { HALO = 24, CORE = 384 };   /* frames: a tile's margin (the convolutions reach 17) and its own part */
+enum { TILE = CORE + 2 * HALO };  /* a multiple of the stride, like both of its parts */
+enum { WIDEST = 96, FLAT = 192 }; /* channels of the widest layer, and values in one frame of the last one */
 
 struct layer {
     uint32_t in, out, stride_time, stride_band;
@@ -210,21 +210,27 @@ int network_push(struct network *network, const float *power, uint32_t frames, u
     return 0;
 }
 
-/* out[p][n] = bias[n] + sum over k of patch[k][p] * kernel[k][n], for LANES positions p; negative sums become 0 when
- * `rectify`. The sum of one position never depends on its neighbours. */
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 
+static const float nothing[FLAT]; /* where a kernel reaches beyond the edge */
+
+/* out[p][n] = bias[n] + sum over taps t and channels c of from[t][p][c] * kernel[t][c][n], for LANES positions p; negative
+ * sums become 0 when `rectify`. The sum of one position never depends on its neighbours. */
 SONDE_CLONES
-static void multiply(const float *patch, const float *kernel, const float *bias, uint32_t depth, uint32_t width,
-                     int rectify, float *out) {
+static void multiply(const float *const (*from)[LANES], uint32_t taps, uint32_t channels, const float *kernel,
+                     const float *bias, uint32_t width, int rectify, float *out) {
     for (uint32_t n = 0; n < width; n += LANES) {
         const lanes first = *(const lanes *)(const void *)(bias + n);
         lanes s0 = first, s1 = first, s2 = first, s3 = first, s4 = first, s5 = first, s6 = first, s7 = first;
-        for (uint32_t k = 0; k < depth; k++) {
-            const lanes w = *(const lanes *)(const void *)(kernel + (size_t)k * width + n);
-            const float *x = patch + (size_t)k * LANES;
-            s0 += x[0] * w, s1 += x[1] * w, s2 += x[2] * w, s3 += x[3] * w;
-            s4 += x[4] * w, s5 += x[5] * w, s6 += x[6] * w, s7 += x[7] * w;
+        const float *weight = kernel + n;
+        for (uint32_t t = 0; t < taps; t++) {
+            const float *x0 = from[t][0], *x1 = from[t][1], *x2 = from[t][2], *x3 = from[t][3];
+            const float *x4 = from[t][4], *x5 = from[t][5], *x6 = from[t][6], *x7 = from[t][7];
+            for (uint32_t c = 0; c < channels; c++, weight += width) {
+                const lanes w = *(const lanes *)(const void *)weight;
+                s0 += x0[c] * w, s1 += x1[c] * w, s2 += x2[c] * w, s3 += x3[c] * w;
+                s4 += x4[c] * w, s5 += x5[c] * w, s6 += x6[c] * w, s7 += x7[c] * w;
+            }
         }
         const lanes sums[LANES] = {s0, s1, s2, s3, s4, s5, s6, s7};
         for (uint32_t p = 0; p < LANES; p++)
@@ -235,39 +241,42 @@ static void multiply(const float *patch, const float *kernel, const float *bias,
 /* Matrix product over rows: out[row] = rectified(bias + kernel' * in[row]). */
 static void multiply_rows(const float *in, uint32_t rows, const float *kernel, const float *bias, uint32_t depth,
                           uint32_t width, int rectify, float *out) {
-    float patch[FLAT * LANES], result[LANES * 96];
+    float last[LANES * WIDEST];
     for (uint32_t row = 0; row < rows; row += LANES) {
         const uint32_t count = rows - row < LANES ? rows - row : LANES;
-        memset(patch, 0, sizeof patch);
-        for (uint32_t p = 0; p < count; p++)
-            for (uint32_t k = 0; k < depth; k++) patch[k * LANES + p] = in[(size_t)(row + p) * depth + k];
-        multiply(patch, kernel, bias, depth, width, rectify, result);
-        memcpy(out + (size_t)row * width, result, (size_t)count * width * sizeof(float));
+        const float *from[1][LANES];
+        for (uint32_t p = 0; p < LANES; p++) from[0][p] = p < count ? in + (size_t)(row + p) * depth : nothing;
+        float *to = out + (size_t)row * width;
+        multiply(from, 1, depth, kernel, bias, width, rectify, count < LANES ? last : to);
+        if (count < LANES) memcpy(to, last, (size_t)count * width * sizeof(float));
+    }
+}
+
+/* Where the 3 x 3 kernel at an output position reads; the position may lie beyond the last one. */
+static void look_around(const struct layer *layer, const float *in, uint32_t times, uint32_t bands, uint32_t row,
+                        uint32_t column, uint32_t lane, const float *from[9][LANES]) {
+    const int64_t time = (int64_t)row * layer->stride_time - 1, band = (int64_t)column * layer->stride_band - 1;
+    for (uint32_t tap = 0; tap < 9; tap++) {
+        const int64_t t = time + tap / 3, b = band + tap % 3;
+        const int inside = t >= 0 && t < times && b >= 0 && b < bands;
+        from[tap][lane] = inside ? in + ((size_t)t * bands + (size_t)b) * layer->in : nothing;
     }
 }
 
 /* One 3 x 3 convolution with zeros around it: in [times][bands][in], out [ceil(times/st)][ceil(bands/sf)][out]. */
 static void convolve(const struct layer *layer, const float *kernel, const float *bias, const float *in, uint32_t times,
                      uint32_t bands, float *out) {
-    float patch[WIDEST * LANES], result[LANES * 96];
-    const uint32_t columns = (bands + layer->stride_band - 1) / layer->stride_band, channels = layer->in;
+    float last[LANES * WIDEST];
+    const uint32_t columns = (bands + layer->stride_band - 1) / layer->stride_band, width = layer->out;
     const uint32_t positions = (times + layer->stride_time - 1) / layer->stride_time * columns;
     for (uint32_t first = 0; first < positions; first += LANES) {
         const uint32_t count = positions - first < LANES ? positions - first : LANES;
-        memset(patch, 0, (size_t)9 * channels * LANES * sizeof(float));
-        for (uint32_t p = 0; p < count; p++) {
-            const int64_t time = (int64_t)((first + p) / columns * layer->stride_time) - 1;
-            const int64_t band = (int64_t)((first + p) % columns * layer->stride_band) - 1;
-            for (uint32_t tap = 0; tap < 9; tap++) {
-                const int64_t t = time + tap / 3, b = band + tap % 3;
-                if (t < 0 || t >= times || b < 0 || b >= bands) continue;
-                const float *source = in + ((size_t)t * bands + (size_t)b) * channels;
-                float *target = patch + (size_t)tap * channels * LANES + p;
-                for (uint32_t c = 0; c < channels; c++) target[c * LANES] = source[c];
-            }
-        }
-        multiply(patch, kernel, bias, 9 * channels, layer->out, 1, result);
-        memcpy(out + (size_t)first * layer->out, result, (size_t)count * layer->out * sizeof(float));
+        const float *from[9][LANES];
+        for (uint32_t p = 0; p < LANES; p++)
+            look_around(layer, in, times, bands, (first + p) / columns, (first + p) % columns, p, from);
+        float *to = out + (size_t)first * width;
+        multiply(from, 9, layer->in, kernel, bias, width, 1, count < LANES ? last : to);
+        if (count < LANES) memcpy(to, last, (size_t)count * width * sizeof(float));
     }
 }
 
