@@ -3,7 +3,6 @@
 #include "engine/base/json.h"
 #include "engine/base/text.h"
 #include "engine/ipc/message.h"
-#include "workers/host/clock.h"
 #include "workers/host/describe.h"
 #include "workers/host/feed.h"
 #include "workers/host/job.h"
@@ -32,6 +31,9 @@ struct analyser {
     uint32_t lines;
     size_t out_used; /* bytes of the out area that hold this job's arrays */
     struct measure measure;
+    float *samples;       /* of a piece of a chunk, planar */
+    const float **planes; /* where each begins */
+    int64_t piece;        /* frames */
 };
 
 /* --------------------------------------------------------------------------------------------------------------- hooks */
@@ -98,7 +100,7 @@ struct loading {
     const char *path;
     const struct library *library; /* NULL: refused */
     struct error refusal;
-    int64_t cpu_ns;
+    int64_t own_ns;
 };
 
 /* Sends one `library` message; `refusal`: why there is nothing to describe, or NULL. */
@@ -112,7 +114,7 @@ static bool send_library(struct analyser *a, const struct loading *loading, cons
     if (good && refusal) good = cJSON_AddStringToObject(message, "reason", clean);
     if (good && library)
         good = describe_library(message, a->host, library) &&
-               measure_add_library(&a->measure, message, library, loading->cpu_ns);
+               measure_add_library(&a->measure, message, library, loading->own_ns);
     free(clean);
     if (good) return worker_send(a->worker, message, error);
     cJSON_Delete(message);
@@ -130,14 +132,22 @@ static const char *text_or_null(const char *text) {
     return text && text[0] ? text : NULL;
 }
 
+/* Processor time outside the system: what that takes to map a library and all that it needs varies tenfold with the kind
+ * of machine, and says nothing of the library. */
+static int64_t own_ns(void) {
+    struct rusage usage;
+    if (getrusage(RUSAGE_THREAD, &usage) != 0) return 0;
+    return (int64_t)usage.ru_utime.tv_sec * 1000000000 + (int64_t)usage.ru_utime.tv_usec * 1000;
+}
+
 static void load_one(struct analyser *a, const cJSON *setting, struct loading *loading) {
     loading->path = json_string(setting, "path", "");
     const char *resources = text_or_null(json_string(setting, "resources", NULL));
-    int64_t from = clock_cpu_ns();
+    int64_t from = own_ns();
     if (host_load(a->host, loading->path, resources, json_member(setting, "only"), json_member(setting, "params"),
                   &loading->refusal))
         loading->library = host_library_at(a->host, host_libraries_count(a->host) - 1);
-    loading->cpu_ns = clock_cpu_ns() - from;
+    loading->own_ns = own_ns() - from;
 }
 
 /* Whether there is memory left. A library's variables may take more than the limit, and the system lets it be loaded all the
@@ -268,6 +278,18 @@ static bool refuse_region(struct analyser *a, const char *sentence, struct error
     return end_job(a, error);
 }
 
+/* Memory for pieces of the region's chunks that are whole blocks, before plugins can take what there is. */
+static bool reserve_piece(struct analyser *a, struct error *error) {
+    int64_t block = a->worker->block_frames > 0 ? a->worker->block_frames : FEED_BLOCK_FRAMES;
+    a->piece = (FEED_BLOCK_FRAMES + block - 1) / block * block;
+    if (a->piece > a->job.region.frames) a->piece = a->job.region.frames;
+    free(a->samples);
+    free(a->planes);
+    a->samples = malloc((size_t)a->piece * a->job.region.channels * sizeof *a->samples);
+    a->planes = calloc(a->job.region.channels, sizeof *a->planes);
+    return (a->samples && a->planes) || error_memory(error);
+}
+
 static bool begin_job(struct analyser *a, cJSON *message, struct error *error) {
     if (a->busy) {
         cJSON_Delete(message);
@@ -280,7 +302,8 @@ static bool begin_job(struct analyser *a, cJSON *message, struct error *error) {
         return error_set(error, "broken protocol: %.400s", why.text);
     a->busy = true;
     worker_note_phase(a->worker, job_number(a), NULL, NOTE_FEED);
-    if (host_region_begin(a->host, &a->job.region, a->job.run, a->job.run_count, a->job.inputs, a->job.inputs_count,
+    if (reserve_piece(a, &why) &&
+        host_region_begin(a->host, &a->job.region, a->job.run, a->job.run_count, a->job.inputs, a->job.inputs_count,
                           (uint32_t)a->worker->block_frames, &why))
         return true;
     a->busy = false;
@@ -307,29 +330,17 @@ static bool read_planes(int fd, const struct descriptor_packet *chunk, uint32_t 
     return true;
 }
 
-/* Feeds frames of a chunk in pieces that are whole blocks. Read, not mapped, for the same reason as in decode/chunks.h:
- * the copy stays in the cache, and costs less than the traps. */
+/* Feeds frames of a chunk in pieces. Read, not mapped, for the same reason as in decode/chunks.h: the copy stays in the
+ * cache, and costs less than the traps. */
 static bool feed_pieces(struct analyser *a, const struct descriptor_packet *chunk, int fd, int64_t first,
                         int64_t frames, struct error *error) {
-    uint32_t channels = a->job.region.channels;
-    int64_t block = a->worker->block_frames > 0 ? a->worker->block_frames : FEED_BLOCK_FRAMES;
-    int64_t piece = (FEED_BLOCK_FRAMES + block - 1) / block * block;
-    if (piece > frames) piece = frames;
-    float *samples = malloc((size_t)piece * channels * sizeof *samples);
-    const float **planes = calloc(channels, sizeof *planes);
-    bool good = (samples && planes) || error_memory(error);
-    while (good && frames > 0) {
-        int64_t n = frames < piece ? frames : piece;
-        good = read_planes(fd, chunk, channels, first, n, samples, error);
-        if (!good) break;
-        for (uint32_t c = 0; c < channels; c++) planes[c] = samples + (size_t)c * (size_t)n;
-        host_region_feed(a->host, planes, (size_t)n);
-        first += n;
-        frames -= n;
+    for (int64_t n; frames > 0; first += n, frames -= n) {
+        n = frames < a->piece ? frames : a->piece;
+        if (!read_planes(fd, chunk, a->job.region.channels, first, n, a->samples, error)) return false;
+        for (uint32_t c = 0; c < a->job.region.channels; c++) a->planes[c] = a->samples + (size_t)c * (size_t)n;
+        host_region_feed(a->host, a->planes, (size_t)n);
     }
-    free(planes);
-    free(samples);
-    return good;
+    return true;
 }
 
 /* Feeds the part of a chunk that the message names. */
@@ -415,6 +426,8 @@ static int end(struct analyser *a, int code, const struct error *error) {
     if (a->busy) host_region_end(a->host);
     job_close(&a->job);
     for (size_t i = 0; i < a->stash_count; i++) cJSON_Delete(a->stash[i]);
+    free(a->samples);
+    free(a->planes);
     /* The host stays: plugins would only get a last chance to hang, and the process is about to end. */
     return code;
 }
