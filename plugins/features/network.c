@@ -241,7 +241,7 @@ static void multiply(const float *const (*from)[LANES], uint32_t taps, uint32_t 
 /* Matrix product over rows: out[row] = rectified(bias + kernel' * in[row]). */
 static void multiply_rows(const float *in, uint32_t rows, const float *kernel, const float *bias, uint32_t depth,
                           uint32_t width, int rectify, float *out) {
-    float last[LANES * WIDEST];
+    float last[LANES * WIDEST] = {0};
     for (uint32_t row = 0; row < rows; row += LANES) {
         const uint32_t count = rows - row < LANES ? rows - row : LANES;
         const float *from[1][LANES];
@@ -266,7 +266,7 @@ static void look_around(const struct layer *layer, const float *in, uint32_t tim
 /* One 3 x 3 convolution with zeros around it: in [times][bands][in], out [ceil(times/st)][ceil(bands/sf)][out]. */
 static void convolve(const struct layer *layer, const float *kernel, const float *bias, const float *in, uint32_t times,
                      uint32_t bands, float *out) {
-    float last[LANES * WIDEST];
+    float last[LANES * WIDEST] = {0};
     const uint32_t columns = (bands + layer->stride_band - 1) / layer->stride_band, width = layer->out;
     const uint32_t positions = (times + layer->stride_time - 1) / layer->stride_time * columns;
     for (uint32_t first = 0; first < positions; first += LANES) {
