@@ -1,14 +1,12 @@
 """Cross-validation by source, and the tables that it prints."""
-import json
 import os
-import subprocess
 
 import numpy as np
 import torch
 from scipy.fft import dct
 from sklearn.ensemble import RandomForestClassifier
 
-from . import familiar, timbre
+from . import built, familiar, timbre
 from .dataset import CLASSES, FOLDS, KINDS, MUSIC
 from .fit import embeddings, fit, pool
 
@@ -120,15 +118,10 @@ def precision_at(clips, vectors, k=5):
 
 def fingerprints(folder, clips, build):
     """The 25 numbers that `features` sums a region up to [clips, 25], or None without a build folder."""
-    library = os.path.join(build, "plugins/features/features.so")
-    if not os.path.exists(library):
+    if not os.path.exists(os.path.join(build, "plugins/features/features.so")):
         return None
-    vectors = []
-    for clip in clips:
-        out = subprocess.run([os.path.join(build, "tests/bench/run_plugins"), "--json", "--only", "features",
-                              os.path.join(folder, clip.path), library], capture_output=True, check=True).stdout
-        vectors.append(json.loads(out)["features"]["result"]["fingerprint"])
-    return np.array(vectors)
+    return np.array([built.results(build, os.path.join(folder, c.path), ["features"], "--only", "features")["features"]["fingerprint"]
+                     for c in clips])
 
 
 def merge(clips, results):

@@ -1,6 +1,5 @@
 """Sounds out of Debian's packages of free games: music, spoken lines, places and machines by many hands, on many microphones.
 Nothing learns from them. What the built plugins say of them shows how well they do on what they have never heard."""
-import json
 import os
 import re
 import subprocess
@@ -10,6 +9,7 @@ import zlib
 import numpy as np
 import soundfile
 
+from . import built
 from .dataset import MUSIC
 
 SECONDS = 30
@@ -107,17 +107,15 @@ def excerpt(path, kind, to):
 def measure(folder, build, work, log=print):
     """By kind of sound: what content_timeline and classifier of a build say of it as a whole."""
     names = ("features", "content_timeline", "classifier")
-    program = [os.path.join(build, "tests/bench/run_plugins"), "--json"]
-    libraries = [os.path.join(build, "plugins", n, n + ".so") for n in names]
     kinds = {"speech": "speech", "street music": "music", "noise": "noise", "unknown": "unknown", **dict.fromkeys(MUSIC, "music")}
     rows, wav = {}, os.path.join(work, "game.wav")
     for path, kind in listed(folder):
         if not excerpt(os.path.join(folder, path), kind, wav):
             continue
-        out = json.loads(subprocess.run([*program, wav, *libraries], capture_output=True, check=True).stdout)
-        content, label = (out[n]["result"]["label"] for n in names[1:])
-        said = kinds.get(label, "environment")
-        rows.setdefault(kind, []).append((content == kind, kind in (content or ""), said == kind, said == "unknown"))
+        said = built.results(build, wav, names)
+        content, label = (said[n]["label"] for n in names[1:])
+        taken = kinds.get(label, "environment")
+        rows.setdefault(kind, []).append((content == kind, kind in (content or ""), taken == kind, taken == "unknown"))
     log("sounds of games     n   content_timeline: just that   among others   classifier: right kind   unknown")
     for kind, of in rows.items():
         just, among, right, unknown = np.mean(of, 0)

@@ -1,13 +1,11 @@
 """Mixed recordings, built from the clips of one fold by joining and mixing them, with the truth of every second; and their
 score through the plugins themselves."""
-import json
 import os
-import subprocess
 
 import numpy as np
 import soundfile
 
-from . import mel
+from . import built, mel
 
 MIXED = {"speech over music": ("speech", "music"), "speech over environment": ("speech", "environment"),
          "music over environment": ("music", "environment")}
@@ -91,17 +89,14 @@ def measure(folder, clips, weights, build_root, work, count=20, seed=5, log=prin
     """Scores the plugins with the weights in `weights` on recordings of `clips`."""
     rng = np.random.default_rng(seed)
     stock = Stock(folder, clips, rng)
-    libraries = [os.path.join(build_root, "plugins", n, n + ".so") for n in ("features", "content_timeline")]
     exact = main = seconds = hits = true = found = 0
     confusion = {}
     for i in range(count):
         samples, truth = build(stock, rng)
         path = os.path.join(work, "recording.wav")
         soundfile.write(path, samples, mel.RATE)
-        out = subprocess.run([os.path.join(build_root, "tests/bench/run_plugins"), "--json", "--plugin-dir", weights, path,
-                              *libraries], capture_output=True, check=True).stdout
-        result = json.loads(out)["content_timeline"]
-        segments = [(s["start"], s["end"], s["label"]) for s in result["result"]["segments"]]
+        result = built.results(build_root, path, ("features", "content_timeline"), "--plugin-dir", weights)["content_timeline"]
+        segments = [(s["start"], s["end"], s["label"]) for s in result["segments"]]
         merged = [s for i, s in enumerate(segments) if i == 0 or s[2] != segments[i - 1][2]]
         for t in np.arange(.5, truth[-1][1], 1.0):
             want, got = label_at(truth, t), label_at(segments, t)
