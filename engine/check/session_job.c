@@ -160,7 +160,7 @@ static bool take_array(struct session *s, struct answer *answer, const cJSON *on
     }
     if (good && bytes > 0) {
         array.fd = memfd_new("sonde-array", (uint64_t)bytes, NULL);
-        good = array.fd >= 0 && pwrite(array.fd, data, (size_t)bytes, 0) == bytes &&
+        good = array.fd >= 0 && memfd_write(array.fd, data, (size_t)bytes, 0, NULL) &&
                memfd_seal(array.fd, (uint64_t)bytes, NULL);
     }
     free(data);

@@ -139,7 +139,7 @@ const struct check_entry check_table[CHECK_COUNT] = {
                               "Add the interface to the descriptor's needs."},
     [CHECK_NEEDS_CYCLE] = {"needs.cycle", 7, "it doesn't need itself, through others neither",
                            "Break the circle: one of them has to work without the other."},
-    [CHECK_COST_SCAN] = {"cost.scan", 8, "loading it takes less than 100 ms of its own processor time",
+    [CHECK_COST_SCAN] = {"cost.scan", 8, "loading it takes less than 100 ms of processor time",
                          "Make tables in create, not in constructors or init."},
     [CHECK_COST_SCALING] = {"cost.scaling", 8, "time grows no faster than the audio",
                             "Look for work in process or finish that goes over all that came before."},

@@ -93,6 +93,27 @@ void memfd_unmap(void *memory, size_t bytes) {
     if (memory) munmap(memory, bytes);
 }
 
+bool memfd_write(int fd, const void *data, size_t bytes, uint64_t at, struct error *error) {
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = pwrite(fd, (const char *)data + done, bytes - done, (off_t)(at + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return error_system(error, n < 0 ? errno : ENOSPC, "cannot write to shared memory");
+        done += (size_t)n;
+    }
+    return true;
+}
+
+bool memfd_read(int fd, void *data, size_t bytes, uint64_t at, struct error *error) {
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = pread(fd, (char *)data + done, bytes - done, (off_t)(at + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return error_system(error, errno, "cannot read shared memory");
+        if (n == 0) return error_set(error, "a shared memory ends before what was said to lie in it");
+        done += (size_t)n;
+    }
+    return true;
+}
+
 bool memfd_punch(int fd, uint64_t offset, uint64_t bytes, struct error *error) {
     if (bytes == 0) return true;
     if (offset > INT64_MAX || bytes > INT64_MAX) return error_set(error, "a range outside shared memory");

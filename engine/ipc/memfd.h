@@ -28,6 +28,11 @@ bool memfd_is_sealed(int fd, uint64_t *bytes);
 void *memfd_map(int fd, size_t bytes, bool writable, struct error *error);
 void memfd_unmap(void *memory, size_t bytes); /* NULL is fine */
 
+/* Writes to a memfd, or reads from it, `bytes` at offset `at`, all of them or false with a sentence. A page that is
+ * touched in a mapping for the first time is a trap, on a virtual machine two: audio goes through these. */
+bool memfd_write(int fd, const void *data, size_t bytes, uint64_t at, struct error *error);
+bool memfd_read(int fd, void *data, size_t bytes, uint64_t at, struct error *error);
+
 /* Gives the pages that lie wholly inside [offset, offset + bytes) back to the system; they read as zeroes. Used by the
  * engine on the out area between jobs. */
 bool memfd_punch(int fd, uint64_t offset, uint64_t bytes, struct error *error);

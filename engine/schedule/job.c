@@ -70,13 +70,7 @@ static cJSON *list_members(const struct job *job) {
 static bool seal_array(struct array *array) {
     uint64_t bytes = array->bytes > 0 ? array->bytes : 1;
     int fd = memfd_new("sonde-array", bytes, NULL);
-    bool ok = fd >= 0;
-    for (uint64_t at = 0; ok && at < array->bytes;) {
-        ssize_t n = pwrite(fd, (const char *)array->data + at, array->bytes - at, (off_t)at);
-        ok = n > 0;
-        if (ok) at += (uint64_t)n;
-    }
-    ok = ok && memfd_seal(fd, bytes, NULL);
+    bool ok = fd >= 0 && memfd_write(fd, array->data, array->bytes, 0, NULL) && memfd_seal(fd, bytes, NULL);
     if (ok)
         array->sealed = fd + 1;
     else if (fd >= 0)

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS     5 /* between two looks for messages while waiting for memory */
-#define STAGE_BYTES ((size_t)128 << 10)
+#define WAIT_MS      5                  /* between two looks for messages while waiting for memory */
+#define STAGE_FLOATS ((size_t)32 << 10) /* at least a frame of SOURCE_CHANNELS_MAX */
 
 void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int64_t nonce, size_t channels,
                   int64_t start, int64_t expected, int64_t allowed) {
@@ -106,36 +106,31 @@ SONDE_CLONES static void split_stereo(const float *samples, size_t n, float *res
 }
 
 static void split(const float *samples, size_t n, size_t channels, float *planes) {
-    if (channels == 2)
+    if (channels == 1)
+        memcpy(planes, samples, n * sizeof *planes);
+    else if (channels == 2)
         split_stereo(samples, n, planes, planes + n);
     else
         for (size_t c = 0; c < channels; c++)
             for (size_t i = 0; i < n; i++) planes[c * n + i] = samples[i * channels + c];
 }
 
-static bool write_all(int fd, const float *values, size_t n, size_t place, struct error *error) {
-    const char *bytes = (const char *)values;
-    for (size_t done = 0, all = n * sizeof(float); done < all;) {
-        ssize_t wrote = pwrite(fd, bytes + done, all - done, (off_t)(place * sizeof(float) + done));
-        if (wrote < 0 && errno == EINTR) continue;
-        if (wrote <= 0) return error_system(error, wrote < 0 ? errno : ENOSPC, "cannot fill shared memory");
-        done += (size_t)wrote;
-    }
-    return true;
+/* Where frame `i` of a plane lies in a chunk of `frames` frames, in bytes. */
+static uint64_t place_of(size_t plane, int64_t frames, int64_t i) {
+    return ((uint64_t)plane * (uint64_t)frames + (uint64_t)i) * sizeof(float);
 }
 
 /* Appends frames for which there is room. */
 static bool append(struct chunks *chunks, const float *samples, size_t frames, struct error *error) {
-    size_t channels = chunks->channels, most = STAGE_BYTES / sizeof(float) / channels;
-    if (!chunks->stage && !(chunks->stage = malloc(STAGE_BYTES))) return error_memory(error);
+    size_t channels = chunks->channels, most = STAGE_FLOATS / channels;
+    if (!chunks->stage && !(chunks->stage = malloc(STAGE_FLOATS * sizeof *chunks->stage))) return error_memory(error);
     while (frames > 0) {
         size_t n = frames < most ? frames : most;
-        const float *planes = channels == 1 ? samples : chunks->stage;
-        if (channels > 1) split(samples, n, channels, chunks->stage);
-        for (size_t c = 0; c < channels; c++) {
-            size_t place = c * (size_t)chunks->capacity + (size_t)chunks->filled;
-            if (!write_all(chunks->fd, planes + c * n, n, place, error)) return false;
-        }
+        split(samples, n, channels, chunks->stage);
+        for (size_t c = 0; c < channels; c++)
+            if (!memfd_write(chunks->fd, chunks->stage + c * n, n * sizeof(float),
+                             place_of(c, chunks->capacity, chunks->filled), error))
+                return false;
         chunks->filled += (int64_t)n;
         samples += n * channels;
         frames -= n;
@@ -145,14 +140,14 @@ static bool append(struct chunks *chunks, const float *samples, size_t frames, s
 
 /* Moves the planes of a chunk that isn't full together, front first. */
 static bool compact(struct chunks *chunks, struct error *error) {
-    size_t filled = (size_t)chunks->filled, most = STAGE_BYTES / sizeof(float);
-    for (size_t c = 1; filled < (size_t)chunks->capacity && c < chunks->channels; c++)
-        for (size_t done = 0, n; done < filled; done += n) {
+    int64_t most = (int64_t)STAGE_FLOATS, filled = chunks->filled;
+    for (size_t c = 1; filled < chunks->capacity && c < chunks->channels; c++)
+        for (int64_t done = 0, n; done < filled; done += n) {
             n = filled - done < most ? filled - done : most;
-            off_t from = (off_t)((c * (size_t)chunks->capacity + done) * sizeof(float));
-            if (pread(chunks->fd, chunks->stage, n * sizeof(float), from) != (ssize_t)(n * sizeof(float)))
-                return error_set(error, "cannot read back shared memory");
-            if (!write_all(chunks->fd, chunks->stage, n, c * filled + done, error)) return false;
+            size_t bytes = (size_t)n * sizeof(float);
+            if (!memfd_read(chunks->fd, chunks->stage, bytes, place_of(c, chunks->capacity, done), error) ||
+                !memfd_write(chunks->fd, chunks->stage, bytes, place_of(c, filled, done), error))
+                return false;
         }
     return true;
 }

@@ -1,8 +1,7 @@
 /* PCM on its way to the engine: chunks of planar float32 in memory that the engine hands over and takes back filled.
  *
  * One `struct chunks` serves one stretch of audio, a whole file or a part. It asks for memory when there is something to
- * put there, so it holds at most one chunk. It is written, not mapped: the first touch of each page of a mapping is a
- * trap, and on a virtual machine these were a fifth of all that a decoder costs. One thread at a time. */
+ * put there, so it holds at most one chunk. It is written, not mapped (memfd_write says why). One thread at a time. */
 #ifndef SONDE_DECODE_CHUNKS_H
 #define SONDE_DECODE_CHUNKS_H
 

@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/base/text.h"
 #include "engine/ipc/message.h"
+#include "workers/host/clock.h"
 #include "workers/host/describe.h"
 #include "workers/host/feed.h"
 #include "workers/host/job.h"
@@ -100,7 +101,7 @@ struct loading {
     const char *path;
     const struct library *library; /* NULL: refused */
     struct error refusal;
-    int64_t own_ns;
+    int64_t cpu_ns;
 };
 
 /* Sends one `library` message; `refusal`: why there is nothing to describe, or NULL. */
@@ -114,7 +115,7 @@ static bool send_library(struct analyser *a, const struct loading *loading, cons
     if (good && refusal) good = cJSON_AddStringToObject(message, "reason", clean);
     if (good && library)
         good = describe_library(message, a->host, library) &&
-               measure_add_library(&a->measure, message, library, loading->own_ns);
+               measure_add_library(&a->measure, message, library, loading->cpu_ns);
     free(clean);
     if (good) return worker_send(a->worker, message, error);
     cJSON_Delete(message);
@@ -132,22 +133,14 @@ static const char *text_or_null(const char *text) {
     return text && text[0] ? text : NULL;
 }
 
-/* Processor time outside the system: what that takes to map a library and all that it needs varies tenfold with the kind
- * of machine, and says nothing of the library. */
-static int64_t own_ns(void) {
-    struct rusage usage;
-    if (getrusage(RUSAGE_THREAD, &usage) != 0) return 0;
-    return (int64_t)usage.ru_utime.tv_sec * 1000000000 + (int64_t)usage.ru_utime.tv_usec * 1000;
-}
-
 static void load_one(struct analyser *a, const cJSON *setting, struct loading *loading) {
     loading->path = json_string(setting, "path", "");
     const char *resources = text_or_null(json_string(setting, "resources", NULL));
-    int64_t from = own_ns();
+    int64_t from = clock_cpu_ns();
     if (host_load(a->host, loading->path, resources, json_member(setting, "only"), json_member(setting, "params"),
                   &loading->refusal))
         loading->library = host_library_at(a->host, host_libraries_count(a->host) - 1);
-    loading->own_ns = own_ns() - from;
+    loading->cpu_ns = clock_cpu_ns() - from;
 }
 
 /* Whether there is memory left. A library's variables may take more than the limit, and the system lets it be loaded all the
@@ -323,15 +316,13 @@ static bool read_planes(int fd, const struct descriptor_packet *chunk, uint32_t 
                         float *planes, struct error *error) {
     size_t bytes = (size_t)frames * sizeof(float);
     for (uint32_t c = 0; c < channels; c++) {
-        off_t place = (off_t)(((uint64_t)c * chunk->frames + (uint64_t)first) * sizeof(float));
-        ssize_t got = pread(fd, planes + (size_t)c * (size_t)frames, bytes, place);
-        if (got != (ssize_t)bytes) return error_system(error, got < 0 ? errno : EIO, "cannot read shared memory");
+        uint64_t place = ((uint64_t)c * chunk->frames + (uint64_t)first) * sizeof(float);
+        if (!memfd_read(fd, planes + (size_t)c * (size_t)frames, bytes, place, error)) return false;
     }
     return true;
 }
 
-/* Feeds frames of a chunk in pieces. Read, not mapped, for the same reason as in decode/chunks.h: the copy stays in the
- * cache, and costs less than the traps. */
+/* Feeds frames of a chunk in pieces, each of which stays in the cache. */
 static bool feed_pieces(struct analyser *a, const struct descriptor_packet *chunk, int fd, int64_t first,
                         int64_t frames, struct error *error) {
     for (int64_t n; frames > 0; first += n, frames -= n) {
