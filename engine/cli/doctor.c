@@ -122,8 +122,8 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
         note_system_call_name(&death->note, name, sizeof name);
         snprintf(by, sizeof by, "the filter (%.64s)", name);
         record(doctor, true, by);
-    } else if (death->signal == SIGSEGV && strcmp(trials[doctor->current].name, "foreign") == 0) {
-        record(doctor, true, "the kernel, which has no other"); /* built, or started, without the 32-bit gate */
+    } else if (death->signal && death->signal == trials[doctor->current].absent) {
+        record(doctor, true, "the system, which has no such thing");
     } else if (death->kill != WORKER_NOT_KILLED) {
         record(doctor, false, "it did not answer");
     } else {

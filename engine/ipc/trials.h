@@ -9,6 +9,7 @@ struct trial {
     const char *name;  /* what the message says */
     const char *title; /* for people: "read a file" */
     const char *fate;  /* under the full profile: "EACCES", "EPERM", "ENOMEM" ..., or "violation" */
+    int absent;        /* the signal that it dies of where the system has no such thing at all; 0: all have it */
 };
 
 extern const struct trial trials[];
