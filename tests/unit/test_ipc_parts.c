@@ -64,6 +64,11 @@ static void sealed_memory_cannot_be_changed(void **state) {
     assert_int_not_equal(ftruncate(fd, 0), 0);
     assert_true(pwrite(fd, "x", 1, 0) < 0);
     memfd_unmap((void *)read, 8000);
+    float value = 0;
+    assert_true(memfd_read(fd, &value, sizeof value, 3 * sizeof value, &error));
+    assert_true(value == 0.25f);
+    assert_false(memfd_read(fd, &value, sizeof value, 7998, &error)); /* half of it lies beyond the end */
+    assert_false(memfd_write(fd, &value, sizeof value, 0, &error));   /* sealed */
     close(fd);
     assert_int_equal(memfd_new("test", 0, &error), -1);
     assert_int_equal(memfd_new("test", UINT64_MAX, &error), -1);
