@@ -46,6 +46,29 @@ static void post(struct engine *engine, struct record *record, writer_function f
 
 /* ------------------------------------------------------------------------------------------------------ coming, going */
 
+static void append(struct file *file) {
+    struct engine *engine = file->engine;
+    file->next = NULL;
+    *engine->files_end = file;
+    engine->files_end = &file->next;
+    engine->files_count++;
+}
+
+static void take_out(struct file *file) {
+    struct engine *engine = file->engine;
+    struct file **at = &engine->files;
+    while (*at && *at != file) at = &(*at)->next;
+    if (!*at) return;
+    *at = file->next;
+    if (!*at) engine->files_end = at;
+    engine->files_count--;
+}
+
+void file_let_others_first(struct file *file) {
+    take_out(file);
+    append(file);
+}
+
 struct file *file_new(struct engine *engine, struct store_job *entry) {
     struct file *file = calloc(1, sizeof *file);
     const char *slash = strrchr(entry->path, '/');
@@ -66,9 +89,7 @@ struct file *file_new(struct engine *engine, struct store_job *entry) {
     file->fd = -1;
     file->alone = entry->interrupted >= OUTSIDE_KILLS_MAX;
     file->force = engine->options.force || (entry->options && strstr(entry->options, "\"force\":true"));
-    *engine->files_end = file;
-    engine->files_end = &file->next;
-    engine->files_count++;
+    append(file);
     return file;
 }
 
@@ -103,13 +124,7 @@ static void clear_scan(struct file *file) {
 
 void file_free(struct file *file) {
     struct engine *engine = file->engine;
-    for (struct file **at = &engine->files; *at; at = &(*at)->next) {
-        if (*at != file) continue;
-        *at = file->next;
-        if (!*at) engine->files_end = at;
-        engine->files_count--;
-        break;
-    }
+    take_out(file);
     clear_scan(file);
     if (file->fd >= 0) close(file->fd);
     store_job_free(&file->entry);
@@ -318,7 +333,7 @@ static size_t count_stage(const struct engine *engine, enum file_stage first, en
     return n;
 }
 
-/* A file on which engines have died is alone in the house, and so is one whose decoder died. */
+/* A file on which engines have died is alone in the house, and so is one whose decoders were killed from outside too often. */
 static bool may_scan(const struct engine *engine, const struct file *file) {
     size_t busy = count_stage(engine, STAGE_SCANNING, STAGE_ANALYSING) -
                   count_stage(engine, STAGE_WAITING, STAGE_WAITING);

@@ -97,6 +97,22 @@ static void give_up(struct file *file, const char *reason) {
     file_scan_failed(file, reason);
 }
 
+/* Somebody kills decoders: other files first. When that always meets this file, then perhaps because of it: it is tried with
+ * nothing else running. */
+static void killed_outside(struct file *file, const struct blame *blame) {
+    char reason[512];
+    if (++file->outside_kills < OUTSIDE_KILLS_GIVE_UP) {
+        file->alone = file->alone || file->outside_kills >= OUTSIDE_KILLS_MAX;
+        file_again(file);
+        file_let_others_first(file);
+        return;
+    }
+    (void)snprintf(reason, sizeof reason, "cannot be decoded: the decoder %.400s, for the %uth time", blame->reason,
+                   file->outside_kills);
+    file->incomplete = true; /* it proves little: the next run tries again */
+    file_scan_failed(file, reason);
+}
+
 void scan_died(struct job *job, const struct worker_death *death, const struct blame *blame) {
     struct file *file = job->file;
     struct engine *engine = job->engine;
@@ -113,14 +129,13 @@ void scan_died(struct job *job, const struct worker_death *death, const struct b
         return;
     }
     (void)record_incident(engine, death, blame, NULL, file, NULL, NULL, false);
-    if (blame->from_outside && ++file->outside_kills < OUTSIDE_KILLS_MAX) {
-        file_again(file);
+    if (blame->from_outside) {
+        killed_outside(file, blame);
     } else if (!file->fell_back) {
         file->fell_back = true;
         file_again(file);
     } else {
         (void)snprintf(reason, sizeof reason, "cannot be decoded: the decoder %.400s, twice", blame->reason);
-        file->incomplete = blame->from_outside; /* that proves little: the next run tries again */
         file_scan_failed(file, reason);
     }
 }

@@ -27,11 +27,12 @@
 #define ATTEMPTS_MAX 5  /* so often a file that keeps changing is begun again */
 #define STARVATIONS_MAX                                                                                                \
     8 /* so often the system may have no room for what is sent about a file; then the file waits ... */
-#define STARVED_SECONDS   2.0  /* ... so long, or for the next run */
-#define OUTSIDE_KILLS_MAX 3    /* then a job runs alone, and what happens there counts */
-#define STRIKES_MAX       2    /* then a result is quarantined */
-#define AWAY_MAX          10   /* so often a file whose disk isn't there is waited for ... */
-#define AWAY_SECONDS      60.0 /* ... so long, before it counts as missing */
+#define STARVED_SECONDS       2.0  /* ... so long, or for the next run */
+#define OUTSIDE_KILLS_MAX     3    /* then a job runs alone, and what happens there counts ... */
+#define OUTSIDE_KILLS_GIVE_UP 8    /* ... but for decoders, whose file is given up after so many, until the next run */
+#define STRIKES_MAX           2    /* then a result is quarantined */
+#define AWAY_MAX              10   /* so often a file whose disk isn't there is waited for ... */
+#define AWAY_SECONDS          60.0 /* ... so long, before it counts as missing */
 
 /* Of entries of the queue. */
 #define PRIORITY_ASKED 100 /* somebody waits for it */
@@ -115,12 +116,12 @@ struct job;
 
 struct file {
     struct engine *engine;
-    struct file *next; /* in order of arrival */
+    struct file *next; /* in order of arrival, but for those that let others first */
     enum file_stage stage;
     struct store_job entry; /* of the queue */
     char *display, *name;   /* of the path, and of its last part */
     bool force;
-    bool alone;     /* nothing else may run meanwhile, and workers are fresh: engines have died on it */
+    bool alone;     /* nothing else may run meanwhile, and workers are fresh: engines or decoders have died on it */
     bool fell_back; /* a decoder died on it: now it gets a fresh one */
     int fd;
     struct store_stat stat;
@@ -324,6 +325,7 @@ void intake_free(struct engine *engine);
 void file_pump(struct engine *engine);
 struct file *file_new(struct engine *engine, struct store_job *entry); /* takes the entry */
 void file_scan_failed(struct file *file, const char *reason);          /* for good */
+void file_let_others_first(struct file *file);                         /* at the end of those in hand */
 void file_again(struct file *file);                                    /* from its opening on */
 void file_known(struct file *file, bool has_regions);                  /* nothing to do but to link it */
 bool file_is_twin(

@@ -116,7 +116,8 @@ class Suite:
     def complete(self, run, count, name):
         """Every one of `count` files is done, every region has each plugin's result exactly once, the file is sound."""
         statuses = dict(run.rows("SELECT status, count(*) FROM files GROUP BY status"))
-        self.check(statuses == {"done": count}, f"{name}: every file is done", statuses)
+        others = run.rows("SELECT name, status_reason FROM files WHERE status <> 'done' LIMIT 5")
+        self.check(statuses == {"done": count}, f"{name}: every file is done", f"{statuses} {others}")
         short = run.rows("""SELECT r.region_id, count(x.outcome) FROM regions r LEFT JOIN region_analysis x
             ON x.region_id = r.region_id AND x.current = 1 WHERE r.current = 1 GROUP BY 1 HAVING count(x.outcome) <> ?""",
                          run.plugins())
@@ -144,6 +145,18 @@ def workers_of(pid):
                 found += [int(child) for child in file.read().split() if name_of(child).startswith("sonde-worker")]
         except OSError:
             pass
+    return found
+
+
+def readers_of(engine, path):
+    """The workers among its children that have the file open."""
+    found = []
+    for worker in workers_of(engine.pid):
+        try:
+            links = [os.readlink(link) for link in glob.glob(f"/proc/{worker}/fd/*")]
+        except OSError:
+            links = []
+        found += [worker] if path in links else []
     return found
 
 
@@ -301,6 +314,47 @@ def test_workers_killed(suite):
         suite.check(run.value("SELECT count(*) FROM strikes") == 0, "workers killed: nobody is struck for it")
         odd = run.rows("SELECT DISTINCT outcome FROM region_analysis WHERE outcome NOT IN ('ok', 'empty', 'unsupported')")
         suite.check(not odd, "workers killed: every result is as if nothing had happened", odd)
+
+
+def kill_readers(engine, path, times):
+    """Kills whoever has the file open, so often or until the engine ends. How many."""
+    killed = []
+    while len(killed) < times and engine.poll() is None:
+        for worker in readers_of(engine, path):
+            if worker in killed:
+                continue
+            try:
+                os.kill(worker, signal.SIGKILL)
+                killed.append(worker)
+            except OSError:
+                pass
+        time.sleep(0.005)
+    return len(killed)
+
+
+def test_decoders_killed(suite):
+    """Somebody kills the decoder of one file again and again: the others go on, and it isn't given up soon, nor for good."""
+    with Run(suite.build) as run:
+        path = f"{run.sounds}/00000.wav"
+        tone(path, 0, seconds=4.0, repeats=40)
+        for k in range(1, 20):
+            tone(f"{run.sounds}/{k:05d}.wav", k)
+        engine = run.start()
+        killed = kill_readers(engine, path, 6)
+        printed = engine.communicate()[0].decode("utf-8", "replace")
+        suite.check(killed == 6 and engine.returncode == 0, "decoders killed: six times, and the run ends well",
+                    f"{killed} killed, exit code {engine.returncode}\n{printed[-1500:]}")
+        suite.complete(run, 20, "decoders killed")
+        with open(path, "ab") as file:
+            file.write(b"\0")
+        engine = run.start()
+        killed = kill_readers(engine, path, 100)
+        printed = engine.communicate()[0].decode("utf-8", "replace")
+        suite.check(killed == 8 and engine.returncode == 1 and "the decoder was killed by SIGKILL, from outside" in printed,
+                    "decoders killed: always, so the file is given up", f"{killed} killed, exit code {engine.returncode}\n{printed[-1500:]}")
+        code, printed = run.analyse()
+        suite.check(code == 0, "decoders killed: the next run tries again", printed[-1500:])
+        suite.complete(run, 20, "decoders killed, tried again")
 
 
 def test_interrupt(suite):
