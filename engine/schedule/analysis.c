@@ -387,7 +387,7 @@ static bool settle_members(struct file *file, struct region *region, const bool 
 /* Takes a worker (and a decoder to read with) and starts. False: none is free now. */
 static bool start_job(struct file *file, struct region *region, size_t group, bool alone, const bool *members) {
     struct engine *engine = file->engine;
-    struct seat *reader = file->kept ? NULL : pool_take(engine->decoders, false);
+    struct seat *reader = file->kept ? NULL : pool_take(engine->decoders[file->by_ffmpeg], false);
     if (!reader && !file->kept) return false;
     struct seat *seat = pool_take(engine->groups[group].pool, alone || file->alone);
     if (!seat) {

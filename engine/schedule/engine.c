@@ -162,7 +162,7 @@ static void on_often(void *context, struct pool *pool, unsigned deaths, double s
 
 static void on_started(void *context, struct pool *pool, int64_t pid) {
     const struct engine *engine = context;
-    if (engine->options.debugger && pool != engine->decoders && engine->events.worker_waits)
+    if (engine->options.debugger && pool_owner(pool) && engine->events.worker_waits)
         engine->events.worker_waits(engine->user, pool_name(pool), pid);
 }
 
@@ -241,21 +241,26 @@ static struct pool *make_pool(struct engine *engine, const char *name, const cha
     return pool_new(&spec, error);
 }
 
-static bool make_pools(struct engine *engine, struct error *error) {
-    const struct registry *registry = engine->registry;
+static struct pool *make_decoders(struct engine *engine, bool ffmpeg, struct error *error) {
     cJSON *settings = cJSON_Duplicate(engine->settings, true);
-    if (settings && !cJSON_AddArrayToObject(settings, "read_paths")) {
+    if (settings &&
+        (!cJSON_AddArrayToObject(settings, "read_paths") || !cJSON_AddBoolToObject(settings, "ffmpeg", ffmpeg))) {
         cJSON_Delete(settings);
         settings = NULL;
     }
-    engine->decoders = make_pool(engine, "decoder", "decode", NULL, settings, error);
+    return make_pool(engine, ffmpeg ? "decoder with FFmpeg" : "decoder", "decode", NULL, settings, error);
+}
+
+static bool make_pools(struct engine *engine, struct error *error) {
+    const struct registry *registry = engine->registry;
+    for (int ffmpeg = 0; ffmpeg < 2; ffmpeg++)
+        if (!(engine->decoders[ffmpeg] = make_decoders(engine, ffmpeg, error))) return false;
     engine->groups = calloc(registry->groups_count + 1, sizeof *engine->groups);
-    if (!engine->decoders) return false;
     if (!engine->groups) return error_memory(error);
     for (size_t i = 0; i < registry->groups_count; i++) {
         engine->groups[i] = (struct group){.engine = engine, .index = i};
         if (registry->groups[i].plugins_count == 0) continue;
-        settings = cJSON_Duplicate(engine->settings, true);
+        cJSON *settings = cJSON_Duplicate(engine->settings, true);
         bool ok = settings && (!engine->options.debugger || cJSON_AddTrueToObject(settings, "debugger"));
         if (settings &&
             (!probe_add_libraries(settings, registry_group_libraries(registry, i, engine->params)) || !ok)) {
@@ -494,7 +499,8 @@ static bool end_run(struct catalogue *catalogue, void *argument, struct error *e
 void engine_free(struct engine *engine) {
     if (!engine) return;
     struct ending ending = {.engine = engine, .outcome = engine->failed ? "failed" : "ended"};
-    if (engine->decoders) engine->closing++, pool_free(engine->decoders, on_part_closed, engine);
+    for (int i = 0; i < 2; i++)
+        if (engine->decoders[i]) engine->closing++, pool_free(engine->decoders[i], on_part_closed, engine);
     for (size_t i = 0; engine->groups && i < engine->registry->groups_count; i++)
         if (engine->groups[i].pool) engine->closing++, pool_free(engine->groups[i].pool, on_part_closed, engine);
     while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define SETTLE_SECONDS 1.0 /* a file that changed while it was analysed is begun again after so long */
@@ -69,6 +70,16 @@ void file_let_others_first(struct file *file) {
     append(file);
 }
 
+/* Whether its name says that libsndfile won't know it. Only a hint: with another name it is tried there first. */
+static bool sounds_like_ffmpeg(const char *name) {
+    static const char *const endings[] = {"m4a",  "m4b", "mp4", "mov", "aac", "wma", "mkv", "mka",
+                                          "webm", "avi", "ac3", "ape", "wv",  "amr", "3gp"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
+        if (strcasecmp(dot + 1, endings[i]) == 0) return true;
+    return false;
+}
+
 struct file *file_new(struct engine *engine, struct store_job *entry) {
     struct file *file = calloc(1, sizeof *file);
     const char *slash = strrchr(entry->path, '/');
@@ -88,6 +99,7 @@ struct file *file_new(struct engine *engine, struct store_job *entry) {
     file->entry = *entry;
     file->fd = -1;
     file->alone = entry->interrupted >= OUTSIDE_KILLS_MAX;
+    file->by_ffmpeg = sounds_like_ffmpeg(name);
     file->force = engine->options.force || (entry->options && strstr(entry->options, "\"force\":true"));
     append(file);
     return file;
@@ -338,8 +350,11 @@ static bool may_scan(const struct engine *engine, const struct file *file) {
     size_t busy = count_stage(engine, STAGE_SCANNING, STAGE_ANALYSING) -
                   count_stage(engine, STAGE_WAITING, STAGE_WAITING);
     if (file->alone) return busy == 0;
-    for (const struct file *other = engine->files; other; other = other->next)
-        if (other->alone && other->stage >= STAGE_SCANNING) return false;
+    bool before = true;
+    for (const struct file *other = engine->files; other; other = other->next) {
+        if (other == file) before = false;
+        if (other->alone && other->stage >= (before ? STAGE_OPENED : STAGE_SCANNING)) return false;
+    }
     if (busy >= 2 + 4 * (size_t)engine->options.jobs) return false;
     /* Beyond half of what scans may keep, another scan would only push its audio out again. */
     return busy < 2 || engine->chunks.used < engine->chunks.limit / 3;
@@ -347,9 +362,10 @@ static bool may_scan(const struct engine *engine, const struct file *file) {
 
 /* False: no decoder is to be had now. */
 static bool give_decoder(struct file *file) {
+    struct pool *decoders = file->engine->decoders[file->by_ffmpeg];
     if (!may_scan(file->engine, file)) return false;
-    if (pool_is_closed(file->engine->decoders)) return false;
-    struct seat *seat = pool_take(file->engine->decoders, file->alone || file->fell_back);
+    if (pool_is_closed(decoders)) return false;
+    struct seat *seat = pool_take(decoders, file->alone || file->fell_back);
     if (!seat) return false;
     if (!scan_start(file, seat)) {
         engine_fail_memory(file->engine);
@@ -360,7 +376,7 @@ static bool give_decoder(struct file *file) {
 }
 
 void file_pump(struct engine *engine) {
-    bool decoders = true;
+    bool decoders[2] = {true, true};
     bool held = engine_held(engine) != NULL;
     struct file *next = NULL;
     for (struct file *file = engine->files; file && !engine->failed && !engine->stopping; file = next) {
@@ -372,8 +388,8 @@ void file_pump(struct engine *engine) {
             continue;
         else if (file->stage == STAGE_TAKEN)
             ok = open_file(file);
-        else if (file->stage == STAGE_OPENED && decoders)
-            decoders = give_decoder(file);
+        else if (file->stage == STAGE_OPENED && decoders[file->by_ffmpeg])
+            decoders[file->by_ffmpeg] = give_decoder(file);
         else if (file->stage == STAGE_WAITING && !file_is_twin(file))
             file_again(file);
         else if (file->stage == STAGE_LEAVING && file->jobs == 0)

@@ -97,6 +97,15 @@ static void give_up(struct file *file, const char *reason) {
     file_scan_failed(file, reason);
 }
 
+/* It can't be read without FFmpeg's libraries, so from the start again with them. */
+static void try_ffmpeg(struct job *job) {
+    struct file *file = job->file;
+    drop_chunks(job);
+    end_scan(job, true);
+    file->by_ffmpeg = true;
+    file_again(file);
+}
+
 /* Somebody kills decoders: other files first. When that always meets this file, then perhaps because of it: it is tried with
  * nothing else running. */
 static void killed_outside(struct file *file, const struct blame *blame) {
@@ -549,6 +558,10 @@ void scan_message(struct job *job, const char *type, cJSON *message) {
     } else if (strcmp(type, "failed") == 0) {
         const char *reason = json_string(message, "reason", "");
         char sentence[400];
+        if (json_bool(message, "try_ffmpeg", false) && !job->file->by_ffmpeg) {
+            try_ffmpeg(job);
+            return;
+        }
         (void)snprintf(sentence, sizeof sentence, "%.390s", reason[0] ? reason : "cannot be decoded");
         give_up(job->file, sentence);
     } else if (!job->identified) {

@@ -123,6 +123,7 @@ struct file {
     bool force;
     bool alone;     /* nothing else may run meanwhile, and workers are fresh: engines or decoders have died on it */
     bool fell_back; /* a decoder died on it: now it gets a fresh one */
+    bool by_ffmpeg; /* it gets a decoder that has loaded FFmpeg's libraries, which take a while to load */
     int fd;
     struct store_stat stat;
     unsigned outside_kills;
@@ -250,7 +251,7 @@ struct engine {
     struct registry *registry;
     struct plugin_run *plugins; /* one a plugin */
     struct group *groups;       /* one a group */
-    struct pool *decoders;
+    struct pool *decoders[2];   /* without FFmpeg's libraries, and with them */
     struct chunks chunks;
     struct errands *errands;
     struct opener *opener;

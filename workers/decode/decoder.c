@@ -27,7 +27,8 @@ struct opened {
 
 struct decoder {
     struct worker *worker;
-    struct libav *libav;
+    struct libav *libav; /* NULL: not there, or not asked for */
+    bool without_ffmpeg; /* not asked for: a decoder with it may read more */
     struct scan scan;
     struct opened kept; /* of the last read */
 };
@@ -95,13 +96,18 @@ static enum end send_answer(struct job *job, cJSON *message) {
     return END_BROKEN;
 }
 
-static enum end send_failed(struct job *job, const struct error *error) {
+static enum end send_refusal(struct job *job, const struct error *error, bool try_ffmpeg) {
     cJSON *message = message_new_job("failed", job->id, job->nonce);
     if (message && cJSON_AddStringToObject(message, "outcome", error->code == ENOTSUP ? "unsupported" : "failed") &&
-        cJSON_AddStringToObject(message, "reason", error->text))
+        cJSON_AddStringToObject(message, "reason", error->text) &&
+        (!try_ffmpeg || cJSON_AddTrueToObject(message, "try_ffmpeg")))
         return send_answer(job, message);
     cJSON_Delete(message);
     return END_BROKEN;
+}
+
+static enum end send_failed(struct job *job, const struct error *error) {
+    return send_refusal(job, error, false);
 }
 
 /* The end of a job that a chunk couldn't be delivered in. */
@@ -236,7 +242,7 @@ static bool keep_block(void *context, const float *samples, int64_t frames, stru
 static enum end scan_opened(struct job *job, struct opened *opened, const struct segment_parameters *parameters) {
     struct decoder *decoder = job->decoder;
     struct error error = {0};
-    if (!open_source(job, opened, &error)) return send_failed(job, &error);
+    if (!open_source(job, opened, &error)) return send_refusal(job, &error, job->decoder->without_ffmpeg);
     const struct facts *facts = source_facts(opened->source);
     int64_t promised = facts->frames;
     chunks_begin(&job->chunks, decoder->worker, job->id, job->nonce, (size_t)facts->channels, 0, promised,
@@ -361,7 +367,8 @@ static cJSON *decoders_of(const struct decoder *decoder, const struct error *wit
         libav_version(decoder->libav, version, sizeof version);
         snprintf(text, sizeof text, "FFmpeg's libavcodec %s", version);
     } else {
-        snprintf(text, sizeof text, "no M4A/AAC and the like (%s)", without->text);
+        snprintf(text, sizeof text, "no M4A/AAC and the like (%s)",
+                 decoder->without_ffmpeg ? "not asked for" : without->text);
     }
     return cJSON_CreateStringArray(names, 2);
 }
@@ -369,7 +376,9 @@ static cJSON *decoders_of(const struct decoder *decoder, const struct error *wit
 int decoder_run(struct worker *worker) {
     struct decoder decoder = {.worker = worker, .kept = {.fd = -1}};
     struct error error = {0}, without = {0};
-    decoder.libav = libav_load(&without); /* without it, files that need it are refused with a sentence that says so */
+    decoder.without_ffmpeg = !json_bool(worker->settings, "ffmpeg", true);
+    if (!decoder.without_ffmpeg)
+        decoder.libav = libav_load(&without); /* files are refused with a sentence when it isn't there */
     enum end end = END_SENT;
     int code = 0;
     if (!worker_lock_down(worker, &error)) {
