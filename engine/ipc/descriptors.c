@@ -46,6 +46,14 @@ bool descriptors_send(int socket, const struct descriptor_packet *packet, int fd
     return error_system(error, sent < 0 ? errno : EPROTO, "cannot hand a descriptor to a worker");
 }
 
+static bool check_audio(struct descriptor *got, uint64_t sample_bytes, struct error *error) {
+    uint64_t frames = got->packet.frames;
+    if (!memfd_is_sealed(got->fd, &got->bytes)) return error_system(error, EPROTO, "audio that is not sealed");
+    if (frames == 0 || frames > got->bytes / sample_bytes || got->bytes % (frames * sample_bytes) != 0)
+        return error_system(error, EPROTO, "audio of another length than said");
+    return true;
+}
+
 /* What kind of file it is, and whether that fits what the packet says it is. */
 static bool check_descriptor(struct descriptor *got, struct error *error) {
     struct stat st;
@@ -68,11 +76,8 @@ static bool check_descriptor(struct descriptor *got, struct error *error) {
             return error_system(error, EPROTO, "memory to fill that cannot be filled");
         return true;
     }
-    case DESCRIPTOR_PCM:
-        if (!memfd_is_sealed(got->fd, &got->bytes)) return error_system(error, EPROTO, "audio that is not sealed");
-        if (packet->frames == 0 || packet->frames > got->bytes / 4 || got->bytes % (packet->frames * 4) != 0)
-            return error_system(error, EPROTO, "audio of another length than said");
-        return true;
+    case DESCRIPTOR_PCM: return check_audio(got, sizeof(float), error);
+    case DESCRIPTOR_SHORTS: return check_audio(got, sizeof(int16_t), error);
     case DESCRIPTOR_ARRAY:
         if (!memfd_is_sealed(got->fd, &got->bytes)) return error_system(error, EPROTO, "array that is not sealed");
         return true;

@@ -16,6 +16,7 @@ enum descriptor_kind {
     DESCRIPTOR_FILL,     /* a memfd to be filled: writable, not yet sealed */
     DESCRIPTOR_PCM,      /* a sealed memfd: planar float32, channel after channel of `frames` each */
     DESCRIPTOR_ARRAY,    /* a sealed memfd: one array of an input */
+    DESCRIPTOR_SHORTS,   /* as PCM, but int16, full scale 32768 */
     DESCRIPTOR_KINDS
 };
 

@@ -34,6 +34,7 @@ struct chunk *chunk_new(struct chunks *chunks, uint64_t bytes, struct error *err
     chunk->references = 1;
     chunk->serial = chunks->next_serial++;
     chunk->bytes = bytes;
+    chunk->sample_bytes = sizeof(float);
     chunks->used += bytes;
     chunks->count++;
     if (chunks->used > chunks->peak) chunks->peak = chunks->used;
@@ -41,7 +42,7 @@ struct chunk *chunk_new(struct chunks *chunks, uint64_t bytes, struct error *err
 }
 
 bool chunk_seal(struct chunk *chunk, int64_t start, uint64_t frames, uint32_t channels, struct error *error) {
-    uint64_t frame_bytes = (uint64_t)channels * sizeof(float);
+    uint64_t frame_bytes = channels * chunk->sample_bytes;
     if (chunk->sealed || start < 0 || frames == 0 || frame_bytes == 0 || frames > chunk->bytes / frame_bytes)
         return error_set(error, "chunk %llu cannot hold %llu frames of %u channels", (unsigned long long)chunk->serial,
                          (unsigned long long)frames, channels);

@@ -29,6 +29,7 @@ struct chunk {
     uint64_t bytes;  /* of the memory file */
     int64_t start;   /* first frame, counted from the start of the file; set by chunk_seal, as the next */
     uint64_t frames;
+    uint64_t sample_bytes; /* 4: float32; 2: int16, full scale 32768 */
     bool sealed;
 };
 
@@ -41,7 +42,7 @@ bool chunks_fit(const struct chunks *chunks, uint64_t bytes, uint64_t reserve);
  * no memory or descriptors. */
 struct chunk *chunk_new(struct chunks *chunks, uint64_t bytes, struct error *error);
 
-/* Shrinks the chunk to `frames` x `channels` floats and seals it. False when these don't fit in it or when it is still mapped
+/* Shrinks the chunk to `frames` x `channels` samples and seals it. False when these don't fit in it or when it is still mapped
  * writable somewhere: then whoever filled it broke the rules. */
 bool chunk_seal(struct chunk *chunk, int64_t start, uint64_t frames, uint32_t channels, struct error *error);
 

@@ -274,7 +274,8 @@ static bool send_chunk(struct job *job, struct chunk *chunk) {
     const struct store_region *frames = &job->region->frames;
     int64_t end = chunk->start + (int64_t)chunk->frames;
     if (end > frames->end) end = frames->end;
-    struct descriptor_packet packet = {.kind = DESCRIPTOR_PCM,
+    bool shorts = chunk->sample_bytes == sizeof(int16_t);
+    struct descriptor_packet packet = {.kind = shorts ? DESCRIPTOR_SHORTS : DESCRIPTOR_PCM,
                                        .job = (uint64_t)job->id,
                                        .serial = chunk->serial,
                                        .start = chunk->start,

@@ -24,9 +24,12 @@ struct chunk *reading_give(struct job *job, int64_t serial, uint64_t bytes, stru
 
 bool reading_take(struct job *job, const cJSON *message, struct chunk **chunk, int64_t *start, uint64_t *frames) {
     int64_t first = json_integer(message, "start", -1), count = json_integer(message, "frames", 0);
+    int64_t sample_bytes = json_integer(message, "sample_bytes", 0);
+    if (sample_bytes != sizeof(float) && sample_bytes != sizeof(int16_t)) return false;
     if (!job->filling || json_integer(message, "serial", -1) != job->filling_serial || first < 0 || count < 1)
         return false;
     *chunk = job->filling;
+    (*chunk)->sample_bytes = (uint64_t)sample_bytes;
     *start = first;
     *frames = (uint64_t)count;
     job->filling = NULL;

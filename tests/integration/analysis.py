@@ -357,6 +357,49 @@ def test_decoders_killed(suite):
         suite.complete(run, 20, "decoders killed, tried again")
 
 
+def loaded_by(pid, library):
+    """Whether a worker of the engine has the library in memory."""
+    found = False
+    for worker in workers_of(pid):
+        try:
+            with open(f"/proc/{worker}/maps", encoding="utf-8", errors="replace") as file:
+                found |= library in file.read()
+        except OSError:
+            pass
+    return found
+
+
+def test_ffmpeg(suite):
+    """FFmpeg's libraries are loaded for the files that need them, whatever their names, and for no others."""
+    with Run(suite.build) as run:
+        for k in range(8):
+            tone(f"{run.sounds}/{k}.wav", k, seconds=2.0, repeats=10)
+        watched = {"sndfile": False, "avformat": False}
+
+        def watch(engine):
+            while engine.poll() is None:
+                for name in watched:
+                    watched[name] |= loaded_by(engine.pid, "lib" + name)
+                time.sleep(0.01)
+
+        engine = run.start()
+        watch(engine)
+        printed = engine.communicate()[0].decode("utf-8", "replace")
+        suite.check(engine.returncode == 0 and watched == {"sndfile": True, "avformat": False},
+                    "FFmpeg: not loaded for WAV", f"{watched} {printed[-1500:]}")
+        if not shutil.which("ffmpeg"):
+            suite.skip("FFmpeg: for M4A", "no ffmpeg to make one with")
+            return
+        for name in ("a.m4a", "b.M4A", "c.wav", "nothing"):
+            tone(f"{run.work}/x.wav", ord(name[0]), seconds=1.0, rate=44100)
+            subprocess.run(["ffmpeg", "-v", "quiet", "-y", "-i", f"{run.work}/x.wav", "-c:a", "aac", "-f", "ipod", f"{run.sounds}/{name}"],
+                           stdin=subprocess.DEVNULL, check=True)
+        code, printed = run.analyse(run.sounds, *(f"{run.sounds}/{name}" for name in ("a.m4a", "b.M4A", "c.wav", "nothing")))
+        decoders = run.rows("SELECT decoder, count(*) FROM audio GROUP BY 1 ORDER BY 1")
+        suite.check(code == 0 and decoders == [("libavcodec", 4), ("libsndfile", 8)], "FFmpeg: for M4A, whatever its name", f"{decoders} {printed[-1500:]}")
+        suite.complete(run, 12, "FFmpeg")
+
+
 def test_interrupt(suite):
     with Run(suite.build) as run:
         for k in range(100):

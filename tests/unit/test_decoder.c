@@ -28,16 +28,21 @@ struct result {
     float *planes;
     int64_t start, frames;
     int channels, chunks;
+    int64_t sample_bytes; /* of the last chunk */
 };
 
-static void start_decoder(struct rig *rig) {
-    rig_start(rig, "decode", "\"memory_limit\":%d", 512 << 20);
+static void start_with(struct rig *rig, bool ffmpeg) {
+    rig_start(rig, "decode", "\"memory_limit\":%d,\"ffmpeg\":%s", 512 << 20, ffmpeg ? "true" : "false");
     cJSON *hello = rig_receive(rig, "hello");
     if (!hello) fail_msg("no hello: %s", rig->text);
     cJSON_Delete(hello);
     cJSON *ready = rig_receive(rig, "ready");
     if (!ready) fail_msg("no ready: signal %d, %s", rig->signal, rig->text);
     cJSON_Delete(ready);
+}
+
+static void start_decoder(struct rig *rig) {
+    start_with(rig, true);
 }
 
 static void send_descriptor(struct rig *rig, uint32_t kind, int64_t job, int64_t serial, int fd) {
@@ -48,12 +53,18 @@ static void send_descriptor(struct rig *rig, uint32_t kind, int64_t job, int64_t
 
 static void take_chunk(struct result *result, const cJSON *message, int fd) {
     int64_t start = json_integer(message, "start", -1), frames = json_integer(message, "frames", -1);
-    size_t bytes = (size_t)frames * (size_t)result->channels * sizeof(float);
+    size_t samples = (size_t)frames * (size_t)result->channels;
     struct error error;
     assert_true(frames > 0);
+    result->sample_bytes = json_integer(message, "sample_bytes", 0);
+    assert_true(result->sample_bytes == 2 || result->sample_bytes == 4);
+    size_t bytes = samples * (size_t)result->sample_bytes;
     if (!memfd_seal(fd, bytes, &error)) fail_msg("%s", error.text); /* fails while the decoder maps it */
-    float *chunk = memfd_map(fd, bytes, false, &error);
+    float *chunk = malloc(samples * sizeof *chunk);
     assert_non_null(chunk);
+    assert_true(memfd_read(fd, chunk, bytes, 0, &error));
+    const int16_t *shorts = (const int16_t *)(const void *)chunk;
+    for (size_t i = samples; result->sample_bytes == 2 && i > 0; i--) chunk[i - 1] = (float)shorts[i - 1] / 32768;
     if (result->frames == 0) result->start = start;
     assert_int_equal(start, result->start + result->frames);
     int64_t total = result->frames + frames;
@@ -65,7 +76,7 @@ static void take_chunk(struct result *result, const cJSON *message, int fd) {
         memcpy(planes + c * total + result->frames, chunk + c * frames, (size_t)frames * sizeof *planes);
     }
     free(result->planes);
-    memfd_unmap(chunk, bytes);
+    free(chunk);
     result->planes = planes;
     result->frames = total;
     result->chunks++;
@@ -240,7 +251,7 @@ static void test_short_waveform(void **state) {
 static void test_budget(void **state) {
     (void)state;
     struct rig rig;
-    write_audio("long.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 96000, 4, 40); /* 58 MB of float: four chunks */
+    write_audio("long.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_24, 96000, 4, 40); /* 58 MB of float: four chunks */
     start_decoder(&rig);
     struct result r = scan(&rig, 1, path_of("long.wav"), 4, 1 << 30, 1000, false);
     expect(&r, "scanned");
@@ -338,6 +349,56 @@ static void write_bytes(const char *name, const void *bytes, size_t n) {
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, n, file), n);
     fclose(file);
+}
+
+/* What has 16 bits goes in 16 bits, and is what libsndfile makes of it. */
+static void test_shorts(void **state) {
+    (void)state;
+    static const int formats[] = {SF_FORMAT_WAV, SF_FORMAT_AIFF, SF_FORMAT_FLAC, SF_FORMAT_CAF};
+    struct rig rig;
+    start_decoder(&rig);
+    for (int channels = 1; channels <= 3; channels++)
+        for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+            write_audio("shorts", formats[i] | SF_FORMAT_PCM_16, RATE, channels, 3);
+            struct result r = scan(&rig, channels * 10 + (int)i, path_of("shorts"), channels, 1 << 30, 1000, i % 2);
+            expect(&r, "scanned");
+            assert_int_equal(r.sample_bytes, 2);
+            SF_INFO info = {0};
+            SNDFILE *file = sf_open(path_of("shorts"), SFM_READ, &info);
+            assert_int_equal(r.frames, info.frames);
+            float frame[3];
+            for (int64_t k = 0; k < r.frames; k++) {
+                assert_int_equal(sf_readf_float(file, frame, 1), 1);
+                for (int c = 0; c < channels; c++) assert_true(r.planes[c * r.frames + k] == frame[c]);
+            }
+            sf_close(file);
+            free_result(&r);
+        }
+    write_audio("more.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_24, RATE, 1, 1);
+    struct result r = scan(&rig, 50, path_of("more.wav"), 1, 1 << 30, 1000, false);
+    expect(&r, "scanned");
+    assert_int_equal(r.sample_bytes, 4);
+    free_result(&r);
+    rig_stop(&rig);
+}
+
+/* Without FFmpeg's libraries it says when they might help. */
+static void test_without_ffmpeg(void **state) {
+    (void)state;
+    struct rig rig;
+    write_bytes("words", "To be, or not to be", 19);
+    write_audio("tones.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, RATE, 1, 1);
+    for (int ffmpeg = 0; ffmpeg < 2; ffmpeg++) {
+        start_with(&rig, ffmpeg);
+        struct result r = scan(&rig, 1, path_of("words"), 1, 1 << 30, 1000, false);
+        expect(&r, "failed");
+        assert_int_equal(json_bool(r.message, "try_ffmpeg", false), !ffmpeg);
+        free_result(&r);
+        r = scan(&rig, 2, path_of("tones.wav"), 1, 1 << 30, 1000, false);
+        expect(&r, "scanned");
+        free_result(&r);
+        rig_stop(&rig);
+    }
 }
 
 static void test_refusals(void **state) {
@@ -474,7 +535,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scan),           cmocka_unit_test(test_short_waveform), cmocka_unit_test(test_budget),
         cmocka_unit_test(test_unasked_memory), cmocka_unit_test(test_reads),          cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_unwanted),       cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_unwanted),       cmocka_unit_test(test_strange_files),  cmocka_unit_test(test_shorts),
+        cmocka_unit_test(test_without_ffmpeg),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

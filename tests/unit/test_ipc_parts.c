@@ -133,12 +133,16 @@ static void only_what_fits_its_kind_is_received(void **state) {
 
     assert_int_equal(pass(pair, DESCRIPTOR_PCM, 500, pcm), 0);
     assert_int_equal(pass(pair, DESCRIPTOR_PCM, 1000, pcm), 0);
+    assert_int_equal(pass(pair, DESCRIPTOR_SHORTS, 1000, pcm), 0);
+    assert_int_equal(pass(pair, DESCRIPTOR_SHORTS, 2000, pcm), 0);
     assert_int_equal(pass(pair, DESCRIPTOR_ARRAY, 0, pcm), 0);
     assert_int_equal(pass(pair, DESCRIPTOR_FILL, 0, fill), 0);
     assert_int_equal(pass(pair, DESCRIPTOR_FILE, 0, file), 0);
 
     assert_int_equal(pass(pair, DESCRIPTOR_PCM, 0, pcm), EPROTO);
     assert_int_equal(pass(pair, DESCRIPTOR_PCM, 1001, pcm), EPROTO);
+    assert_int_equal(pass(pair, DESCRIPTOR_SHORTS, 2001, pcm), EPROTO);
+    assert_int_equal(pass(pair, DESCRIPTOR_SHORTS, UINT64_MAX / 2 + 2, pcm), EPROTO);
     assert_int_equal(pass(pair, DESCRIPTOR_PCM, 300, pcm), EPROTO); /* no whole number of channels */
     assert_int_equal(pass(pair, DESCRIPTOR_PCM, UINT64_MAX / 4 + 2, pcm), EPROTO);
     assert_int_equal(pass(pair, DESCRIPTOR_PCM, 500, fill), EPROTO); /* not sealed */

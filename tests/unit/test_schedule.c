@@ -52,6 +52,20 @@ static void test_chunk_life(void **state) {
     assert_int_equal(chunks.count, 0);
 }
 
+static void test_chunk_of_shorts(void **state) {
+    (void)state;
+    struct chunks chunks;
+    struct error error;
+    chunks_init(&chunks, 1 << 20);
+    struct chunk *chunk = chunk_new(&chunks, 4000, &error);
+    assert_non_null(chunk);
+    chunk->sample_bytes = sizeof(int16_t);
+    assert_false(chunk_seal(chunk, 0, 1001, 2, &error));
+    assert_true(chunk_seal(chunk, 0, 1000, 2, &error));
+    assert_int_equal(chunks.used, 4000);
+    chunk_unref(chunk);
+}
+
 static void test_budget(void **state) {
     (void)state;
     struct chunks chunks;
@@ -418,6 +432,7 @@ static void test_identities(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chunk_life),
+        cmocka_unit_test(test_chunk_of_shorts),
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_errands),
         cmocka_unit_test_setup_teardown(test_opener, make_folder, remove_folder),

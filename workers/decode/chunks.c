@@ -1,6 +1,7 @@
 #include "workers/decode/chunks.h"
 
 #include "engine/base/json.h"
+#include "engine/base/shorts.h"
 #include "engine/ipc/message.h"
 #include "plugins/sdk/kernels/clones.h"
 
@@ -9,20 +10,25 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_MS      5                  /* between two looks for messages while waiting for memory */
-#define STAGE_FLOATS ((size_t)32 << 10) /* at least a frame of SOURCE_CHANNELS_MAX */
+#define WAIT_MS       5                  /* between two looks for messages while waiting for memory */
+#define STAGE_SAMPLES ((size_t)32 << 10) /* at least a frame of SOURCE_CHANNELS_MAX */
 
-void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int64_t nonce, size_t channels,
+static size_t frame_bytes_of(const struct chunks *chunks) {
+    return chunks->channels * chunks->sample_bytes;
+}
+
+void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int64_t nonce, const struct facts *facts,
                   int64_t start, int64_t expected, int64_t allowed) {
     *chunks = (struct chunks){.worker = worker,
                               .job = job,
                               .nonce = nonce,
-                              .channels = channels,
+                              .channels = (size_t)facts->channels,
+                              .sample_bytes = facts->shorts ? sizeof(int16_t) : sizeof(float),
                               .next = start,
                               .expected = expected,
                               .allowed = allowed,
                               .fd = -1};
-    int64_t frame_bytes = (int64_t)(channels * sizeof(float));
+    int64_t frame_bytes = (int64_t)frame_bytes_of(chunks);
     if (expected > allowed / frame_bytes || allowed < frame_bytes) chunks->state = CHUNKS_DROPPED;
 }
 
@@ -40,7 +46,7 @@ static bool take_memory(struct chunks *chunks, int wait_ms, struct error *error)
         if (packet->kind == DESCRIPTOR_FILL && packet->job == (uint64_t)chunks->job &&
             packet->serial == chunks->serial) {
             size_t bytes = descriptor.bytes < CHUNKS_BYTES ? (size_t)descriptor.bytes : CHUNKS_BYTES;
-            chunks->capacity = (int64_t)(bytes / (chunks->channels * sizeof(float)));
+            chunks->capacity = (int64_t)(bytes / frame_bytes_of(chunks));
             chunks->fd = descriptor.fd;
             chunks->filled = 0;
             if (chunks->capacity > 0) return true;
@@ -52,7 +58,7 @@ static bool take_memory(struct chunks *chunks, int wait_ms, struct error *error)
 }
 
 static bool send_request(struct chunks *chunks, struct error *error) {
-    size_t frame_bytes = chunks->channels * sizeof(float), bytes = CHUNKS_BYTES / frame_bytes * frame_bytes;
+    size_t frame_bytes = frame_bytes_of(chunks), bytes = CHUNKS_BYTES / frame_bytes * frame_bytes;
     if (chunks->expected > 0 && (uint64_t)chunks->expected < bytes / frame_bytes)
         bytes = (size_t)chunks->expected * frame_bytes;
     cJSON *message = message_new_job("fill", chunks->job, chunks->nonce);
@@ -115,21 +121,28 @@ static void split(const float *samples, size_t n, size_t channels, float *planes
             for (size_t i = 0; i < n; i++) planes[c * n + i] = samples[i * channels + c];
 }
 
+static void split_shorts(const float *samples, size_t n, size_t channels, int16_t *planes) {
+    for (size_t c = 0; c < channels; c++) shorts_from_floats(samples + c, n, channels, planes + c * n);
+}
+
 /* Where frame `i` of a plane lies in a chunk of `frames` frames, in bytes. */
-static uint64_t place_of(size_t plane, int64_t frames, int64_t i) {
-    return ((uint64_t)plane * (uint64_t)frames + (uint64_t)i) * sizeof(float);
+static uint64_t place_of(const struct chunks *chunks, size_t plane, int64_t frames, int64_t i) {
+    return ((uint64_t)plane * (uint64_t)frames + (uint64_t)i) * chunks->sample_bytes;
 }
 
 /* Appends frames for which there is room. */
 static bool append(struct chunks *chunks, const float *samples, size_t frames, struct error *error) {
-    size_t channels = chunks->channels, most = STAGE_FLOATS / channels;
-    if (!chunks->stage && !(chunks->stage = malloc(STAGE_FLOATS * sizeof *chunks->stage))) return error_memory(error);
+    size_t channels = chunks->channels, most = STAGE_SAMPLES / channels;
+    if (!chunks->stage && !(chunks->stage = malloc(STAGE_SAMPLES * sizeof(float)))) return error_memory(error);
     while (frames > 0) {
-        size_t n = frames < most ? frames : most;
-        split(samples, n, channels, chunks->stage);
+        size_t n = frames < most ? frames : most, bytes = n * chunks->sample_bytes;
+        if (chunks->sample_bytes == sizeof(float))
+            split(samples, n, channels, chunks->stage);
+        else
+            split_shorts(samples, n, channels, chunks->stage);
         for (size_t c = 0; c < channels; c++)
-            if (!memfd_write(chunks->fd, chunks->stage + c * n, n * sizeof(float),
-                             place_of(c, chunks->capacity, chunks->filled), error))
+            if (!memfd_write(chunks->fd, (const char *)chunks->stage + c * bytes, bytes,
+                             place_of(chunks, c, chunks->capacity, chunks->filled), error))
                 return false;
         chunks->filled += (int64_t)n;
         samples += n * channels;
@@ -140,13 +153,13 @@ static bool append(struct chunks *chunks, const float *samples, size_t frames, s
 
 /* Moves the planes of a chunk that isn't full together, front first. */
 static bool compact(struct chunks *chunks, struct error *error) {
-    int64_t most = (int64_t)STAGE_FLOATS, filled = chunks->filled;
+    int64_t most = (int64_t)STAGE_SAMPLES, filled = chunks->filled;
     for (size_t c = 1; filled < chunks->capacity && c < chunks->channels; c++)
         for (int64_t done = 0, n; done < filled; done += n) {
             n = filled - done < most ? filled - done : most;
-            size_t bytes = (size_t)n * sizeof(float);
-            if (!memfd_read(chunks->fd, chunks->stage, bytes, place_of(c, chunks->capacity, done), error) ||
-                !memfd_write(chunks->fd, chunks->stage, bytes, place_of(c, filled, done), error))
+            size_t bytes = (size_t)n * chunks->sample_bytes;
+            if (!memfd_read(chunks->fd, chunks->stage, bytes, place_of(chunks, c, chunks->capacity, done), error) ||
+                !memfd_write(chunks->fd, chunks->stage, bytes, place_of(chunks, c, filled, done), error))
                 return false;
         }
     return true;
@@ -164,7 +177,8 @@ static bool close_chunk(struct chunks *chunks, struct error *error) {
     cJSON *message = message_new_job("chunk", chunks->job, chunks->nonce);
     if (!message || !cJSON_AddNumberToObject(message, "serial", (double)chunks->serial) ||
         !cJSON_AddNumberToObject(message, "start", (double)(chunks->next - chunks->filled)) ||
-        !cJSON_AddNumberToObject(message, "frames", (double)chunks->filled)) {
+        !cJSON_AddNumberToObject(message, "frames", (double)chunks->filled) ||
+        !cJSON_AddNumberToObject(message, "sample_bytes", (double)chunks->sample_bytes)) {
         cJSON_Delete(message);
         return error_memory(error);
     }
@@ -182,7 +196,7 @@ bool chunks_add(struct chunks *chunks, const float *samples, int64_t frames, str
         if (!append(chunks, samples, (size_t)n, error)) return false;
         chunks->next += n;
         chunks->expected = chunks->expected > n ? chunks->expected - n : 0;
-        chunks->allowed -= n * (int64_t)(chunks->channels * sizeof(float));
+        chunks->allowed -= n * (int64_t)frame_bytes_of(chunks);
         samples += (size_t)n * chunks->channels;
         frames -= n;
         if (chunks->filled == chunks->capacity && !close_chunk(chunks, error)) return false;

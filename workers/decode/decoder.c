@@ -245,7 +245,7 @@ static enum end scan_opened(struct job *job, struct opened *opened, const struct
     if (!open_source(job, opened, &error)) return send_refusal(job, &error, job->decoder->without_ffmpeg);
     const struct facts *facts = source_facts(opened->source);
     int64_t promised = facts->frames;
-    chunks_begin(&job->chunks, decoder->worker, job->id, job->nonce, (size_t)facts->channels, 0, promised,
+    chunks_begin(&job->chunks, decoder->worker, job->id, job->nonce, facts, 0, promised,
                  json_integer(job->message, "keep_bytes", 0));
     if (!scan_run(&decoder->scan, opened->source, parameters, keep_block, job, &error) ||
         !chunks_end(&job->chunks, &error))
@@ -323,9 +323,8 @@ static enum end run_read(struct job *job) {
             done = 0;
     if (!open_or_reuse(job, &error)) return send_failed(job, &error);
     struct source *source = decoder->kept.source;
-    size_t channels = (size_t)source_facts(source)->channels;
     worker_note_phase(decoder->worker, (uint64_t)job->id, NULL, NOTE_DECODE);
-    chunks_begin(&job->chunks, decoder->worker, job->id, job->nonce, channels, start, frames, INT64_MAX);
+    chunks_begin(&job->chunks, decoder->worker, job->id, job->nonce, source_facts(source), start, frames, INT64_MAX);
     if (start < 0 || frames < 1) {
         error_set(&error, "a read needs a start and a length");
         return send_failed(job, &error);

@@ -3,6 +3,7 @@
 #define SONDE_DECODE_FACTS_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct facts {
     int rate; /* Hz */
     int channels;
     int bit_depth;  /* of lossless codecs */
+    bool shorts;    /* every sample is a whole multiple of 1/32768, below 1: nothing is lost in 16 bits */
     int64_t frames; /* as promised by the header, 0 when unknown; as decoded once the end has been seen */
     char title[FACTS_TEXT], artist[FACTS_TEXT], album[FACTS_TEXT], comment[FACTS_TEXT];
     char key[FACTS_WORD]; /* as written in the file */

@@ -1,5 +1,5 @@
 /* The libsndfile reader: WAV, AIFF, FLAC, Ogg Vorbis, Opus, MP3, CAF, W64, AU and its many others. */
-#include "plugins/sdk/kernels/clones.h"
+#include "engine/base/shorts.h"
 #include "workers/decode/source.h"
 
 #include <errno.h>
@@ -234,13 +234,10 @@ static void *open_file(const struct source_reader *reader, struct input *input, 
     }
     reading->channels = info.channels;
     read_format(&info, facts);
+    facts->shorts = reading->shorts != NULL;
     read_layout(reading->file, facts);
     read_embedded(reading->file, facts);
     return reading;
-}
-
-SONDE_CLONES static void floats_of(const int16_t *from, size_t n, float *restrict to) {
-    for (size_t i = 0; i < n; i++) to[i] = (float)from[i] * (1.0f / 32768);
 }
 
 /* Samples of 16 bits. libsndfile would make the very same floats, in twice the time. */
@@ -250,7 +247,7 @@ static sf_count_t read_shorts(struct reading *reading, float *to, sf_count_t fra
         n = frames - done < most ? frames - done : most;
         got = sf_readf_short(reading->file, reading->shorts, n);
         if (got < 0) got = 0;
-        floats_of(reading->shorts, (size_t)(got * reading->channels), to + done * reading->channels);
+        shorts_to_floats(reading->shorts, (size_t)(got * reading->channels), to + done * reading->channels);
     }
     return done;
 }

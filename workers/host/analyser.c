@@ -1,6 +1,7 @@
 #include "workers/host/analyser.h"
 
 #include "engine/base/json.h"
+#include "engine/base/shorts.h"
 #include "engine/base/text.h"
 #include "engine/ipc/message.h"
 #include "workers/host/clock.h"
@@ -33,6 +34,7 @@ struct analyser {
     size_t out_used; /* bytes of the out area that hold this job's arrays */
     struct measure measure;
     float *samples;       /* of a piece of a chunk, planar */
+    int16_t *shorts;      /* of one plane of it */
     const float **planes; /* where each begins */
     int64_t piece;        /* frames */
 };
@@ -277,10 +279,12 @@ static bool reserve_piece(struct analyser *a, struct error *error) {
     a->piece = (FEED_BLOCK_FRAMES + block - 1) / block * block;
     if (a->piece > a->job.region.frames) a->piece = a->job.region.frames;
     free(a->samples);
+    free(a->shorts);
     free(a->planes);
     a->samples = malloc((size_t)a->piece * a->job.region.channels * sizeof *a->samples);
+    a->shorts = malloc((size_t)a->piece * sizeof *a->shorts);
     a->planes = calloc(a->job.region.channels, sizeof *a->planes);
-    return (a->samples && a->planes) || error_memory(error);
+    return (a->samples && a->shorts && a->planes) || error_memory(error);
 }
 
 static bool begin_job(struct analyser *a, cJSON *message, struct error *error) {
@@ -311,13 +315,20 @@ static bool finish_job(struct analyser *a, struct error *error) {
     return end_job(a, error);
 }
 
-/* Reads `frames` frames of each plane of a chunk, from frame `first`, one plane behind the other. */
-static bool read_planes(int fd, const struct descriptor_packet *chunk, uint32_t channels, int64_t first, int64_t frames,
-                        float *planes, struct error *error) {
-    size_t bytes = (size_t)frames * sizeof(float);
-    for (uint32_t c = 0; c < channels; c++) {
-        uint64_t place = ((uint64_t)c * chunk->frames + (uint64_t)first) * sizeof(float);
-        if (!memfd_read(fd, planes + (size_t)c * (size_t)frames, bytes, place, error)) return false;
+static size_t sample_bytes_of(const struct descriptor_packet *chunk) {
+    return chunk->kind == DESCRIPTOR_SHORTS ? sizeof(int16_t) : sizeof(float);
+}
+
+/* Reads `frames` frames of each plane of a chunk, from frame `first`, one plane behind the other: into `a->samples`. */
+static bool read_planes(struct analyser *a, int fd, const struct descriptor_packet *chunk, int64_t first,
+                        int64_t frames, struct error *error) {
+    size_t n = (size_t)frames, size = sample_bytes_of(chunk);
+    for (uint32_t c = 0; c < a->job.region.channels; c++) {
+        uint64_t place = ((uint64_t)c * chunk->frames + (uint64_t)first) * size;
+        float *plane = a->samples + c * n;
+        void *to = chunk->kind == DESCRIPTOR_SHORTS ? (void *)a->shorts : plane;
+        if (!memfd_read(fd, to, n * size, place, error)) return false;
+        if (chunk->kind == DESCRIPTOR_SHORTS) shorts_to_floats(a->shorts, n, plane);
     }
     return true;
 }
@@ -327,7 +338,7 @@ static bool feed_pieces(struct analyser *a, const struct descriptor_packet *chun
                         int64_t frames, struct error *error) {
     for (int64_t n; frames > 0; first += n, frames -= n) {
         n = frames < a->piece ? frames : a->piece;
-        if (!read_planes(fd, chunk, a->job.region.channels, first, n, a->samples, error)) return false;
+        if (!read_planes(a, fd, chunk, first, n, error)) return false;
         for (uint32_t c = 0; c < a->job.region.channels; c++) a->planes[c] = a->samples + (size_t)c * (size_t)n;
         host_region_feed(a->host, a->planes, (size_t)n);
     }
@@ -341,8 +352,8 @@ static bool feed_chunk(struct analyser *a, const struct descriptor *descriptor, 
     int64_t start = json_integer(message, "start", -1), frames = json_integer(message, "frames", -1);
     int64_t region_end = a->job.region.start_frame + a->job.region.frames;
     bool last = json_bool(message, "last", false);
-    if (chunk->frames > descriptor->bytes / sizeof(float) / a->job.region.channels || start != a->job.next_frame ||
-        frames <= 0 || frames > region_end - start || start < chunk->start ||
+    if (chunk->frames > descriptor->bytes / sample_bytes_of(chunk) / a->job.region.channels ||
+        start != a->job.next_frame || frames <= 0 || frames > region_end - start || start < chunk->start ||
         start - chunk->start > (int64_t)chunk->frames || frames > (int64_t)chunk->frames - (start - chunk->start) ||
         last != (start + frames == region_end))
         return error_set(error, "broken protocol: PCM that isn't the next of the region");
@@ -355,7 +366,8 @@ static bool take_pcm(struct analyser *a, const cJSON *message, struct error *err
     struct descriptor descriptor;
     if (!worker_receive_descriptor(a->worker, &descriptor, error)) return false;
     const struct descriptor_packet *chunk = &descriptor.packet;
-    bool good = chunk->kind == DESCRIPTOR_PCM && (int64_t)chunk->serial == json_integer(message, "serial", -1);
+    bool audio = chunk->kind == DESCRIPTOR_PCM || chunk->kind == DESCRIPTOR_SHORTS;
+    bool good = audio && (int64_t)chunk->serial == json_integer(message, "serial", -1);
     if (!good) error_set(error, "broken protocol: a chunk's descriptor is not what was announced");
     bool wanted = good && a->busy && !a->cancelled && job_is(&a->job, message);
     if (wanted) good = feed_chunk(a, &descriptor, message, error);
@@ -418,6 +430,7 @@ static int end(struct analyser *a, int code, const struct error *error) {
     job_close(&a->job);
     for (size_t i = 0; i < a->stash_count; i++) cJSON_Delete(a->stash[i]);
     free(a->samples);
+    free(a->shorts);
     free(a->planes);
     /* The host stays: plugins would only get a last chance to hang, and the process is about to end. */
     return code;
