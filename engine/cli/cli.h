@@ -38,6 +38,9 @@ const struct command *cli_commands(void);
 /* The command of that name, or NULL. */
 const struct command *cli_find_command(const char *name);
 
+/* The command that was probably meant by a name that isn't one: another program's word for it, or one letter off. NULL: none. */
+const struct command *cli_guess_command(const char *name);
+
 /* Prints "sonde: SENTENCE" on standard error. */
 void cli_complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

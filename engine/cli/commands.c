@@ -40,6 +40,34 @@ const struct command *cli_find_command(const char *name) {
     return NULL;
 }
 
+/* Words that other programs have for it. */
+static const char *const meant[][2] = {
+    {"stop", "drain"},     {"quit", "drain"},       {"exit", "drain"},       {"scan", "analyze"},
+    {"import", "analyze"}, {"add", "analyze"},      {"search", "find"},      {"list", "find"},
+    {"query", "find"},     {"info", "show"},        {"edit", "set"},         {"delete", "catalogue"},
+    {"db", "catalogue"},   {"backup", "catalogue"}, {"errors", "incidents"}, {"log", "incidents"},
+    {"plugins", "plugin"}, {"continue", "resume"},  {"check", "doctor"},
+};
+
+/* Whether one letter too many, missing, wrong or swapped makes one word out of the other. */
+static bool is_slip(const char *a, const char *b) {
+    size_t n = strlen(a), m = strlen(b), head = 0;
+    while (a[head] && a[head] == b[head]) head++;
+    if (n == m && a[head] && a[head] == b[head + 1] && a[head + 1] == b[head])
+        return strcmp(a + head + 2, b + head + 2) == 0;
+    if (n == m) return a[head] && strcmp(a + head + 1, b + head + 1) == 0;
+    if (n == m + 1) return strcmp(a + head + 1, b + head) == 0;
+    return n + 1 == m && strcmp(a + head, b + head + 1) == 0;
+}
+
+const struct command *cli_guess_command(const char *name) {
+    for (size_t i = 0; i < sizeof meant / sizeof *meant; i++)
+        if (strcmp(meant[i][0], name) == 0) return cli_find_command(meant[i][1]);
+    for (const struct command *c = commands; c->name; c++)
+        if (is_slip(name, c->name)) return c;
+    return NULL;
+}
+
 const char config_help[] =
     "usage: sonde config\n\n"
     "Prints every key of the configuration with its meaning, its value, and where that came from: the default, the file,\n"

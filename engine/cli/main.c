@@ -104,6 +104,11 @@ static int show_help(const char *name) {
         return CLI_OK;
     }
     const struct command *command = cli_find_command(name);
+    const struct command *guess = command ? NULL : cli_guess_command(name);
+    if (guess) {
+        cli_complain("there is no command \"%s\": do you mean \"%s\", %s?", name, guess->name, guess->summary);
+        return CLI_USAGE;
+    }
     if (!command) {
         cli_complain("there is no command \"%s\" (sonde --help lists them)", name);
         return CLI_USAGE;

@@ -37,6 +37,11 @@ def test_help(suite):
         suite.check(call(run)[0] == 2, "help: without a command")
         code, out, err = call(run, "analyse")
         suite.check(code == 2 and '"analyse"' in err, "help: a command that isn't there", err)
+        code, out, err = call(run, "sing")
+        suite.check(code == 2 and "lists them" in err, "help: nor one that it could be", err)
+        for word, command in (("analyse", "analyze"), ("stop", "drain"), ("fnid", "find"), ("shows", "show"), ("atch", "watch"), ("paude", "pause")):
+            code, out, err = call(run, word)
+            suite.check(code == 2 and f'"{word}": do you mean "{command}"' in err, f"help: {word} for {command}", err)
 
 
 def test_globals(suite):
