@@ -71,7 +71,7 @@ void file_let_others_first(struct file *file) {
 }
 
 /* Whether its name says that libsndfile won't know it. Only a hint: with another name it is tried there first. */
-static bool sounds_like_ffmpeg(const char *name) {
+static bool is_ffmpegs_by_name(const char *name) {
     static const char *const endings[] = {"m4a",  "m4b", "mp4", "mov", "aac", "wma", "mkv", "mka",
                                           "webm", "avi", "ac3", "ape", "wv",  "amr", "3gp"};
     const char *dot = strrchr(name, '.');
@@ -99,7 +99,7 @@ struct file *file_new(struct engine *engine, struct store_job *entry) {
     file->entry = *entry;
     file->fd = -1;
     file->alone = entry->interrupted >= OUTSIDE_KILLS_MAX;
-    file->by_ffmpeg = sounds_like_ffmpeg(name);
+    file->by_ffmpeg = is_ffmpegs_by_name(name);
     file->force = engine->options.force || (entry->options && strstr(entry->options, "\"force\":true"));
     append(file);
     return file;

@@ -461,6 +461,61 @@ static void filters_see_arguments_as_the_kernel_does(void **state) {
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
+/* Memory that others see, and a memory file that is handed over to be filled. */
+static int shared_file(void) {
+    int fd = memfd_create("test", MFD_CLOEXEC);
+    return fd >= 0 && ftruncate(fd, 4096) == 0 ? fd : -1;
+}
+
+static void map_to_write(enum policy_kind kind) {
+    int fd = shared_file();
+    if (fd < 0) _exit(97);
+    enter_stage(kind, POLICY_WORK);
+    if (mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED) _exit(96);
+    (void)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    _exit(0);
+}
+
+static void map_to_write_by_analyser(void) {
+    map_to_write(POLICY_ANALYSER);
+}
+
+static void map_to_write_by_decoder(void) {
+    map_to_write(POLICY_DECODER);
+}
+
+static void fill(enum policy_kind kind) {
+    int fd = shared_file();
+    if (fd < 0) _exit(97);
+    enter_stage(kind, POLICY_WORK);
+    _exit(pwrite(fd, "x", 1, 0) != 1);
+}
+
+static void fill_by_analyser(void) {
+    fill(POLICY_ANALYSER);
+}
+
+static void fill_by_decoder(void) {
+    fill(POLICY_DECODER);
+}
+
+/* Nobody maps shared memory to write to it; the decoder, and only the decoder, fills what it is given by calls. */
+static void shared_memory_is_only_read(void **state) {
+    (void)state;
+    static void (*const refused[])(void) = {map_to_write_by_analyser, map_to_write_by_decoder, fill_by_analyser};
+    static const char *const calls[] = {"mmap", "mmap", "pwrite64"};
+    struct note_copy copy;
+    for (size_t i = 0; i < 3; i++) {
+        char call[64];
+        int status = in_child(refused[i], &copy);
+        note_system_call_name(&copy, call, sizeof call);
+        if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS || strcmp(call, calls[i]) != 0)
+            fail_msg("%zu: status %d, call %s", i, status, call);
+    }
+    int status = in_child(fill_by_decoder, &copy);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* What a hostile constructor could do: a filter of its own that answers "done" to the one who loads the second stage. */
 static bool load_lying_filter(void) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -522,6 +577,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_worker_starts_within_the_least_memory),
         cmocka_unit_test(crashes_leave_last_words),
         cmocka_unit_test(filters_see_arguments_as_the_kernel_does),
+        cmocka_unit_test(shared_memory_is_only_read),
 #if !SANITIZED_THREADS /* their children start threads, which ThreadSanitizer can't bear after a fork */
         cmocka_unit_test(loading_is_possible_and_bounded),
         cmocka_unit_test(a_second_stage_that_is_not_there_is_noticed),
