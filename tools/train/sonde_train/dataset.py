@@ -33,8 +33,8 @@ ESC = {"Baby cry": "baby cry", "Chainsaw": "chainsaw", "Clock tick": "clock tick
        "Fire crackling": "fire crackling", "Helicopter": "helicopter", "Person sneeze": "sneeze", "Rain": "rain",
        "Rooster": "rooster", "Sea waves": "sea waves"}
 # sample_classes by the words in the file names, first match wins
-SAMPLES = [(r"_hat|hihat", "hi-hat"), (r"loop_tabla|loop_|_beats_|roll", "drum loop"), (r"bassloops|_basses_|_bass_|bassslap", "bass"),
-           (r"bassdrum|_kick|_bd_", "kick"), (r"snare|_sn_|clap|perc_snap", "snare"), (r"tom", "tom"),
+SAMPLES = [(r"_hat|hihat", "hi-hat"), (r"loop_tabla|loop_|_beats_|roll", "drum loop"), (r"bassdrum|drum_bass|_kick|_bd_", "kick"),
+           (r"bassloops|_basses_|_bass_|bassslap", "bass"), (r"snare|_sn_|clap|perc_snap", "snare"), (r"tom", "tom"),
            (r"cymbal|splash|crash|ride", "cymbal"), (r"tabla|perc_|cowbell|wood01|clav01|triangle", "percussion"),
            (r"stringsnpads|ambi_|instruments_violin", "strings"), (r"organ", "organ"), (r"piano|harpsichord", "keyboard"),
            (r"guitar|guit_", "guitar"), (r".", "other")]
