@@ -9,7 +9,7 @@
 /* `n` samples. The two must not overlap. */
 void shorts_to_floats(const int16_t *from, size_t n, float *restrict to);
 
-/* Every `stride`th of the floats, `n` in all, each of which came from a short. The two must not overlap. */
-void shorts_from_floats(const float *from, size_t n, size_t stride, int16_t *restrict to);
+/* `n` floats, each of which came from a short. The two must not overlap. */
+void shorts_from_floats(const float *from, size_t n, int16_t *restrict to);
 
 #endif

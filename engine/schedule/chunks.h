@@ -1,8 +1,7 @@
 /* PCM between the processes: sealed memory files, and the one byte budget over all of them.
  *
- * A chunk's life: the engine creates and sizes it (chunk_new); a decoder fills and unmaps it; the engine shrinks it to what
- * was filled and seals it against every change (chunk_seal), which fails while anyone can still write to it; analysers map
- * it read-only. The last reference closes it. Loop thread only. */
+ * A chunk's life: the engine creates and sizes it (chunk_new); a decoder fills it; the engine shrinks it to what was filled
+ * and seals it against every change (chunk_seal), which fails while anyone maps it to write; analysers read it. The last reference closes it. Loop thread only. */
 #ifndef SONDE_SCHEDULE_CHUNKS_H
 #define SONDE_SCHEDULE_CHUNKS_H
 

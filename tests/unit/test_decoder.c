@@ -1,6 +1,7 @@
 /* The decoder role in a real, locked-down worker: scan and read jobs as the engine gives them. */
 #include "engine/base/hash.h"
 #include "engine/base/json.h"
+#include "engine/base/sanitizer.h"
 #include "engine/ipc/descriptors.h"
 #include "engine/ipc/memfd.h"
 #include "tests/unit/worker_rig.h"
@@ -382,6 +383,40 @@ static void test_shorts(void **state) {
     rig_stop(&rig);
 }
 
+/* Pages of private memory that the worker has written to, as the system counts its data. */
+static long data_pages(const struct rig *rig) {
+    char path[64];
+    long size = 0, resident = 0, shared = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", rig->process.pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld %ld %ld", &size, &resident, &shared), 3);
+    fclose(file);
+    return resident - shared;
+}
+
+/* Job after job takes no more memory. */
+static void test_many_jobs(void **state) {
+    (void)state;
+    struct rig rig;
+    write_audio("16.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, RATE, 2, 1);
+    write_audio("24.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_24, RATE, 2, 1);
+    start_decoder(&rig);
+    long before = 0;
+    for (int job = 1; job <= 200; job++) {
+        struct result r = scan(&rig, job, path_of(job % 2 ? "16.wav" : "24.wav"), 2, 1 << 30, 1000, true);
+        expect(&r, "scanned");
+        free_result(&r);
+        if (job == 20) before = data_pages(&rig);
+    }
+    long grown = (data_pages(&rig) - before) * sysconf(_SC_PAGESIZE);
+#if !SANITIZED /* whose quarantine keeps what was freed */
+    if (grown > 4 << 20) fail_msg("180 jobs took %ld bytes", grown);
+#endif
+    (void)grown;
+    rig_stop(&rig);
+}
+
 /* Without FFmpeg's libraries it says when they might help. */
 static void test_without_ffmpeg(void **state) {
     (void)state;
@@ -536,7 +571,7 @@ int main(void) {
         cmocka_unit_test(test_scan),           cmocka_unit_test(test_short_waveform), cmocka_unit_test(test_budget),
         cmocka_unit_test(test_unasked_memory), cmocka_unit_test(test_reads),          cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_unwanted),       cmocka_unit_test(test_strange_files),  cmocka_unit_test(test_shorts),
-        cmocka_unit_test(test_without_ffmpeg),
+        cmocka_unit_test(test_without_ffmpeg), cmocka_unit_test(test_many_jobs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -23,14 +23,21 @@
 
 /* --------------------------------------------------------------------------------------------------------------- chunks */
 
+/* The only one of a budget of 1 MiB. */
+static struct chunk *first_chunk(struct chunks *chunks, uint64_t bytes) {
+    struct error error = {0};
+    chunks_init(chunks, 1 << 20);
+    struct chunk *chunk = chunk_new(chunks, bytes, &error);
+    if (!chunk) fail_msg("%s", error.text);
+    assert_int_equal(chunks->used, bytes);
+    return chunk;
+}
+
 static void test_chunk_life(void **state) {
     (void)state;
     struct chunks chunks;
     struct error error;
-    chunks_init(&chunks, 1 << 20);
-    struct chunk *chunk = chunk_new(&chunks, 4000, &error);
-    assert_non_null(chunk);
-    assert_int_equal(chunks.used, 4000);
+    struct chunk *chunk = first_chunk(&chunks, 4000);
     float *map = mmap(NULL, 4000, PROT_READ | PROT_WRITE, MAP_SHARED, chunk->fd, 0);
     assert_ptr_not_equal(map, MAP_FAILED);
     map[0] = 0.5f;
@@ -56,9 +63,7 @@ static void test_chunk_of_shorts(void **state) {
     (void)state;
     struct chunks chunks;
     struct error error;
-    chunks_init(&chunks, 1 << 20);
-    struct chunk *chunk = chunk_new(&chunks, 4000, &error);
-    assert_non_null(chunk);
+    struct chunk *chunk = first_chunk(&chunks, 4000);
     chunk->sample_bytes = sizeof(int16_t);
     assert_false(chunk_seal(chunk, 0, 1001, 2, &error));
     assert_true(chunk_seal(chunk, 0, 1000, 2, &error));

@@ -121,27 +121,29 @@ static void split(const float *samples, size_t n, size_t channels, float *planes
             for (size_t i = 0; i < n; i++) planes[c * n + i] = samples[i * channels + c];
 }
 
-static void split_shorts(const float *samples, size_t n, size_t channels, int16_t *planes) {
-    for (size_t c = 0; c < channels; c++) shorts_from_floats(samples + c, n, channels, planes + c * n);
-}
-
 /* Where frame `i` of a plane lies in a chunk of `frames` frames, in bytes. */
 static uint64_t place_of(const struct chunks *chunks, size_t plane, int64_t frames, int64_t i) {
     return ((uint64_t)plane * (uint64_t)frames + (uint64_t)i) * chunks->sample_bytes;
 }
 
+static bool make_stage(struct chunks *chunks, struct error *error) {
+    bool shorts = chunks->sample_bytes == sizeof *chunks->shorts;
+    if (!chunks->stage) chunks->stage = malloc(STAGE_SAMPLES * sizeof *chunks->stage);
+    if (!chunks->shorts && shorts) chunks->shorts = malloc(STAGE_SAMPLES * sizeof *chunks->shorts);
+    return (chunks->stage && (chunks->shorts || !shorts)) || error_memory(error);
+}
+
 /* Appends frames for which there is room. */
 static bool append(struct chunks *chunks, const float *samples, size_t frames, struct error *error) {
     size_t channels = chunks->channels, most = STAGE_SAMPLES / channels;
-    if (!chunks->stage && !(chunks->stage = malloc(STAGE_SAMPLES * sizeof(float)))) return error_memory(error);
+    if (!make_stage(chunks, error)) return false;
     while (frames > 0) {
         size_t n = frames < most ? frames : most, bytes = n * chunks->sample_bytes;
-        if (chunks->sample_bytes == sizeof(float))
-            split(samples, n, channels, chunks->stage);
-        else
-            split_shorts(samples, n, channels, chunks->stage);
+        split(samples, n, channels, chunks->stage);
+        if (chunks->shorts) shorts_from_floats(chunks->stage, n * channels, chunks->shorts);
+        const char *planes = chunks->shorts ? (const char *)chunks->shorts : (const char *)chunks->stage;
         for (size_t c = 0; c < channels; c++)
-            if (!memfd_write(chunks->fd, (const char *)chunks->stage + c * bytes, bytes,
+            if (!memfd_write(chunks->fd, planes + c * bytes, bytes,
                              place_of(chunks, c, chunks->capacity, chunks->filled), error))
                 return false;
         chunks->filled += (int64_t)n;
@@ -206,14 +208,15 @@ bool chunks_add(struct chunks *chunks, const float *samples, int64_t frames, str
 }
 
 bool chunks_end(struct chunks *chunks, struct error *error) {
-    if (chunks->fd < 0) return true;
-    if (chunks->state == CHUNKS_OPEN) return close_chunk(chunks, error);
-    let_go(chunks);
+    if (chunks->fd >= 0 && chunks->state == CHUNKS_OPEN && !close_chunk(chunks, error)) return false;
+    chunks_close(chunks);
     return true;
 }
 
 void chunks_close(struct chunks *chunks) {
     let_go(chunks);
     free(chunks->stage);
+    free(chunks->shorts);
     chunks->stage = NULL;
+    chunks->shorts = NULL;
 }

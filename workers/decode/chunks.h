@@ -30,7 +30,8 @@ struct chunks {
 
     int fd;                   /* of the chunk at hand, -1: none */
     int64_t capacity, filled; /* frames */
-    void *stage;              /* what is written next, planar; NULL until something has been */
+    float *stage;             /* what is written next, planar; NULL until something has been */
+    int16_t *shorts;          /* the same in 16 bits; NULL where chunks are floats */
 };
 
 /* Begins a stretch at frame `start` of a file with those facts, of which `shorts` decides on the samples. `expected` and
@@ -42,10 +43,10 @@ void chunks_begin(struct chunks *chunks, struct worker *worker, int64_t job, int
  * `state`); a budget that is used up is no failure. */
 bool chunks_add(struct chunks *chunks, const float *samples, int64_t frames, struct error *error);
 
-/* Sends the last chunk. False as above. */
+/* Sends the last chunk and lets go of everything. False as above: then chunks_close is still to be called. */
 bool chunks_end(struct chunks *chunks, struct error *error);
 
-/* Lets go of everything; after chunks_end there is nothing left to do. */
+/* Lets go of everything: after a failure. */
 void chunks_close(struct chunks *chunks);
 
 #endif
