@@ -9,6 +9,7 @@
 #define SHORT        2.0   /* s */
 #define TIMES_LONGER 4     /* the long sound to the short one */
 #define RATIO        9.0   /* 4 is linear, 16 quadratic */
+#define SECOND_LOOKS 4     /* before a plugin is said to be above RATIO: what slows it every time is its own */
 #define SLOWED       5.0   /* that audio near the smallest numbers may take, times */
 #define LEAST_US     20000 /* of the long one: less is too little to judge by */
 #define MOST_SECONDS 600.0 /* of a region */
@@ -45,8 +46,26 @@ static bool measure(struct subject *s, enum sound_kind kind, double seconds, dou
     return good;
 }
 
+static double time_ratio(const struct cost *brief, const struct cost *longer) {
+    return longer->cpu_us >= LEAST_US && brief->cpu_us > 0 ? longer->cpu_us / brief->cpu_us : 0;
+}
+
+/* A machine that is busy elsewhere makes all three runs of one of them slow now and then; another time it doesn't. */
+static bool look_again(struct subject *s, struct cost *brief, struct cost *longer, struct error *error) {
+    for (int i = 0; i < SECOND_LOOKS && time_ratio(brief, longer) > RATIO && !subject_is_given_up(s); i++) {
+        struct cost a, b;
+        if (!measure(s, SOUND_MUSIC, SHORT, 0, &a, error) ||
+            !measure(s, SOUND_MUSIC, SHORT * TIMES_LONGER, 0, &b, error))
+            return false;
+        /* Their peaks say nothing: the process has been higher before. */
+        if (a.orderly && a.cpu_us < brief->cpu_us) brief->cpu_us = a.cpu_us;
+        if (b.orderly && b.cpu_us < longer->cpu_us) longer->cpu_us = b.cpu_us;
+    }
+    return true;
+}
+
 static void judge_time(struct subject *s, const struct cost *brief, const struct cost *longer) {
-    double ratio = brief->cpu_us > 0 ? longer->cpu_us / brief->cpu_us : 0;
+    double ratio = time_ratio(brief, longer);
     if (longer->cpu_us < LEAST_US)
         report_add(s->report, CHECK_COST_SCALING, s->plugin, CHECK_PASSED, "too fast to tell");
     else
@@ -143,6 +162,7 @@ bool check_costs(struct subject *s, struct error *error) {
         !measure(s, SOUND_MUSIC, SHORT * TIMES_LONGER, 0, &longer, error))
         return false;
     if (brief.orderly && longer.orderly) {
+        if (!look_again(s, &brief, &longer, error)) return false;
         judge_time(s, &brief, &longer);
         judge_memory(s, &brief, &longer);
         if (s->options->level >= 9) judge_allocations(s, &brief, &longer);
