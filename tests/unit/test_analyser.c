@@ -1,6 +1,7 @@
 /* workers/host/analyser: a real worker in its sandbox, told by messages what to do. The plugins: tests/unit/sdk_plugins.c
  * and plugins/examples/minimal. */
 #include "engine/base/json.h"
+#include "engine/base/sanitizer.h"
 #include "engine/ipc/descriptors.h"
 #include "engine/ipc/memfd.h"
 #include "tests/unit/worker_rig.h"
@@ -269,6 +270,35 @@ static void arrays_cross(void **state) {
     rig_stop(&rig);
 }
 
+/* Region after region takes no more memory, those that are cancelled among them. */
+static void many_regions(void **state) {
+    (void)state;
+    struct rig rig;
+    start(&rig, "analyse", library("SONDE_SDK_PLUGINS"));
+    to_ready(&rig);
+    long before = 0;
+    for (int job = 1; job <= 220; job++) {
+        bool cancelled = job % 4 == 0;
+        send_job(&rig, job, "\"audio\",\"reads_audio_early\"",
+                 "{\"interface\":\"audio\",\"major\":1,\"provider\":\"x\",\"outcome\":\"ok\",\"json\":{\"y\":[1.5]}}");
+        (job % 2 ? send_pcm : send_shorts)(&rig, job, 0, 4000, cancelled ? 5000 : FRAMES, !cancelled);
+        if (cancelled) rig_send(&rig, "{\"type\":\"cancel\",\"job\":%d,\"nonce\":7}", job);
+        take_consumed(&rig, 0);
+        if (!cancelled) {
+            cJSON_Delete(take_result(&rig, "audio", "ok"));
+            cJSON_Delete(take_result(&rig, "reads_audio_early", "ok"));
+        }
+        cJSON_Delete(expect(&rig, "analysed"));
+        if (job == 20) before = rig_data(&rig);
+    }
+    long grown = rig_data(&rig) - before;
+#if !SANITIZED /* whose quarantine keeps what was freed */
+    if (grown > 4 << 20) fail_msg("200 regions took %ld bytes", grown);
+#endif
+    (void)grown;
+    rig_stop(&rig);
+}
+
 static void an_impossible_region_is_unsupported(void **state) {
     (void)state;
     struct rig rig;
@@ -311,6 +341,7 @@ int main(void) {
         cmocka_unit_test(broken_protocol_ends_the_worker),
         cmocka_unit_test(pcm_out_of_place_ends_the_worker),
         cmocka_unit_test(arrays_cross),
+        cmocka_unit_test(many_regions),
         cmocka_unit_test(an_impossible_region_is_unsupported),
         cmocka_unit_test(a_plugin_hears_of_a_cancel),
     };

@@ -383,18 +383,6 @@ static void test_shorts(void **state) {
     rig_stop(&rig);
 }
 
-/* Pages of private memory that the worker has written to, as the system counts its data. */
-static long data_pages(const struct rig *rig) {
-    char path[64];
-    long size = 0, resident = 0, shared = 0;
-    snprintf(path, sizeof path, "/proc/%d/statm", rig->process.pid);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    assert_int_equal(fscanf(file, "%ld %ld %ld", &size, &resident, &shared), 3);
-    fclose(file);
-    return resident - shared;
-}
-
 /* Job after job takes no more memory. */
 static void test_many_jobs(void **state) {
     (void)state;
@@ -407,9 +395,9 @@ static void test_many_jobs(void **state) {
         struct result r = scan(&rig, job, path_of(job % 2 ? "16.wav" : "24.wav"), 2, 1 << 30, 1000, true);
         expect(&r, "scanned");
         free_result(&r);
-        if (job == 20) before = data_pages(&rig);
+        if (job == 20) before = rig_data(&rig);
     }
-    long grown = (data_pages(&rig) - before) * sysconf(_SC_PAGESIZE);
+    long grown = rig_data(&rig) - before;
 #if !SANITIZED /* whose quarantine keeps what was freed */
     if (grown > 4 << 20) fail_msg("180 jobs took %ld bytes", grown);
 #endif

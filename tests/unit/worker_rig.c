@@ -138,6 +138,17 @@ void rig_send(struct rig *rig, const char *format, ...) {
     cJSON_Delete(message);
 }
 
+long rig_data(const struct rig *rig) {
+    char path[64];
+    long size = 0, resident = 0, shared = 0;
+    snprintf(path, sizeof path, "/proc/%d/statm", rig->process.pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld %ld %ld", &size, &resident, &shared), 3);
+    fclose(file);
+    return (resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
 void rig_wait_exit(struct rig *rig) {
     turn_until(rig, has_exited);
     uv_run(&rig->loop, UV_RUN_NOWAIT); /* what it printed last */

@@ -39,6 +39,9 @@ cJSON *rig_receive(struct rig *rig, const char *type);
 /* Sends a JSON text. */
 void rig_send(struct rig *rig, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Bytes of private memory that the worker has written to, as the system counts its data. */
+long rig_data(const struct rig *rig);
+
 /* Waits until the process has ended. */
 void rig_wait_exit(struct rig *rig);
 
