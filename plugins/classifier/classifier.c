@@ -25,6 +25,24 @@ struct classifier {
     char own_refusal[300];
 };
 
+/* Words, each once; those beyond MOST_CLASSES are left out. */
+struct words {
+    const char *word[MOST_CLASSES];
+    uint32_t count;
+};
+
+static void add_word(struct words *words, const char *word) {
+    for (uint32_t i = 0; i < words->count; i++)
+        if (strcmp(words->word[i], word) == 0) return;
+    if (words->count < MOST_CLASSES) words->word[words->count++] = word;
+}
+
+static void write_words(const char *key, const struct words *words, const sonde_writer_t *out) {
+    out->begin_array(out, key);
+    for (uint32_t i = 0; i < words->count; i++) out->string(out, NULL, words->word[i]);
+    out->end_array(out);
+}
+
 /* What the segments of a region add up to by one vocabulary, weighted by their duration. */
 struct sum {
     double probabilities[RANKING_MOST], familiarity[RANKING_MOST];
@@ -33,6 +51,7 @@ struct sum {
 struct sums {
     struct sum stock, own;
     double weight;
+    struct words classes, groups; /* of the segments' best labels */
 };
 
 /* One segment of the timeline, as it was written. */
@@ -127,9 +146,9 @@ static uint32_t rank_segment(const struct ranking *ranking, const struct span *s
     return ranking_sort(ranking, probabilities, familiarity, best);
 }
 
-/* Writes one segment and adds its probabilities to the region's. Returns its best label. */
-static const char *write_segment(const struct classifier *classifier, const struct span *span,
-                                 const struct embedding *embedding, struct sums *sums, const sonde_writer_t *out) {
+/* Writes one segment and adds what it says to the region's. */
+static void write_segment(const struct classifier *classifier, const struct span *span,
+                          const struct embedding *embedding, struct sums *sums, const sonde_writer_t *out) {
     const int silent = strcmp(span->content, SILENCE) == 0, owned = classifier->own.classes > 0 && !silent;
     struct ranked best[RANKING_TOP] = {{SILENCE, "silence", (float)span->confidence}}, own[RANKING_TOP];
     const uint32_t count = silent ? 1 : rank_segment(&classifier->ranking, span, embedding, &sums->stock, best);
@@ -145,7 +164,8 @@ static const char *write_segment(const struct classifier *classifier, const stru
     write_labels("labels", best, count < 3 ? count : 3, out);
     if (owned) write_labels("own", own, own_count < 3 ? own_count : 3, out);
     out->end_object(out);
-    return best[0].label;
+    add_word(&sums->classes, best[0].label);
+    if (!silent && strcmp(best[0].group, RANKING_UNKNOWN) != 0) add_word(&sums->groups, best[0].group);
 }
 
 /* The region by one vocabulary. */
@@ -174,19 +194,11 @@ static void write_region(const struct classifier *classifier, const struct sums 
 static void write_result(const struct classifier *classifier, const struct span *spans, uint32_t n,
                          const struct embedding *embedding, const sonde_writer_t *out) {
     struct sums sums = {.weight = 0};
-    const char *classes[MOST_CLASSES];
-    uint32_t known = 0;
     out->begin_array(out, "segments");
-    for (uint32_t i = 0; i < n; i++) {
-        const char *label = write_segment(classifier, &spans[i], embedding, &sums, out);
-        uint32_t at = 0;
-        while (at < known && strcmp(classes[at], label) != 0) at++;
-        if (at == known && known < MOST_CLASSES) classes[known++] = label;
-    }
+    for (uint32_t i = 0; i < n; i++) write_segment(classifier, &spans[i], embedding, &sums, out);
     out->end_array(out);
-    out->begin_array(out, "classes");
-    for (uint32_t i = 0; i < known; i++) out->string(out, NULL, classes[i]);
-    out->end_array(out);
+    write_words("classes", &sums.classes, out);
+    write_words("groups", &sums.groups, out);
     write_region(classifier, &sums, out);
     char vocabulary[64];
     const struct weights_header *header = classifier->ranking.weights.header;
@@ -245,7 +257,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "classifier",
     .name = "Classifier",
     .vendor = "sonde",
-    .version = "0.3.1",
+    .version = "0.3.2",
     .licence = "MIT",
     .description = "Ranked labels with calibrated scores for every segment of the content timeline and for the region.",
     .schema = classifier_schema,

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GROUP_SHARE 0.7f /* right in .93 of cases, and in .89 of sounds of classes that were never trained (MODEL.md) */
+
 /* Splits the lines "group/label" in place. */
 static int read_names(struct ranking *ranking, char *error, size_t n) {
     uint64_t length = 0;
@@ -229,6 +231,22 @@ static uint32_t insert(struct ranked *best, uint32_t count, struct ranked entry)
     return kept;
 }
 
+/* The group of what has no label: the one whose labels, shipped or not, are together this probable. A vocabulary of one
+ * group has nothing to tell apart. */
+static const char *group_of(const struct ranking *ranking, const float *probabilities) {
+    for (uint32_t c = 0; c < ranking->classes; c++) {
+        float sum = 0;
+        uint32_t members = 0;
+        for (uint32_t k = c; k < ranking->classes; k++) {
+            if (strcmp(ranking->group[k], ranking->group[c]) != 0) continue;
+            sum += probabilities[k];
+            members++;
+        }
+        if (sum >= GROUP_SHARE) return members < ranking->classes ? ranking->group[c] : RANKING_UNKNOWN;
+    }
+    return RANKING_UNKNOWN;
+}
+
 /* How probable a label must be to carry the name, if the second is this probable: familiar classes need less. */
 static float needed(const struct ranking *ranking, float second, float familiarity) {
     const float relief = expf(-fminf(fmaxf(familiarity, -20), 20));
@@ -237,7 +255,7 @@ static float needed(const struct ranking *ranking, float second, float familiari
 
 uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities, const float *familiarity,
                       struct ranked *best) {
-    struct ranked unknown = {"unknown", "unknown", 0};
+    struct ranked unknown = {RANKING_UNKNOWN, RANKING_UNKNOWN, 0};
     uint32_t count = 0, first = 0;
     float highest = 0;
     for (uint32_t c = 0; c < ranking->classes; c++) {
@@ -250,8 +268,10 @@ uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities,
             count = insert(best, count, (struct ranked){ranking->label[c], ranking->group[c], probabilities[c]});
     }
     const float second = count > 1 ? best[1].score : 0;
+    const int unclear = count == 0 || best[0].score < needed(ranking, second, familiarity[first]);
+    if (unclear || unknown.score > best[0].score) unknown.group = group_of(ranking, probabilities);
     /* Too little evidence to carry a label: what it lacks is the probability of being wrong. */
-    if (count == 0 || best[0].score < needed(ranking, second, familiarity[first])) {
+    if (unclear) {
         unknown.score = fmaxf(unknown.score, count ? 1 - best[0].score : 1);
         if (count == RANKING_TOP) count--;
         for (uint32_t i = count; i > 0; i--) {

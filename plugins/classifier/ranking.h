@@ -14,6 +14,7 @@
 #define RANKING_MOST         128u  /* classes */
 #define RANKING_WIDEST       1024u /* hidden units of the timbre's part */
 #define RANKING_TOP          5u
+#define RANKING_UNKNOWN      "unknown" /* label, and group where there is none */
 
 /* What a segment's timbre is summed up to: the mean of its steps' means (without the first, which is the level), the spread
  * of all frames, the spread of the steps' means, the mean spread within a step, the mean change, the mean of its change, and
@@ -63,8 +64,9 @@ void ranking_measure(const struct ranking *ranking, const struct embedding *embe
 
 /* The best labels, best first: at most RANKING_TOP, at least one. What is not shipped is summed as "unknown". Unknown also
  * comes first when no label reaches the threshold, or when the best is not clear: less than `clearance` exp(-its familiarity)
- * times as probable as the second. Sounds of no label at all tend to lie between several, and far from all. Scores add up to
- * at most 1. */
+ * times as probable as the second. Sounds of no label at all tend to lie between several, and far from all. Where unknown comes
+ * first, its group is that in which it lies all the same, if there is one: all the labels of a group, shipped or not, are then
+ * together .7 probable or more; else it is "unknown", too. Scores add up to at most 1. */
 uint32_t ranking_sort(const struct ranking *ranking, const float *probabilities, const float *familiarity,
                       struct ranked *best);
 

@@ -430,6 +430,47 @@ static void what_lies_between_labels_is_unknown(void **state) {
     free(bytes);
 }
 
+/* What carries no label has a group all the same, where the labels of one group are together .7 probable. */
+static void unknown_has_a_group(void **state) {
+    (void)state;
+    static const char *const wanted[] = {"instruments", "instruments", "unknown", "unknown"};
+    uint64_t size;
+    clearance = 3;
+    uint8_t *bytes = make("animals/dog bark\nweather/rain\ninstruments/piano\ninstruments/flute\n", 1,
+                          EMBEDDING_RIG_PARENT, &size);
+    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+    struct embedding_rig rig;
+    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    embedding_rig_fill(&rig, 40);
+    paint(&rig, 0, 2, WANTED); /* a flute, which isn't shipped */
+    paint(&rig, 2, 4, WANTED); /* between it and a piano */
+    paint(&rig, 2, 4, PIANO);
+    paint(&rig, 4, 6, PIANO); /* between two groups */
+    paint(&rig, 4, 6, DOG);
+    char *json = timeline_of(4, 2, 0); /* and nothing */
+    assert_ok(run(&rig, json));
+    for (int i = 0; i < 4; i++) {
+        const cJSON *segment = cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), i);
+        assert_string_equal(text(segment, "label"), "unknown");
+        assert_string_equal(text(segment, "group"), wanted[i]);
+        assert_string_equal(text(cJSON_GetArrayItem(cJSON_GetObjectItem(segment, "labels"), 0), "group"), wanted[i]);
+    }
+    embedding_rig_close(&rig);
+    free(bytes);
+    bytes = make("own/a\nown/b\nown/c\nown/d\n", 1, EMBEDDING_RIG_PARENT, &size); /* one group tells nothing apart */
+    clearance = 0;
+    const struct embedding_rig_file own = {"classifier.weights", bytes, size};
+    embedding_rig_open(&rig, "classifier", &own, 1, NULL);
+    embedding_rig_fill(&rig, 40);
+    paint(&rig, 0, 2, WANTED);
+    assert_ok(run(&rig, json));
+    assert_string_equal(text(cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), 0), "label"), "unknown");
+    assert_string_equal(text(cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), 0), "group"), "unknown");
+    free(json);
+    embedding_rig_close(&rig);
+    free(bytes);
+}
+
 /* Weights that look for familiarity in dimension 50: rain lies at 0, the dog at `dog`. */
 static uint8_t *make_asking(float dog, int damage, uint64_t *size) {
     static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES], mean[EMBEDDING_RIG_D], scale[EMBEDDING_RIG_D];
@@ -543,6 +584,7 @@ int main(void) {
         cmocka_unit_test(a_users_own_labels_come_beside_the_stock_ones),
         cmocka_unit_test(the_timbre_speaks_too),
         cmocka_unit_test(what_lies_between_labels_is_unknown),
+        cmocka_unit_test(unknown_has_a_group),
         cmocka_unit_test(what_is_far_from_its_class_is_unknown),
         cmocka_unit_test(mixtures_need_not_be_familiar),
         cmocka_unit_test(half_a_measure_of_familiarity_is_refused),

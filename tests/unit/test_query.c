@@ -96,7 +96,8 @@ static const char *const schema =
     "\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"longest\"}},"
     "\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"longest\"}},"
     "\"lufs\":{\"type\":\"number\",\"x-unit\":\"LUFS\",\"x-summary\":{\"as\":\"lufs\",\"rule\":\"longest\"}},"
-    "\"classes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"x-summary\":{\"as\":\"classes\",\"rule\":\"union\"}}}}";
+    "\"classes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"x-summary\":{\"as\":\"classes\",\"rule\":\"union\"}},"
+    "\"groups\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"x-summary\":{\"as\":\"groups\",\"rule\":\"union\"}}}}";
 
 static const struct {
     const char *path, *json;
@@ -105,7 +106,7 @@ static const struct {
      "{\"bpm\":120,\"key\":\"A minor\",\"label\":\"drums\",\"lufs\":-12,\"classes\":[\"drums\",\"loop\"]}"},
     {"/s/bass_line.wav", "{\"bpm\":60.2,\"key\":\"C major\",\"label\":\"bass\",\"lufs\":-20}"},
     {"/s/pad.flac", "{\"bpm\":90,\"key\":\"Bb minor\",\"label\":\"synth\",\"lufs\":-30}"},
-    {"/t/rain.wav", "{\"label\":\"rain\",\"lufs\":-40}"},
+    {"/t/rain.wav", "{\"label\":\"rain\",\"lufs\":-40,\"groups\":[\"weather, water and fire\",\"people\"]}"},
     {"/t/\xc3\xa9t\xc3\xa9.wav", "{\"bpm\":121.9,\"key\":\"Gb major\",\"label\":\"Drums\"}"},
 };
 
@@ -162,6 +163,12 @@ static void conditions(void **state) {
     query_init(&query);
     query.labels[query.labels_count++] = "loop"; /* of its classes */
     assert_string_equal(found(f, &query), "drum loop.wav");
+    query.labels[0] = "weather"; /* of its groups */
+    assert_string_equal(found(f, &query), "rain.wav");
+    query.labels[0] = "people";
+    assert_string_equal(found(f, &query), "rain.wav");
+    query.labels[0] = "fire"; /* which nobody has heard */
+    assert_string_equal(found(f, &query), "");
     query_init(&query);
     query.loudness = (struct query_range){-35, -15};
     query.sort = QUERY_BY_LOUDNESS;

@@ -26,6 +26,22 @@ CLASSES = [
     "air conditioner", "engine idling", "helicopter", "clock tick",
     "drilling", "jackhammer", "chainsaw", "car horn", "siren", "gun shot", "noise", "other",
 ]
+GROUPS = {
+    "people": ["speech", "children playing", "baby cry", "sneeze"],
+    "music": ["music", "street music", "drum loop"],
+    "instruments": ["keyboard", "mallets", "organ", "guitar", "bass", "strings", "brass", "woodwind", "synth"],
+    "drums": ["kick", "snare", "hi-hat", "tom", "cymbal", "percussion"],
+    "animals": ["dog bark", "rooster"],
+    "weather, water and fire": ["rain", "sea waves", "fire crackling"],
+    "machines": ["air conditioner", "engine idling", "helicopter", "clock tick"],
+    "tools": ["drilling", "jackhammer", "chainsaw"],
+    "traffic": ["car horn"],
+    "alarms": ["siren"],
+    "impacts": ["gun shot"],
+    "noise": ["noise"],
+    "unknown": ["other"],
+}
+
 URBAN = {"air_conditioner": "air conditioner", "car_horn": "car horn", "children_playing": "children playing",
          "dog_bark": "dog bark", "drilling": "drilling", "engine_idling": "engine idling", "gun_shot": "gun shot",
          "jackhammer": "jackhammer", "siren": "siren", "street_music": "street music"}
@@ -40,6 +56,10 @@ SAMPLES = [(r"_hat|hihat", "hi-hat"), (r"loop_tabla|loop_|_beats_|roll", "drum l
            (r"guitar|guit_", "guitar"), (r".", "other")]
 MUSIC = {"keyboard", "mallets", "organ", "guitar", "bass", "strings", "brass", "woodwind", "synth", "kick", "snare",
          "hi-hat", "tom", "cymbal", "percussion", "drum loop", "music"}
+
+
+def group_of(label):
+    return next(group for group, labels in GROUPS.items() if label in labels)
 
 
 class Clip:

@@ -7,9 +7,10 @@ from scipy.fft import dct
 from sklearn.ensemble import RandomForestClassifier
 
 from . import built, familiar, timbre
-from .dataset import CLASSES, FOLDS, KINDS, MUSIC
+from .dataset import CLASSES, FOLDS, GROUPS, KINDS, MUSIC, group_of
 from .fit import embeddings, fit, pool
 
+GROUP_SHARE = .7  # as in plugins/classifier/ranking.c
 STRANGE = .6  # share of sounds of no class that is to be called unknown
 VARIANTS = ["plain", "low3400", "low8000"]
 TASKS = {"urbansound8k_part": lambda c: c.dataset == "urbansound8k_part", "esc10": lambda c: c.dataset == "esc10",
@@ -227,6 +228,17 @@ def is_unknown(probability, familiarity, shipped, threshold, clearance):
     return (probability[:, ~shipped].sum(1) > first) | (first < threshold) | (clear < np.log(clearance))
 
 
+def report_groups(probability, truth, unknown, log):
+    """By the rule of group_of in ranking.c: which of the sounds called unknown get a group all the same, and how many the right one."""
+    names = list(GROUPS)
+    member = np.array([names.index(group_of(c)) for c in CLASSES])
+    sums = np.stack([probability[:, member == g].sum(1) for g in range(len(names))], 1)
+    group = np.where(sums.max(1) >= GROUP_SHARE, sums.argmax(1), names.index("unknown"))
+    given = unknown & (group != names.index("unknown"))
+    log(f"{unknown.sum()} called unknown: {given.sum() / max(unknown.sum(), 1):.3f} with a group, which is right in "
+        f"{np.mean(group[given] == member[truth[given]]) if given.any() else 0:.3f}")
+
+
 def report_unknown(clips, result, left_out, figures, log=print):
     """Sounds of classes that were never trained. The clearance: the lowest that calls STRANGE of them unknown."""
     rows, shipped = result["rows"], np.array(figures["shipped"])
@@ -248,6 +260,8 @@ def report_unknown(clips, result, left_out, figures, log=print):
             f"{kept:>27.3f}")
         if chosen is None and np.mean(unknown[strange]) >= STRANGE:
             chosen = float(clearance)
+    report_groups(probability, truth, strange & is_unknown(probability, result["familiar"], shipped, figures["threshold"],
+                                                           chosen or clearance), log)
     log(f"clearance {chosen or clearance:.2f}; {without - first:.3f} of those that ship are lost to labels that do not")
     return {"clearance": chosen or clearance}
 
@@ -265,3 +279,4 @@ def report_given(clips, out, figures, log=print):
             log(f"{name:<28}{int(given.sum()):>5}{np.mean(truth[given] == k) if given.any() else 0:>12.2f}")
     log(f"clips of labels that ship called unknown: {np.mean(unknown[shipped[truth]]):.3f}, of others: "
         f"{np.mean(unknown[~shipped[truth]]):.3f}")
+    report_groups(probability, truth, unknown, log)
