@@ -114,6 +114,7 @@ static bool check_denormal(struct subject *s, const struct cost *longer, struct 
 struct held {
     double first, least; /* after the first region; the least after one of the last hundred so far */
     double most;
+    int regions;
     bool orderly;
 };
 
@@ -129,6 +130,7 @@ static bool run_regions(struct subject *s, const struct sound *sound, int from, 
         if (i <= to - LAST || now < held->least) held->least = now;
         if (now > held->most) held->most = now;
         held->orderly = good && answer_is_orderly(&a);
+        held->regions = i + 1;
         answer_clear(&a);
     }
     return good;
@@ -156,7 +158,8 @@ static bool check_leak(struct subject *s, struct error *error) {
     double lost;
     if (!sound || !measure_leak(s, sound, &held, &lost, error)) return false;
     if (!held.orderly)
-        report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_FAILED, "it didn't get through %d regions", REGIONS);
+        report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_FAILED, "it didn't get through region %d",
+                   held.regions);
     else if (held.first < 0)
         report_add(s->report, CHECK_COST_LEAK, s->plugin, CHECK_SKIPPED, "not counted in this build");
     else if (held.most - held.first > MOST_HELD)

@@ -455,6 +455,9 @@ static void unknown_has_a_group(void **state) {
         assert_string_equal(text(segment, "group"), wanted[i]);
         assert_string_equal(text(cJSON_GetArrayItem(cJSON_GetObjectItem(segment, "labels"), 0), "group"), wanted[i]);
     }
+    const cJSON *groups = cJSON_GetObjectItem(rig.json, "groups");
+    assert_int_equal(cJSON_GetArraySize(groups), 1);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetArrayItem(groups, 0)), "instruments");
     embedding_rig_close(&rig);
     free(bytes);
     bytes = make("own/a\nown/b\nown/c\nown/d\n", 1, EMBEDDING_RIG_PARENT, &size); /* one group tells nothing apart */

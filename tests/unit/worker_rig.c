@@ -1,6 +1,7 @@
 #include "tests/unit/worker_rig.h"
 
 #include "engine/base/json.h"
+#include "engine/base/sanitizer.h"
 #include "engine/ipc/descriptors.h"
 #include "engine/ipc/memfd.h"
 
@@ -147,6 +148,11 @@ long rig_data(const struct rig *rig) {
     assert_int_equal(fscanf(file, "%ld %ld %ld", &size, &resident, &shared), 3);
     fclose(file);
     return (resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+void rig_expect_flat(const struct rig *rig, long before) {
+    long grown = rig_data(rig) - before;
+    if (!SANITIZED && grown > 4 << 20) fail_msg("the worker took %ld bytes and kept them", grown);
 }
 
 void rig_wait_exit(struct rig *rig) {

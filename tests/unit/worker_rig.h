@@ -42,6 +42,10 @@ void rig_send(struct rig *rig, const char *format, ...) __attribute__((format(pr
 /* Bytes of private memory that the worker has written to, as the system counts its data. */
 long rig_data(const struct rig *rig);
 
+/* Fails the test when these have grown by more than 4 MiB since they were `before`. Not under sanitizers, whose quarantine keeps
+ * what was freed. */
+void rig_expect_flat(const struct rig *rig, long before);
+
 /* Waits until the process has ended. */
 void rig_wait_exit(struct rig *rig);
 
