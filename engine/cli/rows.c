@@ -7,14 +7,31 @@
 #include <math.h>
 #include <string.h>
 
-#define TABLE_COLUMNS 58 /* before the path */
+#define TABLE_COLUMNS   58 /* before the path */
+#define SEGMENT_COLUMNS 68
 
 /* ------------------------------------------------------------------------------------------------------------ table */
 
 static void table_begin(struct rows *rows) {
     const char *bold = rows->colour ? "\033[1m" : "", *plain = rows->colour ? "\033[0m" : "";
-    fprintf(rows->out, "%s%9s  %6s  %-8s  %-16s  %6s  %s%s%s%s\n", bold, rows->regions ? "start" : "length", "bpm",
-            "key", "label", "LUFS", rows->regions ? "length     " : "", rows->similar ? "alike  " : "", "path", plain);
+    if (rows->segments)
+        fprintf(rows->out, "%s%9s  %-9s  %-16s  %-22s  %4s  %s%s%s\n", bold, "start", "length", "label", "content",
+                "sure", rows->similar ? "alike  " : "", "path", plain);
+    else
+        fprintf(rows->out, "%s%9s  %6s  %-8s  %-16s  %6s  %s%s%s%s\n", bold, rows->regions ? "start" : "length", "bpm",
+                "key", "label", "LUFS", rows->regions ? "length     " : "", rows->similar ? "alike  " : "", "path",
+                plain);
+}
+
+/* The path, in what room is left after so many columns. */
+static void print_path(const struct rows *rows, const struct query_row *row, int columns) {
+    const int room = rows->width - columns - (rows->similar ? 7 : 0);
+    if (rows->similar) fprintf(rows->out, "%5.2f  ", row->similarity);
+    if (rows->cut && room >= 8 && cells_width(row->display) > room)
+        cells_print(rows->out, row->display, room, 1);
+    else
+        cells_put(rows->out, row->display);
+    fputc('\n', rows->out);
 }
 
 static void print_number(FILE *out, int width, double value) {
@@ -38,7 +55,6 @@ static void print_label(FILE *out, const struct query_row *row) {
 
 static void table_add(struct rows *rows, const struct query_row *row) {
     char first[32], length[32];
-    int room = rows->width - TABLE_COLUMNS - (rows->regions ? 11 : 0) - (rows->similar ? 7 : 0);
     int key = row->key ? keys_parse(row->key) : -1;
     cli_duration(rows->regions ? row->start : row->duration, first, sizeof first);
     cli_duration(row->duration, length, sizeof length);
@@ -53,12 +69,29 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     print_number(rows->out, 6, row->loudness);
     fputs("  ", rows->out);
     if (rows->regions) fprintf(rows->out, "%-9s  ", length);
-    if (rows->similar) fprintf(rows->out, "%5.2f  ", row->similarity);
-    if (rows->cut && room >= 8 && cells_width(row->display) > room)
-        cells_print(rows->out, row->display, room, 1);
+    print_path(rows, row, TABLE_COLUMNS + (rows->regions ? 11 : 0));
+}
+
+/* What has no label has a group, perhaps. */
+static void table_segment(struct rows *rows, const struct query_row *row, const struct segment *segment) {
+    char text[100];
+    cli_duration(segment->start, text, sizeof text);
+    fprintf(rows->out, "%9s  ", text);
+    cli_duration(segment->end - segment->start, text, sizeof text);
+    fprintf(rows->out, "%-9s  ", text);
+    const bool known = segment->label && strcmp(segment->label, "unknown") != 0;
+    if (!known && segment->group && strcmp(segment->group, "unknown") != 0)
+        snprintf(text, sizeof text, "(%.*s)", (int)strcspn(segment->group, ","), segment->group);
     else
-        cells_put(rows->out, row->display);
-    fputc('\n', rows->out);
+        snprintf(text, sizeof text, "%s", segment->label ? segment->label : "-");
+    cells_print(rows->out, text, 16, 0);
+    fputs("  ", rows->out);
+    cells_print(rows->out, segment->content ? segment->content : "-", 22, 0);
+    if (isnan(segment->confidence))
+        fputs("     -  ", rows->out);
+    else
+        fprintf(rows->out, "  %4.2f  ", segment->confidence);
+    print_path(rows, row, SEGMENT_COLUMNS);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- JSON */
@@ -86,13 +119,32 @@ static void member_bytes(FILE *out, const struct query_row *row) {
     fputc('"', out);
 }
 
+/* An object's beginning: which file it is about. */
+static void json_file(struct rows *rows, const struct query_row *row) {
+    fputs(rows->count ? ",\n {\"path\": " : "\n {\"path\": ", rows->out);
+    cells_json(rows->out, row->display);
+    member_bytes(rows->out, row);
+    fprintf(rows->out, ", \"file_id\": %lld", (long long)row->file);
+}
+
+static void json_segment(struct rows *rows, const struct query_row *row, const struct segment *segment) {
+    FILE *out = rows->out;
+    json_file(rows, row);
+    fprintf(out, ", \"region\": %lld", (long long)segment->region);
+    member_number(out, "start", segment->start);
+    member_number(out, "end", segment->end);
+    member_text(out, "label", segment->label);
+    member_text(out, "group", segment->group);
+    member_text(out, "content", segment->content);
+    member_number(out, "confidence", segment->confidence);
+    if (!isnan(row->similarity)) member_number(out, "similarity", row->similarity);
+    fputc('}', out);
+}
+
 static void json_add(struct rows *rows, const struct query_row *row) {
     FILE *out = rows->out;
     int key = row->key ? keys_parse(row->key) : -1;
-    fputs(rows->count ? ",\n {\"path\": " : "\n {\"path\": ", out);
-    cells_json(out, row->display);
-    member_bytes(out, row);
-    fprintf(out, ", \"file_id\": %lld", (long long)row->file);
+    json_file(rows, row);
     if (rows->regions) {
         fprintf(out, ", \"region_id\": %lld, \"region\": %lld", (long long)row->region, (long long)row->position);
         member_number(out, "start", row->start);
@@ -153,13 +205,35 @@ static void csv_add(struct rows *rows, const struct query_row *row) {
     fputs("\r\n", out);
 }
 
+static void csv_segment(struct rows *rows, const struct query_row *row, const struct segment *segment) {
+    FILE *out = rows->out;
+    cells_csv(out, row->display);
+    fprintf(out, ",%lld", (long long)segment->region);
+    csv_number(out, segment->start);
+    csv_number(out, segment->end);
+    csv_text(out, segment->label);
+    csv_text(out, segment->group);
+    csv_text(out, segment->content);
+    csv_number(out, segment->confidence);
+    if (rows->similar) csv_number(out, row->similarity);
+    fputs("\r\n", out);
+}
+
+static void path_add(struct rows *rows, const struct query_row *row) {
+    fwrite(row->path, 1, row->path_length, rows->out);
+    fputc(rows->style == ROWS_PATHS ? '\n' : '\0', rows->out);
+}
+
 /* ------------------------------------------------------------------------------------------------------------- rows */
 
 void rows_begin(struct rows *rows) {
     rows->count = 0;
     if (rows->style == ROWS_TABLE) table_begin(rows);
     if (rows->style == ROWS_JSON) fputc('[', rows->out);
-    if (rows->style == ROWS_CSV)
+    if (rows->style == ROWS_CSV && rows->segments)
+        fprintf(rows->out, "path,region,start,end,label,group,content,confidence%s\r\n",
+                rows->similar ? ",similarity" : "");
+    else if (rows->style == ROWS_CSV)
         fprintf(rows->out,
                 "path,%sduration,bpm,bpm_confidence,key,key_confidence,label,label_confidence,content,loudness,"
                 "tags,status%s\r\n",
@@ -172,10 +246,18 @@ void rows_add(struct rows *rows, const struct query_row *row) {
     case ROWS_JSON: json_add(rows, row); break;
     case ROWS_CSV: csv_add(rows, row); break;
     case ROWS_PATHS:
-    case ROWS_PATHS_ZERO:
-        fwrite(row->path, 1, row->path_length, rows->out);
-        fputc(rows->style == ROWS_PATHS ? '\n' : '\0', rows->out);
-        break;
+    case ROWS_PATHS_ZERO: path_add(rows, row); break;
+    }
+    rows->count++;
+}
+
+void rows_add_segment(struct rows *rows, const struct query_row *row, const struct segment *segment) {
+    switch (rows->style) {
+    case ROWS_TABLE: table_segment(rows, row, segment); break;
+    case ROWS_JSON: json_segment(rows, row, segment); break;
+    case ROWS_CSV: csv_segment(rows, row, segment); break;
+    case ROWS_PATHS:
+    case ROWS_PATHS_ZERO: path_add(rows, row); break;
     }
     rows->count++;
 }

@@ -3,6 +3,7 @@
 #define SONDE_CLI_ROWS_H
 
 #include "engine/catalogue/query.h"
+#include "engine/catalogue/segments.h"
 
 #include <stdio.h>
 
@@ -11,9 +12,10 @@ enum rows_style { ROWS_TABLE, ROWS_JSON, ROWS_CSV, ROWS_PATHS, ROWS_PATHS_ZERO }
 struct rows {
     FILE *out;
     enum rows_style style;
-    bool regions; /* rows are regions: with start and end */
-    bool similar; /* rows have a similarity */
-    bool cut;     /* the table: cut paths to the width */
+    bool regions;  /* rows are regions: with start and end */
+    bool segments; /* rows are segments of sounds */
+    bool similar;  /* rows have a similarity */
+    bool cut;      /* the table: cut paths to the width */
     bool colour;
     int width; /* columns of the terminal */
     long long count;
@@ -22,6 +24,7 @@ struct rows {
 /* Before the first row, each row, after the last. JSON is one array, an object a line. */
 void rows_begin(struct rows *rows);
 void rows_add(struct rows *rows, const struct query_row *row);
+void rows_add_segment(struct rows *rows, const struct query_row *row, const struct segment *segment);
 void rows_end(struct rows *rows);
 
 #endif

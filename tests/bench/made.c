@@ -110,7 +110,11 @@ void made_result(int i, int64_t r, char out[4096]) {
     else if (i == 1)
         snprintf(out, 4096, "{\"key\":\"%s\"}", sound.key);
     else if (i == 2)
-        snprintf(out, 4096, "{\"label\":\"%s\",\"kind\":\"%s\"}", sound.label, sound.kind);
+        snprintf(out, 4096,
+                 "{\"label\":\"%s\",\"kind\":\"%s\",\"segments\":[{\"start\":0,\"end\":4.5,\"label\":\"%s\",\"group\":"
+                 "\"music\",\"content\":\"%s\",\"confidence\":0.8},{\"start\":4.5,\"end\":9,\"label\":\"unknown\","
+                 "\"group\":\"unknown\",\"content\":\"%s\",\"confidence\":0.6}]}",
+                 sound.label, sound.kind, sound.label, sound.content, sound.content);
     else if (i == 3)
         features(r, &sound, out);
     else
@@ -259,10 +263,10 @@ static const char *const steps[] = {
                   " sound_start_frame, sound_end_frame, segmenter) SELECT n, (n + 2) / 3, 1, (n - 1) % 3, 0, 1, 44100, (n - 1) % 3 * 441000,"
                   " (n - 1) % 3 * 441000 + 400000 - n % 1000 * 100, (n - 1) % 3 * 441000 + 1000, (n - 1) % 3 * 441000 + 100000, 's'"
                   " FROM numbers",
-    "INSERT INTO region_analysis (region_id, plugin, plugin_version, identity, current, outcome, reason, result, run_id, created,"
-    " cpu, wall, peak_bytes) SELECT region_id, plugin, '1.0.0', made_hash(plugin || region_id), 1, iif(bad, 'failed', 'ok'),"
-    " iif(bad, 'it says why in a sentence', NULL), iif(bad, NULL, made_result(i, region_id)), 1, 1.6e9, 0.001 * (i + 1), 0.002,"
-    " 1000000 + region_id FROM (SELECT region_id, i, plugin, made_mix(region_id * 5 + i) % 400 = 0 AS bad FROM regions"
+    "INSERT INTO region_analysis (region_id, plugin, plugin_version, identity, current, outcome, reason, result, interfaces, run_id,"
+    " created, cpu, wall, peak_bytes) SELECT region_id, plugin, '1.0.0', made_hash(plugin || region_id), 1, iif(bad, 'failed', 'ok'),"
+    " iif(bad, 'it says why in a sentence', NULL), iif(bad, NULL, made_result(i, region_id)), json_array(plugin || '/1'), 1, 1.6e9,"
+    " 0.001 * (i + 1), 0.002, 1000000 + region_id FROM (SELECT region_id, i, plugin, made_mix(region_id * 5 + i) % 400 = 0 AS bad FROM regions"
     " CROSS JOIN (SELECT column1 AS i, column2 AS plugin FROM (VALUES (0, 'tempo_meter'), (1, 'key'), (2, 'classifier'),"
     " (3, 'features'), (4, 'content_timeline'))))",
     "INSERT INTO region_analysis (region_id, plugin, plugin_version, identity, current, outcome, result, run_id, created,"

@@ -79,6 +79,7 @@ static void run(const char *path, int (*command)(int, char **, const struct cli 
 static void run_all(const char *path, const char *recovered) {
     struct upkeep_recovered counts;
     run(path, find_command, "find", "--json", "--regions");
+    run(path, find_command, "find", "--json", "--segments");
     run(path, find_command, "find", "--bpm", "90-130");
     run(path, find_command, "find", "--similar", "3.wav");
     run(path, find_command, "find", "--text", "wav");
@@ -144,6 +145,7 @@ static void a_liar_is_harmless(void **state) {
         "UPDATE waveforms SET points = 1000000, channels = 2",
         "UPDATE region_analysis SET result = '{\"bpm\":'",
         "UPDATE region_analysis SET outcome = ''",
+        "UPDATE region_analysis SET interfaces = '[\"classifier/1\",', current = 1",
         "UPDATE audio_summary SET bpm = 1e308, key = 'Z', regions = -5",
         "UPDATE region_vectors SET data = x'01'",
         "UPDATE vector_pages SET data = x'0102', dimensions = 7",
@@ -167,10 +169,30 @@ static void a_liar_is_harmless(void **state) {
     close(null);
 }
 
+/* "Nothing found" is an answer; that a page can't be read is another. */
+static void what_cannot_be_read_is_not_nothing(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    fixture_run(f, "VACUUM");
+    const size_t root = (size_t)fixture_number(f, "SELECT rootpage FROM sqlite_schema WHERE name = 'files'");
+    const size_t page = (size_t)fixture_number(f, "PRAGMA page_size");
+    catalogue_close(f->catalogue);
+    f->catalogue = NULL;
+    size_t n = 0;
+    char *data = read_file(f->path, &n);
+    memset(data + (root - 1) * page, 0xff, page);
+    write_file(f->path, data, n);
+    free(data);
+    char *argv[] = {"find", "--json", NULL};
+    const struct cli cli = {.catalogue = f->path, .width = 60};
+    assert_int_equal(find_command(2, argv, &cli), CLI_CANNOT_RUN);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_crashes, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(a_liar_is_harmless, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_is_not_nothing, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -274,6 +274,79 @@ static void kind_of_content_where_no_label_is_sure(void **state) {
     assert_non_null(strstr(output, "drums "));
 }
 
+static void put_result(const struct fixture *f, int64_t region, const char *plugin, const char *interface,
+                       const char *json) {
+    char sql[200];
+    snprintf(sql, sizeof sql, "UPDATE region_analysis SET interfaces = '[\"%s\"]' WHERE analysis_id = %lld", interface,
+             (long long)fixture_result(f, region, plugin, "i", json));
+    fixture_run(f, sql);
+}
+
+/* A sound of two regions: the classifier has heard the first, only the timeline the second. */
+static void fill_segments(const struct fixture *f) {
+    fixture_plugin(f, "classifier",
+                   "{\"type\":\"object\",\"properties\":{\"classes\":{\"type\":\"array\",\"x-summary\":{\"as\":"
+                   "\"classes\",\"rule\":\"union\"}},\"groups\":{\"type\":\"array\",\"x-summary\":{\"as\":\"groups\","
+                   "\"rule\":\"union\"}}}}");
+    fixture_plugin(f, "content_timeline",
+                   "{\"type\":\"object\",\"properties\":{\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":"
+                   "\"content\",\"rule\":\"mode\"}}}}");
+    struct fixture_file a = fixture_scan(f, "/s/walk.wav", "a", "a", 2);
+    put_result(
+        f, a.regions[0], "content_timeline", "content_timeline/1",
+        "{\"label\":\"environment\",\"segments\":[{\"start\":0,\"end\":1,\"label\":\"environment\",\"confidence\":1}]}");
+    put_result(
+        f, a.regions[0], "classifier", "classifier/1",
+        "{\"classes\":[\"dog bark\",\"speech\",\"unknown\"],\"groups\":[\"animals\",\"weather, water and fire\"],\"segments\":["
+        "{\"start\":0,\"end\":0.25,\"label\":\"dog bark\",\"group\":\"animals\",\"content\":\"environment\","
+        "\"confidence\":0.5},{\"start\":0.25,\"end\":1,\"label\":\"unknown\",\"group\":\"weather, water and fire\","
+        "\"content\":\"environment\",\"confidence\":0.75},{\"start\":\"soon\",\"end\":1,\"label\":\"dog bark\"}]}");
+    put_result(
+        f, a.regions[1], "content_timeline", "content_timeline/1",
+        "{\"label\":\"speech\",\"segments\":[{\"start\":2,\"end\":2.5,\"label\":\"speech over music\",\"confidence\":0.9},"
+        "{\"start\":2.5,\"end\":3,\"label\":\"music\"}]}");
+    fixture_finish(f, &a);
+    struct fixture_file b = fixture_scan(f, "/s/silent.wav", "b", "b", 1);
+    fixture_finish(f, &b);
+}
+
+static void find_segments(void **state) {
+    struct fixture *f = *state;
+    fill_segments(f);
+    assert_int_equal(RUN(find_command, "find", "--segments", "--csv"), CLI_OK);
+    assert_string_equal(output, "path,region,start,end,label,group,content,confidence\r\n"
+                                "/s/walk.wav,0,0,0.25,dog bark,animals,environment,0.5\r\n"
+                                "/s/walk.wav,0,0.25,1,unknown,\"weather, water and fire\",environment,0.75\r\n"
+                                "/s/walk.wav,1,2,2.5,,,speech over music,0.9\r\n"
+                                "/s/walk.wav,1,2.5,3,,,music,\r\n");
+    static const struct {
+        const char *label;
+        int n;
+        double start;
+    } wanted[] = {{"Dog Bark", 1, 0}, {"animals", 1, 0}, {"weather", 1, .25}, {"weather, water and fire", 0, 0},
+                  {"speech", 1, 2},   {"rain", 0, 0}};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        assert_int_equal(RUN(find_command, "find", "--segments", "--json", "--label", wanted[i].label),
+                         wanted[i].n ? CLI_OK : CLI_SOME_FAILED);
+        cJSON *json = json_parse(output, output_length, sizeof output, 20, NULL);
+        assert_int_equal(cJSON_GetArraySize(json), wanted[i].n);
+        if (wanted[i].n) assert_true(json_number(cJSON_GetArrayItem(json, 0), "start", -1) == wanted[i].start);
+        cJSON_Delete(json);
+    }
+    assert_int_equal(RUN(find_command, "find", "--segments", "--paths", "--limit", "3"), CLI_OK);
+    assert_string_equal(output, "/s/walk.wav\n/s/walk.wav\n/s/walk.wav\n");
+    assert_int_equal(ON_TERMINAL(100, find_command, "find", "--segments", "--limit", "3"), CLI_OK);
+    assert_non_null(strstr(output, "dog bark          environment             0.50  /s/walk.wav\n"));
+    assert_non_null(strstr(output, "(weather)         environment             0.75  /s/walk.wav\n"));
+    assert_non_null(strstr(output, "-                 speech over music       0.90  /s/walk.wav\n3 segments\n"));
+    assert_int_equal(RUN(find_command, "find", "--segments", "--label", "nothing", "--json"), CLI_SOME_FAILED);
+    assert_string_equal(output, "[]\n");
+    assert_int_equal(RUN(find_command, "find", "--segments", "--regions"), CLI_USAGE);
+    fixture_run(f, "PRAGMA ignore_check_constraints = ON");
+    fixture_run(f, "UPDATE region_analysis SET result = '{'");
+    assert_int_equal(RUN(find_command, "find", "--segments"), CLI_CANNOT_RUN);
+}
+
 static void status_counts(void **state) {
     struct fixture *f = *state;
     fill(f);
@@ -297,6 +370,7 @@ int main(void) {
         TEST(find_usage),
         TEST(show_says_everything),
         TEST(kind_of_content_where_no_label_is_sure),
+        TEST(find_segments),
         TEST(status_counts),
         TEST(escapes_do_not_reach_the_terminal),
         TEST(show_says_what_is_unanchored),
