@@ -7,6 +7,18 @@
 
 #define GROUP_SHARE 0.7f /* right in .93 of cases, and in .89 of sounds of classes that were never trained (MODEL.md) */
 
+/* Whether two classes carry one label, of one group. */
+static int same_label(const struct ranking *ranking, uint32_t a, uint32_t b) {
+    return strcmp(ranking->label[a], ranking->label[b]) == 0 && strcmp(ranking->group[a], ranking->group[b]) == 0;
+}
+
+static void find_first(struct ranking *ranking) {
+    for (uint32_t c = 0; c < ranking->classes; c++) {
+        ranking->first[c] = 0;
+        while (!same_label(ranking, ranking->first[c], c)) ranking->first[c]++;
+    }
+}
+
 /* Splits the lines "group/label" in place. */
 static int read_names(struct ranking *ranking, char *error, size_t n) {
     uint64_t length = 0;
@@ -31,7 +43,10 @@ static int read_names(struct ranking *ranking, char *error, size_t n) {
         ranking->group[found] = line;
         ranking->label[found++] = slash + 1;
     }
-    if (found == ranking->classes) return 0;
+    if (found == ranking->classes) {
+        find_first(ranking);
+        return 0;
+    }
     snprintf(error, n,
              "the vocabulary of the weights file does not have one line \"group/label\" for each of its %u classes",
              ranking->classes);
@@ -202,6 +217,19 @@ static void measure_familiarity(const struct ranking *ranking, const float *mean
     }
 }
 
+/* Each label's first class speaks for all of them. */
+static void join_labels(const struct ranking *ranking, float *probabilities, float *familiarity) {
+    float most[RANKING_MOST];
+    memcpy(most, probabilities, ranking->classes * sizeof(float));
+    for (uint32_t c = 0; c < ranking->classes; c++) {
+        const uint32_t first = ranking->first[c];
+        if (first == c) continue;
+        if (probabilities[c] > most[first]) most[first] = probabilities[c], familiarity[first] = familiarity[c];
+        probabilities[first] += probabilities[c];
+        probabilities[c] = 0;
+    }
+}
+
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
                      float *probabilities, float *familiarity) {
     float pooled[2 * RANKING_DIMENSIONS], logits[RANKING_MOST];
@@ -218,6 +246,7 @@ void ranking_measure(const struct ranking *ranking, const struct embedding *embe
         sum += probabilities[c] = expf((logits[c] - highest) / ranking->calibration[0]);
     for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] /= sum;
     measure_familiarity(ranking, pooled, familiarity);
+    join_labels(ranking, probabilities, familiarity);
 }
 
 /* Puts an entry into the list, which is sorted and holds at most RANKING_TOP. */

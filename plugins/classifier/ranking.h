@@ -22,7 +22,8 @@
 #define RANKING_TIMBRE (8 * TIMBRE_CEPSTRA - 1u)
 
 /* The vocabulary: one line "group/label" for each class in the weights file's text "labels", in the order of the rows.
- * A class that is not shipped (its tensor "shipped" says 0) counts as unknown. */
+ * Classes with the same line are one label: it is as probable as they are together. A class that is not shipped (its tensor
+ * "shipped" says 0) counts as unknown. */
 struct ranking {
     struct weights weights;
     uint32_t classes;
@@ -40,6 +41,7 @@ struct ranking {
     const float *calibration; /* [3]: temperature, threshold, clearance: see ranking_sort */
     char *names;              /* owned: the labels and groups, zero-terminated */
     const char *label[RANKING_MOST], *group[RANKING_MOST];
+    uint32_t first[RANKING_MOST]; /* the first class with this class's label */
 };
 
 struct ranked {
@@ -54,11 +56,12 @@ void ranking_close(struct ranking *ranking);
 /* For steps [first, end), those not more than 40 dB below the segment's loudest (and above -85 dBFS) pooled:
  *
  * `probabilities` [classes]: a linear layer over mean and maximum of the embedding, and a layer of rectified units over the
- * timbre, add up to the logits.
+ * timbre, add up to the logits. The first class of a label has what all its classes have together, the others 0.
  *
  * `familiarity` [classes]: positive where the mean embedding is more like the class than like sounds at large: the
  * relative Mahalanobis distance (Ren et al., 2021), |F x|^2 - |N x - centre|^2 with x normalised, F and N whitening all
- * sounds and the classes' own spread, times a weight. All 0 if the vocabulary doesn't ask. */
+ * sounds and the classes' own spread, times a weight. That of a label is its most probable class's. All 0 if the vocabulary
+ * doesn't ask. */
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
                      float *probabilities, float *familiarity);
 

@@ -430,6 +430,38 @@ static void what_lies_between_labels_is_unknown(void **state) {
     free(bytes);
 }
 
+/* Two classes of one label are it together: what lies between them is clear. */
+static void classes_of_one_label_add_up(void **state) {
+    (void)state;
+    uint64_t size;
+    clearance = 3;
+    uint8_t *bytes = make("animals/dog bark\ntools/drilling\ntools/drilling\nunknown/other\n", 1, EMBEDDING_RIG_PARENT,
+                          &size);
+    clearance = 0;
+    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+    struct embedding_rig rig;
+    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    embedding_rig_fill(&rig, 20);
+    paint(&rig, 0, 2, RAIN);  /* a drill */
+    paint(&rig, 0, 2, PIANO); /* as much as a jackhammer */
+    paint(&rig, 2, 4, PIANO);
+    char *json = timeline_of(2, 2, 0);
+    assert_ok(run(&rig, json));
+    for (int i = 0; i < 2; i++) {
+        const cJSON *segment = cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), i);
+        const cJSON *labels = cJSON_GetObjectItem(segment, "labels");
+        assert_string_equal(text(segment, "label"), "drilling");
+        assert_true(number(segment, "confidence") > .95);
+        for (int k = 1; k < cJSON_GetArraySize(labels); k++)
+            assert_string_not_equal(text(cJSON_GetArrayItem(labels, k), "label"), "drilling");
+    }
+    assert_string_equal(text(rig.json, "label"), "drilling");
+    assert_true(number(rig.json, "label_confidence") > .95);
+    free(json);
+    embedding_rig_close(&rig);
+    free(bytes);
+}
+
 /* What carries no label has a group all the same, where the labels of one group are together .7 probable. */
 static void unknown_has_a_group(void **state) {
     (void)state;
@@ -587,6 +619,7 @@ int main(void) {
         cmocka_unit_test(a_users_own_labels_come_beside_the_stock_ones),
         cmocka_unit_test(the_timbre_speaks_too),
         cmocka_unit_test(what_lies_between_labels_is_unknown),
+        cmocka_unit_test(classes_of_one_label_add_up),
         cmocka_unit_test(unknown_has_a_group),
         cmocka_unit_test(what_is_far_from_its_class_is_unknown),
         cmocka_unit_test(mixtures_need_not_be_familiar),

@@ -41,6 +41,9 @@ GROUPS = {
     "noise": ["noise"],
     "unknown": ["other"],
 }
+# Classes that are given out under another name, several under one: hard to tell apart, and one word to a listener
+JOINED = {"jackhammer": "drilling", "air conditioner": "motor", "engine idling": "motor", "helicopter": "motor",
+          "brass": "wind instrument", "woodwind": "wind instrument"}
 
 URBAN = {"air_conditioner": "air conditioner", "car_horn": "car horn", "children_playing": "children playing",
          "dog_bark": "dog bark", "drilling": "drilling", "engine_idling": "engine idling", "gun_shot": "gun shot",
@@ -60,6 +63,15 @@ MUSIC = {"keyboard", "mallets", "organ", "guitar", "bass", "strings", "brass", "
 
 def group_of(label):
     return next(group for group, labels in GROUPS.items() if label in labels)
+
+
+def label_of(name):
+    """What a class is called where it is given out."""
+    return JOINED.get(name, name)
+
+
+LABELS = list(dict.fromkeys(label_of(c) for c in CLASSES))
+LABEL_OF = np.array([LABELS.index(label_of(c)) for c in CLASSES])  # a class's place among the labels
 
 
 class Clip:

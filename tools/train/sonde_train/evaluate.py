@@ -7,7 +7,7 @@ from scipy.fft import dct
 from sklearn.ensemble import RandomForestClassifier
 
 from . import built, familiar, timbre
-from .dataset import CLASSES, FOLDS, GROUPS, KINDS, MUSIC, group_of
+from .dataset import CLASSES, FOLDS, GROUPS, KINDS, LABEL_OF, LABELS, MUSIC, group_of
 from .fit import embeddings, fit, pool
 
 GROUP_SHARE = .7  # as in plugins/classifier/ranking.c
@@ -191,18 +191,16 @@ def report(clips, out, folder, build, log=print):
     log(f"\ntemperature {temperature:.2f} (fitted on one half); calibration error on the other half {error:.3f}")
     figures["calibration_error"], figures["temperature"] = float(error), float(temperature)
     log("\nlabel                sources  clips  recall  precision")
-    shipped, few = [], []
-    for k, name in enumerate(CLASSES):
-        sources = len({c.source for c in clips if c.label == name})
-        precision = np.mean(truth[guess == k] == k) if (guess == k).any() else 0.0
-        recall = np.mean(guess[truth == k] == k) if (truth == k).any() else 0.0
-        ships = sources >= 20 and precision >= .6 and name != "other"
-        shipped.append(ships)
-        if sources < 20 and name != "other":
-            few.append(name)
-        log(f"{name:<20}{sources:>8}{int((truth == k).sum()):>7}{recall:>8.2f}{precision:>10.2f}  {'ships' if ships else 'wanted'}")
-    figures["few"] = few
-    figures["shipped"] = [bool(s) for s in shipped]
+    named, called = LABEL_OF[truth], by_label(probability)[0].argmax(1)
+    shipped = np.zeros(len(LABELS), bool)
+    for k, name in enumerate(LABELS):
+        sources = len({c.source for c, n in zip(clips, named) if n == k})
+        precision = np.mean(named[called == k] == k) if (called == k).any() else 0.0
+        recall = np.mean(called[named == k] == k) if (named == k).any() else 0.0
+        shipped[k] = sources >= 20 and precision >= .6 and name != "other"
+        log(f"{name:<20}{sources:>8}{int((named == k).sum()):>7}{recall:>8.2f}{precision:>10.2f}  "
+            f"{'ships' if shipped[k] else 'wanted'}")
+    figures["shipped"] = [bool(s) for s in shipped[LABEL_OF]]
     neighbours = [i for i, c in enumerate(clips) if real[i] and c.dataset in ("urbansound8k_part", "esc10", "sample_classes")
             and c.label != "other"]
     alike = [clips[i] for i in neighbours]
@@ -219,8 +217,26 @@ def report(clips, out, folder, build, log=print):
     return figures
 
 
+def by_label(probability, familiarity=None):
+    """As join_labels in plugins/classifier/ranking.c: a label is as probable as its classes together, and as familiar as the
+    most probable of them. [sounds, classes] to [sounds, labels], twice."""
+    sums, familiar_as = np.zeros((len(probability), len(LABELS))), np.zeros((len(probability), len(LABELS)))
+    for k in range(len(LABELS)):
+        members = np.nonzero(LABEL_OF == k)[0]
+        sums[:, k] = probability[:, members].sum(1)
+        if familiarity is not None:
+            familiar_as[:, k] = familiarity[np.arange(len(probability)), members[probability[:, members].argmax(1)]]
+    return sums, familiar_as
+
+
+def shipped_labels(figures):
+    """Which labels ship, from which classes do."""
+    return np.array([figures["shipped"][int(np.argmax(LABEL_OF == k))] for k in range(len(LABELS))])
+
+
 def is_unknown(probability, familiarity, shipped, threshold, clearance):
-    """By the rule of ranking_sort in plugins/classifier/ranking.c, for each row of `probability` and `familiarity`."""
+    """By the rule of ranking_sort in plugins/classifier/ranking.c, for each row of `probability` and `familiarity` [sounds,
+    labels]."""
     named = probability * shipped
     best, rows = named.argmax(1), np.arange(len(named))
     first, second = named[rows, best], np.sort(named, 1)[:, -2]
@@ -240,12 +256,15 @@ def report_groups(probability, truth, unknown, log):
 
 
 def report_unknown(clips, result, left_out, figures, log=print):
-    """Sounds of classes that were never trained. The clearance: the lowest that calls STRANGE of them unknown."""
-    rows, shipped = result["rows"], np.array(figures["shipped"])
-    truth = np.array([CLASSES.index(clips[i].label) for i in rows])
+    """Sounds of classes that were never trained. The clearance: the lowest that calls STRANGE of them unknown. A label of several
+    classes, of which one is left out, is a strange sound only where that class sounds."""
+    rows, shipped = result["rows"], shipped_labels(figures)
+    classes = np.array([CLASSES.index(clips[i].label) for i in rows])
+    truth = LABEL_OF[classes]
     strange = np.array([clips[i].label in left_out for i in rows])
     known, wanted = shipped[truth] & ~strange, ~shipped[truth] & ~strange
-    probability = softmax(result["logits_plain"], figures["temperature"])
+    of_classes = softmax(result["logits_plain"], figures["temperature"])
+    probability, familiarity = by_label(of_classes, result["familiar"])
     right = (probability * shipped).argmax(1) == truth
     without = np.mean(right[known])
     first = np.mean((right & (probability[:, ~shipped].sum(1) <= (probability * shipped).max(1)))[known])
@@ -254,29 +273,30 @@ def report_unknown(clips, result, left_out, figures, log=print):
     log("clearance   called unknown: left out   do not ship   ship    right of those that ship")
     chosen = None
     for clearance in (.1, .2, .35, .5, .7, 1, 1.25, 1.5, 2, 3, 4):
-        unknown = is_unknown(probability, result["familiar"], shipped, figures["threshold"], clearance)
+        unknown = is_unknown(probability, familiarity, shipped, figures["threshold"], clearance)
         kept = np.mean((right & ~unknown)[known])
         log(f"{clearance:>9.2f}{np.mean(unknown[strange]):>26.3f}{np.mean(unknown[wanted]):>14.3f}{np.mean(unknown[known]):>7.3f}"
             f"{kept:>27.3f}")
         if chosen is None and np.mean(unknown[strange]) >= STRANGE:
             chosen = float(clearance)
-    report_groups(probability, truth, strange & is_unknown(probability, result["familiar"], shipped, figures["threshold"],
-                                                           chosen or clearance), log)
+    report_groups(of_classes, classes, strange & is_unknown(probability, familiarity, shipped, figures["threshold"],
+                                                            chosen or clearance), log)
     log(f"clearance {chosen or clearance:.2f}; {without - first:.3f} of those that ship are lost to labels that do not")
     return {"clearance": chosen or clearance}
 
 
 def report_given(clips, out, figures, log=print):
     """What the labels that ship are worth under the rule of unknown, over all folds."""
-    shipped, truth = np.array(figures["shipped"]), np.array([CLASSES.index(c.label) for c in clips])
-    probability = softmax(out["logits_plain"], figures["temperature"])
-    unknown = is_unknown(probability, out["familiar"], shipped, figures["threshold"], figures["clearance"])
+    shipped, classes = shipped_labels(figures), np.array([CLASSES.index(c.label) for c in clips])
+    truth, of_classes = LABEL_OF[classes], softmax(out["logits_plain"], figures["temperature"])
+    probability, familiarity = by_label(of_classes, out["familiar"])
+    unknown = is_unknown(probability, familiarity, shipped, figures["threshold"], figures["clearance"])
     guess = np.where(unknown, -1, (probability * shipped).argmax(1))
     log("\nwith unknown: label        given   precision")
-    for k, name in enumerate(CLASSES):
+    for k, name in enumerate(LABELS):
         if shipped[k]:
             given = guess == k
             log(f"{name:<28}{int(given.sum()):>5}{np.mean(truth[given] == k) if given.any() else 0:>12.2f}")
     log(f"clips of labels that ship called unknown: {np.mean(unknown[shipped[truth]]):.3f}, of others: "
         f"{np.mean(unknown[~shipped[truth]]):.3f}")
-    report_groups(probability, truth, unknown, log)
+    report_groups(of_classes, classes, unknown, log)
