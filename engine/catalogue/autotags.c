@@ -43,6 +43,40 @@ static bool add_group(struct catalogue *catalogue, int64_t audio, const char *gr
     return add(catalogue, audio, name, source, NAN, error);
 }
 
+/* A label of the timeline; of two sounds at once, also the one that is over the other. */
+static bool add_heard(struct catalogue *catalogue, int64_t audio, const char *label, const char *source,
+                      struct error *error) {
+    char above[64];
+    const char *over = strstr(label, " over ");
+    const size_t n = over ? (size_t)(over - label) : 0;
+    if (n > 0 && n < sizeof above) {
+        memcpy(above, label, n);
+        above[n] = '\0';
+        if (!add(catalogue, audio, above, source, NAN, error)) return false;
+    }
+    return add(catalogue, audio, label, source, NAN, error);
+}
+
+#define MOST_HEARD 16 /* labels of a timeline */
+
+/* What was heard at any time: objects with a label each. Most labels come again and again. */
+static bool add_timeline(struct catalogue *catalogue, int64_t audio, const cJSON *timeline, const char *source,
+                         struct error *error) {
+    const char *known[MOST_HEARD];
+    size_t n = 0;
+    const cJSON *segment = NULL;
+    cJSON_ArrayForEach(segment, timeline) {
+        const char *label = json_string(segment, "label", NULL);
+        size_t i = 0;
+        while (label && i < n && strcmp(known[i], label) != 0) i++;
+        if (!label || i < n) continue;
+        if (!add_heard(catalogue, audio, label, source, error)) return false;
+        known[n++] = label;
+        if (n == MOST_HEARD) break;
+    }
+    return true;
+}
+
 bool autotags_update(struct catalogue *catalogue, int64_t audio, const cJSON *summary, const cJSON *origins,
                      struct error *error) {
     if (!sql_run(catalogue, error, "DELETE FROM tags WHERE audio_id = ? AND automatic", "i", audio)) return false;
@@ -62,5 +96,6 @@ bool autotags_update(struct catalogue *catalogue, int64_t audio, const cJSON *su
                 return false;
         }
     }
-    return true;
+    return add_timeline(catalogue, audio, json_member(summary, "timeline"), json_string(origins, "timeline", ""),
+                        error);
 }

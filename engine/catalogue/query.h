@@ -45,7 +45,7 @@ struct query {
     struct query_range bpm;          /* beats a minute */
     bool octaves;                    /* half and double of them too */
     uint32_t keys;                   /* bits of keys.h: any of them; 0: all */
-    const char *labels[QUERY_WORDS]; /* any of these words that plugins gave (label, content, classes, kind) */
+    const char *labels[QUERY_WORDS]; /* any of these words that plugins gave: automatic tags */
     size_t labels_count;
     const char *tags[QUERY_WORDS]; /* all of these tags, whoever gave them */
     size_t tags_count;

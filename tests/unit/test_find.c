@@ -288,16 +288,18 @@ static void fill_segments(const struct fixture *f) {
                    "{\"type\":\"object\",\"properties\":{\"classes\":{\"type\":\"array\",\"x-summary\":{\"as\":"
                    "\"classes\",\"rule\":\"union\"}},\"groups\":{\"type\":\"array\",\"x-summary\":{\"as\":\"groups\","
                    "\"rule\":\"union\"}}}}");
-    fixture_plugin(f, "content_timeline",
-                   "{\"type\":\"object\",\"properties\":{\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":"
-                   "\"content\",\"rule\":\"mode\"}}}}");
+    fixture_plugin(
+        f, "content_timeline",
+        "{\"type\":\"object\",\"properties\":{\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":"
+        "\"content\",\"rule\":\"mode\"}},\"segments\":{\"type\":\"array\",\"x-summary\":{\"as\":\"timeline\",\"rule\":"
+        "\"concat\"},\"items\":{\"type\":\"object\",\"properties\":{\"label\":{\"type\":\"string\"}}}}}}");
     struct fixture_file a = fixture_scan(f, "/s/walk.wav", "a", "a", 2);
     put_result(
         f, a.regions[0], "content_timeline", "content_timeline/1",
         "{\"label\":\"environment\",\"segments\":[{\"start\":0,\"end\":1,\"label\":\"environment\",\"confidence\":1}]}");
     put_result(
         f, a.regions[0], "classifier", "classifier/1",
-        "{\"classes\":[\"dog bark\",\"speech\",\"unknown\"],\"groups\":[\"animals\",\"weather, water and fire\"],\"segments\":["
+        "{\"classes\":[\"dog bark\",\"unknown\"],\"groups\":[\"animals\",\"weather, water and fire\"],\"segments\":["
         "{\"start\":0,\"end\":0.25,\"label\":\"dog bark\",\"group\":\"animals\",\"content\":\"environment\","
         "\"confidence\":0.5},{\"start\":0.25,\"end\":1,\"label\":\"unknown\",\"group\":\"weather, water and fire\","
         "\"content\":\"environment\",\"confidence\":0.75},{\"start\":\"soon\",\"end\":1,\"label\":\"dog bark\"}]}");
@@ -323,8 +325,10 @@ static void find_segments(void **state) {
         const char *label;
         int n;
         double start;
-    } wanted[] = {{"Dog Bark", 1, 0}, {"animals", 1, 0}, {"weather", 1, .25}, {"weather, water and fire", 0, 0},
-                  {"speech", 1, 2},   {"rain", 0, 0}};
+    } wanted[] = {
+        {"Dog Bark", 1, 0},    {"animals", 1, 0}, {"weather", 1, .25},         {"weather, water and fire", 0, 0},
+        {"environment", 2, 0}, {"speech", 1, 2},  {"Speech over music", 1, 2}, {"music", 2, 2},
+        {"rain", 0, 0}};
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
         assert_int_equal(RUN(find_command, "find", "--segments", "--json", "--label", wanted[i].label),
                          wanted[i].n ? CLI_OK : CLI_SOME_FAILED);
@@ -333,6 +337,12 @@ static void find_segments(void **state) {
         if (wanted[i].n) assert_true(json_number(cJSON_GetArrayItem(json, 0), "start", -1) == wanted[i].start);
         cJSON_Delete(json);
     }
+    assert_string_equal(
+        fixture_text(f, "SELECT group_concat(name || ': ' || source, ', ') FROM (SELECT name, source FROM tags"
+                        " ORDER BY name LIMIT -1)"),
+        "animals: classifier, dog bark: classifier, environment: content_timeline, music: content_timeline,"
+        " speech: content_timeline, speech over music: content_timeline, unknown: classifier,"
+        " weather: classifier");
     assert_int_equal(RUN(find_command, "find", "--segments", "--paths", "--limit", "3"), CLI_OK);
     assert_string_equal(output, "/s/walk.wav\n/s/walk.wav\n/s/walk.wav\n");
     assert_int_equal(ON_TERMINAL(100, find_command, "find", "--segments", "--limit", "3"), CLI_OK);
