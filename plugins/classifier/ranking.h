@@ -60,7 +60,7 @@ void ranking_close(struct ranking *ranking);
  *
  * `familiarity` [classes]: positive where the mean embedding is more like the class than like sounds at large: the
  * relative Mahalanobis distance (Ren et al., 2021), |F x|^2 - |N x - centre|^2 with x normalised, F and N whitening all
- * sounds and the classes' own spread, times a weight. That of a label is its most probable class's. All 0 if the vocabulary
+ * sounds and the classes' own spread, times a weight. 0 for a label of several classes, and everywhere if the vocabulary
  * doesn't ask. */
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
                      float *probabilities, float *familiarity);

@@ -103,7 +103,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "features",
     .name = "Features",
     .vendor = "sonde",
-    .version = "1.1.1",
+    .version = "1.1.2",
     .licence = "MIT",
     .description = "Level, loudness, envelope, spectrum, pitch and stereo image of a region, and a fingerprint for "
                    "similarity search.",

@@ -42,8 +42,7 @@ GROUPS = {
     "unknown": ["other"],
 }
 # Classes that are given out under another name, several under one: hard to tell apart, and one word to a listener
-JOINED = {"jackhammer": "drilling", "air conditioner": "motor", "engine idling": "motor", "helicopter": "motor",
-          "brass": "wind instrument", "woodwind": "wind instrument"}
+JOINED = {"jackhammer": "drilling", "air conditioner": "motor", "engine idling": "motor", "helicopter": "motor"}
 
 URBAN = {"air_conditioner": "air conditioner", "car_horn": "car horn", "children_playing": "children playing",
          "dog_bark": "dog bark", "drilling": "drilling", "engine_idling": "engine idling", "gun_shot": "gun shot",

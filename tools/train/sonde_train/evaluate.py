@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from . import built, familiar, timbre
 from .dataset import CLASSES, FOLDS, GROUPS, KINDS, LABEL_OF, LABELS, MUSIC, group_of
-from .fit import embeddings, fit, pool
+from .fit import embeddings, fit_taught, pool
 
 GROUP_SHARE = .7  # as in plugins/classifier/ranking.c
 STRANGE = .6  # share of sounds of no class that is to be called unknown
@@ -28,10 +28,12 @@ def outputs(network, clips, variant):
     return np.stack(logits), np.stack(kinds)
 
 
-def validate_fold(clips, hits, fold, how, left_out=()):
-    """Fits on the other folds (without the classes left out), and returns the outputs of this fold's clips."""
+def validate_fold(clips, hits, fold, how, name, left_out=()):
+    """Fits on the other folds (without the classes left out), and returns the outputs of this fold's clips. The teacher is kept
+    in the work folder under this name."""
     chosen = [c for c in clips if c.fold != fold and c.label not in left_out]
-    return test_fold(clips, hits, fold, fit(chosen, how.steps, how.seed, rate=how.rate, mixup=how.mixup), left_out)
+    network = fit_taught(chosen, os.path.join(how.work, f"teacher_{name}.pt"), how.steps, how.seed, how.rate, how.mixup)
+    return test_fold(clips, hits, fold, network, left_out)
 
 
 def test_fold(clips, hits, fold, network, left_out=()):
@@ -218,14 +220,14 @@ def report(clips, out, folder, build, log=print):
 
 
 def by_label(probability, familiarity=None):
-    """As join_labels in plugins/classifier/ranking.c: a label is as probable as its classes together, and as familiar as the
-    most probable of them. [sounds, classes] to [sounds, labels], twice."""
+    """As join_labels in plugins/classifier/ranking.c: a label is as probable as its classes together; how familiar it is, is asked
+    only where it is one class. [sounds, classes] to [sounds, labels], twice."""
     sums, familiar_as = np.zeros((len(probability), len(LABELS))), np.zeros((len(probability), len(LABELS)))
     for k in range(len(LABELS)):
         members = np.nonzero(LABEL_OF == k)[0]
         sums[:, k] = probability[:, members].sum(1)
-        if familiarity is not None:
-            familiar_as[:, k] = familiarity[np.arange(len(probability)), members[probability[:, members].argmax(1)]]
+        if familiarity is not None and len(members) == 1:
+            familiar_as[:, k] = familiarity[:, members[0]]
     return sums, familiar_as
 
 
@@ -272,7 +274,7 @@ def report_unknown(clips, result, left_out, figures, log=print):
         f"{known.sum()} of labels that ship; without unknown {without:.3f} of the last are right")
     log("clearance   called unknown: left out   do not ship   ship    right of those that ship")
     chosen = None
-    for clearance in (.1, .2, .35, .5, .7, 1, 1.25, 1.5, 2, 3, 4):
+    for clearance in (.1, .2, .35, .5, .7, 1, 1.25, 1.5, 1.75, 2, 3, 4):
         unknown = is_unknown(probability, familiarity, shipped, figures["threshold"], clearance)
         kept = np.mean((right & ~unknown)[known])
         log(f"{clearance:>9.2f}{np.mean(unknown[strange]):>26.3f}{np.mean(unknown[wanted]):>14.3f}{np.mean(unknown[known]):>7.3f}"

@@ -1,4 +1,6 @@
-"""Fits the network and its heads."""
+"""Fits the network and its heads: first a teacher, wider than the network that ships, then the network itself, which learns from
+the truth and from what the teacher makes of the very same crops (Hinton et al., 2015; Beyer et al., 2022)."""
+import os
 import time
 
 import numpy as np
@@ -9,21 +11,23 @@ from torch import nn
 from . import mel
 from .batches import STRIDE, Sampler, SILENCE, activity
 from .dataset import CLASSES, KINDS
-from .model import BANDS, DIMENSIONS, Backbone
+from .model import BANDS, DIMENSIONS, TEACHER, Backbone
 from .scenes import Crops
 
 MARGIN = 16  # frames of silence beyond a clip's edges, as in network.c
 SOUNDS, SCENES = 26, 12  # crops a batch: of sounds by themselves, and of scenes
+TAUGHT = .6  # how much the teacher's word counts beside the truth
+SOFTNESS = 2.0  # temperature at which both say their classes
 
 
 class Network(nn.Module):
     """Backbone with the two heads: kinds per step (sigmoids), class per segment (softmax of mean and maximum)."""
 
-    def __init__(self, mean, scale):
+    def __init__(self, mean, scale, convolutions=None):
         super().__init__()
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
-        self.backbone = Backbone()
+        self.backbone = Backbone(convolutions)
         self.kinds = nn.Linear(DIMENSIONS, len(KINDS))
         self.classes = nn.Linear(2 * DIMENSIONS, len(CLASSES))
         self.drop = nn.Dropout(.25)
@@ -86,31 +90,49 @@ def draw(sampler, crops):
     return torch.cat([x, scene]), torch.cat([kinds, there]), torch.cat([known, torch.ones(there.shape[:2])]), *segments
 
 
-def loss_of(network, batch, rng, mix):
+def mixed_up(batch, rng):
+    """mixup (Zhang et al., 2018) of the sounds: of inputs, of frame targets, and of the segments' classes. Returns the batch and
+    the segments' weights."""
     x, kinds, known, rows, masks, labels = batch
-    weight = torch.ones(len(rows))
-    if mix:  # mixup (Zhang et al., 2018) of the sounds: of inputs, of frame targets, and of the segments' classes
-        part = torch.from_numpy(rng.beta(.4, .4, len(x)).astype(np.float32))
-        part = torch.maximum(part, 1 - part)
-        other = torch.from_numpy(np.append(rng.permutation(SOUNDS), np.arange(SOUNDS, len(x))))
-        x = part[:, None, None] * x + (1 - part)[:, None, None] * x[other]
-        kinds = part[:, None, None] * kinds + (1 - part)[:, None, None] * kinds[other]
-        known = torch.minimum(known, known[other])
-        back = torch.argsort(other)  # row r sounds, faintly, in row back[r]
-        rows, masks, labels = torch.cat([rows, back[rows]]), torch.cat([masks, masks]), torch.cat([labels, labels])
-        weight = torch.cat([part[rows[:len(weight)]], 1 - part[rows[len(weight):]]])
+    part = torch.from_numpy(rng.beta(.4, .4, len(x)).astype(np.float32))
+    part = torch.maximum(part, 1 - part)
+    other = torch.from_numpy(np.append(rng.permutation(SOUNDS), np.arange(SOUNDS, len(x))))
+    x = part[:, None, None] * x + (1 - part)[:, None, None] * x[other]
+    kinds = part[:, None, None] * kinds + (1 - part)[:, None, None] * kinds[other]
+    known = torch.minimum(known, known[other])
+    back = torch.argsort(other)  # row r sounds, faintly, in row back[r]
+    count = len(rows)
+    rows, masks, labels = torch.cat([rows, back[rows]]), torch.cat([masks, masks]), torch.cat([labels, labels])
+    return (x, kinds, known, rows, masks, labels), torch.cat([part[rows[:count]], 1 - part[rows[count:]]])
+
+
+def lesson(teacher, x, rows, masks):
+    """What a teacher hears in a batch: probabilities of the kinds for each step, and, softened, of the classes for each segment."""
+    with torch.no_grad():
+        embedding = teacher.embed(x)
+        classes = teacher.classes(teacher.pooled(embedding[rows], masks))
+        return torch.sigmoid(teacher.kinds(embedding)), F.softmax(classes / SOFTNESS, 1)
+
+
+def loss_of(network, batch, rng, mix, teacher=None):
+    batch, weight = mixed_up(batch, rng) if mix else (batch, torch.ones(len(batch[3])))
+    x, kinds, known, rows, masks, labels = batch
     embedding = network.embed(x, rng)
-    frame = F.binary_cross_entropy_with_logits(network.kinds(embedding), kinds, reduction="none").mean(2)
-    frame = (frame * known).sum() / known.sum().clamp(min=1)
     logits = network.classes(network.drop(network.pooled(embedding[rows], masks)))
     segment = F.cross_entropy(logits, labels, reduction="none", label_smoothing=.05)
+    if teacher is not None:
+        heard, classes = lesson(teacher, x, rows, masks)
+        kinds = torch.lerp(kinds, heard, TAUGHT)
+        segment = torch.lerp(segment, -SOFTNESS * (classes * F.log_softmax(logits / SOFTNESS, 1)).sum(1), TAUGHT)
+    frame = F.binary_cross_entropy_with_logits(network.kinds(embedding), kinds, reduction="none").mean(2)
+    frame = (frame * known).sum() / known.sum().clamp(min=1)
     return 3 * frame + (segment * weight).sum() / weight.sum()
 
 
-def fit(clips, steps, seed=1, rate=3e-3, mixup=.6, log=print):
+def fit(clips, steps, seed=1, rate=3e-3, mixup=.6, teacher=None, convolutions=None, log=print):
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = Network(*normalisation(clips))
+    network = Network(*normalisation(clips), convolutions)
     sampler, crops = Sampler(clips, seed), Crops(clips, seed + 200)
     network.backbone.to(memory_format=torch.channels_last)
     average = Average(network)
@@ -119,7 +141,7 @@ def fit(clips, steps, seed=1, rate=3e-3, mixup=.6, log=print):
     started, recent = time.time(), []
     for step in range(steps):
         network.train()
-        loss = loss_of(network, draw(sampler, crops), rng, rng.random() < mixup)
+        loss = loss_of(network, draw(sampler, crops), rng, rng.random() < mixup, teacher)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5)
@@ -131,6 +153,24 @@ def fit(clips, steps, seed=1, rate=3e-3, mixup=.6, log=print):
             log(f"step {step + 1} of {steps}: loss {np.mean(recent[-250:]):.3f}, {time.time() - started:.0f} s", flush=True)
     network.load_state_dict(average.state)
     return network.eval()
+
+
+def load(path, convolutions=None):
+    """A network from a file of its state."""
+    network = Network(np.zeros(BANDS), np.ones(BANDS), convolutions)
+    network.load_state_dict(torch.load(path))
+    network.backbone.to(memory_format=torch.channels_last)
+    return network.eval()
+
+
+def fit_taught(clips, kept, steps, seed=1, rate=3e-3, mixup=.6, log=print):
+    """A teacher, which is kept in the file `kept` and read from there where it exists, and the network that it teaches."""
+    if os.path.exists(kept):
+        teacher = load(kept, TEACHER)
+    else:
+        teacher = fit(clips, steps, seed, rate, mixup, convolutions=TEACHER, log=log)
+        torch.save(teacher.state_dict(), kept)
+    return fit(clips, steps, seed, rate, mixup, teacher, log=log)
 
 
 def embeddings(network, clips, variant="plain", limit=1300):

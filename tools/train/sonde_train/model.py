@@ -13,6 +13,8 @@ DIMENSIONS = 96
 
 # (input channels, output channels, stride in time, stride in frequency), kernels are 3 x 3
 CONVOLUTIONS = [(1, 16, 2, 2), (16, 24, 1, 2), (24, 48, 2, 2), (48, 64, 2, 2), (64, 96, 1, 2)]
+# those of the network's teacher, which is wider and never ships
+TEACHER = [(1, 16, 2, 2), (16, 24, 1, 2), (24, 64, 2, 2), (64, 96, 2, 2), (96, 128, 1, 2)]
 CONTEXTS = [1, 4]  # dilations of the temporal blocks, kernel 5
 
 
@@ -30,12 +32,13 @@ class Context(nn.Module):
 
 
 class Backbone(nn.Module):
-    def __init__(self, dropout=0.2):
+    def __init__(self, convolutions=None, dropout=0.2):
         super().__init__()
+        convolutions = convolutions or CONVOLUTIONS
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(i, o, 3, stride=(st, sf), padding=1, bias=False) for i, o, st, sf in CONVOLUTIONS)
-        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for _, o, _, _ in CONVOLUTIONS)
-        self.flatten = nn.Conv1d(CONVOLUTIONS[-1][1] * 2, DIMENSIONS, 1, bias=False)
+            nn.Conv2d(i, o, 3, stride=(st, sf), padding=1, bias=False) for i, o, st, sf in convolutions)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(o) for _, o, _, _ in convolutions)
+        self.flatten = nn.Conv1d(convolutions[-1][1] * 2, DIMENSIONS, 1, bias=False)
         self.flatten_norm = nn.BatchNorm1d(DIMENSIONS)
         self.contexts = nn.ModuleList(Context(d) for d in CONTEXTS)
         self.drop = nn.Dropout(dropout)
