@@ -2,6 +2,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/text.h"
+#include "engine/catalogue/segments.h"
 #include "engine/catalogue/sql.h"
 
 #include <math.h>
@@ -47,8 +48,7 @@ static bool add_group(struct catalogue *catalogue, int64_t audio, const char *gr
 static bool add_heard(struct catalogue *catalogue, int64_t audio, const char *label, const char *source,
                       struct error *error) {
     char above[64];
-    const char *over = strstr(label, " over ");
-    const size_t n = over ? (size_t)(over - label) : 0;
+    const size_t n = segment_above(label);
     if (n > 0 && n < sizeof above) {
         memcpy(above, label, n);
         above[n] = '\0';

@@ -17,8 +17,9 @@ static const char select_segments[] =
     " WHERE r.audio_id = ?1 AND r.current AND x.current AND x.outcome = 'ok'"
     " AND i.value IN ('classifier/1', 'content_timeline/1') GROUP BY r.region_id) AS x"
     " JOIN regions AS r USING (region_id) JOIN json_each(x.result, '$.segments') AS s"
-    " WHERE json_type(s.value, '$.start') IN ('real', 'integer') AND json_type(s.value, '$.end') IN ('real', 'integer')"
-    " AND json_type(s.value, '$.label') = 'text' ORDER BY r.position, s.key";
+    " WHERE CASE WHEN s.type = 'object' THEN json_type(s.value, '$.start') IN ('real', 'integer')"
+    " AND json_type(s.value, '$.end') IN ('real', 'integer') AND json_type(s.value, '$.label') = 'text' END"
+    " ORDER BY r.position, s.key";
 
 static const char *text_at(sqlite3_stmt *from, int column) {
     return (const char *)sqlite3_column_text(from, column);
@@ -51,12 +52,16 @@ static bool begins(const char *text, size_t n, const char *word) {
     return strlen(word) == n && strncasecmp(text, word, n) == 0;
 }
 
+size_t segment_above(const char *content) {
+    const char *mixture = strstr(content, MIXTURE);
+    return mixture ? (size_t)(mixture - content) : 0;
+}
+
 bool segment_is(const struct segment *segment, const char *word) {
     const char *group = segment->group ? segment->group : "", *content = segment->content ? segment->content : "";
-    const char *mixture = strstr(content, MIXTURE);
+    const size_t above = segment_above(content);
     if (segment->label && strcasecmp(segment->label, word) == 0) return true;
     if (strcasecmp(group, word) == 0 || begins(group, strcspn(group, ","), word)) return true;
     if (strcasecmp(content, word) == 0) return true;
-    return mixture &&
-           (begins(content, (size_t)(mixture - content), word) || strcasecmp(mixture + strlen(MIXTURE), word) == 0);
+    return above > 0 && (begins(content, above, word) || strcasecmp(content + above + strlen(MIXTURE), word) == 0);
 }

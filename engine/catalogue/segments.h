@@ -6,6 +6,7 @@
 #include "engine/catalogue/catalogue.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct segment {
@@ -22,6 +23,9 @@ typedef bool segments_take(void *context, const struct segment *segment);
 
 /* All segments of this audio. False with a sentence on failure. */
 bool segments_each(struct catalogue *catalogue, int64_t audio, segments_take *take, void *context, struct error *error);
+
+/* Of two sounds at once ("speech over music"), how many bytes name the one above; 0: it is one sound. */
+size_t segment_above(const char *content);
 
 /* Whether a word (in whatever case) is the segment's label, its group or the first of several things that the group is, or
  * its content or one of two sounds that are mixed there. */

@@ -15,7 +15,7 @@ struct document {
 };
 
 /* How the result of an interface becomes observations: rows of time, duration, value as JSON, confidence, from the result
- * ?1 of the region from ?2 to ?3 s. */
+ * ?1 of the region from ?2 to ?3 s. What is no object in a list of them is left out: it would be read as JSON of its own. */
 static const struct kind {
     const char *namespace, *interface;
     bool placed; /* the statement names ?2 and ?3 */
@@ -32,20 +32,22 @@ static const struct kind {
     {"key_mode", "key/1", true,
      "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
      " json_quote(replace(json_extract(value, '$.key'), ' ', ':')), json_extract(value, '$.strength')"
-     " FROM json_each(?1, '$.keys') UNION ALL SELECT ?2, ?3 - ?2, json_quote(replace(json_extract(?1, '$.key'), ' ', ':')),"
+     " FROM json_each(?1, '$.keys') WHERE type = 'object'"
+     " UNION ALL SELECT ?2, ?3 - ?2, json_quote(replace(json_extract(?1, '$.key'), ' ', ':')),"
      " json_extract(?1, '$.key_confidence') WHERE json_extract(?1, '$.key') IS NOT NULL"
      " AND ifnull(json_array_length(?1, '$.keys'), 0) = 0 ORDER BY 1"},
     {"chord", "key/1", false,
      "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
-     " json_quote(json_extract(value, '$.chord')), json_extract(value, '$.fit') FROM json_each(?1, '$.chords') ORDER BY 1"},
+     " json_quote(json_extract(value, '$.chord')), json_extract(value, '$.fit') FROM json_each(?1, '$.chords')"
+     " WHERE type = 'object' ORDER BY 1"},
     {"segment_open", "content_timeline/1", false,
      "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
      " json_quote(json_extract(value, '$.label')), json_extract(value, '$.confidence') FROM json_each(?1, '$.segments')"
-     " ORDER BY 1"},
+     " WHERE type = 'object' ORDER BY 1"},
     {"segment_open", "classifier/1", false,
      "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
      " json_quote(json_extract(value, '$.label')), json_extract(value, '$.confidence') FROM json_each(?1, '$.segments')"
-     " ORDER BY 1"},
+     " WHERE type = 'object' ORDER BY 1"},
 };
 
 /* -------------------------------------------------------------------------------------------------------- annotations */

@@ -83,8 +83,8 @@ static void table_segment(struct rows *rows, const struct query_row *row, const 
     if (!known && segment->group && strcmp(segment->group, "unknown") != 0)
         snprintf(text, sizeof text, "(%.*s)", (int)strcspn(segment->group, ","), segment->group);
     else
-        snprintf(text, sizeof text, "%s", segment->label ? segment->label : "-");
-    cells_print(rows->out, text, 16, 0);
+        text[0] = '\0';
+    cells_print(rows->out, text[0] ? text : segment->label ? segment->label : "-", 16, 0);
     fputs("  ", rows->out);
     cells_print(rows->out, segment->content ? segment->content : "-", 22, 0);
     if (isnan(segment->confidence))

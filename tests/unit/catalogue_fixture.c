@@ -146,6 +146,14 @@ int64_t fixture_result(const struct fixture *fixture, int64_t region, const char
     return analysis;
 }
 
+void fixture_provide(const struct fixture *fixture, int64_t region, const char *plugin, const char *interface,
+                     const char *json) {
+    char sql[200];
+    snprintf(sql, sizeof sql, "UPDATE region_analysis SET interfaces = '[\"%s\"]' WHERE analysis_id = %lld", interface,
+             (long long)fixture_result(fixture, region, plugin, "i", json));
+    fixture_run(fixture, sql);
+}
+
 void fixture_finish(const struct fixture *fixture, const struct fixture_file *file) {
     struct error error = {0};
     if (!store_file_finish(fixture->catalogue, file->file, FILE_DONE, NULL, &file->stat, "p", &error))

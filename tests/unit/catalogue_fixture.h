@@ -44,6 +44,10 @@ struct fixture_file fixture_scan(const struct fixture *fixture, const char *path
 int64_t fixture_result(const struct fixture *fixture, int64_t region, const char *plugin, const char *identity,
                        const char *json);
 
+/* The same, with JSON, from a plugin that provides an interface ("key/1"). */
+void fixture_provide(const struct fixture *fixture, int64_t region, const char *plugin, const char *interface,
+                     const char *json);
+
 /* The file is done. */
 void fixture_finish(const struct fixture *fixture, const struct fixture_file *file);
 

@@ -11,17 +11,23 @@
 
 #include <cmocka.h>
 
-uint8_t *make(const char *labels, float temperature, float clearance, uint64_t parent, uint64_t *size) {
-    static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES];
-    static const float shipped[CLASSES] = {1, 1, 1, 0};
-    const float calibration[3] = {temperature, .5f, clearance};
-    for (int k = 0; k < CLASSES; k++) weight[k * CLASSES + k] = 4, weight[((int)EMBEDDING_RIG_D + k) * CLASSES + k] = 2;
+struct weights_rig classifier_parts(const char *labels, uint64_t parent, const float *weight, const float *bias,
+                                    const float *shipped, const float *calibration) {
     struct weights_rig rig = {.kind = "classifier", .architecture = 2, .version = 1, .parent = parent};
     weights_rig_add_text(&rig, "labels", labels);
     weights_rig_add(&rig, "classes.weight", weight, 2 * EMBEDDING_RIG_D, CLASSES);
     weights_rig_add(&rig, "classes.bias", bias, CLASSES, 1);
     weights_rig_add(&rig, "classes.shipped", shipped, CLASSES, 1);
     weights_rig_add(&rig, "calibration", calibration, 3, 1);
+    return rig;
+}
+
+uint8_t *make(const char *labels, float temperature, float clearance, uint64_t parent, uint64_t *size) {
+    static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES];
+    static const float shipped[CLASSES] = {1, 1, 1, 0};
+    const float calibration[3] = {temperature, .5f, clearance};
+    for (int k = 0; k < CLASSES; k++) weight[k * CLASSES + k] = 4, weight[((int)EMBEDDING_RIG_D + k) * CLASSES + k] = 2;
+    struct weights_rig rig = classifier_parts(labels, parent, weight, bias, shipped, calibration);
     return weights_rig_make(&rig, size);
 }
 

@@ -4,10 +4,16 @@
 #define SONDE_TESTS_CLASSIFIER_RIG_H
 
 #include "embedding_rig.h"
+#include "weights_rig.h"
 
 enum { DOG, RAIN, PIANO, WANTED, CLASSES };
 
 #define VOCABULARY "animals/dog bark\nweather, water and fire/rain\ninstruments/piano\nunknown/other\n"
+
+/* What every weights file has: labels, weight [2 EMBEDDING_RIG_D][CLASSES], bias and shipped [CLASSES], calibration [3]. They
+ * must live until weights_rig_make. */
+struct weights_rig classifier_parts(const char *labels, uint64_t parent, const float *weight, const float *bias,
+                                    const float *shipped, const float *calibration);
 
 /* A weights file with these labels, bound to the network `parent`; the caller frees it. */
 uint8_t *make(const char *labels, float temperature, float clearance, uint64_t parent, uint64_t *size);

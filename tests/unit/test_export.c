@@ -71,15 +71,6 @@ static cJSON *parsed(const char *text, size_t n) {
     return json;
 }
 
-static void put_result(const struct fixture *f, int64_t region, const char *plugin, const char *interface,
-                       const char *json) {
-    char sql[200];
-    int64_t analysis = fixture_result(f, region, plugin, "i", json);
-    snprintf(sql, sizeof sql, "UPDATE region_analysis SET interfaces = '[\"%s\"]' WHERE analysis_id = %lld", interface,
-             (long long)analysis);
-    fixture_run(f, sql);
-}
-
 static void fill(const struct fixture *f) {
     fixture_plugin(f, "tempo_meter",
                    "{\"type\":\"object\",\"properties\":{\"bpm\":{\"type\":\"number\",\"x-unit\":\"bpm\",\"x-summary\":"
@@ -89,18 +80,19 @@ static void fill(const struct fixture *f) {
         "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":"
         "\"longest\"}}}}");
     struct fixture_file a = fixture_scan(f, "/s/a, \"b\".wav", "a", "a", 2);
-    put_result(f, a.regions[0], "tempo_meter", "tempo_meter/1",
-               "{\"bpm\":120,\"bpm_confidence\":0.5,\"beats\":[0.1,0.2,0.3,0.4,0.5],\"downbeats\":[0.2,0.4]}");
-    put_result(f, a.regions[1], "tempo_meter", "tempo_meter/1", "{\"bpm\":60,\"bpm_confidence\":2,\"beats\":[2.5]}");
-    put_result(
+    fixture_provide(f, a.regions[0], "tempo_meter", "tempo_meter/1",
+                    "{\"bpm\":120,\"bpm_confidence\":0.5,\"beats\":[0.1,0.2,0.3,0.4,0.5],\"downbeats\":[0.2,0.4]}");
+    fixture_provide(f, a.regions[1], "tempo_meter", "tempo_meter/1",
+                    "{\"bpm\":60,\"bpm_confidence\":2,\"beats\":[2.5]}");
+    fixture_provide(
         f, a.regions[0], "key", "key/1",
         "{\"key\":\"Db major\",\"key_confidence\":0.9,\"keys\":[{\"start\":0,\"end\":1,\"key\":\"Db major\",\"strength\":"
-        "0.8}],\"chords\":[{\"start\":0,\"end\":0.5,\"chord\":\"N\",\"fit\":0},{\"start\":0.5,\"end\":1,\"chord\":"
+        "0.8}],\"chords\":[\"odd\",7,{\"start\":0,\"end\":0.5,\"chord\":\"N\",\"fit\":0},{\"start\":0.5,\"end\":1,\"chord\":"
         "\"F#:min7\",\"fit\":0.7}]}");
-    put_result(f, a.regions[1], "key", "key/1",
-               "{\"key\":\"A minor\",\"key_confidence\":0.4,\"keys\":[],\"chords\":[]}");
-    put_result(f, a.regions[0], "content_timeline", "content_timeline/1",
-               "{\"segments\":[{\"start\":0,\"end\":1,\"label\":\"music \\\"x\\\"\",\"confidence\":0.6}]}");
+    fixture_provide(f, a.regions[1], "key", "key/1",
+                    "{\"key\":\"A minor\",\"key_confidence\":0.4,\"keys\":[],\"chords\":[]}");
+    fixture_provide(f, a.regions[0], "content_timeline", "content_timeline/1",
+                    "{\"segments\":[{\"start\":0,\"end\":1,\"label\":\"music \\\"x\\\"\",\"confidence\":0.6}]}");
     fixture_finish(f, &a);
     struct fixture_file b = fixture_scan(f, "/s/\xff\xe6\x97\xa5.wav", "b", "b", 1);
     fixture_finish(f, &b);

@@ -274,14 +274,6 @@ static void kind_of_content_where_no_label_is_sure(void **state) {
     assert_non_null(strstr(output, "drums "));
 }
 
-static void put_result(const struct fixture *f, int64_t region, const char *plugin, const char *interface,
-                       const char *json) {
-    char sql[200];
-    snprintf(sql, sizeof sql, "UPDATE region_analysis SET interfaces = '[\"%s\"]' WHERE analysis_id = %lld", interface,
-             (long long)fixture_result(f, region, plugin, "i", json));
-    fixture_run(f, sql);
-}
-
 /* A sound of two regions: the classifier has heard the first, only the timeline the second. */
 static void fill_segments(const struct fixture *f) {
     fixture_plugin(f, "classifier",
@@ -294,16 +286,16 @@ static void fill_segments(const struct fixture *f) {
         "\"content\",\"rule\":\"mode\"}},\"segments\":{\"type\":\"array\",\"x-summary\":{\"as\":\"timeline\",\"rule\":"
         "\"concat\"},\"items\":{\"type\":\"object\",\"properties\":{\"label\":{\"type\":\"string\"}}}}}}");
     struct fixture_file a = fixture_scan(f, "/s/walk.wav", "a", "a", 2);
-    put_result(
+    fixture_provide(
         f, a.regions[0], "content_timeline", "content_timeline/1",
         "{\"label\":\"environment\",\"segments\":[{\"start\":0,\"end\":1,\"label\":\"environment\",\"confidence\":1}]}");
-    put_result(
+    fixture_provide(
         f, a.regions[0], "classifier", "classifier/1",
         "{\"classes\":[\"dog bark\",\"unknown\"],\"groups\":[\"animals\",\"weather, water and fire\"],\"segments\":["
         "{\"start\":0,\"end\":0.25,\"label\":\"dog bark\",\"group\":\"animals\",\"content\":\"environment\","
         "\"confidence\":0.5},{\"start\":0.25,\"end\":1,\"label\":\"unknown\",\"group\":\"weather, water and fire\","
-        "\"content\":\"environment\",\"confidence\":0.75},{\"start\":\"soon\",\"end\":1,\"label\":\"dog bark\"}]}");
-    put_result(
+        "\"content\":\"environment\",\"confidence\":0.75},{\"start\":\"soon\",\"end\":1,\"label\":\"dog bark\"},\"odd\",7,null]}");
+    fixture_provide(
         f, a.regions[1], "content_timeline", "content_timeline/1",
         "{\"label\":\"speech\",\"segments\":[{\"start\":2,\"end\":2.5,\"label\":\"speech over music\",\"confidence\":0.9},"
         "{\"start\":2.5,\"end\":3,\"label\":\"music\"}]}");

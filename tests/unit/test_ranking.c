@@ -23,12 +23,7 @@ static uint8_t *make_listening_to(uint32_t place, uint64_t *size) {
     hidden[place * HIDDEN + 2] = 1;
     hidden_bias[2] = 1, hidden_bias[5] = -1; /* unit 5 stays silent */
     out[2 * CLASSES + RAIN] = 1, out[5 * CLASSES + DOG] = 100;
-    struct weights_rig rig = {.kind = "classifier", .architecture = 2, .version = 1, .parent = EMBEDDING_RIG_PARENT};
-    weights_rig_add_text(&rig, "labels", VOCABULARY);
-    weights_rig_add(&rig, "classes.weight", weight, 2 * EMBEDDING_RIG_D, CLASSES);
-    weights_rig_add(&rig, "classes.bias", bias, CLASSES, 1);
-    weights_rig_add(&rig, "classes.shipped", shipped, CLASSES, 1);
-    weights_rig_add(&rig, "calibration", calibration, 3, 1);
+    struct weights_rig rig = classifier_parts(VOCABULARY, EMBEDDING_RIG_PARENT, weight, bias, shipped, calibration);
     weights_rig_add(&rig, "timbre.mean", mean, STATISTICS, 1);
     weights_rig_add(&rig, "timbre.scale", scale, STATISTICS, 1);
     weights_rig_add(&rig, "timbre.hidden", hidden, STATISTICS, HIDDEN);
@@ -176,12 +171,7 @@ static uint8_t *make_asking(const char *labels, float dog, int damage, uint64_t 
     for (uint32_t i = 0; i < EMBEDDING_RIG_D; i++) scale[i] = 2;
     near[50 * EMBEDDING_RIG_D + 51] = 1; /* what is whitened may end up in another place */
     centres[DOG * EMBEDDING_RIG_D + 51] = dog;
-    struct weights_rig rig = {.kind = "classifier", .architecture = 2, .version = 1, .parent = EMBEDDING_RIG_PARENT};
-    weights_rig_add_text(&rig, "labels", labels);
-    weights_rig_add(&rig, "classes.weight", weight, 2 * EMBEDDING_RIG_D, CLASSES);
-    weights_rig_add(&rig, "classes.bias", bias, CLASSES, 1);
-    weights_rig_add(&rig, "classes.shipped", shipped, CLASSES, 1);
-    weights_rig_add(&rig, "calibration", calibration, 3, 1);
+    struct weights_rig rig = classifier_parts(labels, EMBEDDING_RIG_PARENT, weight, bias, shipped, calibration);
     weights_rig_add(&rig, "familiar.weight", one, 1, 1);
     weights_rig_add(&rig, "familiar.mean", mean, EMBEDDING_RIG_D, 1);
     weights_rig_add(&rig, "familiar.scale", scale, EMBEDDING_RIG_D, 1);
