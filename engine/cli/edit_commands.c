@@ -5,8 +5,11 @@
 #include "engine/cli/commands.h"
 #include "engine/cli/reach.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+#define ATTEMPTS 3 /* of talking to an engine that ends just then */
 
 const char tag_help[] =
     "usage: sonde tag FILE[#REGION] TAG...\n\n"
@@ -101,22 +104,34 @@ static bool send_words(const char *path, struct control_link *link, int argc, ch
     return done;
 }
 
-static int edit_command(int argc, char **argv, const struct cli *cli, word_function function) {
-    if (argc < 3) return cli_usage(argv[0], "name a file and what to say about it");
-    struct error error = {0};
+/* One attempt; the exit code. *again: the engine was ending, and hung up. It has done nothing, or just this. */
+static int edit_once(int argc, char **argv, const struct cli *cli, word_function function, bool *again,
+                     struct error *error) {
     bool missed = false;
     struct catalogue *catalogue = NULL;
     struct control_link *link = NULL;
-    if (!reach_writer(cli->catalogue, &catalogue, &link, &error)) {
-        cli_complain("%s", error.text);
-        return CLI_CANNOT_RUN;
-    }
-    bool fine = link ? send_words(cli->catalogue, link, argc, argv, &missed, &error)
-                     : edit_words(catalogue, argc, argv, function, &missed, &error);
+    *again = false;
+    if (!reach_writer(cli->catalogue, &catalogue, &link, error)) return CLI_CANNOT_RUN;
+    bool fine = link ? send_words(cli->catalogue, link, argc, argv, &missed, error)
+                     : edit_words(catalogue, argc, argv, function, &missed, error);
+    *again = link && !fine && error->code == EPIPE;
+    if (fine) error->text[0] = '\0'; /* what reaching it took is no matter now */
     catalogue_close(catalogue);
     control_close(link);
-    if (!fine) cli_complain("%s", error.text);
     return fine && !missed ? CLI_OK : CLI_SOME_FAILED;
+}
+
+static int edit_command(int argc, char **argv, const struct cli *cli, word_function function) {
+    if (argc < 3) return cli_usage(argv[0], "name a file and what to say about it");
+    struct error error = {0};
+    bool again = true;
+    int code = CLI_OK;
+    for (int attempt = 0; again && attempt < ATTEMPTS; attempt++) {
+        error = (struct error){0};
+        code = edit_once(argc, argv, cli, function, &again, &error);
+    }
+    if (error.text[0]) cli_complain("%s", error.text);
+    return code;
 }
 
 int tag_command(int argc, char **argv, const struct cli *cli) {
