@@ -32,6 +32,15 @@ struct catalogue {
     struct ruleset *rules;
 };
 
+bool catalogue_owns(const char *catalogue, const char *path) {
+    static const char *const parts[] = {"", "-wal", "-shm", "-journal", ".lock", ".control"}, backup[] = ".backup-v";
+    size_t n = strlen(catalogue);
+    if (strncmp(path, catalogue, n) != 0) return false;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (strcmp(path + n, parts[i]) == 0) return true;
+    return strncmp(path + n, backup, sizeof backup - 1) == 0;
+}
+
 int catalogue_version(void) {
     return migrations_count;
 }

@@ -47,6 +47,10 @@ sqlite3 *catalogue_db(const struct catalogue *catalogue);
 /* The path it was opened with. */
 const char *catalogue_path(const struct catalogue *catalogue);
 
+/* Whether `path` is the catalogue `catalogue` or lies beside it as a part of it: what SQLite keeps there, the lock, the engine's
+ * socket, copies made before an upgrade. Both are compared as they are written. Any thread. */
+bool catalogue_owns(const char *catalogue, const char *path);
+
 /* The newest version this program knows: the number of its last migration. */
 int catalogue_version(void);
 

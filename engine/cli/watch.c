@@ -161,6 +161,7 @@ static void on_settled(void *user, const char *path) {
     struct watcher *watcher = user;
     const char *slash = strrchr(path, '/');
     if (slash && walk_leaves_out(slash + 1, true)) return; /* a picture, say */
+    if (engine_owns(watcher->engine, path)) return;
     must(watcher, engine_add_path(watcher->engine, path, strlen(path)));
 }
 

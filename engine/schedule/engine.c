@@ -457,6 +457,10 @@ bool engine_path_gone(struct engine *engine, const char *path, bool folder) {
     return intake_tell(engine, path, NULL, folder);
 }
 
+bool engine_owns(const struct engine *engine, const char *path) {
+    return catalogue_owns(engine->catalogue_path, path);
+}
+
 bool engine_add_path(struct engine *engine, const char *path, size_t n) {
     const struct intent intent = {.priority = PRIORITY_NEW};
     return intake_add(engine, path, n, &intent);
@@ -541,5 +545,6 @@ void engine_free(struct engine *engine) {
     free(engine->worker_binary);
     free(engine->cache_folder);
     free(engine->catalogue_folder);
+    free(engine->catalogue_path);
     free(engine);
 }

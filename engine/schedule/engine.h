@@ -177,6 +177,10 @@ bool engine_sweep(struct engine *engine, const char *path, size_t n);
 bool engine_path_moved(struct engine *engine, const char *from, const char *to, bool folder);
 bool engine_path_gone(struct engine *engine, const char *path, bool folder);
 
+/* Whether the file at `path`, which is without links, belongs to the engine's own catalogue: below a folder such files are left
+ * out. */
+bool engine_owns(const struct engine *engine, const char *path);
+
 /* Runs until everything is done or engine_stop is called: everything finished is then stored. False when it could not go on
  * (catalogue damaged, workers can't be started at all): the sentence says why. Files that fail are no error here. */
 bool engine_run(struct engine *engine, struct error *error);

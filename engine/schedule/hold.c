@@ -93,7 +93,8 @@ static void look_at_disk(uv_timer_t *timer) {
 bool hold_open(struct engine *engine, struct error *error) {
     const char *path = engine->options.catalogue, *slash = strrchr(path, '/');
     engine->catalogue_folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    return engine->catalogue_folder || error_memory(error);
+    engine->catalogue_path = realpath(path, NULL);
+    return (engine->catalogue_folder && engine->catalogue_path) || error_memory(error);
 }
 
 void hold_begin(struct engine *engine) {

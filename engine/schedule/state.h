@@ -234,8 +234,8 @@ struct engine {
     unsigned handles;
     bool loop_ready, stopping, running, failed, dirty;
     bool paused, draining;
-    char full[300]; /* why nothing new is begun for want of disk space; "": there is enough */
-    char *catalogue_folder;
+    char full[300];                          /* why nothing new is begun for want of disk space; "": there is enough */
+    char *catalogue_folder, *catalogue_path; /* the path is without links */
     struct error failure;
 
     char *worker_binary, *cache_folder;

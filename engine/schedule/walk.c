@@ -1,6 +1,7 @@
 #include "engine/schedule/walk.h"
 
 #include "engine/base/mounts.h"
+#include "engine/catalogue/catalogue.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -226,6 +227,10 @@ static void look_at(struct walker *walker, const char *name) {
     const char *folder = strcmp(walker->folder_path, "/") == 0 ? "" : walker->folder_path;
     if (asprintf(&path, "%s/%s", folder, name) < 0) {
         complain(walker, "left out", name, ENOMEM);
+        return;
+    }
+    if (walker->options.own && catalogue_owns(walker->options.own, path)) {
+        free(path);
         return;
     }
     if (is_share(walker, path)) {

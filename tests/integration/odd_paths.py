@@ -66,6 +66,23 @@ def names(rig):
     check(rig.stop() == 0, "end")
 
 
+def its_own(rig):
+    """A catalogue among the sounds, under a name that doesn't tell."""
+    check, at = rig.check, rig.at
+    rig.catalogue = at("all my sounds")
+    shutil.copy(rig.sounds[0], at("all my sounds.wav"))
+    shutil.copy(rig.sounds[1], at("all my sounds-wal.wav"))
+    rig.start()
+    check(rig.done("all my sounds.wav", "all my sounds-wal.wav"), "sounds beside a catalogue of nearly their name")
+    shutil.copy(rig.sounds[2], at("later.wav"))
+    check(rig.done("later.wav") and rig.stop() == 0, "and one that comes later")
+    shutil.copy(rig.catalogue, at("all my sounds.backup-v1"))
+    check(rig.command("analyze", rig.folder)[0] == 0, "a second look from a run of its own")
+    rows = rig.rows("SELECT name, status FROM files ORDER BY name")
+    check([name for name, status in rows if status == "done"] == sorted(name for name, _ in rows) and len(rows) == 3,
+          "what belongs to the catalogue is no sound that failed", rows)
+
+
 def contents(rig):
     """Copies, retags, changed sounds, downloads, hard links, odd times."""
     check, at = rig.check, rig.at
@@ -291,5 +308,5 @@ def swept(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (names, contents, permissions, roots, places, swept)
+    TESTS = (names, its_own, contents, permissions, roots, places, swept)
     main(__doc__, {test.__name__: test for test in TESTS})

@@ -195,6 +195,15 @@ static void a_large_one_is_read_when_it_must_be(void **state) {
     refused(f->path, CATALOGUE_WRITE, "is damaged");
 }
 
+static void it_knows_its_own(void **state) {
+    (void)state;
+    static const char *const own[] = {"/a/x.db",         "/a/x.db-wal",     "/a/x.db-shm",      "/a/x.db-journal",
+                                      "/a/x.db.control", "/a/x.db.lock",    "/a/x.db.backup-v3", "/a/x.db.backup-v3-2"};
+    static const char *const others[] = {"/a/x", "/a/x.db.wav", "/a/x.db-1.wav", "/b/x.db", "/a/y.db-wal", "/a/x.db/b.wav"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) assert_true(catalogue_owns("/a/x.db", own[i]));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) assert_false(catalogue_owns("/a/x.db", others[i]));
+}
+
 /* Every prefix of the file: refused or opened, never a crash. */
 static void truncated_catalogues(void **state) {
     struct fixture *f = *state;
@@ -357,6 +366,7 @@ int main(void) {
         TEST(foreign_and_newer_files_are_left_alone),
         TEST(damage_is_detected),
         TEST(a_large_one_is_read_when_it_must_be),
+        TEST(it_knows_its_own),
         TEST(truncated_catalogues),
         TEST(read_only_media),
         TEST(readers_see_commits_and_block_nobody),
