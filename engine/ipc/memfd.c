@@ -12,6 +12,7 @@
 #endif
 #define SEALED_SIZE (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)
 #define SEALED      (SEALED_SIZE | F_SEAL_WRITE)
+#define SEAL_TRIES  5
 
 /* fstat by its own system call: the C library's is newfstatat, which also looks at paths and is therefore forbidden to
  * workers after lock-down. */
@@ -47,6 +48,15 @@ int memfd_new_fixed(const char *name, uint64_t bytes, struct error *error) {
     return -1;
 }
 
+/* Linux waits about 150 ms for whoever holds on to a page for a moment (it moves pages about, and looks which are in use) and
+ * then says EBUSY, as it does at once for a writable mapping: the one gets more time, and the other costs none. */
+static bool add_seals(int fd) {
+    bool ok = false;
+    for (int tries = 0; !ok && tries < SEAL_TRIES && (tries == 0 || errno == EBUSY); tries++)
+        ok = fcntl(fd, F_ADD_SEALS, SEALED) == 0;
+    return ok;
+}
+
 bool memfd_seal(int fd, uint64_t bytes, struct error *error) {
     uint64_t size;
     if (!size_of(fd, &size)) return error_system(error, errno, "cannot look at shared memory");
@@ -55,7 +65,7 @@ bool memfd_seal(int fd, uint64_t bytes, struct error *error) {
                          (unsigned long long)bytes, (unsigned long long)size);
     if (bytes < size && ftruncate(fd, (off_t)bytes) != 0)
         return error_system(error, errno, "cannot shrink shared memory");
-    if (fcntl(fd, F_ADD_SEALS, SEALED) != 0) {
+    if (!add_seals(fd)) {
         if (errno == EBUSY) {
             error_system(error, EBUSY, "shared memory is still mapped by the worker that says it has filled it");
             return false;

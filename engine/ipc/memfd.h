@@ -17,7 +17,8 @@ int memfd_new(const char *name, uint64_t bytes, struct error *error);
 int memfd_new_fixed(const char *name, uint64_t bytes, struct error *error);
 
 /* Cuts the memfd to its first `bytes` (not more than it has) and seals it read-only for good. Fails with EBUSY while
- * anyone has a writable mapping: so success proves that the worker who filled it has let go. */
+ * anyone has a writable mapping: so success proves that the worker who filled it has let go. Waits, most of a second at worst,
+ * for whoever else holds on to a page of it. */
 bool memfd_seal(int fd, uint64_t bytes, struct error *error);
 
 /* Whether `fd` is a memfd that nobody can change any more; its size goes to `*bytes` (may be NULL). */

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -72,6 +73,35 @@ static void sealed_memory_cannot_be_changed(void **state) {
     close(fd);
     assert_int_equal(memfd_new("test", 0, &error), -1);
     assert_int_equal(memfd_new("test", UINT64_MAX, &error), -1);
+}
+
+/* Somebody else than the worker has hold of a page: here a pipe, which is drained after longer than Linux waits by itself. */
+static void a_page_that_is_held_for_a_moment_is_waited_for(void **state) {
+    (void)state;
+    struct error error = {0};
+    int fd = memfd_new("test", 10000, &error), ends[2];
+    char *filled = memfd_map(fd, 10000, true, &error);
+    assert_non_null(filled);
+    filled[0] = 1;
+    assert_int_equal(pipe(ends), 0);
+    const struct iovec page = {filled, 4096};
+    assert_int_equal(vmsplice(ends[1], &page, 1, 0), 4096);
+    memfd_unmap(filled, 10000);
+    pid_t reader = fork();
+    assert_true(reader >= 0);
+    if (reader == 0) {
+        static char drained[4096];
+        const struct timespec moment = {0, 300000000};
+        (void)nanosleep(&moment, NULL);
+        _exit(read(ends[0], drained, sizeof drained) == sizeof drained ? 0 : 1);
+    }
+    if (!memfd_seal(fd, 10000, &error)) fail_msg("%s", error.text);
+    int status = 1;
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_int_equal(status, 0);
+    close(ends[0]);
+    close(ends[1]);
+    close(fd);
 }
 
 static void fixed_memory_keeps_its_size_and_gives_pages_back(void **state) {
@@ -323,6 +353,7 @@ static void messages_have_limits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sealed_memory_cannot_be_changed),
+        cmocka_unit_test(a_page_that_is_held_for_a_moment_is_waited_for),
         cmocka_unit_test(fixed_memory_keeps_its_size_and_gives_pages_back),
         cmocka_unit_test(only_what_fits_its_kind_is_received),
         cmocka_unit_test(odd_packets_are_refused_and_nothing_leaks),
