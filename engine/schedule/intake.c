@@ -397,7 +397,8 @@ static bool begin_walk(struct engine *engine) {
         end_walk(engine, false);
         return true;
     }
-    const struct walk_options options = {.hidden = engine->options.hidden, .rules = walk->intent.sweep, .own = engine->catalogue_path};
+    const struct walk_options options = {
+        .hidden = engine->options.hidden, .rules = walk->intent.sweep, .own = engine->catalogue_path};
     walk->walker = walker_new(paths, n, &options);
     if (walk->walker) walk->sweep = sweep_new(engine, walk->intent.task);
     return walk->walker && walk->sweep;

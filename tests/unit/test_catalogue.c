@@ -197,9 +197,10 @@ static void a_large_one_is_read_when_it_must_be(void **state) {
 
 static void it_knows_its_own(void **state) {
     (void)state;
-    static const char *const own[] = {"/a/x.db",         "/a/x.db-wal",     "/a/x.db-shm",      "/a/x.db-journal",
-                                      "/a/x.db.control", "/a/x.db.lock",    "/a/x.db.backup-v3", "/a/x.db.backup-v3-2"};
-    static const char *const others[] = {"/a/x", "/a/x.db.wav", "/a/x.db-1.wav", "/b/x.db", "/a/y.db-wal", "/a/x.db/b.wav"};
+    static const char *const own[] = {"/a/x.db",         "/a/x.db-wal",  "/a/x.db-shm",       "/a/x.db-journal",
+                                      "/a/x.db.control", "/a/x.db.lock", "/a/x.db.backup-v3", "/a/x.db.backup-v3-2"};
+    static const char *const others[] = {"/a/x",    "/a/x.db.wav", "/a/x.db-1.wav",
+                                         "/b/x.db", "/a/y.db-wal", "/a/x.db/b.wav"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) assert_true(catalogue_owns("/a/x.db", own[i]));
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) assert_false(catalogue_owns("/a/x.db", others[i]));
 }
