@@ -71,7 +71,7 @@ double bands_compress(float *frames, int64_t count) {
         for (int64_t i = 0; i < count * BANDS_COUNT; i++) frames[i] = 0;
         return 0;
     }
-    const float gain = (float)(100 / reference);
+    const float gain = (float)(BANDS_GAIN / reference);
     for (int64_t i = 0; i < count * BANDS_COUNT; i++) frames[i] = logf(1 + gain * frames[i]);
     return reference;
 }

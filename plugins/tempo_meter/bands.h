@@ -31,8 +31,9 @@ void bands_init(struct bands *bands);
 void bands_apply(const struct bands *bands, const float *power, float *out);
 
 /* Makes `count` frames of amplitudes independent of the recording's level and compresses them, in place:
- * log(1 + 100 a / r), where r is the root mean square over bands of the loud frames (the 90th percentile). Silence
+ * log(1 + BANDS_GAIN a / r), where r is the root mean square over bands of the loud frames (the 90th percentile). Silence
  * stays 0. Returns r, or 0 for silence; a negative number when out of memory. */
+#define BANDS_GAIN 100
 double bands_compress(float *frames, int64_t count);
 
 #endif

@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FINER  2     /* steps of the chain a frame of activation */
-#define ODDS   16.0  /* a beat fills about a sixteenth of its period */
-#define FLOOR  1e-3f /* probabilities are kept within FLOOR .. 1 - FLOOR */
-#define NEAR   .004  /* a steady tempo is looked for this far around the one tracked */
-#define FEWEST 8     /* beats that can be steady */
-#define SLIP   .5    /* frames a steady pulse moves over the region from one tempo tried to the next */
-#define LANES  8     /* steps that are worked on at once: a beat comes no sooner after another */
+#define FINER   2     /* steps of the chain a frame of activation */
+#define ODDS    16.0  /* a beat fills about a sixteenth of its period */
+#define FLOOR   1e-3f /* probabilities are kept within FLOOR .. 1 - FLOOR */
+#define NEAR    .004  /* a steady tempo is looked for this far around the one tracked */
+#define FEWEST  8     /* beats that can be steady */
+#define SLIP    .5    /* frames a steady pulse moves over the region from one tempo tried to the next */
+#define HALFWAY .3    /* of a period from the nearest beat */
+#define LANES   8     /* steps that are worked on at once: a beat comes no sooner after another */
 
 typedef float lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4)));
 typedef int32_t choice __attribute__((vector_size(LANES * sizeof(int32_t)), aligned(4)));
@@ -248,6 +249,20 @@ static struct pulse_train train_find(const float *evidence, int64_t steps, doubl
     return best;
 }
 
+/* Moves the train by half a period where music begins between two of its beats and the evidence allows it. `first` in steps. */
+static void train_begin(const float *evidence, int64_t steps, double first, float *sum, struct pulse_train *train) {
+    const double period = train->period, beats = floor((double)steps / period),
+                 middle = (double)train->phase + period / 2;
+    if (fabs(remainder(first - (double)train->phase, period)) < HALFWAY * period) return;
+    double least = BEATS_BETWEEN_SHARE * train->score;
+    phases_sum(evidence, steps, period, sum);
+    for (int moved = -FINER; moved <= FINER; moved++) {
+        const int64_t phase = (int64_t)fmod(middle + moved, period);
+        const double score = (double)sum[phase] / beats;
+        if (score > least) *train = (struct pulse_train){.period = period, .phase = phase, .score = least = score};
+    }
+}
+
 static bool train_take(const struct pulse_train *train, const float *activation, int64_t count, double fps,
                        struct beats *beats) {
     const int64_t steps = count * FINER;
@@ -267,7 +282,7 @@ static bool train_take(const struct pulse_train *train, const float *activation,
     return true;
 }
 
-bool beats_steady(const float *activation, int64_t count, double fps, double bpm, struct beats *beats,
+bool beats_steady(const float *activation, int64_t count, double fps, double bpm, double first, struct beats *beats,
                   double *steady_bpm) {
     const int64_t steps = count * FINER;
     const double period = 60 * fps * FINER / bpm;
@@ -278,8 +293,9 @@ bool beats_steady(const float *activation, int64_t count, double fps, double bpm
     bool ok = evidence && sum;
     if (ok) {
         evidence_make(activation, count, 0, evidence);
-        const struct pulse_train train = train_find(evidence, steps, period, sum);
+        struct pulse_train train = train_find(evidence, steps, period, sum);
         if (train.score > BEATS_STEADY_SHARE * beats->score) {
+            if (first >= 0) train_begin(evidence, steps, first * fps * FINER, sum, &train);
             ok = train_take(&train, activation, count, fps, beats);
             *steady_bpm = 60 * fps * FINER / train.period;
         }

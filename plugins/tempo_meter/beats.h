@@ -35,9 +35,14 @@ bool beats_track(const float *activation, int64_t count, double fps, const struc
 /* Most music keeps one tempo, and a path that may change it goes astray where little is heard: in an intro, a break, a
  * syncopated bar. Looks for the steady pulse within .4 % of `bpm` that has most evidence; where that is at least
  * BEATS_STEADY_SHARE of the evidence for `beats`, found by beats_track without prior and bias, the steady pulse replaces
- * them. *steady_bpm: its tempo; 0 where the beats stay. False when out of memory. */
-#define BEATS_STEADY_SHARE .8 /* held out, .7 to .85 make little difference */
-bool beats_steady(const float *activation, int64_t count, double fps, double bpm, struct beats *beats,
+ * them. *steady_bpm: its tempo; 0 where the beats stay. False when out of memory.
+ *
+ * `first`: when music begins, in s, where silence comes before it; else negative. What sounds first is a beat far more often
+ * than not: where `first` lies about halfway between two beats, and the pulse that is half a period later has at least
+ * BEATS_BETWEEN_SHARE of the evidence, that one is taken. */
+#define BEATS_STEADY_SHARE  .8 /* held out, .7 to .85 make little difference */
+#define BEATS_BETWEEN_SHARE .8
+bool beats_steady(const float *activation, int64_t count, double fps, double bpm, double first, struct beats *beats,
                   double *steady_bpm);
 void beats_free(struct beats *beats);
 

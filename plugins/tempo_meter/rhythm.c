@@ -17,6 +17,9 @@
 #define LOOP_LONGEST_S  40.0 /* in longer files any tempo is near some whole number of bars */
 #define LOOP_AGREES     .012 /* relative distance of the tracked tempo, or a relative of it, from the loop's */
 #define LINE_OFF        .001 /* the line through the beats is finer than a steady pulse unless it is off by more */
+#define QUIET           .056 /* of the reference level, -25 dB */
+#define SILENCE_S       .02  /* a frame */
+#define BEGINS_S        .12  /* an onset is found so near to where sound begins */
 #define TEMPO_PROBABLE  .5
 #define LOOP_PROBABLE   .25 /* lower: a loop that is missed costs more than a tempo named with little confidence */
 
@@ -93,12 +96,29 @@ static bool loop_beats(const struct rhythm_facts *facts, const struct loop *loop
     return true;
 }
 
+/* When music begins, if silence comes before it: the first onset, where nothing louder than QUIET sounds before. Else -1: a
+ * region that begins in the midst of sound says nothing of beats. */
+static double begins(const float *frames, int64_t count, const struct rhythm_facts *facts,
+                     const struct onsets *onsets) {
+    int64_t t = 0;
+    for (; t < count; t++) {
+        double power = 0;
+        for (int b = 0; b < BANDS_COUNT; b++) {
+            const double amplitude = expm1((double)frames[t * BANDS_COUNT + b]) / BANDS_GAIN;
+            power += amplitude * amplitude / BANDS_COUNT;
+        }
+        if (power > QUIET * QUIET) break;
+    }
+    const double silence = (double)t / BANDS_FPS, first = onsets->count > 0 ? onsets->time[0] : -1;
+    return facts->lead + silence > SILENCE_S && fabs(first - silence) < BEGINS_S ? first : -1;
+}
+
 /* The beats of the most probable pulse, its bars, and what else it could have been. */
 static bool pulse_take(struct pulse pulse[PULSES], int count, const struct network_output *heard, int64_t frames,
-                       struct rhythm *rhythm) {
+                       double first, struct rhythm *rhythm) {
     struct tempo_candidate known[PULSES];
     double steady;
-    if (!beats_steady(heard->beat, frames, BANDS_FPS, pulse[0].bpm, &pulse[0].beats, &steady)) return false;
+    if (!beats_steady(heard->beat, frames, BANDS_FPS, pulse[0].bpm, first, &pulse[0].beats, &steady)) return false;
     rhythm->beats = pulse[0].beats;
     pulse[0].beats = (struct beats){0};
     rhythm->bpm = steady > 0 && fabs(steady / pulse[0].bpm - 1) > LINE_OFF ? steady : pulse[0].bpm;
@@ -128,7 +148,8 @@ static bool track(const struct rhythm_models *models, const float *frames, int64
         *tracked_bpm = pulse[0].bpm;
         if (judge_tempo(&pulse[0], &known) > TEMPO_PROBABLE) {
             rhythm->bpm_confidence = judge_right(&pulse[0], &known);
-            ok = pulse_take(pulse, pulses, &heard.network, count, rhythm);
+            const double first = begins(frames, count, facts, &rhythm->onsets);
+            ok = pulse_take(pulse, pulses, &heard.network, count, first, rhythm);
         }
     }
     pulses_free(pulse, pulses);

@@ -24,6 +24,7 @@ struct rhythm_facts {
     double loop_seconds; /* length of what may be a loop cut on the bar: the whole file, or its embedded loop; else 0 */
     double loop_start;   /* s from the start of the region; negative where the loop begins before it */
     double embedded_bpm; /* from the file's tags; 0: none */
+    double lead;         /* s of silence before the region */
 };
 
 #define RHYTHM_FROM_BEATS "beats"

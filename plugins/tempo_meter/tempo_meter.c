@@ -37,7 +37,8 @@ static void forget(void *state) {
 
 /* A loop: the one written in the file where it lies within the region, else the whole file. */
 static void facts_read(const sonde_region_t *region, struct rhythm_facts *facts) {
-    *facts = (struct rhythm_facts){.duration = region->duration, .embedded_bpm = region->embedded_bpm};
+    *facts = (struct rhythm_facts){
+        .duration = region->duration, .embedded_bpm = region->embedded_bpm, .lead = region->lead};
     if (region->regions == 1 && region->parts <= 1) {
         facts->loop_seconds = region->file_duration;
         facts->loop_start = -(double)region->start_frame / region->rate;
@@ -193,7 +194,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "tempo_meter",
     .name = "Tempo and meter",
     .vendor = "sonde",
-    .version = "0.3.1",
+    .version = "0.3.2",
     .licence = "MIT",
     .description = "Tempo with other candidates, beats, downbeats, meter, swing and onsets; or no tempo.",
     .schema = tempo_meter_schema,
