@@ -22,8 +22,8 @@ struct walk_entry {
 struct walk_options {
     bool hidden; /* names that begin with a dot count too */
     bool rules;  /* .sondeignore files are read */
-    const char *
-        own; /* the catalogue, without links: what belongs to it is left out of folders (NULL: nothing). It outlives the walker */
+    /* The catalogue, without links: what belongs to it is left out of folders. NULL: nothing is. It outlives the walker. */
+    const char *own;
 };
 
 /* The walk of some paths, one after the other. What it finds is in `entries` after each walk_step; the caller may take
