@@ -138,6 +138,8 @@ static uint32_t rank_segment(const struct ranking *ranking, const struct span *s
     find_steps(span, embedding, &first, &end);
     ranking_measure(ranking, embedding, first, end, probabilities, familiarity);
     if (strstr(span->content, MIXTURE) != NULL) memset(familiarity, 0, sizeof familiarity); /* like none of its parts */
+    for (uint32_t c = 0; c < ranking->classes; c++) /* the timeline says so, too: it may be a strange one */
+        if (strcmp(ranking->label[c], span->content) == 0) familiarity[c] = fmaxf(familiarity[c], 0);
     const double weight = fmax(span->end - span->start, 1e-3);
     for (uint32_t c = 0; c < ranking->classes; c++) {
         sum->probabilities[c] += weight * (double)probabilities[c];
@@ -257,7 +259,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "classifier",
     .name = "Classifier",
     .vendor = "sonde",
-    .version = "0.4.0",
+    .version = "0.4.1",
     .licence = "MIT",
     .description = "Ranked labels with calibrated scores for every segment of the content timeline and for the region.",
     .schema = classifier_schema,

@@ -238,6 +238,29 @@ static void mixtures_need_not_be_familiar(void **state) {
     free(bytes);
 }
 
+/* A label that is the timeline's own word for the segment needn't be familiar; any other has to be. */
+static void what_the_timeline_says_need_not_be_familiar(void **state) {
+    (void)state;
+    struct embedding_rig rig;
+    uint64_t size;
+    uint8_t *bytes = make_asking(VOCABULARY, 0, 0, &size);
+    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    embedding_rig_fill(&rig, 20);
+    paint(&rig, 0, 4, DOG);
+    for (uint32_t t = 0; t < 20; t++) {
+        rig.values[t * EMBEDDING_RIG_D + RAIN] = (6 - logf(4)) / 6;
+        rig.values[t * EMBEDDING_RIG_D + 50] = 1;
+    }
+    assert_ok(run(&rig, "{\"segments\":[{\"start\":0,\"end\":2,\"label\":\"environment\",\"confidence\":1},"
+                        "{\"start\":2,\"end\":4,\"label\":\"dog bark\",\"confidence\":1}]}"));
+    const cJSON *segments = cJSON_GetObjectItem(rig.json, "segments");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 0), "label"), "unknown");
+    assert_string_equal(text(cJSON_GetArrayItem(segments, 1), "label"), "dog bark");
+    embedding_rig_close(&rig);
+    free(bytes);
+}
+
 static void half_a_measure_of_familiarity_is_refused(void **state) {
     (void)state;
     struct embedding_rig rig;
@@ -262,6 +285,7 @@ int main(void) {
         cmocka_unit_test(unknown_has_a_group),
         cmocka_unit_test(what_is_far_from_its_class_is_unknown),
         cmocka_unit_test(mixtures_need_not_be_familiar),
+        cmocka_unit_test(what_the_timeline_says_need_not_be_familiar),
         cmocka_unit_test(half_a_measure_of_familiarity_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
