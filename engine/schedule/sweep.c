@@ -247,7 +247,14 @@ static void look_done(void *errand, bool returned) {
         return;
     }
     sweep->engine->looks.files += page->n;
-    for (size_t i = 0; i < page->n; i++) gone += page->candidates[i].gone;
+    for (size_t i = 0; i < page->n; i++) {
+        struct candidate *candidate = &page->candidates[i];
+        if (engine_owns(sweep->engine, candidate->file.path)) { /* was taken for a sound by an earlier version */
+            candidate->gone = true;
+            candidate->away = false;
+        }
+        gone += candidate->gone;
+    }
     if (gone == 0)
         next_page(sweep, page);
     else if (!writer_post(sweep->engine->writer, mark_page, page, on_marked))
