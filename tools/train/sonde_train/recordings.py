@@ -49,6 +49,16 @@ class Stock:
         return np.concatenate(parts)[:need]
 
 
+def mixture(above, below, rng):
+    """The second sound 4 to 12 dB below the first."""
+    return above + below * 10 ** (-rng.uniform(4, 12) / 20)
+
+
+def loudness(rng):
+    """A factor of -8 to 3 dB."""
+    return 10 ** (rng.uniform(-8, 3) / 20)
+
+
 def hearing(folder, clips, network, count=160, seconds=8, seed=7, log=print):
     """Prints how well the network hears, without the timeline, what is 4 to 12 dB below another sound: the area under the ROC curve
     of the quieter kind's mean logit, between `count` mixtures and the louder sounds of the same mixtures by themselves."""
@@ -56,10 +66,10 @@ def hearing(folder, clips, network, count=160, seconds=8, seed=7, log=print):
     stock, sounds = Stock(folder, clips, rng), {label: [] for label in (*SETS, *MIXED)}
     for _ in range(count):
         alone = {kind: stock.sound(kind, seconds) for kind in SETS}
-        mixed = {label: alone[above] + alone[below] * 10 ** (-rng.uniform(4, 12) / 20) for label, (above, below) in MIXED.items()}
+        mixed = {label: mixture(alone[above], alone[below], rng) for label, (above, below) in MIXED.items()}
         for label, samples in (alone | mixed).items():
             clip = Clip(label, "", "", "", None, 0)
-            clip.spectra["plain"] = mel.log_mel(np.clip(samples * 10 ** (rng.uniform(-8, 3) / 20), -1, 1))
+            clip.spectra["plain"] = mel.log_mel(np.clip(samples * loudness(rng), -1, 1))
             sounds[label].append(clip)
     weight, bias = network.kinds.weight.detach().numpy(), network.kinds.bias.detach().numpy()
     logits = {label: np.stack([(e @ weight.T + bias).mean(0) for e, _ in embeddings(network, of)]) for label, of in sounds.items()}
@@ -78,13 +88,13 @@ def build(stock, rng, seconds=60):
         length = float(rng.uniform(4, 15))
         if label in MIXED:
             above, below = MIXED[label]
-            part = stock.sound(above, length) + stock.sound(below, length) * 10 ** (-rng.uniform(4, 12) / 20)
+            part = mixture(stock.sound(above, length), stock.sound(below, length), rng)
         elif label == "near-silence":
             length = float(rng.uniform(1.5, 4))
             part = rng.normal(0, 1e-4, int(length * mel.RATE))
         else:
             part = stock.sound(label, length)
-        samples.append(part * 10 ** (rng.uniform(-8, 3) / 20) if label != "near-silence" else part)
+        samples.append(part * loudness(rng) if label != "near-silence" else part)
         truth.append((now, now + len(part) / mel.RATE, str(label)))
         now, last = now + len(part) / mel.RATE, label
     return np.clip(np.concatenate(samples), -1, 1).astype(np.float32), truth
