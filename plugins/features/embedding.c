@@ -55,7 +55,8 @@ int embedding_read(struct embedding *embedding, const sonde_inputs_t *inputs, ui
     embedding->values = read_array(inputs, "embedding", EMBEDDING_DIMENSIONS, 0, &view, error, n);
     if (embedding->values == NULL) return -1;
     const uint64_t count = view.shape[0];
-    if ((embedding->level = read_array(inputs, "embedding_level", 1, count, &others, error, n)) == NULL ||
+    if ((embedding->scene = read_array(inputs, "scene", EMBEDDING_DIMENSIONS, count, &others, error, n)) == NULL ||
+        (embedding->level = read_array(inputs, "embedding_level", 1, count, &others, error, n)) == NULL ||
         (embedding->timbre = read_array(inputs, "timbre", TIMBRE_DIMENSIONS, count, &others, error, n)) == NULL)
         return -1;
     if (count > 1u << 20 || !(view.hop > 0)) {

@@ -74,7 +74,14 @@ static const sonde_array_info_t arrays[] = {
      .dtype = SONDE_F32,
      .name = "embedding",
      .unit = "1",
-     .description = "Frame embeddings of the shared network named in `embedding`: time by 96 dimensions.",
+     .description =
+         "Frame embeddings of the shared network named in `embedding`, of what sounds: time by 96 dimensions.",
+     .dimensions = 2},
+    {.struct_size = sizeof(sonde_array_info_t),
+     .dtype = SONDE_F32,
+     .name = "scene",
+     .unit = "1",
+     .description = "The same network's other embeddings, of what sounds at the same time: time by 96 dimensions.",
      .dimensions = 2},
     {.struct_size = sizeof(sonde_array_info_t),
      .dtype = SONDE_F32,
@@ -103,7 +110,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "features",
     .name = "Features",
     .vendor = "sonde",
-    .version = "1.1.2",
+    .version = "1.2.0",
     .licence = "MIT",
     .description = "Level, loudness, envelope, spectrum, pitch and stereo image of a region, and a fingerprint for "
                    "similarity search.",
@@ -221,6 +228,7 @@ static bool write_embedding(const sonde_writer_t *w, const struct features *f) {
     w->numbers(w, "catalogue", result.catalogue, NETWORK_DIMENSIONS);
     w->end_object(w);
     w->array(w, "embedding", result.embedding, shape, network_hop(), 0.0);
+    w->array(w, "scene", result.scene, shape, network_hop(), 0.0);
     w->array(w, "embedding_level", result.level, shape, network_hop(), 0.0);
     shape[1] = TIMBRE_DIMENSIONS;
     w->array(w, "timbre", result.timbre, shape, network_hop(), 0.0);

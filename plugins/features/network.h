@@ -1,20 +1,21 @@
-/* The shared network: log-mel frames in, frame embeddings out. It runs once per region, inside `features`; the content
- * timeline, the classifier and the search for similar sounds read what it leaves.
+/* The shared network: log-mel frames and their floors in, frame embeddings out. It runs once per region, inside `features`;
+ * the content timeline, the classifier and the search for similar sounds read what it leaves.
  *
  * Input: frames of the host's power spectrum, mid channel at NETWORK_RATE, window NETWORK_WINDOW, hop NETWORK_HOP.
- * Each becomes 64 mel bands from 40 to 10,000 Hz (O'Shaughnessy 1987), natural logarithm, normalised per band by
- * constants of the weights file. Above 10 kHz nothing is heard, so that the bandwidth of a recording says little about
- * its content.
+ * Each becomes 64 mel bands from 40 to 10,000 Hz (O'Shaughnessy 1987), natural logarithm, and beside each how far its
+ * floor lies below: the power that the band would have if all of it were like its faintest three bins in a row. Between
+ * the partials of music the floor is what else sounds. Both are normalised per band by constants of the weights file.
+ * Above 10 kHz nothing is heard, so that the bandwidth of a recording says little about its content.
  *
- * Five 3 x 3 convolutions (strides 8 in time, 16 in frequency), a dense layer and two residual blocks over time give
- * one embedding of NETWORK_DIMENSIONS values every NETWORK_STRIDE frames (0.186 s); batch normalisation is folded into
- * the weights. Embedding k is centred on k * network_hop() seconds after the region's start and has seen about two
- * seconds to either side. Beyond the region's edges the network sees 0.37 s of silence. Values are at least 0.
+ * Two branches of one shape (branch.h) give embeddings of NETWORK_DIMENSIONS values every NETWORK_STRIDE frames (0.186 s):
+ * `sound`, of the bands, tells what a sound is; `scene`, of bands and floors, tells what sounds at the same time. (With
+ * floors the first would know the recordings that it learned from better, and others worse.) Embedding k is centred on
+ * k * network_hop() seconds after the region's start and has seen about two seconds to either side. Beyond the region's
+ * edges the network sees 0.37 s of silence. Values are at least 0.
  *
- * The result depends on the frames only, not on how they were pushed, to the last bit: everything is computed in
- * finish, in tiles at fixed places whose margins cover the receptive field.
+ * The result depends on the frames only, not on how they were pushed, to the last bit: everything is computed in finish.
  *
- * Memory: 256 bytes a frame (11 kB per second of audio) and 2 MB. Weights may be shared; a stream is for one thread. */
+ * Memory: 512 bytes a frame (22 kB per second of audio) and 2 MB. Weights may be shared; a stream is for one thread. */
 #ifndef SONDE_FEATURES_NETWORK_H
 #define SONDE_FEATURES_NETWORK_H
 
@@ -30,7 +31,7 @@
 #define NETWORK_BANDS        64u
 #define NETWORK_STRIDE       8u
 #define NETWORK_DIMENSIONS   96u
-#define NETWORK_ARCHITECTURE 1u
+#define NETWORK_ARCHITECTURE 2u
 #define NETWORK_FILE         "sonde-embedding.weights"
 
 struct network;
@@ -58,7 +59,8 @@ int network_push(struct network *network, const float *power, uint32_t frames, u
 /* What network_finish leaves. Valid until the next begin or close. */
 struct network_result {
     uint32_t count;         /* embeddings: frames / 8, rounded up */
-    const float *embedding; /* [count][NETWORK_DIMENSIONS] */
+    const float *embedding; /* [count][NETWORK_DIMENSIONS], of the branch `sound` */
+    const float *scene;     /* [count][NETWORK_DIMENSIONS], of the branch `scene` */
     const float *timbre;    /* [count][TIMBRE_DIMENSIONS] (timbre.h), of the same log-mel frames */
     const float *level;     /* [count], dBFS (full-scale sine: 0, floor -120) of the loudest of its 8 frames */
     float catalogue[NETWORK_DIMENSIONS]; /* the region in one vector of length 1 (or all 0): neighbours by cosine */

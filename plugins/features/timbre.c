@@ -1,22 +1,14 @@
 #include "timbre.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { N = TIMBRE_CEPSTRA, BANDS = TIMBRE_BANDS, STRIDE = TIMBRE_STRIDE };
 
-void timbre_prepare(struct timbre *timbre, const float *mean, const float *scale) {
+void timbre_prepare(struct timbre *timbre) {
     const double pi = 3.14159265358979323846;
-    memset(timbre, 0, sizeof *timbre);
-    for (uint32_t n = 0; n < N; n++) {
-        double offset = 0;
-        for (uint32_t b = 0; b < BANDS; b++) {
-            const double c = sqrt((n ? 2.0 : 1.0) / BANDS) * cos(pi * (b + 0.5) * n / BANDS);
-            timbre->basis[b][n] = (float)(c / (double)scale[b]);
-            offset += c * (double)mean[b];
-        }
-        timbre->offset[n] = (float)offset;
-    }
+    for (uint32_t b = 0; b < BANDS; b++)
+        for (uint32_t n = 0; n < N; n++)
+            timbre->basis[b][n] = (float)(sqrt((n ? 2.0 : 1.0) / BANDS) * cos(pi * (b + 0.5) * n / BANDS));
 }
 
 /* The frames of one step. */
@@ -47,8 +39,7 @@ static void sum_up(const struct step *step, float *out) {
 /* Adds one frame to the step; `value` and `change` are those of the frame before, and become this frame's. */
 static void add_frame(const struct timbre *timbre, const float *mel, int first, float *value, float *change,
                       struct step *step) {
-    float now[N];
-    memcpy(now, timbre->offset, sizeof now);
+    float now[N] = {0};
     for (uint32_t b = 0; b < BANDS; b++)
         for (uint32_t n = 0; n < N; n++) now[n] += mel[b] * timbre->basis[b][n];
     for (uint32_t n = 0; n < N; n++) {

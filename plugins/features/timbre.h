@@ -14,15 +14,13 @@
 #define TIMBRE_STRIDE     8u
 
 struct timbre {
-    float basis[TIMBRE_BANDS][TIMBRE_CEPSTRA]; /* undoes the normalisation, too */
-    float offset[TIMBRE_CEPSTRA];
+    float basis[TIMBRE_BANDS][TIMBRE_CEPSTRA];
 };
 
-/* For frames normalised as (log power - mean) * scale; every scale must be positive. */
-void timbre_prepare(struct timbre *timbre, const float *mean, const float *scale);
+void timbre_prepare(struct timbre *timbre);
 
-/* `mel` [frames][TIMBRE_BANDS], normalised. Fills out [(frames + 7) / 8][TIMBRE_DIMENSIONS], in nepers of power; changes
- * are from frame to frame and begin with 0. */
+/* `mel` [frames][TIMBRE_BANDS], natural logarithms of power. Fills out [(frames + 7) / 8][TIMBRE_DIMENSIONS], in nepers;
+ * changes are from frame to frame and begin with 0. */
 void timbre_measure(const struct timbre *timbre, const float *mel, uint64_t frames, float *out);
 
 #endif

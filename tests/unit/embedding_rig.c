@@ -45,9 +45,26 @@ void embedding_rig_open(struct embedding_rig *rig, const char *name, const struc
 
 static void drop(struct embedding_rig *rig) {
     free(rig->values);
-    free(rig->level);
+    free(rig->scene);
     free(rig->timbre);
-    rig->values = rig->level = rig->timbre = NULL;
+    free(rig->level);
+    rig->values = rig->scene = rig->timbre = rig->level = NULL;
+}
+
+/* `width` zeros a step, 64-byte aligned, as the array `name` of the rig's input. */
+static float *array_of(struct host_input_array *array, const char *name, uint32_t count, uint32_t width) {
+    const size_t bytes = (sizeof(float) * (count + 1) * width + 63) / 64 * 64;
+    float *values = aligned_alloc(64, bytes);
+    assert_non_null(values);
+    memset(values, 0, bytes);
+    *array = (struct host_input_array){.name = name,
+                                       .unit = "1",
+                                       .dtype = SONDE_F32,
+                                       .dimensions = width == 1 ? 1 : 2,
+                                       .shape = {count, width},
+                                       .hop = EMBEDDING_RIG_HOP,
+                                       .data = values};
+    return values;
 }
 
 void embedding_rig_close(struct embedding_rig *rig) {
@@ -61,37 +78,11 @@ void embedding_rig_close(struct embedding_rig *rig) {
 
 void embedding_rig_fill(struct embedding_rig *rig, uint32_t count) {
     drop(rig);
-    const size_t bytes = sizeof(float) * (count + 1) * EMBEDDING_RIG_D;
-    rig->values = aligned_alloc(64, (bytes + 63) / 64 * 64);
-    rig->level = aligned_alloc(64, (sizeof(float) * (count + 1) + 63) / 64 * 64);
-    assert_non_null(rig->values);
-    assert_non_null(rig->level);
-    memset(rig->values, 0, bytes);
-    rig->timbre = aligned_alloc(64, sizeof(float) * (count + 1) * EMBEDDING_RIG_TIMBRE);
-    assert_non_null(rig->timbre);
-    memset(rig->timbre, 0, sizeof(float) * (count + 1) * EMBEDDING_RIG_TIMBRE);
+    rig->values = array_of(&rig->arrays[0], "embedding", count, EMBEDDING_RIG_D);
+    rig->scene = array_of(&rig->arrays[1], "scene", count, EMBEDDING_RIG_D);
+    rig->timbre = array_of(&rig->arrays[2], "timbre", count, EMBEDDING_RIG_TIMBRE);
+    rig->level = array_of(&rig->arrays[3], "embedding_level", count, 1);
     for (uint32_t i = 0; i < count; i++) rig->level[i] = -20;
-    rig->arrays[0] = (struct host_input_array){.name = "embedding",
-                                               .unit = "1",
-                                               .dtype = SONDE_F32,
-                                               .dimensions = 2,
-                                               .shape = {count, EMBEDDING_RIG_D},
-                                               .hop = EMBEDDING_RIG_HOP,
-                                               .data = rig->values};
-    rig->arrays[1] = (struct host_input_array){.name = "embedding_level",
-                                               .unit = "dBFS",
-                                               .dtype = SONDE_F32,
-                                               .dimensions = 1,
-                                               .shape = {count},
-                                               .hop = EMBEDDING_RIG_HOP,
-                                               .data = rig->level};
-    rig->arrays[2] = (struct host_input_array){.name = "timbre",
-                                               .unit = "1",
-                                               .dtype = SONDE_F32,
-                                               .dimensions = 2,
-                                               .shape = {count, EMBEDDING_RIG_TIMBRE},
-                                               .hop = EMBEDDING_RIG_HOP,
-                                               .data = rig->timbre};
     rig->features = (struct host_input){.interface = "features",
                                         .major = 1,
                                         .provider = "features",
@@ -99,7 +90,7 @@ void embedding_rig_fill(struct embedding_rig *rig, uint32_t count) {
                                         .json = EMBEDDING_RIG_FEATURES,
                                         .json_length = strlen(EMBEDDING_RIG_FEATURES),
                                         .arrays = rig->arrays,
-                                        .arrays_count = 3};
+                                        .arrays_count = 4};
     const double duration = count > 0 ? count * EMBEDDING_RIG_HOP : 0.1;
     rig->region = (sonde_region_t){.struct_size = sizeof rig->region,
                                    .regions = 1,

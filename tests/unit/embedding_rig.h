@@ -16,9 +16,8 @@ struct embedding_rig {
     const struct host_plugin *plugin;
     char folder[64];
     char files[2][128];
-    float *values, *level; /* [count][EMBEDDING_RIG_D], [count]; 64-byte aligned */
-    float *timbre;         /* [count][EMBEDDING_RIG_TIMBRE] */
-    struct host_input_array arrays[3];
+    float *values, *scene, *timbre, *level; /* [count][EMBEDDING_RIG_D] twice, [count][EMBEDDING_RIG_TIMBRE], [count] */
+    struct host_input_array arrays[4];      /* in the same order */
     struct host_input features;
     sonde_region_t region;
     cJSON *json; /* of the last run, NULL unless ok */

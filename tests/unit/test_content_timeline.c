@@ -1,5 +1,5 @@
 /* plugins/content_timeline: the head, the decoding, and the plugin behind the host with made-up embeddings: dimension k of
- * an embedding stands for kind k, dimension CHANGE for a change that is heard. */
+ * the scene stands for kind k, dimension CHANGE for a change that is heard. */
 #include "embedding_rig.h"
 #include "head.h"
 #include "timeline.h"
@@ -28,7 +28,7 @@ struct tensors {
 };
 
 static uint8_t *file_of(const struct tensors *tensors, uint64_t *size) {
-    struct weights_rig rig = {.kind = "timeline", .architecture = 3, .version = 1, .parent = EMBEDDING_RIG_PARENT};
+    struct weights_rig rig = {.kind = "timeline", .architecture = 4, .version = 1, .parent = EMBEDDING_RIG_PARENT};
     weights_rig_add(&rig, "input.mean", tensors->mean, HEAD_INPUTS, 1);
     weights_rig_add(&rig, "input.scale", tensors->scale, HEAD_INPUTS, 1);
     weights_rig_add(&rig, "entry.weight", tensors->entry, HEAD_INPUTS, HEAD_WIDTH);
@@ -45,7 +45,7 @@ static uint8_t *file_of(const struct tensors *tensors, uint64_t *size) {
     return weights_rig_make(&rig, size);
 }
 
-/* A one in dimension k of the embedding gives kind k (or the change) .993, a zero .007. */
+/* A one in dimension k of the scene gives kind k (or the change) .993, a zero .007. */
 static int make_weights(void **state) {
     (void)state;
     static struct tensors tensors;
@@ -81,7 +81,7 @@ static int tear_down(void **state) {
 /* From `from` to `to` seconds there is this kind. */
 static void paint(struct embedding_rig *rig, double from, double to, int kind) {
     for (uint32_t t = (uint32_t)ceil(from / EMBEDDING_RIG_HOP - 1e-9); t * EMBEDDING_RIG_HOP < to - 1e-9; t++)
-        rig->values[(size_t)t * EMBEDDING_RIG_D + (size_t)kind] = 1;
+        rig->scene[(size_t)t * EMBEDDING_RIG_D + (size_t)kind] = 1;
 }
 
 static void loudness(struct embedding_rig *rig, double from, double to, float level) {
@@ -157,8 +157,8 @@ static void flicker_is_no_segment(void **state) {
     embedding_rig_fill(rig, 300);
     paint(rig, 0, 60, MUSIC);
     for (int i = 3; i < 300; i += 11) {
-        rig->values[(size_t)i * EMBEDDING_RIG_D + MUSIC] = 0;
-        rig->values[(size_t)i * EMBEDDING_RIG_D + SPEECH] = 1;
+        rig->scene[(size_t)i * EMBEDDING_RIG_D + MUSIC] = 0;
+        rig->scene[(size_t)i * EMBEDDING_RIG_D + SPEECH] = 1;
     }
     assert_segments(rig, run(rig), "music");
 }
@@ -211,7 +211,7 @@ static void pauses_between_hits_are_no_silence(void **state) {
     embedding_rig_fill(rig, 100);
     for (uint32_t t = 0; t < 100; t++) {
         rig->level[t] = t % 5 == 0 ? -25 : -90;
-        rig->values[(size_t)t * EMBEDDING_RIG_D + ENVIRONMENT] = t % 5 == 0;
+        rig->scene[(size_t)t * EMBEDDING_RIG_D + ENVIRONMENT] = t % 5 == 0;
     }
     const cJSON *segments = run(rig);
     assert_int_equal(cJSON_GetArraySize(segments), 1);
@@ -240,7 +240,7 @@ static double naive_entry(const struct tensors *w, const struct embedding *e, in
     if (t < 0 || t >= e->count) return 0;
     for (uint32_t i = 0; i < HEAD_INPUTS; i++) {
         const float value = i < EMBEDDING_DIMENSIONS
-                                ? e->values[(size_t)t * EMBEDDING_DIMENSIONS + i]
+                                ? e->scene[(size_t)t * EMBEDDING_DIMENSIONS + i]
                                 : e->timbre[(size_t)t * TIMBRE_DIMENSIONS + i - EMBEDDING_DIMENSIONS];
         sum += fmin(fmax(((double)value - w->mean[i]) * w->scale[i], -5), 5) * w->entry[i * HEAD_WIDTH + c];
     }
@@ -285,7 +285,7 @@ static void the_head_is_what_its_manual_says(void **state) {
     assert_int_equal(weights_open(&opened, file, size, "timeline", HEAD_ARCHITECTURE, error, sizeof error), 0);
     assert_int_equal(head_open(&head, &opened, error, sizeof error), 0);
     for (uint32_t count = 1; count <= MOST; count += count < 3 ? 1 : 37) {
-        const struct embedding embedding = {.count = count, .hop = .2, .values = values, .timbre = timbre};
+        const struct embedding embedding = {.count = count, .hop = .2, .scene = values, .timbre = timbre};
         float kinds[MOST * TIMELINE_KINDS], change[MOST];
         assert_int_equal(head_measure(&head, &embedding, kinds, change), 0);
         for (uint32_t t = 0; t < count; t++)
@@ -319,7 +319,7 @@ static void restless_sounds_stay_within_the_limits(void **state) {
     embedding_rig_fill(rig, 3300);
     for (uint32_t t = 0; t < 3300; t++) {
         rig->level[t] = -50 + 40 * weights_rig_random(&seed);
-        for (uint32_t k = 0; k < 4; k++) rig->values[(size_t)t * EMBEDDING_RIG_D + k] = weights_rig_random(&seed);
+        for (uint32_t k = 0; k < 4; k++) rig->scene[(size_t)t * EMBEDDING_RIG_D + k] = weights_rig_random(&seed);
     }
     const cJSON *segments = run(rig);
     assert_in_range(cJSON_GetArraySize(segments), 1, 1200);
@@ -387,7 +387,7 @@ static void bad_weights_make_every_result_say_so(void **state) {
                                            "content_timeline.weights: the weights file is truncated",
                                            "content_timeline.weights: the weights file has format 0",
                                            "content_timeline.weights: the weights file is for architecture 2, this "
-                                           "plugin has architecture 3"};
+                                           "plugin has architecture 4"};
     for (int i = 0; i < 4; i++) {
         struct embedding_rig rig;
         uint8_t *copy = malloc(weights_size);

@@ -16,11 +16,11 @@
 
 enum { FRAMES = 1300, BINS = NETWORK_BINS, D = NETWORK_DIMENSIONS };
 
-static const uint32_t shape[5][4] = {{1, 16, 2, 2}, {16, 24, 1, 2}, {24, 48, 2, 2}, {48, 64, 2, 2}, {64, 96, 1, 2}};
+static const uint32_t shape[5][4] = {{0, 16, 2, 2}, {16, 24, 1, 2}, {24, 48, 2, 2}, {48, 64, 2, 2}, {64, 96, 1, 2}};
 
 struct world {
     struct weights_rig rig;
-    float *tensors[40];
+    float *tensors[60];
     uint8_t *file;
     uint64_t size;
     float *power; /* [FRAMES][BINS] */
@@ -36,32 +36,37 @@ static float *random_tensor(struct world *world, const char *name, uint32_t d0, 
     return values;
 }
 
+/* A branch of so many values a band. */
+static void random_branch(struct world *world, const char *prefix, uint32_t inputs, uint32_t *seed) {
+    char name[32];
+#define RANDOM(d0, d1, scale, ...)                                                                                     \
+    (snprintf(name + snprintf(name, sizeof name, "%s", prefix), sizeof name - strlen(prefix), __VA_ARGS__),            \
+     random_tensor(world, name, d0, d1, scale, seed))
+    float *mean = RANDOM(inputs, NETWORK_BANDS, 1, "input.mean");
+    float *scale = RANDOM(inputs, NETWORK_BANDS, .1f, "input.scale");
+    for (uint32_t i = 0; i < inputs * NETWORK_BANDS; i++) mean[i] -= i < NETWORK_BANDS ? 9 : 2, scale[i] += .35f;
+    for (uint32_t i = 0; i < 5; i++) {
+        const uint32_t in = i ? shape[i][0] : inputs;
+        RANDOM(9 * in, shape[i][1], 2 / sqrtf(9 * (float)in), "convolution%u.kernel", i);
+        RANDOM(shape[i][1], 1, .1f, "convolution%u.bias", i);
+    }
+    RANDOM(192, D, .15f, "dense.kernel");
+    RANDOM(D, 1, .1f, "dense.bias");
+    for (uint32_t i = 0; i < 2; i++) {
+        RANDOM(5, D, .5f, "context%u.depth", i);
+        RANDOM(D, 1, .1f, "context%u.depth_bias", i);
+        RANDOM(D, D, .15f, "context%u.point", i);
+        RANDOM(D, 1, .1f, "context%u.bias", i);
+    }
+#undef RANDOM
+}
+
 static int set_up(void **state) {
     struct world *world = calloc(1, sizeof *world);
     uint32_t seed = 7;
-    char name[32];
     world->rig = (struct weights_rig){.kind = "network", .architecture = NETWORK_ARCHITECTURE, .version = 3};
-    float *mean = random_tensor(world, "input.mean", NETWORK_BANDS, 1, 1, &seed);
-    float *scale = random_tensor(world, "input.scale", NETWORK_BANDS, 1, .1f, &seed);
-    for (uint32_t b = 0; b < NETWORK_BANDS; b++) mean[b] -= 9, scale[b] += .35f;
-    for (uint32_t i = 0; i < 5; i++) {
-        snprintf(name, sizeof name, "convolution%u.kernel", i);
-        random_tensor(world, name, 9 * shape[i][0], shape[i][1], 2 / sqrtf(9 * (float)shape[i][0]), &seed);
-        snprintf(name, sizeof name, "convolution%u.bias", i);
-        random_tensor(world, name, shape[i][1], 1, .1f, &seed);
-    }
-    random_tensor(world, "dense.kernel", 192, D, .15f, &seed);
-    random_tensor(world, "dense.bias", D, 1, .1f, &seed);
-    for (uint32_t i = 0; i < 2; i++) {
-        snprintf(name, sizeof name, "context%u.depth", i);
-        random_tensor(world, name, 5, D, .5f, &seed);
-        snprintf(name, sizeof name, "context%u.depth_bias", i);
-        random_tensor(world, name, D, 1, .1f, &seed);
-        snprintf(name, sizeof name, "context%u.point", i);
-        random_tensor(world, name, D, D, .15f, &seed);
-        snprintf(name, sizeof name, "context%u.bias", i);
-        random_tensor(world, name, D, 1, .1f, &seed);
-    }
+    random_branch(world, "sound.", 1, &seed);
+    random_branch(world, "scene.", 2, &seed);
     random_tensor(world, "catalogue.mean", D, 1, .1f, &seed);
     random_tensor(world, "catalogue.scale", D, 1, 1, &seed);
     world->file = weights_rig_make(&world->rig, &world->size);
@@ -83,7 +88,10 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static const float *tensor(const struct world *world, const char *name) {
+static const float *tensor(const struct world *world, const char *prefix, const char *format, uint32_t index) {
+    char name[32];
+    snprintf(name, sizeof name, "%s", prefix);
+    snprintf(name + strlen(prefix), sizeof name - strlen(prefix), format, index);
     for (uint32_t i = 0; i < world->rig.count; i++)
         if (strcmp(world->rig.entries[i].name, name) == 0) return world->tensors[i];
     fail_msg("no tensor %s", name);
@@ -121,7 +129,7 @@ static void bad_weights_are_refused_with_a_sentence(void **state) {
     WITH(header->size--, "longer than it says");
     WITH(copy[world->size - 1] ^= 1, "damaged");
     WITH(copy[sizeof *header] ^= 1, "damaged");
-    WITH((copy[sizeof *header] ^= 1, weights_rig_rehash(copy, world->size)), "no tensor \"input.mean\"");
+    WITH((copy[sizeof *header] ^= 1, weights_rig_rehash(copy, world->size)), "no tensor \"sound.input.mean\"");
     WITH(header->tensors = 2000, "malformed header");
     WITH(memset(header->model, 'm', sizeof header->model), "malformed header");
     struct weights_entry *entry = (struct weights_entry *)(void *)(header + 1);
@@ -130,7 +138,7 @@ static void bad_weights_are_refused_with_a_sentence(void **state) {
     WITH((entry->bytes = UINT64_MAX, weights_rig_rehash(copy, world->size)), "malformed table");
     WITH((entry->dims[1] = 0, weights_rig_rehash(copy, world->size)), "malformed table");
     WITH((entry->dims[0] = 32, entry->dims[1] = 2, weights_rig_rehash(copy, world->size)),
-         "is 32 x 2 x 1, expected 64 x 1 x 1");
+         "is 32 x 2 x 1, expected 1 x 64 x 1");
     WITH((*(float *)(void *)(copy + world->size - 384) = NAN, weights_rig_rehash(copy, world->size)), "not finite");
 #undef WITH
     free(copy);
@@ -166,27 +174,50 @@ static double *convolve(const double *in, uint32_t times, uint32_t bands, const 
     return out;
 }
 
-/* Natural logarithm of triangular mel bands, with 16 frames of silence on either side, normalised. */
-static double *reference_input(const struct world *world, uint32_t frames) {
-    const float *mean = tensor(world, "input.mean"), *scale = tensor(world, "input.scale");
+/* Natural logarithms of triangular mel bands, and how far their floors lie below: [frames][NETWORK_BANDS][2]. */
+static double *reference_bands(const struct world *world, uint32_t frames) {
     const double low = 2595 * log10(1 + 40 / 700.0), high = 2595 * log10(1 + 10000 / 700.0);
-    double *x = calloc((size_t)(frames + 32) * NETWORK_BANDS, sizeof *x);
+    double *x = calloc((size_t)frames * NETWORK_BANDS * 2, sizeof *x);
     assert_non_null(x);
     for (uint32_t b = 0; b < NETWORK_BANDS; b++) {
         double edge[3];
         for (uint32_t i = 0; i < 3; i++)
             edge[i] = 700 * (pow(10, (low + (high - low) * (b + i) / (NETWORK_BANDS + 1)) / 2595) - 1);
         const double gain = pow(10, -3.6 * fmax(0, log2(edge[1] / 3400)));
-        for (uint32_t f = 0; f < frames + 32; f++) {
-            double sum = 1e-9;
-            for (uint32_t k = 0; k < BINS && f >= 16 && f < frames + 16; k++) {
+        for (uint32_t f = 0; f < frames; f++) {
+            double sum = 0, weights = 0, least = INFINITY, run[3] = {INFINITY, INFINITY, INFINITY};
+            for (uint32_t k = 0; k < BINS; k++) {
                 const double hz = k * 22050.0 / 2048;
                 const double w = fmin((hz - edge[0]) / (edge[1] - edge[0]), (edge[2] - hz) / (edge[2] - edge[1]));
-                if (w > 0) sum += gain * w * (double)world->power[(size_t)(f - 16) * BINS + k];
+                if (!(w > 0)) continue;
+                run[0] = run[1], run[1] = run[2], run[2] = (double)world->power[(size_t)f * BINS + k];
+                sum += gain * w * run[2], weights += gain * w;
+                least = fmin(least, (run[0] + run[1] + run[2]) / 3);
             }
-            x[(size_t)f * NETWORK_BANDS + b] = (log(sum) - (double)mean[b]) * (double)scale[b];
+            double *out = x + ((size_t)f * NETWORK_BANDS + b) * 2;
+            out[0] = log(sum + 1e-9);
+            out[1] = log(least * weights + 1e-9) - out[0];
         }
     }
+    return x;
+}
+
+/* The same, normalised, with 16 frames of silence on either side: [frames + 32][NETWORK_BANDS][inputs]. */
+static double *reference_input(const struct world *world, const char *prefix, uint32_t inputs, uint32_t frames) {
+    const float *mean = tensor(world, prefix, "input.mean", 0), *scale = tensor(world, prefix, "input.scale", 0);
+    double *bands = reference_bands(world, frames);
+    double *x = calloc((size_t)(frames + 32) * NETWORK_BANDS * inputs, sizeof *x);
+    assert_non_null(x);
+    for (uint32_t f = 0; f < frames + 32; f++)
+        for (uint32_t b = 0; b < NETWORK_BANDS; b++)
+            for (uint32_t i = 0; i < inputs; i++) {
+                const int inside = f >= 16 && f < frames + 16;
+                const double value = inside ? bands[((size_t)(f - 16) * NETWORK_BANDS + b) * 2 + i]
+                                            : (i ? 0 : log(1e-9));
+                x[((size_t)f * NETWORK_BANDS + b) * inputs + i] = (value - (double)mean[i * NETWORK_BANDS + b]) *
+                                                                  (double)scale[i * NETWORK_BANDS + b];
+            }
+    free(bands);
     return x;
 }
 
@@ -197,35 +228,30 @@ static void matrix(const double *in, const float *kernel, const float *bias, uin
     }
 }
 
-/* Embeddings of `frames` frames, margins included. */
-static double *reference(const struct world *world, uint32_t frames, uint32_t *steps) {
+/* Embeddings of `frames` frames by one branch, margins included. */
+static double *reference(const struct world *world, const char *prefix, uint32_t inputs, uint32_t frames,
+                         uint32_t *steps) {
     uint32_t times = frames + 32, bands = NETWORK_BANDS;
-    char name[32];
-    double *x = reference_input(world, frames);
+    double *x = reference_input(world, prefix, inputs, frames);
     for (uint32_t i = 0; i < 5; i++) {
-        snprintf(name, sizeof name, "convolution%u.kernel", i);
-        const float *kernel = tensor(world, name);
-        snprintf(name, sizeof name, "convolution%u.bias", i);
-        double *y = convolve(x, times, bands, shape[i], kernel, tensor(world, name));
+        const uint32_t of[4] = {i ? shape[i][0] : inputs, shape[i][1], shape[i][2], shape[i][3]};
+        double *y = convolve(x, times, bands, of, tensor(world, prefix, "convolution%u.kernel", i),
+                             tensor(world, prefix, "convolution%u.bias", i));
         free(x);
         x = y;
         times = (times + shape[i][2] - 1) / shape[i][2], bands = (bands + 1) / 2;
     }
     double *e = calloc((size_t)times * D, sizeof *e);
     for (uint32_t t = 0; t < times; t++) {
-        matrix(x + (size_t)t * 192, tensor(world, "dense.kernel"), tensor(world, "dense.bias"), 192, e + (size_t)t * D);
+        matrix(x + (size_t)t * 192, tensor(world, prefix, "dense.kernel", 0), tensor(world, prefix, "dense.bias", 0),
+               192, e + (size_t)t * D);
         for (uint32_t i = 0; i < D; i++) e[(size_t)t * D + i] = fmax(e[(size_t)t * D + i], 0);
     }
     for (uint32_t c = 0; c < 2; c++) {
         const int64_t dilation = c == 0 ? 1 : 4;
         double *y = calloc((size_t)times * D, sizeof *y), depth[D], point[D];
-        snprintf(name, sizeof name, "context%u.depth", c);
-        const float *taps = tensor(world, name);
-        snprintf(name, sizeof name, "context%u.depth_bias", c);
-        const float *depth_bias = tensor(world, name);
-        snprintf(name, sizeof name, "context%u.point", c);
-        const float *kernel = tensor(world, name);
-        snprintf(name, sizeof name, "context%u.bias", c);
+        const float *taps = tensor(world, prefix, "context%u.depth", c);
+        const float *depth_bias = tensor(world, prefix, "context%u.depth_bias", c);
         for (int64_t t = 0; t < times; t++) {
             for (uint32_t i = 0; i < D; i++) {
                 depth[i] = (double)depth_bias[i];
@@ -234,7 +260,8 @@ static double *reference(const struct world *world, uint32_t frames, uint32_t *s
                     if (from >= 0 && from < times) depth[i] += e[from * D + i] * (double)taps[tap * D + i];
                 }
             }
-            matrix(depth, kernel, tensor(world, name), D, point);
+            matrix(depth, tensor(world, prefix, "context%u.point", c), tensor(world, prefix, "context%u.bias", c), D,
+                   point);
             for (uint32_t i = 0; i < D; i++) y[t * D + i] = fmax(e[t * D + i] + point[i], 0);
         }
         free(e);
@@ -245,41 +272,46 @@ static double *reference(const struct world *world, uint32_t frames, uint32_t *s
     return e;
 }
 
+static void assert_embedding(const struct world *world, const char *prefix, uint32_t inputs, uint32_t frames,
+                             const float *embedding) {
+    uint32_t steps;
+    double *expected = reference(world, prefix, inputs, frames, &steps), worst = 0, largest = 0;
+    for (uint32_t k = 0; k < (frames + 7) / 8 * D; k++) {
+        worst = fmax(worst, fabs((double)embedding[k] - expected[2 * D + k]));
+        largest = fmax(largest, expected[2 * D + k]);
+    }
+    free(expected);
+    assert_true(largest > .1); /* the comparison is about something */
+    if (!(worst < 1e-4 * largest)) fail_msg("%s, %u frames: off by %g of %g", prefix, frames, worst, largest);
+}
+
 static void network_agrees_with_its_definition(void **state) {
     struct world *world = *state;
     struct network *network = open_network(world);
     const uint32_t lengths[] = {1, 9, 61, 500}; /* the last one takes two tiles */
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         struct network_result result;
-        uint32_t steps;
-        double *expected = reference(world, lengths[i], &steps), worst = 0, largest = 0;
         assert_int_equal(network_begin(network, 1), 0);
         assert_int_equal(network_push(network, world->power, lengths[i], BINS), 0);
         assert_int_equal(network_finish(network, &result), 0);
         assert_int_equal(result.count, (lengths[i] + 7) / 8);
-        for (uint32_t k = 0; k < result.count * D; k++) {
-            worst = fmax(worst, fabs((double)result.embedding[k] - expected[2 * D + k]));
-            largest = fmax(largest, expected[2 * D + k]);
-        }
-        assert_true(largest > .1); /* the comparison is about something */
-        if (!(worst < 1e-4 * largest)) fail_msg("%u frames: off by %g of %g", lengths[i], worst, largest);
-        free(expected);
+        assert_embedding(world, "sound.", 1, lengths[i], result.embedding);
+        assert_embedding(world, "scene.", 2, lengths[i], result.scene);
     }
     network_close(network);
 }
 
 /* Cepstra by the definition in timbre.h, in doubles. */
 static void reference_timbre(const struct world *world, uint32_t frames, uint32_t step, double *expected) {
-    const float *mean = tensor(world, "input.mean"), *scale = tensor(world, "input.scale");
-    double *x = reference_input(world, frames);
+    double *x = reference_bands(world, frames);
     for (uint32_t n = 0; n < TIMBRE_CEPSTRA; n++) {
         double before = 0, moved_before = 0, values[8], changes = 0, bends = 0, sum = 0, square = 0;
         uint32_t count = 0;
         for (uint32_t f = 0; f < frames; f++) {
             double c = 0;
             for (uint32_t b = 0; b < NETWORK_BANDS; b++)
-                c += (x[(size_t)(f + 16) * NETWORK_BANDS + b] / (double)scale[b] + (double)mean[b]) *
-                     sqrt((n ? 2.0 : 1.0) / NETWORK_BANDS) * cos(3.14159265358979323846 * (b + .5) * n / NETWORK_BANDS);
+                c += x[((size_t)f * NETWORK_BANDS + b) * 2] * sqrt((n ? 2.0 : 1.0) / NETWORK_BANDS) *
+                     cos(3.14159265358979323846 * (b + .5) * n / NETWORK_BANDS);
             const double moved = f ? c - before : 0, bend = f ? moved - moved_before : 0;
             before = c, moved_before = moved;
             if ((f + 4) / 8 != step) continue;
@@ -317,7 +349,7 @@ static void blocks_and_regions_before_change_no_bit(void **state) {
     struct world *world = *state;
     struct network *network = open_network(world);
     struct network_result result;
-    float *first = NULL;
+    float *first = NULL, *scene = NULL;
     uint32_t count = 0;
     const uint32_t blocks[] = {FRAMES, 1, 7, 500};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
@@ -330,12 +362,16 @@ static void blocks_and_regions_before_change_no_bit(void **state) {
         if (first == NULL) {
             count = result.count;
             first = malloc(sizeof(float) * count * D);
+            scene = malloc(sizeof(float) * count * D);
             memcpy(first, result.embedding, sizeof(float) * count * D);
+            memcpy(scene, result.scene, sizeof(float) * count * D);
         }
         assert_int_equal(result.count, count);
         assert_memory_equal(first, result.embedding, sizeof(float) * count * D);
+        assert_memory_equal(scene, result.scene, sizeof(float) * count * D);
     }
     free(first);
+    free(scene);
     network_close(network);
 }
 
@@ -357,7 +393,7 @@ static void regions_without_sound_or_frames_are_answered(void **state) {
     assert_int_equal(network_push(network, power, 20, BINS), 0);
     assert_int_equal(network_finish(network, &result), 0);
     for (uint32_t i = 0; i < result.count * D; i++)
-        assert_true(isfinite(result.embedding[i]) && result.embedding[i] >= 0);
+        assert_true(isfinite(result.embedding[i]) && result.embedding[i] >= 0 && isfinite(result.scene[i]));
     free(power);
     network_close(network);
 }

@@ -36,6 +36,10 @@ float sums_band(const float *x, const float *y, size_t n) {
     return CHOOSE(band)(x, y, n);
 }
 
+float sums_lowest(const float *p, size_t n) {
+    return CHOOSE(lowest)(p, n);
+}
+
 void sums_moments(const float *p, size_t n, double moments[3]) {
     CHOOSE(moments)(p, n, moments);
 }

@@ -14,6 +14,9 @@ double sums_dot(const float *x, const float *y, size_t n);
 /* The same in single precision; n is a multiple of 8. */
 float sums_band(const float *x, const float *y, size_t n);
 
+/* The smallest sum of three values in a row, of n >= 3. */
+float sums_lowest(const float *p, size_t n);
+
 /* Sums of p[k], k p[k] and k^2 p[k] for k < n; n is a multiple of 8 below 2^24. */
 void sums_moments(const float *p, size_t n, double moments[3]);
 

@@ -41,6 +41,23 @@ SUMS_TARGET static float SUMS_NAME(band)(const float *x, const float *y, size_t 
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
+SUMS_TARGET static float SUMS_NAME(lowest)(const float *p, size_t n) {
+    float least = p[0] + p[1] + p[2];
+    lanes low = {least, least, least, least, least, least, least, least};
+    size_t i = 0;
+    for (; i + LANES + 2 <= n; i += LANES) {
+        lanes v = *(const anywhere *)(p + i) + *(const anywhere *)(p + i + 1) + *(const anywhere *)(p + i + 2);
+        bits lower = v < low;
+        low = (lanes)(((bits)v & lower) | ((bits)low & ~lower));
+    }
+    for (; i + 3 <= n; i++) {
+        float v = p[i] + p[i + 1] + p[i + 2];
+        least = v < least ? v : least;
+    }
+    for (int j = 0; j < LANES; j++) least = low[j] < least ? low[j] : least;
+    return least;
+}
+
 SUMS_TARGET static void SUMS_NAME(moments)(const float *p, size_t n, double moments[3]) {
     lanes a = {0}, b = {0}, c = {0}, k = {0, 1, 2, 3, 4, 5, 6, 7};
     for (size_t i = 0; i + LANES <= n; i += LANES) {

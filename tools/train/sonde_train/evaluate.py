@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from . import built, familiar, timbre
 from .dataset import CLASSES, FOLDS, GROUPS, KINDS, LABEL_OF, LABELS, MUSIC, group_of
-from .fit import embeddings, fit_taught, pool
+from .fit import SOUND, embeddings, fit_taught, pool
 
 GROUP_SHARE = .7  # as in plugins/classifier/ranking.c
 STRANGE = .6  # share of sounds of no class that is to be called unknown
@@ -32,7 +32,7 @@ def validate_fold(clips, hits, fold, how, name, left_out=()):
     """Fits on the other folds (without the classes left out), and returns the outputs of this fold's clips. The teacher is kept
     in the work folder under this name."""
     chosen = [c for c in clips if c.fold != fold and c.label not in left_out]
-    network = fit_taught(chosen, os.path.join(how.work, f"teacher_{name}.pt"), how.steps, how.seed, how.rate, how.mixup)
+    network = fit_taught(chosen, os.path.join(how.work, f"teacher_{name}.pt"), SOUND, how.steps, how.seed, how.rate, how.mixup)
     return test_fold(clips, hits, fold, network, left_out)
 
 
@@ -60,7 +60,7 @@ def familiarity(network, clips):
 
 def mfcc_statistics(clip, variant):
     """Mean and spread of 20 MFCC and of their differences."""
-    s = clip.spectra[variant][:1300].astype(np.float32)
+    s = clip.spectra[variant][:1300, 0].astype(np.float32)
     c = dct(s, axis=1, norm="ortho")[:, :20]
     d = np.diff(c, axis=0) if len(c) > 1 else np.zeros((1, 20), np.float32)
     return np.concatenate([c.mean(0), c.std(0), d.mean(0), d.std(0)])

@@ -38,7 +38,7 @@ def folded(weight, norm):
     return weight.detach().numpy() * scale.reshape(-1, *[1] * (weight.dim() - 1)), bias
 
 
-def network_tensors(network, catalogue_mean, catalogue_scale):
+def branch_tensors(network):
     backbone, tensors = network.backbone, {}
     tensors["input.mean"], tensors["input.scale"] = network.mean.numpy(), network.scale.numpy()
     for i, (convolution, norm) in enumerate(zip(backbone.convolutions, backbone.norms)):
@@ -53,7 +53,14 @@ def network_tensors(network, catalogue_mean, catalogue_scale):
         tensors[f"context{i}.depth_bias"] = context.depth.bias.detach().numpy()
         weight, bias = folded(context.point.weight, context.norm)
         tensors[f"context{i}.point"], tensors[f"context{i}.bias"] = weight[:, :, 0].T, bias
-    tensors["catalogue.mean"], tensors["catalogue.scale"] = catalogue_mean, catalogue_scale
+    return tensors
+
+
+def network_tensors(sound, scene, catalogue_mean, catalogue_scale):
+    """Both branches, and what brings the catalogue's embedding to the same scale in all dimensions."""
+    tensors = {"catalogue.mean": catalogue_mean, "catalogue.scale": catalogue_scale}
+    for name, network in (("sound", sound), ("scene", scene)):
+        tensors.update({f"{name}.{k}": v for k, v in branch_tensors(network).items()})
     return {k: np.ascontiguousarray(v, np.float32) for k, v in tensors.items()}
 
 

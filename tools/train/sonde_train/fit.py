@@ -1,7 +1,8 @@
-"""Fits the network and its heads: first a teacher, wider than the network that ships, then the network itself, which learns from
-the truth and from what the teacher makes of the very same crops (Hinton et al., 2015; Beyer et al., 2022)."""
+"""Fits a branch of the network and its heads: first a teacher, wider than the branch that ships, then the branch itself, which learns
+from the truth and from what the teacher makes of the very same crops (Hinton et al., 2015; Beyer et al., 2022)."""
 import os
 import time
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +15,22 @@ from .dataset import CLASSES, KINDS
 from .model import BANDS, DIMENSIONS, TEACHER, Backbone
 from .scenes import Crops
 
+MUSIC, ENVIRONMENT = KINDS.index("music"), KINDS.index("environment")
 MARGIN = 16  # frames of silence beyond a clip's edges, as in network.c
-SOUNDS, SCENES = 26, 12  # crops a batch: of sounds by themselves, and of scenes
+SOUNDS = 26  # crops a batch of sounds by themselves
 TAUGHT = .6  # how much the teacher's word counts beside the truth
 SOFTNESS = 2.0  # temperature at which both say their classes
+
+
+class Recipe(NamedTuple):
+    """What a branch hears, and what it learns from beside the sounds."""
+    inputs: int  # of each band: 1, its power; 2, and how far its floor lies below
+    scenes: int  # crops of scenes a batch
+    hard: float  # how much it counts in a scene whether there is an environment where there is music: the hardest to hear
+
+
+SOUND = Recipe(inputs=1, scenes=12, hard=1.0)  # tells what a sound is
+SCENE = Recipe(inputs=2, scenes=16, hard=3.0)  # tells what sounds at the same time
 
 
 class Network(nn.Module):
@@ -27,15 +40,17 @@ class Network(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
-        self.backbone = Backbone(convolutions)
+        self.backbone = Backbone(len(self.mean), convolutions)
         self.kinds = nn.Linear(DIMENSIONS, len(KINDS))
         self.classes = nn.Linear(2 * DIMENSIONS, len(CLASSES))
         self.drop = nn.Dropout(.25)
 
     def embed(self, x, rng=None):
-        """Log-mel [batch, frames, BANDS] to embeddings [batch, steps, DIMENSIONS]; with a generator, styles are exchanged."""
-        x = (x - self.mean) * self.scale
-        return self.backbone(exchange_styles(x, rng) if rng is not None else x).transpose(1, 2)
+        """Spectra [batch, frames, 2, BANDS] to embeddings [batch, steps, DIMENSIONS]; with a generator, styles are exchanged."""
+        x = (below(x.transpose(1, 2))[:, :len(self.mean)] - self.mean[:, None]) * self.scale[:, None]
+        if rng is not None:
+            x = torch.cat([exchange_styles(x[:, 0], rng)[:, None], x[:, 1:]], 1)
+        return self.backbone(x).transpose(1, 2)
 
     def pooled(self, embedding, masks):
         """Mean and maximum over the masked steps."""
@@ -44,9 +59,15 @@ class Network(nn.Module):
         return torch.cat([mean, (embedding * m).amax(1)], 1)
 
 
-def normalisation(clips):
+def below(x):
+    """Bands and their floors [batch, 2, ...] to bands and how far below them their floors lie."""
+    return torch.stack([x[:, 0], x[:, 1] - x[:, 0]], 1)
+
+
+def normalisation(clips, inputs):
+    """Mean and one over the spread of what `below` gives, each [inputs, BANDS]."""
     frames = np.concatenate([c.spectra["plain"][::17].astype(np.float32) for c in clips])
-    frames = frames[frames.max(1) > -16]
+    frames = below(torch.from_numpy(frames[frames[:, 0].max(1) > -16])).numpy()[:, :inputs]
     return frames.mean(0), 1 / np.maximum(frames.std(0), 1)
 
 
@@ -83,10 +104,10 @@ class Average:
                 self.state[name].copy_(value)
 
 
-def draw(sampler, crops):
+def draw(sampler, crops, scenes):
     """One batch: sounds by themselves first, then scenes, which have no class but the truth of every step."""
     x, kinds, known, *segments = sampler.batch(SOUNDS)
-    scene, there = crops.batch(SCENES)
+    scene, there = crops.batch(scenes)
     return torch.cat([x, scene]), torch.cat([kinds, there]), torch.cat([known, torch.ones(there.shape[:2])]), *segments
 
 
@@ -97,7 +118,7 @@ def mixed_up(batch, rng):
     part = torch.from_numpy(rng.beta(.4, .4, len(x)).astype(np.float32))
     part = torch.maximum(part, 1 - part)
     other = torch.from_numpy(np.append(rng.permutation(SOUNDS), np.arange(SOUNDS, len(x))))
-    x = part[:, None, None] * x + (1 - part)[:, None, None] * x[other]
+    x = part[:, None, None, None] * x + (1 - part)[:, None, None, None] * x[other]
     kinds = part[:, None, None] * kinds + (1 - part)[:, None, None] * kinds[other]
     known = torch.minimum(known, known[other])
     back = torch.argsort(other)  # row r sounds, faintly, in row back[r]
@@ -114,25 +135,27 @@ def lesson(teacher, x, rows, masks):
         return torch.sigmoid(teacher.kinds(embedding)), F.softmax(classes / SOFTNESS, 1)
 
 
-def loss_of(network, batch, rng, mix, teacher=None):
+def loss_of(network, batch, rng, mix, recipe, teacher=None):
     batch, weight = mixed_up(batch, rng) if mix else (batch, torch.ones(len(batch[3])))
-    x, kinds, known, rows, masks, labels = batch
-    embedding = network.embed(x, rng)
+    x, truth, known, rows, masks, labels = batch
+    kinds, embedding = truth, network.embed(x, rng)
     logits = network.classes(network.drop(network.pooled(embedding[rows], masks)))
     segment = F.cross_entropy(logits, labels, reduction="none", label_smoothing=.05)
     if teacher is not None:
         heard, classes = lesson(teacher, x, rows, masks)
         kinds = torch.lerp(kinds, heard, TAUGHT)
         segment = torch.lerp(segment, -SOFTNESS * (classes * F.log_softmax(logits / SOFTNESS, 1)).sum(1), TAUGHT)
-    frame = F.binary_cross_entropy_with_logits(network.kinds(embedding), kinds, reduction="none").mean(2)
+    hard = torch.ones_like(truth)
+    hard[SOUNDS:, :, ENVIRONMENT] += (recipe.hard - 1) * truth[SOUNDS:, :, MUSIC]
+    frame = F.binary_cross_entropy_with_logits(network.kinds(embedding), kinds, hard, reduction="none").mean(2)
     frame = (frame * known).sum() / known.sum().clamp(min=1)
     return 3 * frame + (segment * weight).sum() / weight.sum()
 
 
-def fit(clips, steps, seed=1, rate=3e-3, mixup=.6, teacher=None, convolutions=None, log=print):
+def fit(clips, recipe, steps, seed=1, rate=3e-3, mixup=.6, teacher=None, convolutions=None, log=print):
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = Network(*normalisation(clips), convolutions)
+    network = Network(*normalisation(clips, recipe.inputs), convolutions)
     sampler, crops = Sampler(clips, seed), Crops(clips, seed + 200)
     network.backbone.to(memory_format=torch.channels_last)
     average = Average(network)
@@ -141,7 +164,7 @@ def fit(clips, steps, seed=1, rate=3e-3, mixup=.6, teacher=None, convolutions=No
     started, recent = time.time(), []
     for step in range(steps):
         network.train()
-        loss = loss_of(network, draw(sampler, crops), rng, rng.random() < mixup, teacher)
+        loss = loss_of(network, draw(sampler, crops, recipe.scenes), rng, rng.random() < mixup, recipe, teacher)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5)
@@ -157,20 +180,21 @@ def fit(clips, steps, seed=1, rate=3e-3, mixup=.6, teacher=None, convolutions=No
 
 def load(path, convolutions=None):
     """A network from a file of its state."""
-    network = Network(np.zeros(BANDS), np.ones(BANDS), convolutions)
-    network.load_state_dict(torch.load(path))
+    state = torch.load(path)
+    network = Network(state["mean"], state["scale"], convolutions)
+    network.load_state_dict(state)
     network.backbone.to(memory_format=torch.channels_last)
     return network.eval()
 
 
-def fit_taught(clips, kept, steps, seed=1, rate=3e-3, mixup=.6, log=print):
+def fit_taught(clips, kept, recipe, steps, seed=1, rate=3e-3, mixup=.6, log=print):
     """A teacher, which is kept in the file `kept` and read from there where it exists, and the network that it teaches."""
     if os.path.exists(kept):
         teacher = load(kept, TEACHER)
     else:
-        teacher = fit(clips, steps, seed, rate, mixup, convolutions=TEACHER, log=log)
+        teacher = fit(clips, recipe, steps, seed, rate, mixup, convolutions=TEACHER, log=log)
         torch.save(teacher.state_dict(), kept)
-    return fit(clips, steps, seed, rate, mixup, teacher, log=log)
+    return fit(clips, recipe, steps, seed, rate, mixup, teacher, log=log)
 
 
 def embeddings(network, clips, variant="plain", limit=1300):
@@ -185,7 +209,7 @@ def embeddings(network, clips, variant="plain", limit=1300):
             length = len(spectra[order[first]])
             group = [i for i in order[first:first + 64] if len(spectra[i]) == length]
             steps = -(-length // STRIDE)
-            x = np.full((len(group), 2 * MARGIN + length, BANDS), SILENCE, np.float32)
+            x = np.full((len(group), 2 * MARGIN + length, 2, BANDS), SILENCE, np.float32)
             for row, i in enumerate(group):
                 x[row, MARGIN:MARGIN + length] = spectra[i]
             e = network.embed(torch.from_numpy(x)).numpy()[:, MARGIN // STRIDE:MARGIN // STRIDE + steps]

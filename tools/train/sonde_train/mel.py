@@ -1,4 +1,5 @@
-"""Log-mel spectra exactly as plugins/features/network.c makes them from the host's power spectrum.
+"""Log-mel spectra and the floors of their bands, exactly as plugins/features/network.c makes them from the host's power
+spectrum.
 
 The host's spectrum (plugins/sdk/sonde/plugin.h): mid channel at 22,050 Hz, periodic Hann window of 2,048 samples, hop 512,
 frame k centred on sample 512 k, zeros outside, scaled so that a full-scale sine peaks at 1.
@@ -41,7 +42,14 @@ def filters():
     return np.maximum(0.0, np.minimum(up, down)).astype(np.float32)
 
 
+def apart(filters):
+    """Where the floor of each band is looked for: [2 BANDS], its first run of three bins, the one behind its last, and so on."""
+    inside = [np.nonzero(weights)[0] for weights in filters]
+    return np.concatenate([(bins[0], bins[-1] - 1) for bins in inside])
+
+
 FILTERS = filters()
+APART = apart(FILTERS)
 HEARD = (-np.log(10) / 10 * CEILING_SLOPE * np.maximum(0, np.log2(edges()[1:-1] / CEILING))).astype(np.float32)
 
 
@@ -72,6 +80,15 @@ def power(samples):
 
 
 def log_mel(samples):
-    """Natural logarithm of band power, [frames, BANDS]."""
+    """[frames, 2, BANDS]: the natural logarithm of each band's power, and of its floor: the power that the band would have if all
+    of it were like its faintest three bins in a row. Between the partials of music its floor is what else sounds."""
     p = power(samples)
-    return np.log(p @ FILTERS.T + FLOOR).astype(np.float32)
+    runs = (p[:, :-2] + p[:, 1:-1] + p[:, 2:]) / 3
+    floors = np.minimum.reduceat(runs, APART, axis=1)[:, ::2] * FILTERS.sum(1)
+    return np.log(np.stack([p @ FILTERS.T, floors], 1) + FLOOR).astype(np.float32)
+
+
+def of_noise(seconds=60):
+    """[2, BANDS]: how the floors of noise lie below its bands, on average, in nepers; of the bands themselves 0."""
+    noise = log_mel(np.random.default_rng(5).normal(0, .1, seconds * RATE).astype(np.float32))[4:-4]
+    return (noise - noise[:, :1]).mean(0)

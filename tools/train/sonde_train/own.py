@@ -19,25 +19,25 @@ FEWEST = 4  # sounds a label
 
 
 class Frozen:
-    """The network as its weights file holds it: batch normalisation folded in."""
+    """The network's branch `sound` as the weights file holds it: batch normalisation folded in."""
 
     def __init__(self, path):
         header, tensors = export.read(path)
         if header["kind"] != "network" or header["architecture"] != export.ARCHITECTURE:
             raise ValueError(f"{path} holds no network of architecture {export.ARCHITECTURE}")
         self.hash = header["hash"]
-        self.tensors = {k: torch.from_numpy(np.array(v)) for k, v in tensors.items()}
+        self.tensors = {k[len("sound."):]: torch.from_numpy(np.array(v)) for k, v in tensors.items() if k.startswith("sound.")}
 
     def embed(self, spectrum):
-        """[steps, DIMENSIONS] of one log-mel spectrum [frames, BANDS]."""
+        """[steps, DIMENSIONS] of one spectrum [frames, 2, BANDS]."""
         t, steps = self.tensors, -(-len(spectrum) // STRIDE)
-        spectrum = np.logaddexp(spectrum + mel.HEARD, np.float32(SILENCE))
+        spectrum = np.logaddexp(spectrum[:, 0] + mel.HEARD, np.float32(SILENCE))
         silence = np.full((MARGIN, BANDS), SILENCE, np.float32)
         x = torch.from_numpy(np.concatenate([silence, spectrum, silence]))
         x = ((x - t["input.mean"]) * t["input.scale"])[None, None]
-        for i, (channels, out, stride_time, stride_band) in enumerate(CONVOLUTIONS):
-            kernel = t[f"convolution{i}.kernel"].reshape(3, 3, channels, out).permute(3, 2, 0, 1)
-            x = torch.relu(F.conv2d(x, kernel, t[f"convolution{i}.bias"], (stride_time, stride_band), 1))
+        for i, (out, *strides) in enumerate(CONVOLUTIONS):
+            kernel = t[f"convolution{i}.kernel"].reshape(3, 3, -1, out).permute(3, 2, 0, 1)
+            x = torch.relu(F.conv2d(x, kernel, t[f"convolution{i}.bias"], strides, 1))
         x = x.permute(0, 2, 3, 1).flatten(2)[0]
         x = torch.relu(x @ t["dense.kernel"] + t["dense.bias"])
         for i, dilation in enumerate(CONTEXTS):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from . import mel
-from .batches import CENTRES, JITTER, SILENCE, activity, add, curve, shifts
+from .batches import CENTRES, SILENCE, activity, add, curve, fluttering, shifted
 from .batches import FRAMES as CROP
 from .dataset import KINDS
 from .model import BANDS, STRIDE
@@ -42,14 +42,14 @@ class Scenes:
         return weight / weight.sum()
 
     def clip(self, kind):
-        """Where one clip sounds, at 0 dB: log-mel [frames, BANDS]."""
+        """Where one clip sounds, at 0 dB: [frames, 2, BANDS]."""
         clip = self.clips[kind][min(int(np.searchsorted(self.places[kind], self.rng.random())), len(self.clips[kind]) - 1)]
         variant = VARIANTS[self.rng.integers(len(VARIANTS))]
         if (id(clip), variant) not in self.known:
             spectrum = clip.spectra[variant]
             active = np.nonzero(np.repeat(activity(spectrum, 35), STRIDE)[:len(spectrum)])[0]
             first, end = (active[0], active[-1] + 1) if len(active) else (0, len(spectrum))
-            power = np.exp(spectrum[first:end].astype(np.float32)).sum(1).mean()
+            power = np.exp(spectrum[first:end, 0].astype(np.float32)).sum(1).mean()
             self.known[id(clip), variant] = first, end, np.log(power + 1e-12)
         first, end, level = self.known[id(clip), variant]
         return clip.spectra[variant][first:end].astype(np.float32) - level
@@ -74,14 +74,14 @@ class Scenes:
         if self.rng.random() < often:
             for _ in range(int(self.rng.integers(1, most + 1))):
                 x = np.logaddexp(x, self.strand(kind, frames) + self.rng.uniform(-9, 3) * NEPERS)
-        return x - np.log(np.exp(x).sum(1).mean() + 1e-9)
+        return x - np.log(np.exp(x[:, 0]).sum(1).mean() + 1e-9)
 
     def frames(self, low, high):
         return int(self.rng.uniform(low, high) * mel.RATE / mel.HOP)
 
     def scene(self):
-        """(log-mel [FRAMES, BANDS], kinds [FRAMES, 4])."""
-        x, kinds = np.full((FRAMES, BANDS), NOTHING, np.float32), np.zeros((FRAMES, len(KINDS)), np.uint8)
+        """(log-mel [FRAMES, 2, BANDS], kinds [FRAMES, 4]). Floors add up as powers do: nearly."""
+        x, kinds = np.full((FRAMES, 2, BANDS), NOTHING, np.float32), np.zeros((FRAMES, len(KINDS)), np.uint8)
 
         def put(first, end, kind, gain):
             x[first:end] = np.logaddexp(x[first:end], self.sound(kind, end - first) + gain * NEPERS)
@@ -121,7 +121,7 @@ class Scenes:
             now = end
 
     def batch(self, size=8):
-        """(what the network hears [size, FRAMES, BANDS], kinds [size, FRAMES / STRIDE, 4])."""
+        """(what the network hears [size, FRAMES, 2, BANDS], kinds [size, FRAMES / STRIDE, 4])."""
         scenes = [self.scene() for _ in range(size)]
         x = torch.from_numpy(np.stack([s[0] for s in scenes]))
         return recorded(x, self.rng), np.stack([s[1][::STRIDE] for s in scenes])
@@ -132,14 +132,14 @@ class Crops:
 
     def __init__(self, clips, seed, count=1000):
         scenes, self.rng = Scenes(clips, seed), np.random.default_rng(seed)
-        self.x = np.empty((count, FRAMES, BANDS), np.float16)
+        self.x = np.empty((count, FRAMES, 2, BANDS), np.float16)
         self.kinds = np.empty((count, FRAMES // STRIDE, len(KINDS)), np.uint8)
         for i in range(count):
             self.x[i], kinds = scenes.scene()
             self.kinds[i] = kinds[::STRIDE]
 
     def batch(self, size):
-        """(what the network hears [size, CROP, BANDS], kinds [size, CROP / STRIDE, 4])."""
+        """(what the network hears [size, CROP, 2, BANDS], kinds [size, CROP / STRIDE, 4])."""
         steps = CROP // STRIDE
         places = [(self.rng.integers(len(self.x)), self.rng.integers(FRAMES // STRIDE - steps + 1)) for _ in range(size)]
         x = np.stack([self.x[i, t * STRIDE:t * STRIDE + CROP] for i, t in places]).astype(np.float32)
@@ -154,15 +154,14 @@ def recorded(x, rng):
     chance = lambda p: torch.from_numpy(rng.random(n) < p)
     moved = torch.nonzero(chance(.4))[:, 0]
     if len(moved):
-        x[moved] = torch.bmm(x[moved], shifts(uniform(-2, 2)[:len(moved)]))
-    x = x + (curve(rng, n, 5, 3.5) * chance(.7)[:, None])[:, None, :]
-    hiss = torch.logsumexp(x, 2).quantile(.95, 1) - uniform(25, 60) * NEPERS - float(np.log(BANDS))
+        x[moved] = shifted(x[moved], uniform(-2, 2)[:len(moved)])
+    x = x + (curve(rng, n, 5, 3.5) * chance(.7)[:, None])[:, None, None]
+    hiss = torch.logsumexp(x[:, :, 0], 2).quantile(.95, 1) - uniform(25, 60) * NEPERS - float(np.log(BANDS))
     hiss = torch.where(chance(.5), hiss, torch.full((n,), NOTHING))
     slope = torch.from_numpy(np.log(CENTRES / 1000).astype(np.float32))[None] * uniform(-1.5, .9)[:, None]
-    start = int(rng.integers(0, len(JITTER) - x.numel()))
-    x = add(x, (hiss[:, None] + slope)[:, None, :] + JITTER[start:start + x.numel()].view(x.shape))
-    x = x + (torch.from_numpy(rng.normal(0, 6, n).astype(np.float32)) * NEPERS)[:, None, None]
+    x = add(x, fluttering(hiss[:, None] + slope, x.shape, rng))
+    x = x + (torch.from_numpy(rng.normal(0, 6, n).astype(np.float32)) * NEPERS)[:, None, None, None]
     octaves = torch.from_numpy(np.log2(CENTRES).astype(np.float32))
     edge = torch.log2(torch.exp(uniform(np.log(3400), np.log(16000))))
     loss = torch.clamp((octaves[None] - edge[:, None]) * uniform(20, 90)[:, None], min=0) * chance(.4)[:, None]
-    return add(x - (loss * NEPERS)[:, None, :] + torch.from_numpy(mel.HEARD), torch.tensor(SILENCE))
+    return add(x - (loss * NEPERS)[:, None, None] + torch.from_numpy(mel.HEARD), torch.tensor(SILENCE))

@@ -27,8 +27,8 @@ def by_step(values):
 
 
 def measure(spectrum):
-    """[steps, 4 CEPSTRA] of log-mel [frames, BANDS]: mean, spread, mean size of the change and of the change's change."""
-    heard = np.logaddexp(spectrum[:LIMIT].astype(np.float32) + mel.HEARD, np.float32(SILENCE))
+    """[steps, 4 CEPSTRA] of the bands of [frames, 2, BANDS]: mean, spread, mean size of the change and of the change's change."""
+    heard = np.logaddexp(spectrum[:LIMIT, 0].astype(np.float32) + mel.HEARD, np.float32(SILENCE))
     cepstra = heard @ BASIS
     change = np.diff(cepstra, axis=0, prepend=cepstra[:1])
     bend = np.diff(change, axis=0, prepend=change[:1])

@@ -1,5 +1,5 @@
-"""The timeline's head: what plugins/content_timeline/head.c runs over the embeddings and cepstra of `features`. It learns
-from scenes (scenes.py), heard by a network that stays as it is."""
+"""The timeline's head: what plugins/content_timeline/head.c runs over the embeddings of the branch `scene`
+and the cepstra of `features`. It learns from scenes (scenes.py), heard by a branch that stays as it is."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from .fit import MARGIN, Average, embeddings
 from .model import DIMENSIONS, STRIDE
 from .scenes import Scenes
 
-ARCHITECTURE = 3  # HEAD_ARCHITECTURE of plugins/content_timeline/head.h
+ARCHITECTURE = 4  # HEAD_ARCHITECTURE of plugins/content_timeline/head.h
 INPUTS = DIMENSIONS + 4 * timbre.CEPSTRA
 WIDTH = 64
 DILATIONS = [2, 6, 12]
@@ -54,7 +54,7 @@ class Head(nn.Module):
 
 
 def cepstra(heard):
-    """[steps, 4 CEPSTRA] of what the network hears [frames, BANDS], whose frames are a multiple of STRIDE."""
+    """[steps, 4 CEPSTRA] of the bands that the network hears [frames, BANDS], whose frames are a multiple of STRIDE."""
     values = heard @ timbre.BASIS
     change = np.diff(values, axis=0, prepend=values[:1])
     bend = np.diff(change, axis=0, prepend=change[:1])
@@ -72,11 +72,11 @@ def heard_scenes(network, clips, count, seed):
     scenes, inputs, targets = Scenes(clips, seed), [], []
     for _ in range(count // 8):
         heard, kinds = scenes.batch(8)
-        silence = torch.full((len(heard), MARGIN, heard.shape[2]), SILENCE)
+        silence = torch.full((len(heard), MARGIN, *heard.shape[2:]), SILENCE)
         with torch.no_grad():
             embedded = network.embed(torch.cat([silence, heard, silence], 1)).numpy()
         edge = MARGIN // STRIDE
-        inputs.append(np.concatenate([embedded[:, edge:-edge], [cepstra(h) for h in heard.numpy()]], 2).astype(np.float16))
+        inputs.append(np.concatenate([embedded[:, edge:-edge], [cepstra(h) for h in heard[:, :, 0].numpy()]], 2).astype(np.float16))
         moved = np.zeros(kinds.shape[:2], bool)
         moved[:, 1:] = (kinds[:, 1:] != kinds[:, :-1]).any(2)
         near = moved.copy()  # a step to either side is near enough
