@@ -50,9 +50,11 @@ static void normalise(const struct head *head, const float *values, uint32_t fir
 }
 
 static void run_entry(const struct head *head, const struct embedding *embedding, float *x) {
-    float input[HEAD_INPUTS];
+    float input[HEAD_INPUTS], scene[EMBEDDING_DIMENSIONS];
     for (size_t t = 0; t < embedding->count; t++, x += WIDTH) {
-        normalise(head, embedding->scene + t * EMBEDDING_DIMENSIONS, 0, EMBEDDING_DIMENSIONS, input);
+        const uint8_t *steps = embedding->scene + t * EMBEDDING_DIMENSIONS;
+        for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++) scene[i] = (float)steps[i] / EMBEDDING_STEPS;
+        normalise(head, scene, 0, EMBEDDING_DIMENSIONS, input);
         normalise(head, embedding->timbre + t * TIMBRE_DIMENSIONS, EMBEDDING_DIMENSIONS, TIMBRE_DIMENSIONS,
                   input + EMBEDDING_DIMENSIONS);
         memcpy(x, head->entry_bias, WIDTH * sizeof(float));

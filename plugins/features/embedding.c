@@ -33,16 +33,16 @@ static int check_network(struct embedding *embedding, const sonde_inputs_t *inpu
     return result;
 }
 
-/* The array `name` of `width` values a step and `count` steps (0: any number). NULL with a sentence. */
-static const float *read_array(const sonde_inputs_t *inputs, const char *name, uint32_t width, uint64_t count,
-                               sonde_array_view_t *view, char *error, size_t n) {
+/* The array `name` of `width` values of `dtype` a step and `count` steps (0: any number). NULL with a sentence. */
+static const void *read_array(const sonde_inputs_t *inputs, const char *name, uint32_t dtype, uint32_t width,
+                              uint64_t count, sonde_array_view_t *view, char *error, size_t n) {
     *view = (sonde_array_view_t){.struct_size = sizeof *view};
     if (inputs->array(inputs, "features", name, view) != SONDE_OK) {
         snprintf(error, n, "features/1 has no array \"%s\"", name);
         return NULL;
     }
     const int shaped = view->dimensions == 1 ? width == 1 : view->dimensions == 2 && view->shape[1] == width;
-    if (view->dtype == SONDE_F32 && shaped && (count == 0 || view->shape[0] == count)) return view->data;
+    if (view->dtype == dtype && shaped && (count == 0 || view->shape[0] == count)) return view->data;
     snprintf(error, n, "the array \"%s\" of features/1 is not frames x %u, or has other frames than the embedding",
              name, width);
     return NULL;
@@ -52,12 +52,14 @@ int embedding_read(struct embedding *embedding, const sonde_inputs_t *inputs, ui
     memset(embedding, 0, sizeof *embedding);
     if (check_network(embedding, inputs, parent, error, n) != 0) return -1;
     sonde_array_view_t view, others;
-    embedding->values = read_array(inputs, "embedding", EMBEDDING_DIMENSIONS, 0, &view, error, n);
+    embedding->values = read_array(inputs, "embedding", SONDE_F32, EMBEDDING_DIMENSIONS, 0, &view, error, n);
     if (embedding->values == NULL) return -1;
     const uint64_t count = view.shape[0];
-    if ((embedding->scene = read_array(inputs, "scene", EMBEDDING_DIMENSIONS, count, &others, error, n)) == NULL ||
-        (embedding->level = read_array(inputs, "embedding_level", 1, count, &others, error, n)) == NULL ||
-        (embedding->timbre = read_array(inputs, "timbre", TIMBRE_DIMENSIONS, count, &others, error, n)) == NULL)
+    if ((embedding->scene = read_array(inputs, "scene", SONDE_U8, EMBEDDING_DIMENSIONS, count, &others, error, n)) ==
+            NULL ||
+        (embedding->level = read_array(inputs, "embedding_level", SONDE_F32, 1, count, &others, error, n)) == NULL ||
+        (embedding->timbre = read_array(inputs, "timbre", SONDE_F32, TIMBRE_DIMENSIONS, count, &others, error, n)) ==
+            NULL)
         return -1;
     if (count > 1u << 20 || !(view.hop > 0)) {
         snprintf(error, n, "the array \"embedding\" of features/1 has too many frames, or no time between them");

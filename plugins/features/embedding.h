@@ -8,12 +8,14 @@
 #include <stddef.h>
 
 #define EMBEDDING_DIMENSIONS 96u
+#define EMBEDDING_STEPS      32u
 
 struct embedding {
     uint32_t count;
     double hop;          /* s between embeddings; number k is centred on k * hop */
     const float *values; /* [count][EMBEDDING_DIMENSIONS]: what a sound is */
-    const float *scene;  /* [count][EMBEDDING_DIMENSIONS]: what sounds at the same time */
+    const uint8_t
+        *scene;          /* [count][EMBEDDING_DIMENSIONS], steps of 1 / EMBEDDING_STEPS: what sounds at the same time */
     const float *level;  /* [count], dBFS */
     const float *timbre; /* [count][TIMBRE_DIMENSIONS] */
     char model[96];      /* "sonde-embedding/1 0123456789abcdef" */

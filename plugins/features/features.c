@@ -78,10 +78,12 @@ static const sonde_array_info_t arrays[] = {
          "Frame embeddings of the shared network named in `embedding`, of what sounds: time by 96 dimensions.",
      .dimensions = 2},
     {.struct_size = sizeof(sonde_array_info_t),
-     .dtype = SONDE_F32,
+     .dtype = SONDE_U8,
      .name = "scene",
      .unit = "1",
-     .description = "The same network's other embeddings, of what sounds at the same time: time by 96 dimensions.",
+     .description =
+         "The same network's other embeddings, of what sounds at the same time: time by 96 dimensions, in steps of "
+         "1/32; 255 stands for that and more.",
      .dimensions = 2},
     {.struct_size = sizeof(sonde_array_info_t),
      .dtype = SONDE_F32,

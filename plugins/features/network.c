@@ -30,6 +30,7 @@ struct network {
     uint64_t frames, capacity;
     float *room[2]; /* for the branches */
     float *embedding, *heard, *scratch, *level, *timbre;
+    uint8_t *steps; /* of what the branch `scene` heard */
 };
 
 static double mel_of(double hz) {
@@ -101,6 +102,8 @@ static void drop_region(struct network *network) {
         free(*held[i]);
         *held[i] = NULL;
     }
+    free(network->steps);
+    network->steps = NULL;
     network->frames = network->capacity = 0;
 }
 
@@ -207,6 +210,11 @@ static void measure_levels(struct network *network, uint32_t count) {
     }
 }
 
+/* A quarter of the room in the catalogue, for no difference that the timeline's head could tell. */
+static void in_steps(const float *values, size_t count, uint8_t *steps) {
+    for (size_t i = 0; i < count; i++) steps[i] = (uint8_t)fminf(values[i] * NETWORK_STEPS + 0.5f, 255);
+}
+
 int network_finish(struct network *network, struct network_result *result) {
     memset(result, 0, sizeof *result);
     if (network->frames == 0) return 0;
@@ -216,6 +224,9 @@ int network_finish(struct network *network, struct network_result *result) {
         grow(&network->scratch, 2 * (uint64_t)all * d) != 0 || grow(&network->level, count) != 0 ||
         grow(&network->timbre, (uint64_t)count * TIMBRE_DIMENSIONS) != 0)
         return -1;
+    free(network->steps);
+    network->steps = malloc((size_t)count * d);
+    if (network->steps == NULL) return -1;
     const struct branch_frames frames = {
         .values = {network->mel, network->below}, .silence = {logf(FLOOR), 0}, .count = network->frames};
     branch_run(&network->sound, &frames, network->room, network->scratch, network->embedding);
@@ -225,7 +236,8 @@ int network_finish(struct network *network, struct network_result *result) {
     const size_t edge = (size_t)(BRANCH_MARGIN / NETWORK_STRIDE) * d;
     result->count = count;
     result->embedding = network->embedding + edge;
-    result->scene = network->heard + edge;
+    in_steps(network->heard + edge, (size_t)count * d, network->steps);
+    result->scene = network->steps;
     result->level = network->level;
     result->timbre = network->timbre;
     summarise(network, result);

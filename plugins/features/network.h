@@ -31,6 +31,7 @@
 #define NETWORK_BANDS        64u
 #define NETWORK_STRIDE       8u
 #define NETWORK_DIMENSIONS   96u
+#define NETWORK_STEPS        32u /* the scene is kept in so many steps to 1; 255 is that much or more */
 #define NETWORK_ARCHITECTURE 2u
 #define NETWORK_FILE         "sonde-embedding.weights"
 
@@ -60,7 +61,7 @@ int network_push(struct network *network, const float *power, uint32_t frames, u
 struct network_result {
     uint32_t count;         /* embeddings: frames / 8, rounded up */
     const float *embedding; /* [count][NETWORK_DIMENSIONS], of the branch `sound` */
-    const float *scene;     /* [count][NETWORK_DIMENSIONS], of the branch `scene` */
+    const uint8_t *scene;   /* [count][NETWORK_DIMENSIONS], of the branch `scene`, in steps of 1 / NETWORK_STEPS */
     const float *timbre;    /* [count][TIMBRE_DIMENSIONS] (timbre.h), of the same log-mel frames */
     const float *level;     /* [count], dBFS (full-scale sine: 0, floor -120) of the loudest of its 8 frames */
     float catalogue[NETWORK_DIMENSIONS]; /* the region in one vector of length 1 (or all 0): neighbours by cosine */

@@ -48,18 +48,20 @@ static void drop(struct embedding_rig *rig) {
     free(rig->scene);
     free(rig->timbre);
     free(rig->level);
-    rig->values = rig->scene = rig->timbre = rig->level = NULL;
+    rig->values = rig->timbre = rig->level = NULL;
+    rig->scene = NULL;
 }
 
 /* `width` zeros a step, 64-byte aligned, as the array `name` of the rig's input. */
-static float *array_of(struct host_input_array *array, const char *name, uint32_t count, uint32_t width) {
-    const size_t bytes = (sizeof(float) * (count + 1) * width + 63) / 64 * 64;
-    float *values = aligned_alloc(64, bytes);
+static void *array_of(struct host_input_array *array, const char *name, uint32_t dtype, uint32_t count,
+                      uint32_t width) {
+    const size_t size = dtype == SONDE_U8 ? 1 : sizeof(float), bytes = (size * (count + 1) * width + 63) / 64 * 64;
+    void *values = aligned_alloc(64, bytes);
     assert_non_null(values);
     memset(values, 0, bytes);
     *array = (struct host_input_array){.name = name,
                                        .unit = "1",
-                                       .dtype = SONDE_F32,
+                                       .dtype = dtype,
                                        .dimensions = width == 1 ? 1 : 2,
                                        .shape = {count, width},
                                        .hop = EMBEDDING_RIG_HOP,
@@ -78,10 +80,10 @@ void embedding_rig_close(struct embedding_rig *rig) {
 
 void embedding_rig_fill(struct embedding_rig *rig, uint32_t count) {
     drop(rig);
-    rig->values = array_of(&rig->arrays[0], "embedding", count, EMBEDDING_RIG_D);
-    rig->scene = array_of(&rig->arrays[1], "scene", count, EMBEDDING_RIG_D);
-    rig->timbre = array_of(&rig->arrays[2], "timbre", count, EMBEDDING_RIG_TIMBRE);
-    rig->level = array_of(&rig->arrays[3], "embedding_level", count, 1);
+    rig->values = array_of(&rig->arrays[0], "embedding", SONDE_F32, count, EMBEDDING_RIG_D);
+    rig->scene = array_of(&rig->arrays[1], "scene", SONDE_U8, count, EMBEDDING_RIG_D);
+    rig->timbre = array_of(&rig->arrays[2], "timbre", SONDE_F32, count, EMBEDDING_RIG_TIMBRE);
+    rig->level = array_of(&rig->arrays[3], "embedding_level", SONDE_F32, count, 1);
     for (uint32_t i = 0; i < count; i++) rig->level[i] = -20;
     rig->features = (struct host_input){.interface = "features",
                                         .major = 1,

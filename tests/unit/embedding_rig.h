@@ -10,14 +10,17 @@
 #define EMBEDDING_RIG_HOP      0.2
 #define EMBEDDING_RIG_D        96u
 #define EMBEDDING_RIG_TIMBRE   80u
+#define EMBEDDING_RIG_ONE      32u
 
 struct embedding_rig {
     struct host *host;
     const struct host_plugin *plugin;
     char folder[64];
     char files[2][128];
-    float *values, *scene, *timbre, *level; /* [count][EMBEDDING_RIG_D] twice, [count][EMBEDDING_RIG_TIMBRE], [count] */
-    struct host_input_array arrays[4];      /* in the same order */
+    float *values;                     /* [count][EMBEDDING_RIG_D] */
+    uint8_t *scene;                    /* [count][EMBEDDING_RIG_D], in steps of 1 / EMBEDDING_RIG_ONE */
+    float *timbre, *level;             /* [count][EMBEDDING_RIG_TIMBRE], [count] */
+    struct host_input_array arrays[4]; /* in the same order */
     struct host_input features;
     sonde_region_t region;
     cJSON *json; /* of the last run, NULL unless ok */

@@ -81,7 +81,7 @@ static int tear_down(void **state) {
 /* From `from` to `to` seconds there is this kind. */
 static void paint(struct embedding_rig *rig, double from, double to, int kind) {
     for (uint32_t t = (uint32_t)ceil(from / EMBEDDING_RIG_HOP - 1e-9); t * EMBEDDING_RIG_HOP < to - 1e-9; t++)
-        rig->scene[(size_t)t * EMBEDDING_RIG_D + (size_t)kind] = 1;
+        rig->scene[(size_t)t * EMBEDDING_RIG_D + (size_t)kind] = EMBEDDING_RIG_ONE;
 }
 
 static void loudness(struct embedding_rig *rig, double from, double to, float level) {
@@ -158,7 +158,7 @@ static void flicker_is_no_segment(void **state) {
     paint(rig, 0, 60, MUSIC);
     for (int i = 3; i < 300; i += 11) {
         rig->scene[(size_t)i * EMBEDDING_RIG_D + MUSIC] = 0;
-        rig->scene[(size_t)i * EMBEDDING_RIG_D + SPEECH] = 1;
+        rig->scene[(size_t)i * EMBEDDING_RIG_D + SPEECH] = EMBEDDING_RIG_ONE;
     }
     assert_segments(rig, run(rig), "music");
 }
@@ -211,7 +211,7 @@ static void pauses_between_hits_are_no_silence(void **state) {
     embedding_rig_fill(rig, 100);
     for (uint32_t t = 0; t < 100; t++) {
         rig->level[t] = t % 5 == 0 ? -25 : -90;
-        rig->scene[(size_t)t * EMBEDDING_RIG_D + ENVIRONMENT] = t % 5 == 0;
+        rig->scene[(size_t)t * EMBEDDING_RIG_D + ENVIRONMENT] = t % 5 == 0 ? EMBEDDING_RIG_ONE : 0;
     }
     const cJSON *segments = run(rig);
     assert_int_equal(cJSON_GetArraySize(segments), 1);
@@ -240,7 +240,7 @@ static double naive_entry(const struct tensors *w, const struct embedding *e, in
     if (t < 0 || t >= e->count) return 0;
     for (uint32_t i = 0; i < HEAD_INPUTS; i++) {
         const float value = i < EMBEDDING_DIMENSIONS
-                                ? e->scene[(size_t)t * EMBEDDING_DIMENSIONS + i]
+                                ? (float)e->scene[(size_t)t * EMBEDDING_DIMENSIONS + i] / 32
                                 : e->timbre[(size_t)t * TIMBRE_DIMENSIONS + i - EMBEDDING_DIMENSIONS];
         sum += fmin(fmax(((double)value - w->mean[i]) * w->scale[i], -5), 5) * w->entry[i * HEAD_WIDTH + c];
     }
@@ -270,12 +270,14 @@ static void the_head_is_what_its_manual_says(void **state) {
     (void)state;
     enum { MOST = 40 };
     static struct tensors w;
-    static float values[MOST * EMBEDDING_DIMENSIONS], timbre[MOST * TIMBRE_DIMENSIONS];
+    static uint8_t scene[MOST * EMBEDDING_DIMENSIONS];
+    static float timbre[MOST * TIMBRE_DIMENSIONS];
     static double x[MOST * HEAD_WIDTH], y[MOST * HEAD_WIDTH];
     uint32_t seed = 7;
     fill((float *)&w, sizeof w / sizeof(float), .15f, &seed);
     for (uint32_t i = 0; i < HEAD_INPUTS; i++) w.scale[i] = 1 + fabsf(w.scale[i]);
-    fill(values, MOST * EMBEDDING_DIMENSIONS, 2, &seed);
+    for (uint32_t i = 0; i < MOST * EMBEDDING_DIMENSIONS; i++)
+        scene[i] = (uint8_t)(255 * fabsf(weights_rig_random(&seed)));
     fill(timbre, MOST * TIMBRE_DIMENSIONS, 8, &seed); /* some of it beyond the limit */
     uint64_t size;
     char error[200];
@@ -285,7 +287,7 @@ static void the_head_is_what_its_manual_says(void **state) {
     assert_int_equal(weights_open(&opened, file, size, "timeline", HEAD_ARCHITECTURE, error, sizeof error), 0);
     assert_int_equal(head_open(&head, &opened, error, sizeof error), 0);
     for (uint32_t count = 1; count <= MOST; count += count < 3 ? 1 : 37) {
-        const struct embedding embedding = {.count = count, .hop = .2, .scene = values, .timbre = timbre};
+        const struct embedding embedding = {.count = count, .hop = .2, .scene = scene, .timbre = timbre};
         float kinds[MOST * TIMELINE_KINDS], change[MOST];
         assert_int_equal(head_measure(&head, &embedding, kinds, change), 0);
         for (uint32_t t = 0; t < count; t++)
@@ -319,7 +321,8 @@ static void restless_sounds_stay_within_the_limits(void **state) {
     embedding_rig_fill(rig, 3300);
     for (uint32_t t = 0; t < 3300; t++) {
         rig->level[t] = -50 + 40 * weights_rig_random(&seed);
-        for (uint32_t k = 0; k < 4; k++) rig->scene[(size_t)t * EMBEDDING_RIG_D + k] = weights_rig_random(&seed);
+        for (uint32_t k = 0; k < 4; k++)
+            rig->scene[(size_t)t * EMBEDDING_RIG_D + k] = (uint8_t)(32 * fabsf(weights_rig_random(&seed)));
     }
     const cJSON *segments = run(rig);
     assert_in_range(cJSON_GetArraySize(segments), 1, 1200);
