@@ -1,8 +1,13 @@
 #include "embedding.h"
 
+#include "network.h"
+
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <string.h>
+
+_Static_assert(EMBEDDING_DIMENSIONS == NETWORK_DIMENSIONS && EMBEDDING_STEPS == NETWORK_STEPS,
+               "what `features` writes is what its readers expect");
 
 static int check_network(struct embedding *embedding, const sonde_inputs_t *inputs, uint64_t parent, char *error,
                          size_t n) {

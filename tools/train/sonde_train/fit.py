@@ -16,7 +16,7 @@ from .model import BANDS, DIMENSIONS, TEACHER, Backbone
 from .scenes import Crops
 
 MUSIC, ENVIRONMENT = KINDS.index("music"), KINDS.index("environment")
-MARGIN = 16  # frames of silence beyond a clip's edges, as in network.c
+MARGIN = 16  # frames of silence beyond a clip's edges, as in branch.c
 SOUNDS = 26  # crops a batch of sounds by themselves
 TAUGHT = .6  # how much the teacher's word counts beside the truth
 SOFTNESS = 2.0  # temperature at which both say their classes
