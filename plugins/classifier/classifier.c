@@ -43,7 +43,8 @@ static void write_words(const char *key, const struct words *words, const sonde_
     out->end_array(out);
 }
 
-/* What the segments of a region add up to by one vocabulary, weighted by their duration. */
+/* What the segments of a region add up to by one vocabulary, weighted by their duration; a familiarity also by how probable
+ * the class is there. */
 struct sum {
     double probabilities[RANKING_MOST], familiarity[RANKING_MOST];
 };
@@ -57,8 +58,19 @@ struct sums {
 /* One segment of the timeline, as it was written. */
 struct span {
     double start, end, confidence;
+    float scores[RANKING_KINDS];
     char content[48];
 };
+
+/* The score of each kind, 0 to 1; where there is none nothing speaks against the kind. */
+static void read_scores(const cJSON *item, float *scores) {
+    static const char *const kinds[RANKING_KINDS] = {"speech", "music", "environment", "noise"};
+    const cJSON *object = cJSON_GetObjectItemCaseSensitive(item, "scores");
+    for (uint32_t k = 0; k < RANKING_KINDS; k++) {
+        const cJSON *score = cJSON_GetObjectItemCaseSensitive(object, kinds[k]);
+        scores[k] = cJSON_IsNumber(score) ? (float)fmin(fmax(score->valuedouble, 0), 1) : 1;
+    }
+}
 
 static int read_span(const cJSON *item, struct span *span) {
     const cJSON *start = cJSON_GetObjectItemCaseSensitive(item, "start");
@@ -66,11 +78,13 @@ static int read_span(const cJSON *item, struct span *span) {
     const cJSON *confidence = cJSON_GetObjectItemCaseSensitive(item, "confidence");
     const char *label = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "label"));
     if (!cJSON_IsNumber(start) || !cJSON_IsNumber(end) || !cJSON_IsNumber(confidence) || label == NULL) return -1;
-    *span = (struct span){start->valuedouble, end->valuedouble, fmin(fmax(confidence->valuedouble, 0), 1), ""};
+    *span = (struct span){
+        .start = start->valuedouble, .end = end->valuedouble, .confidence = fmin(fmax(confidence->valuedouble, 0), 1)};
     if (!(span->start >= 0) || !(span->end >= span->start) || !(span->end < 1e6) ||
         strlen(label) >= sizeof span->content)
         return -1;
     strcpy(span->content, label);
+    read_scores(item, span->scores);
     return 0;
 }
 
@@ -136,14 +150,14 @@ static uint32_t rank_segment(const struct ranking *ranking, const struct span *s
     float probabilities[RANKING_MOST], familiarity[RANKING_MOST];
     uint32_t first, end;
     find_steps(span, embedding, &first, &end);
-    ranking_measure(ranking, embedding, first, end, probabilities, familiarity);
+    ranking_measure(ranking, embedding, first, end, span->scores, probabilities, familiarity);
     if (strstr(span->content, MIXTURE) != NULL) memset(familiarity, 0, sizeof familiarity); /* like none of its parts */
     for (uint32_t c = 0; c < ranking->classes; c++) /* the timeline says so, too: it may be a strange one */
         if (strcmp(ranking->label[c], span->content) == 0) familiarity[c] = fmaxf(familiarity[c], 0);
     const double weight = fmax(span->end - span->start, 1e-3);
     for (uint32_t c = 0; c < ranking->classes; c++) {
         sum->probabilities[c] += weight * (double)probabilities[c];
-        sum->familiarity[c] += weight * (double)familiarity[c];
+        sum->familiarity[c] += weight * (double)probabilities[c] * (double)familiarity[c];
     }
     return ranking_sort(ranking, probabilities, familiarity, best);
 }
@@ -175,7 +189,7 @@ static uint32_t rank_region(const struct ranking *ranking, const struct sum *sum
     float probabilities[RANKING_MOST], familiarity[RANKING_MOST];
     for (uint32_t c = 0; c < ranking->classes; c++) {
         probabilities[c] = (float)(sum->probabilities[c] / weight);
-        familiarity[c] = (float)(sum->familiarity[c] / weight);
+        familiarity[c] = (float)(sum->familiarity[c] / fmax(sum->probabilities[c], 1e-30));
     }
     return ranking_sort(ranking, probabilities, familiarity, best);
 }
@@ -259,7 +273,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "classifier",
     .name = "Classifier",
     .vendor = "sonde",
-    .version = "0.4.2",
+    .version = "0.5.0",
     .licence = "MIT",
     .description = "Ranked labels with calibrated scores for every segment of the content timeline and for the region.",
     .schema = classifier_schema,

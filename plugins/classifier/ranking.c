@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KIND_LEAST  0.05f /* no kind is less probable than this, whatever the timeline says */
 #define GROUP_SHARE 0.7f /* right in .98 of cases, and in .76 of sounds of classes that were never trained (MODEL.md) */
 
 /* Whether two classes carry one label, of one group. */
@@ -90,6 +91,14 @@ static int read_familiar(struct ranking *ranking, char *error, size_t n) {
     return 0;
 }
 
+/* Which kinds of the timeline a class can be, if the vocabulary knows. */
+static int read_kinds(struct ranking *ranking, char *error, size_t n) {
+    const struct weights *w = &ranking->weights;
+    if (weights_rows(w, "classes.kinds") == 0) return 0;
+    ranking->kinds = weights_floats(w, "classes.kinds", ranking->classes, RANKING_KINDS, 1, error, n);
+    return ranking->kinds ? 0 : -1;
+}
+
 int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char *error, size_t n) {
     memset(ranking, 0, sizeof *ranking);
     struct weights *w = &ranking->weights;
@@ -109,7 +118,9 @@ int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char 
         snprintf(error, n, "the weights file has a temperature that is not positive");
         return -1;
     }
-    if (read_timbre(ranking, error, n) != 0 || read_familiar(ranking, error, n) != 0) return -1;
+    if (read_timbre(ranking, error, n) != 0 || read_familiar(ranking, error, n) != 0 ||
+        read_kinds(ranking, error, n) != 0)
+        return -1;
     return read_names(ranking, error, n);
 }
 
@@ -217,6 +228,15 @@ static void measure_familiarity(const struct ranking *ranking, const float *mean
     }
 }
 
+/* How much of class c's probability is left after what the timeline heard. */
+static float heard_share(const struct ranking *ranking, const float *heard, uint32_t c) {
+    if (ranking->kinds == NULL) return 1;
+    float most = KIND_LEAST;
+    for (uint32_t k = 0; k < RANKING_KINDS; k++)
+        most = fmaxf(most, ranking->kinds[(size_t)c * RANKING_KINDS + k] * heard[k]);
+    return sqrtf(most);
+}
+
 /* Each label's first class speaks for all of them. Sounds of several classes are like none of their centres. */
 static void join_labels(const struct ranking *ranking, float *probabilities, float *familiarity) {
     for (uint32_t c = 0; c < ranking->classes; c++) {
@@ -228,7 +248,7 @@ static void join_labels(const struct ranking *ranking, float *probabilities, flo
 }
 
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
-                     float *probabilities, float *familiarity) {
+                     const float *heard, float *probabilities, float *familiarity) {
     float pooled[2 * RANKING_DIMENSIONS], logits[RANKING_MOST];
     const float limit = level_limit(embedding->level, first, end);
     pool_embedding(embedding, first, end, limit, pooled);
@@ -240,7 +260,8 @@ void ranking_measure(const struct ranking *ranking, const struct embedding *embe
     float highest = logits[0], sum = 0;
     for (uint32_t c = 1; c < ranking->classes; c++) highest = fmaxf(highest, logits[c]);
     for (uint32_t c = 0; c < ranking->classes; c++)
-        sum += probabilities[c] = expf((logits[c] - highest) / ranking->calibration[0]);
+        sum += probabilities[c] = expf((logits[c] - highest) / ranking->calibration[0]) *
+                                  heard_share(ranking, heard, c);
     for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] /= sum;
     measure_familiarity(ranking, pooled, familiarity);
     join_labels(ranking, probabilities, familiarity);

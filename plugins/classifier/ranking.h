@@ -14,6 +14,7 @@
 #define RANKING_MOST         128u  /* classes */
 #define RANKING_WIDEST       1024u /* hidden units of the timbre's part */
 #define RANKING_TOP          5u
+#define RANKING_KINDS        4u        /* of the timeline: speech, music, environment, noise */
 #define RANKING_UNKNOWN      "unknown" /* label, and group where there is none */
 
 /* What a segment's timbre is summed up to: the mean of its steps' means (without the first, which is the level), the spread
@@ -37,6 +38,7 @@ struct ranking {
     const float *familiar_far, *familiar_near;   /* [RANKING_DIMENSIONS][RANKING_DIMENSIONS] */
     const float *familiar_centres;               /* [classes][RANKING_DIMENSIONS] */
     float familiar_weight;
+    const float *kinds; /* [classes][RANKING_KINDS]: 1 for what a class can be, or NULL: this vocabulary doesn't know */
     const float *shipped;     /* [classes]: 1 or 0 */
     const float *calibration; /* [3]: temperature, threshold, clearance: see ranking_sort */
     char *names;              /* owned: the labels and groups, zero-terminated */
@@ -56,14 +58,16 @@ void ranking_close(struct ranking *ranking);
 /* For steps [first, end), those not more than 40 dB below the segment's loudest (and above -85 dBFS) pooled:
  *
  * `probabilities` [classes]: a linear layer over mean and maximum of the embedding, and a layer of rectified units over the
- * timbre, add up to the logits. The first class of a label has what all its classes have together, the others 0.
+ * timbre, add up to the logits. Each probability counts times the square root of the highest of `heard` [RANKING_KINDS], the
+ * timeline's scores of 0 to 1, among the kinds that the class can be: the root, for both judge by the same sound. The first
+ * class of a label has what all its classes have together, the others 0.
  *
  * `familiarity` [classes]: positive where the mean embedding is more like the class than like sounds at large: the
  * relative Mahalanobis distance (Ren et al., 2021), |F x|^2 - |N x - centre|^2 with x normalised, F and N whitening all
  * sounds and the classes' own spread, times a weight. 0 for a label of several classes, and everywhere if the vocabulary
  * doesn't ask. */
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
-                     float *probabilities, float *familiarity);
+                     const float *heard, float *probabilities, float *familiarity);
 
 /* The best labels, best first: at most RANKING_TOP, at least one. What is not shipped is summed as "unknown". Unknown also
  * comes first when no label reaches the threshold, or when the best is not clear: less than `clearance` exp(-its familiarity)

@@ -1,4 +1,4 @@
-/* How plugins/classifier ranks labels: timbre, clearance, familiarity, and what comes of them as "unknown". */
+/* How plugins/classifier ranks labels: timbre, clearance, familiarity, the timeline's kinds, and what comes of them as "unknown". */
 #include "classifier_rig.h"
 
 #include <math.h>
@@ -241,6 +241,67 @@ static void the_timeline_vouches_for_what_is_strange(void **state) {
     free(bytes);
 }
 
+/* A dog of which the first segment is sure, and a second one that is no dog's and far from the dog's place: how strange a dog
+ * would be there says nothing about the region's. */
+static void a_class_is_familiar_where_it_is_heard(void **state) {
+    (void)state;
+    struct embedding_rig rig;
+    uint64_t size;
+    uint8_t *bytes = make_asking(VOCABULARY, 0, 0, &size);
+    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    embedding_rig_fill(&rig, 20);
+    paint(&rig, 0, 3, DOG);
+    paint(&rig, 3, 4, RAIN);
+    for (uint32_t t = 15; t < 20; t++) rig.values[t * EMBEDDING_RIG_D + 50] = 2;
+    assert_ok(run(&rig, "{\"segments\":[{\"start\":0,\"end\":3,\"label\":\"environment\",\"confidence\":1},"
+                        "{\"start\":3,\"end\":4,\"label\":\"environment\",\"confidence\":1}]}"));
+    assert_string_equal(text(rig.json, "label"), "dog bark");
+    embedding_rig_close(&rig);
+    free(bytes);
+}
+
+/* Dog and rain are equally probable; a dog is environment, rain music or environment, here. Each counts times the root of what the
+ * timeline scored, of .05 at least, and a timeline without scores leaves it at that. */
+static void the_timelines_kinds_count(void **state) {
+    (void)state;
+    static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES] = {0, 0, -30, -30};
+    static const float shipped[CLASSES] = {1, 1, 1, 1}, calibration[3] = {1, 0, 0};
+    static const float kinds[CLASSES * 4] = {0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1};
+    static const struct {
+        const char *scores;
+        double dog, rain;
+    } cases[] = {{"{\"speech\":0.9,\"music\":0.64,\"environment\":0.16,\"noise\":0}", .4, .8},
+                 {"{\"speech\":0,\"music\":0.81,\"environment\":0,\"noise\":0}", sqrt(.05), .9},
+                 {"{\"music\":7,\"environment\":-1}", sqrt(.05), 1},
+                 {"{\"environment\":\"much\",\"noise\":0}", 1, 1},
+                 {"7", 1, 1}};
+    for (int known = 0; known < 2; known++) {
+        struct embedding_rig rig;
+        uint64_t size;
+        struct weights_rig parts = classifier_parts(VOCABULARY, EMBEDDING_RIG_PARENT, weight, bias, shipped,
+                                                    calibration);
+        if (known) weights_rig_add(&parts, "classes.kinds", kinds, CLASSES, 4);
+        uint8_t *bytes = weights_rig_make(&parts, &size);
+        const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+        embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            char json[300];
+            embedding_rig_fill(&rig, 10);
+            snprintf(json, sizeof json,
+                     "{\"segments\":[{\"start\":0,\"end\":2,\"label\":\"music\",\"confidence\":1,\"scores\":%s}]}",
+                     cases[i].scores);
+            assert_ok(run(&rig, json));
+            const cJSON *segment = cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), 0);
+            const double expected = known ? cases[i].dog / (cases[i].dog + cases[i].rain) : .5;
+            assert_float_equal((float)score_of(segment, "dog bark"), (float)expected, 1e-5f);
+            assert_float_equal((float)score_of(segment, "rain"), (float)(1 - expected), 1e-5f);
+        }
+        embedding_rig_close(&rig);
+        free(bytes);
+    }
+}
+
 static void half_a_measure_of_familiarity_is_refused(void **state) {
     (void)state;
     struct embedding_rig rig;
@@ -265,6 +326,8 @@ int main(void) {
         cmocka_unit_test(unknown_has_a_group),
         cmocka_unit_test(what_is_far_from_its_class_is_unknown),
         cmocka_unit_test(the_timeline_vouches_for_what_is_strange),
+        cmocka_unit_test(a_class_is_familiar_where_it_is_heard),
+        cmocka_unit_test(the_timelines_kinds_count),
         cmocka_unit_test(half_a_measure_of_familiarity_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
