@@ -69,6 +69,14 @@ def label_of(name):
     return JOINED.get(name, name)
 
 
+def kinds_of_class(name):
+    """Which of KINDS the timeline may call a sound of this class: children play loudly in speech and in noise, and music in the
+    street has the street around it."""
+    several = {"street music": ["music", "environment"], "children playing": ["speech", "environment"], "other": KINDS}
+    kind = name if name in KINDS else "music" if name in MUSIC else "environment"
+    return [float(k in several.get(name, [kind])) for k in KINDS]
+
+
 LABELS = list(dict.fromkeys(label_of(c) for c in CLASSES))
 LABEL_OF = np.array([LABELS.index(label_of(c)) for c in CLASSES])  # a class's place among the labels
 

@@ -1,17 +1,18 @@
 """Sounds out of Debian's packages of free games: music, spoken lines, places and machines by many hands, on many microphones.
-Nothing learns from them; every other one had a say in the offsets of the timeline's kinds (OFFSETS in ../train). What the built plugins
-say of the others shows how well they do on what they have never heard."""
+The branch `scene` and the timeline's head learn from some packages. From the others, HELD_OUT, nothing learns, and nothing is chosen
+by them: what the built plugins say of their sounds, one by one and mixed, shows how well they do on what they have never heard."""
 import os
 import re
 import subprocess
 import tempfile
 import zlib
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import soundfile
 
-from . import built
-from .dataset import MUSIC
+from . import built, mel, recordings
+from .dataset import MUSIC, Clip, restore, spectra, store
 
 SECONDS = 30
 PACKAGES = """a7xpg-data ardentryst asc-music colobot-common-sounds crrcsim-data drascula-music extremetuxracer-data
@@ -20,6 +21,9 @@ hedgewars-data klettres-data lincity-ng-data lugaru-data marsshooter-data megagl
 noiz2sa-data parsec47-data pathological planetblupi-music-ogg powermanga-data rrootage-data scorched3d-data scratch
 seahorse-adventures searchandrescue-data solarwolf starfighter-data supertux-data tuxpaint-stamps-default unknown-horizons
 warmux-data warzone2100-music widelands-data""".split()
+
+HELD_OUT = """asc-music colobot-common-sounds drascula-music fillets-ng-data fillets-ng-data-nl flare-game frozen-bubble-data gcin-voice
+glob2-data klettres-data lincity-ng-data lugaru-data marsshooter-data naev-data solarwolf warzone2100-music widelands-data""".split()
 
 # (packages, path, kind, how many at most, of music in each package); the first that matches a file counts. Packages with
 # tracks or voices that the labelled folder holds as well (wesnoth, hyperrogue, ufoai, singularity, nexuiz, asterisk) are left out.
@@ -50,6 +54,7 @@ RULES = [
      r"\.(ogg|wav|opus)$", "music", 30),
     (".", r"/(musics?|bgm|anthem|soundtrack|tracks?)/.*\.(ogg|wav)$|/music[^/]*\.ogg$", "music", 30),
 ]
+NO_FOLD = -1
 SHORTEST = {"music": 15.0, "speech": .3, "environment": .3}  # seconds
 
 
@@ -76,7 +81,7 @@ def listed(folder):
     paths = [os.path.relpath(os.path.join(at, name), folder) for package in PACKAGES
              for at, _, names in os.walk(os.path.join(folder, package)) for name in names]
     for path in sorted(paths, key=lambda p: zlib.crc32(p.encode())):
-        package = path.split("/")[0]
+        package = package_of(path)
         rule = next((i for i, r in enumerate(RULES) if re.match(r[0], package) and re.search(r[1], path, re.I)), None)
         if rule is None:
             continue
@@ -90,36 +95,63 @@ def listed(folder):
     return out
 
 
-def excerpt(path, kind, to):
-    """Writes the sound's first half minute (of music, from a quarter in) to a WAV file; False if it is none to measure."""
+def package_of(path):
+    return path.split("/")[0]
+
+
+def excerpt(path, kind):
+    """(samples, rate) of the sound's first half minute (of music, from a quarter in); None if it is too short, silent or damaged."""
     try:
         with soundfile.SoundFile(path) as f:
             if f.frames < SHORTEST[kind] * f.samplerate:
-                return False
+                return None
             if kind == "music" and f.frames > 2 * SECONDS * f.samplerate:
                 f.seek(f.frames // 4)
             samples = f.read(SECONDS * f.samplerate, dtype="float32")
     except (RuntimeError, soundfile.SoundFileError):
-        return False
-    soundfile.write(to, samples, f.samplerate)
-    return bool(np.abs(samples).max() > 1e-3)
+        return None
+    return (samples, f.samplerate) if np.abs(samples).max() > 1e-3 else None
+
+
+def heard(job):
+    """The clip of one sound, of no fold; None if it is none to learn from."""
+    folder, path, kind = job
+    sound = excerpt(os.path.join(folder, path), kind)
+    if sound is None:
+        return None
+    clip = Clip(path, "games", package_of(path), "other" if kind == "environment" else kind, kind, NO_FOLD)
+    clip.spectra = spectra(path, *sound)
+    return clip
+
+
+def load(folder, cache, workers=2):
+    """The clips of all packages but those held out, with their spectra; computed once and kept in `cache`."""
+    if not os.path.exists(cache):
+        fetch(folder)
+        jobs = [(folder, path, kind) for path, kind in listed(folder) if package_of(path) not in HELD_OUT]
+        with ProcessPoolExecutor(workers) as pool:
+            store(cache, [clip for clip in pool.map(heard, jobs, chunksize=8) if clip is not None])
+    return restore(cache)
 
 
 def measure(folder, build, work, log=print):
-    """By kind of sound: what content_timeline and classifier of a build say of it as a whole. All sounds, then the half that had
-    no say in the timeline's offsets."""
+    """By kind of sound: what content_timeline and classifier of a build say of each sound held out, as a whole; and how well the
+    timeline does on mixed recordings of them."""
     names = ("features", "content_timeline", "classifier")
     kinds = {"speech": "speech", "street music": "music", "noise": "noise", "unknown": "unknown", **dict.fromkeys(MUSIC, "music")}
-    rows, wav = [], os.path.join(work, "game.wav")
+    rows, sounds, wav = [], {kind: [] for kind in SHORTEST}, os.path.join(work, "game.wav")
     for path, kind in listed(folder):
-        if not excerpt(os.path.join(folder, path), kind, wav):
+        sound = excerpt(os.path.join(folder, path), kind) if package_of(path) in HELD_OUT else None
+        if sound is None:
             continue
+        sounds[kind].append(sound)
+        soundfile.write(wav, *sound)
         said = built.results(build, wav, names)
         content, label = (said[n]["label"] for n in names[1:])
         taken = kinds.get(label, "environment")
         rows.append((kind, (content == kind, kind in (content or ""), taken == kind, taken == "unknown")))
     report("sounds of games", rows, log)
-    report("no say in them", rows[1::2], log)
+    recordings.measure(recordings.Stock(sounds, lambda sound: mel.to_rate(*sound), seed=5), build, work, count=40, log=log)
 
 
 def report(title, rows, log):

@@ -1,5 +1,5 @@
-"""Mixed recordings, built from the clips of one fold by joining and mixing them, with the truth of every second; and their
-score through the plugins themselves. And mixtures by themselves, for what the network alone hears of the quieter sound."""
+"""Mixed recordings, built from sounds that nothing has learned from by joining and mixing them, with the truth of every second; and
+their score through the plugins themselves. And mixtures by themselves, for what the network alone hears of the quieter sound."""
 import os
 
 import numpy as np
@@ -25,15 +25,14 @@ def sounding(samples, depth=35):
 
 
 class Stock:
-    """Sound of one kind at -23 dBFS, as long as asked for: clips of the kind one after the other."""
+    """Sound of one kind at -23 dBFS, as long as asked for: what read(item) makes of randomly chosen items of the kind, one after the
+    other. `items`: kind -> list; `read` gives samples at mel.RATE."""
 
-    def __init__(self, folder, clips, rng):
-        self.folder, self.rng = folder, rng
-        self.clips = {k: [c for c in clips if c.dataset in SETS[k] and c.kind == k] for k in SETS}
+    def __init__(self, items, read, seed):
+        self.items, self.read, self.rng = items, read, np.random.default_rng(seed)
 
     def clip(self, kind):
-        clip = self.clips[kind][self.rng.integers(len(self.clips[kind]))]
-        return mel.to_rate(*soundfile.read(os.path.join(self.folder, clip.path), dtype="float32"))
+        return self.read(self.items[kind][self.rng.integers(len(self.items[kind]))])
 
     def sound(self, kind, seconds):
         need, parts = int(seconds * mel.RATE), []
@@ -49,6 +48,12 @@ class Stock:
         return np.concatenate(parts)[:need]
 
 
+def stock_of(folder, clips, seed):
+    """Of the labelled folder's clips."""
+    return Stock({k: [c for c in clips if c.dataset in SETS[k] and c.kind == k] for k in SETS},
+                 lambda c: mel.to_rate(*soundfile.read(os.path.join(folder, c.path), dtype="float32")), seed)
+
+
 def mixture(above, below, rng):
     """The second sound 4 to 12 dB below the first."""
     return above + below * 10 ** (-rng.uniform(4, 12) / 20)
@@ -59,11 +64,10 @@ def loudness(rng):
     return 10 ** (rng.uniform(-8, 3) / 20)
 
 
-def hearing(folder, clips, network, count=160, seconds=8, seed=7, log=print):
+def hearing(stock, network, count=160, seconds=8, log=print):
     """Prints how well the network hears, without the timeline, what is 4 to 12 dB below another sound: the area under the ROC curve
     of the quieter kind's mean logit, between `count` mixtures and the louder sounds of the same mixtures by themselves."""
-    rng = np.random.default_rng(seed)
-    stock, sounds = Stock(folder, clips, rng), {label: [] for label in (*SETS, *MIXED)}
+    rng, sounds = stock.rng, {label: [] for label in (*SETS, *MIXED)}
     for _ in range(count):
         alone = {kind: stock.sound(kind, seconds) for kind in SETS}
         mixed = {label: mixture(alone[above], alone[below], rng) for label, (above, below) in MIXED.items()}
@@ -79,9 +83,9 @@ def hearing(folder, clips, network, count=160, seconds=8, seed=7, log=print):
         log(f"{label}, or {above} alone: the network's {below} logit has an area of {area:.3f} under the ROC curve")
 
 
-def build(stock, rng, seconds=60):
+def build(stock, seconds=60):
     """One recording: segments of 4 to 15 s. Returns samples and truth [(start, end, label)]."""
-    samples, truth, now, last = [], [], 0.0, None
+    rng, samples, truth, now, last = stock.rng, [], [], 0.0, None
     while now < seconds:
         label = rng.choice([x for x in ["speech", "music", "environment", "speech", "music", "environment", *MIXED, "near-silence"]
                             if x != last and not (last in MIXED and x in MIXED)])
@@ -120,17 +124,15 @@ def boundaries(truth, found, within=.5):
     return hits, len(a), len(b)
 
 
-def measure(folder, clips, weights, build_root, work, count=20, seed=5, log=print):
-    """Scores the plugins with the weights in `weights` on recordings of `clips`."""
-    rng = np.random.default_rng(seed)
-    stock = Stock(folder, clips, rng)
+def measure(stock, build_root, work, *options, count=20, log=print):
+    """Scores the plugins on recordings of a stock; `options` go to run_plugins."""
     exact = main = seconds = hits = true = found = 0
     confusion = {}
     for i in range(count):
-        samples, truth = build(stock, rng)
+        samples, truth = build(stock)
         path = os.path.join(work, "recording.wav")
         soundfile.write(path, samples, mel.RATE)
-        result = built.results(build_root, path, ("features", "content_timeline"), "--plugin-dir", weights)["content_timeline"]
+        result = built.results(build_root, path, ("features", "content_timeline"), *options)["content_timeline"]
         segments = [(s["start"], s["end"], s["label"]) for s in result["segments"]]
         merged = [s for i, s in enumerate(segments) if i == 0 or s[2] != segments[i - 1][2]]
         for t in np.arange(.5, truth[-1][1], 1.0):

@@ -1,5 +1,5 @@
-"""Recordings of a minute for the network and the timeline's head to learn from, made of clips in the log-mel domain: sounds one after the other,
-over each other at known ratios, or two tracks that come and go on their own; always with the truth of every step."""
+"""Recordings of a minute for the network and the timeline's head to learn from, made of clips in the log-mel domain: sounds one after
+the other, over each other at known ratios, or two tracks that come and go on their own; always with the truth of every step."""
 import numpy as np
 import torch
 
@@ -14,7 +14,7 @@ NEPERS = np.log(10) / 10  # of power, in a decibel
 LEVEL = -23  # dBFS of a clip before gain
 NOTHING = -30.0  # natural logarithm of power
 VARIANTS = ["plain", "plain", "plain", "plain", "coded", "low8000", "low3400"]
-SONGS = ("debian_music", "classical_quiz", "fnf", "pop909_synth", "asap_synth", "inaspeech", "pyaudioanalysis", "blinky_edm")
+SONGS = ("debian_music", "classical_quiz", "fnf", "pop909_synth", "asap_synth", "inaspeech", "pyaudioanalysis", "blinky_edm", "games")
 LAYERS = {"music": (.5, 2), "environment": (.3, 1)}  # how often a sound is several clips at once, and how many more at most
 FAINT = .5  # how often an environment below another sound is 8 to 14 dB below
 SCENES = [("speech",), ("music",), ("environment",)] * 2 + [("noise",), ()] + [
@@ -22,7 +22,7 @@ SCENES = [("speech",), ("music",), ("environment",)] * 2 + [("noise",), ()] + [
 
 
 class Scenes:
-    """Draws clips of a kind (songs before loops and single notes; environment by class and by clip) and puts them together."""
+    """Draws clips of a kind (songs before loops and single notes; environment by class, or by game, and by clip) and puts them together."""
 
     def __init__(self, clips, seed):
         self.rng = np.random.default_rng(seed)
@@ -35,7 +35,7 @@ class Scenes:
         if kind == "music":
             weight = np.array([6.0 if c.dataset in SONGS else 1.0 if c.dataset != "made" else .35 for c in clips])
         elif kind == "environment":
-            labels = [c.label for c in clips]
+            labels = [c.source if c.dataset == "games" else c.label for c in clips]
             weight = np.array([1 / len(clips) + 1 / len(set(labels)) / labels.count(x) for x in labels])
         else:
             weight = np.array([1.0 if c.dataset != "made" or kind == "noise" else .7 for c in clips])

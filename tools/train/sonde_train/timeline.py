@@ -16,7 +16,7 @@ ARCHITECTURE = 4  # HEAD_ARCHITECTURE of plugins/content_timeline/head.h
 INPUTS = DIMENSIONS + 4 * timbre.CEPSTRA
 WIDTH = 64
 DILATIONS = [2, 6, 12]
-SCENES = 1600
+SCENES = 3200
 SINGLE = 1500  # clips by themselves
 
 
@@ -37,8 +37,8 @@ class Head(nn.Module):
 
     def __init__(self, mean, scale):
         super().__init__()
-        self.register_buffer("mean", torch.as_tensor(mean))
-        self.register_buffer("scale", torch.as_tensor(scale))
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
         self.drop, self.entry, self.norm = nn.Dropout(.5), nn.Conv1d(INPUTS, WIDTH, 1), nn.BatchNorm1d(WIDTH)
         self.blocks = nn.ModuleList(Block(d) for d in DILATIONS)
         self.exit = nn.Conv1d(WIDTH, len(KINDS) + 1, 1)
@@ -114,7 +114,7 @@ def single_batch(singles, rng, size=24, most=40):
     return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(inside)
 
 
-def fit(network, clips, seed=1, steps=1500, size=6, rate=3e-3):
+def fit(network, clips, seed=1, steps=3000, size=6, rate=3e-3):
     inputs, targets = heard_scenes(network, clips, SCENES, seed + 100)
     singles = heard_clips(network, clips, SINGLE, seed)
     torch.manual_seed(seed)
@@ -155,12 +155,12 @@ def folded(convolution, norm):
     return weight.transpose(2, 1, 0).reshape(-1, weight.shape[0]), bias
 
 
-def tensors(head, offsets):
-    """For the weights file; `offsets` are added to the logits of the kinds."""
+def tensors(head):
+    """For the weights file."""
     out = {"input.mean": head.mean.numpy(), "input.scale": head.scale.numpy()}
     out["entry.weight"], out["entry.bias"] = folded(head.entry, head.norm)
     for i, block in enumerate(head.blocks):
         out[f"block{i}.weight"], out[f"block{i}.bias"] = folded(block.convolution, block.norm)
     out["exit.weight"] = head.exit.weight.detach().numpy()[:, :, 0].T
-    out["exit.bias"] = head.exit.bias.detach().numpy() + np.append(offsets, 0)
+    out["exit.bias"] = head.exit.bias.detach().numpy()
     return {k: np.ascontiguousarray(v, np.float32) for k, v in out.items()}
