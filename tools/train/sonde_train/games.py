@@ -1,6 +1,6 @@
 """Sounds out of Debian's packages of free games: music, spoken lines, places and machines by many hands, on many microphones.
-The branch `scene` and the timeline's head learn from some packages. From the others, HELD_OUT, nothing learns, and nothing is chosen
-by them: what the built plugins say of their sounds, one by one and mixed, shows how well they do on what they have never heard."""
+The branch `scene` and the timeline's head learn from some packages. From the others, HELD_OUT, nothing learns: what the built plugins
+say of their sounds, one by one and mixed, shows how well they do on what they have never heard."""
 import os
 import re
 import subprocess
