@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define FRAME 0.01 /* s */
+#define EDGE  5    /* frames at either end of a sound that tell how it begins and ends */
 
 static int compare_floats(const void *a, const void *b) {
     float x = *(const float *)a, y = *(const float *)b;
@@ -43,7 +44,7 @@ static void event_measure(const float *rms, size_t count, float *sorted, float h
 
 bool envelope_measure(const float *squares, size_t count, struct envelope *e) {
     *e = (struct envelope){0};
-    float *rms = malloc((2 * count + 1) * sizeof *rms), highest = 0.0f, last = 0.0f;
+    float *rms = malloc((2 * count + 1) * sizeof *rms), highest = 0.0f, first = 0.0f, last = 0.0f;
     if (!rms) return false;
     double sum = 0.0, square = 0.0, moment = 0.0;
     for (size_t k = 0; k < count; k++) {
@@ -58,7 +59,9 @@ bool envelope_measure(const float *squares, size_t count, struct envelope *e) {
         double mean = sum / (double)count, variance = fmax(0.0, square / (double)count - mean * mean);
         e->centroid = fmin(moment / square, (double)count * FRAME);
         e->steadiness = 1.0 - fmin(1.0, sqrt(variance) / mean);
-        for (size_t k = count > 5 ? count - 5 : 0; k < count; k++) last = rms[k] > last ? rms[k] : last;
+        for (size_t k = 0; k < count && k < EDGE; k++) first = rms[k] > first ? rms[k] : first;
+        for (size_t k = count > EDGE ? count - EDGE : 0; k < count; k++) last = rms[k] > last ? rms[k] : last;
+        e->start_level = (double)(first / highest);
         e->end_level = (double)(last / highest);
     }
     free(rms);
@@ -70,7 +73,9 @@ const char *envelope_kind(const struct envelope *e, const struct envelope_contex
     if (c->duration <= 8.0 && one_event && e->end_level < 0.25 && e->centroid < 0.6 * c->duration)
         return ENVELOPE_ONE_SHOT;
     if (c->duration < 0.5 && one_event) return ENVELOPE_ONE_SHOT;
-    if (c->whole_file && c->duration >= 0.8 && c->duration <= 40.0 && c->onsets >= 3 && e->end_level > 0.02)
+    /* What is cut to be repeated begins on a beat, at once: .91 of 111 loops of five packs do, .08 of 181 spoken clips and of 184
+     * pieces of music do. How it ends tells less: a last hit may have died away. */
+    if (c->whole_file && c->duration >= 0.8 && c->duration <= 40.0 && c->onsets >= 3 && e->start_level >= 0.2)
         return c->voiced > 0.8 && c->f0_stability > 0.8 && c->f0_jumps >= 0.3 ? ENVELOPE_MELODY : ENVELOPE_LOOP;
     if (c->voiced > 0.7 && c->f0_stability > 0.75 && c->f0_jumps >= 0.3) return ENVELOPE_MELODY;
     if (e->steadiness > 0.55 && c->onset_rate < 0.7) return ENVELOPE_TEXTURE;

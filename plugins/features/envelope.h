@@ -13,19 +13,20 @@
 #include <stdint.h>
 
 struct envelope {
-    double attack;     /* s from 10 % to 90 % of the event's highest RMS */
-    double decay;      /* s from there until 20 dB below, or until the region ends */
-    double sustain;    /* median RMS from the top to 20 dB below over the highest RMS, 0 to 1 */
-    double centroid;   /* s from the region's start: mean time, weighted by energy */
-    double steadiness; /* 0 to 1: one minus the spread of the RMS (standard deviation over mean, at most 1) */
-    double end_level;  /* RMS of the last 50 ms over the highest, 0 to 1 */
+    double attack;      /* s from 10 % to 90 % of the event's highest RMS */
+    double decay;       /* s from there until 20 dB below, or until the region ends */
+    double sustain;     /* median RMS from the top to 20 dB below over the highest RMS, 0 to 1 */
+    double centroid;    /* s from the region's start: mean time, weighted by energy */
+    double steadiness;  /* 0 to 1: one minus the spread of the RMS (standard deviation over mean, at most 1) */
+    double start_level; /* RMS of the first 50 ms over the highest, 0 to 1 */
+    double end_level;   /* RMS of the last 50 ms over the highest, 0 to 1 */
 };
 
 /* `squares`: mean square of each 10 ms. false: no memory. All values are 0 for silence. */
 bool envelope_measure(const float *squares, size_t count, struct envelope *e);
 
 #define ENVELOPE_ONE_SHOT "one-shot" /* one event that dies away, up to 8 s */
-#define ENVELOPE_LOOP     "loop"     /* a whole file of 0.8 to 40 s, several onsets, cut while sounding */
+#define ENVELOPE_LOOP     "loop"     /* a whole file of 0.8 to 40 s, several onsets, begins with one */
 #define ENVELOPE_MELODY   "melody"   /* one voice with a clear pitch that moves between steady notes */
 #define ENVELOPE_TEXTURE  "texture"  /* steady, no clear onsets */
 #define ENVELOPE_MIXED    "mixed"    /* none of these: speech, songs, scenes */
