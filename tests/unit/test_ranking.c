@@ -268,7 +268,7 @@ static void the_timelines_kinds_count(void **state) {
     static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES] = {0, 0, -30, -30};
     static const float shipped[CLASSES] = {1, 1, 1, 1}, calibration[3] = {1, 0, 0};
     static const float kinds[CLASSES * 4] = {0, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 1, 1, 1};
-    static const struct {
+    const struct {
         const char *scores;
         double dog, rain;
     } cases[] = {{"{\"speech\":0.9,\"music\":0.64,\"environment\":0.16,\"noise\":0}", .4, .8},
