@@ -38,7 +38,7 @@ struct ranking {
     const float *familiar_far, *familiar_near;   /* [RANKING_DIMENSIONS][RANKING_DIMENSIONS] */
     const float *familiar_centres;               /* [classes][RANKING_DIMENSIONS] */
     float familiar_weight;
-    const float *kinds; /* [classes][RANKING_KINDS]: 1 for what a class can be, or NULL: this vocabulary doesn't know */
+    const float *kinds;       /* [classes][RANKING_KINDS]: 1 for what a class can be, or NULL: not known */
     const float *shipped;     /* [classes]: 1 or 0 */
     const float *calibration; /* [3]: temperature, threshold, clearance: see ranking_sort */
     char *names;              /* owned: the labels and groups, zero-terminated */

@@ -31,6 +31,11 @@ uint8_t *make(const char *labels, float temperature, float clearance, uint64_t p
     return weights_rig_make(&rig, size);
 }
 
+void classifier_open(struct embedding_rig *rig, const uint8_t *bytes, uint64_t size) {
+    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
+    embedding_rig_open(rig, "classifier", &file, 1, NULL);
+}
+
 void paint(struct embedding_rig *rig, double from, double to, int class) {
     for (uint32_t t = (uint32_t)ceil(from / EMBEDDING_RIG_HOP - 1e-9); t * EMBEDDING_RIG_HOP < to - 1e-9; t++)
         rig->values[(size_t)t * EMBEDDING_RIG_D + (size_t) class] = 1;

@@ -18,6 +18,9 @@ struct weights_rig classifier_parts(const char *labels, uint64_t parent, const f
 /* A weights file with these labels, bound to the network `parent`; the caller frees it. */
 uint8_t *make(const char *labels, float temperature, float clearance, uint64_t parent, uint64_t *size);
 
+/* Opens the plugin with this weights file alone; embedding_rig_close closes it. */
+void classifier_open(struct embedding_rig *rig, const uint8_t *bytes, uint64_t size);
+
 /* From `from` to `to` seconds there is this class. */
 void paint(struct embedding_rig *rig, double from, double to, int class);
 

@@ -30,8 +30,7 @@ static int free_weights(void **state) {
 
 static int set_up(void **state) {
     struct embedding_rig *rig = malloc(sizeof *rig);
-    const struct embedding_rig_file file = {"classifier.weights", weights, weights_size};
-    embedding_rig_open(rig, "classifier", &file, 1, NULL);
+    classifier_open(rig, weights, weights_size);
     *state = rig;
     return 0;
 }
@@ -222,8 +221,7 @@ static void bad_weights_make_every_result_say_so(void **state) {
         struct embedding_rig rig;
         uint64_t size;
         uint8_t *bytes = make(labels[i], i == 4 ? 0 : 1, 0, EMBEDDING_RIG_PARENT, &size);
-        const struct embedding_rig_file file = {"classifier.weights", bytes, i == 5 ? size - 64 : size};
-        embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+        classifier_open(&rig, bytes, i == 5 ? size - 64 : size);
         embedding_rig_fill(&rig, 10);
         char *json = timeline_of(1, 2, 0);
         const struct host_input inputs[] = {rig.features, timeline_input(json)};

@@ -49,8 +49,7 @@ static void the_timbre_speaks_too(void **state) {
         struct embedding_rig rig;
         uint64_t size;
         uint8_t *bytes = make_listening_to(statistic == 0 ? 2 : 19 + (statistic - 1) * 20 + 3, &size);
-        const struct embedding_rig_file file = {"classifier.weights", bytes, size};
-        embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+        classifier_open(&rig, bytes, size);
         embedding_rig_fill(&rig, 3);
         for (uint32_t i = 0; i < 4; i++)
             for (uint32_t t = 0; t < 3; t++)
@@ -72,9 +71,8 @@ static void what_lies_between_labels_is_unknown(void **state) {
     (void)state;
     uint64_t size;
     uint8_t *bytes = make(VOCABULARY, 1, 3, EMBEDDING_RIG_PARENT, &size);
-    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
     struct embedding_rig rig;
-    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    classifier_open(&rig, bytes, size);
     embedding_rig_fill(&rig, 20);
     paint(&rig, 0, 2, DOG); /* logit 6; that of rain is 6 - ln 2, then 6 - ln 4 */
     paint(&rig, 2, 4, DOG);
@@ -95,9 +93,8 @@ static void classes_of_one_label_add_up(void **state) {
     uint64_t size;
     uint8_t *bytes = make("animals/dog bark\ntools/drilling\ntools/drilling\nunknown/other\n", 1, 3,
                           EMBEDDING_RIG_PARENT, &size);
-    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
     struct embedding_rig rig;
-    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    classifier_open(&rig, bytes, size);
     embedding_rig_fill(&rig, 20);
     paint(&rig, 0, 2, RAIN);  /* a drill */
     paint(&rig, 0, 2, PIANO); /* as much as a jackhammer */
@@ -126,9 +123,8 @@ static void unknown_has_a_group(void **state) {
     uint64_t size;
     uint8_t *bytes = make("animals/dog bark\nweather/rain\ninstruments/piano\ninstruments/flute\n", 1, 3,
                           EMBEDDING_RIG_PARENT, &size);
-    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
     struct embedding_rig rig;
-    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    classifier_open(&rig, bytes, size);
     embedding_rig_fill(&rig, 40);
     paint(&rig, 0, 2, WANTED); /* a flute, which isn't shipped */
     paint(&rig, 2, 4, WANTED); /* between it and a piano */
@@ -149,8 +145,7 @@ static void unknown_has_a_group(void **state) {
     embedding_rig_close(&rig);
     free(bytes);
     bytes = make("own/a\nown/b\nown/c\nown/d\n", 1, 0, EMBEDDING_RIG_PARENT, &size); /* one group tells nothing apart */
-    const struct embedding_rig_file own = {"classifier.weights", bytes, size};
-    embedding_rig_open(&rig, "classifier", &own, 1, NULL);
+    classifier_open(&rig, bytes, size);
     embedding_rig_fill(&rig, 40);
     paint(&rig, 0, 2, WANTED);
     assert_ok(run(&rig, json));
@@ -196,8 +191,7 @@ static void what_is_far_from_its_class_is_unknown(void **state) {
         struct embedding_rig rig;
         uint64_t size;
         uint8_t *bytes = make_asking(cases[i].labels, cases[i].centre, 0, &size);
-        const struct embedding_rig_file file = {"classifier.weights", bytes, size};
-        embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+        classifier_open(&rig, bytes, size);
         embedding_rig_fill(&rig, 10);
         paint(&rig, 0, 2, DOG);
         for (uint32_t t = 0; t < 10; t++) {
@@ -223,8 +217,7 @@ static void the_timeline_vouches_for_what_is_strange(void **state) {
     struct embedding_rig rig;
     uint64_t size;
     uint8_t *bytes = make_asking(VOCABULARY, 0, 0, &size);
-    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
-    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    classifier_open(&rig, bytes, size);
     embedding_rig_fill(&rig, 30);
     paint(&rig, 0, 6, DOG);
     for (uint32_t t = 0; t < 30; t++) {
@@ -248,8 +241,7 @@ static void a_class_is_familiar_where_it_is_heard(void **state) {
     struct embedding_rig rig;
     uint64_t size;
     uint8_t *bytes = make_asking(VOCABULARY, 0, 0, &size);
-    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
-    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    classifier_open(&rig, bytes, size);
     embedding_rig_fill(&rig, 20);
     paint(&rig, 0, 3, DOG);
     paint(&rig, 3, 4, RAIN);
@@ -283,8 +275,7 @@ static void the_timelines_kinds_count(void **state) {
                                                     calibration);
         if (known) weights_rig_add(&parts, "classes.kinds", kinds, CLASSES, 4);
         uint8_t *bytes = weights_rig_make(&parts, &size);
-        const struct embedding_rig_file file = {"classifier.weights", bytes, size};
-        embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+        classifier_open(&rig, bytes, size);
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             char json[300];
             embedding_rig_fill(&rig, 10);
@@ -307,8 +298,7 @@ static void half_a_measure_of_familiarity_is_refused(void **state) {
     struct embedding_rig rig;
     uint64_t size;
     uint8_t *bytes = make_asking(VOCABULARY, 0, 1, &size);
-    const struct embedding_rig_file file = {"classifier.weights", bytes, size};
-    embedding_rig_open(&rig, "classifier", &file, 1, NULL);
+    classifier_open(&rig, bytes, size);
     embedding_rig_fill(&rig, 10);
     char *json = timeline_of(1, 2, 0);
     const struct host_input inputs[] = {rig.features, timeline_input(json)};

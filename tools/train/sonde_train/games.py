@@ -75,6 +75,10 @@ def fetch(folder):
         print(package, flush=True)
 
 
+def package_of(path):
+    return path.split("/")[0]
+
+
 def listed(folder):
     """[(path, kind)]: of what the rules allow, chosen by a hash of the path; no contents twice."""
     counts, seen, out = {}, set(), []
@@ -93,10 +97,6 @@ def listed(folder):
             seen.add(content)
             out.append((path, kind))
     return out
-
-
-def package_of(path):
-    return path.split("/")[0]
 
 
 def excerpt(path, kind):
@@ -139,7 +139,7 @@ def measure(folder, build, work, log=print):
     timeline does on mixed recordings of them."""
     names = ("features", "content_timeline", "classifier")
     kinds = {"speech": "speech", "street music": "music", "noise": "noise", "unknown": "unknown", **dict.fromkeys(MUSIC, "music")}
-    rows, sounds, wav = [], {kind: [] for kind in SHORTEST}, os.path.join(work, "game.wav")
+    rows, sounds, wav = {}, {kind: [] for kind in SHORTEST}, os.path.join(work, "game.wav")
     for path, kind in listed(folder):
         sound = excerpt(os.path.join(folder, path), kind) if package_of(path) in HELD_OUT else None
         if sound is None:
@@ -149,14 +149,9 @@ def measure(folder, build, work, log=print):
         said = built.results(build, wav, names)
         content, label = (said[n]["label"] for n in names[1:])
         taken = kinds.get(label, "environment")
-        rows.append((kind, (content == kind, kind in (content or ""), taken == kind, taken == "unknown")))
-    report("sounds of games", rows, log)
-    recordings.measure(recordings.Stock(sounds, lambda sound: mel.to_rate(*sound), seed=5), build, work, count=40, log=log)
-
-
-def report(title, rows, log):
-    log(f"{title:<15}     n   content_timeline: just that   among others   classifier: right kind   unknown")
-    for kind in dict.fromkeys(kind for kind, _ in rows):
-        of = [said for k, said in rows if k == kind]
+        rows.setdefault(kind, []).append((content == kind, kind in (content or ""), taken == kind, taken == "unknown"))
+    log("sounds of games     n   content_timeline: just that   among others   classifier: right kind   unknown")
+    for kind, of in rows.items():
         just, among, right, unknown = np.mean(of, 0)
         log(f"{kind:<15}{len(of):>6}{just:>30.3f}{among:>15.3f}{right:>25.3f}{unknown:>10.3f}")
+    recordings.measure(recordings.Stock(sounds, lambda sound: mel.to_rate(*sound), seed=5), build, work, count=40, log=log)
