@@ -3,6 +3,7 @@
 #include "engine/catalogue/sql.h"
 #include "engine/cli/cells.h"
 #include "engine/cli/commands.h"
+#include "engine/cli/problems.h"
 #include "engine/control/client.h"
 
 #include <stdio.h>
@@ -10,11 +11,16 @@
 #include <sys/stat.h>
 
 const char status_help[] =
-    "usage: sonde status [--json]\n\n"
+    "usage: sonde status [--json]\n"
+    "       sonde status --problems [--json | -0]\n\n"
     "Shows the catalogue in numbers: files by status, audio, regions and results, what waits in the queue, what went"
     " wrong,\n"
     "the plugins, and the engine that runs: how far it is, how long it will still take, why it waits.\n\n"
-    "  --json       the same as one JSON object\n";
+    "  --json       the same as one JSON object\n"
+    "  --problems   a line for each file that failed or is gone, and for each region without a plugin's result, and why\n"
+    "                   --json   an object a line\n"
+    "                   -0       the files that are there, each ended by NUL: for `xargs -0 sonde retry`\n\n"
+    "Exit codes of --problems: 0 there are some, 1 there are none, 3 the catalogue can't be read.\n";
 
 #define NUMBERS                                                                                                                \
     "SELECT json_object("                                                                                                      \
@@ -139,7 +145,7 @@ static void print_engine(const cJSON *numbers) {
 
 static void print_numbers(const cJSON *numbers) {
     char audio[32];
-    const cJSON *queue = json_member(numbers, "queue");
+    const cJSON *queue = json_member(numbers, "queue"), *problems = json_member(numbers, "problems");
     printf("%-10s %s, %.1f MB\n", "catalogue", json_string(numbers, "catalogue", ""),
            json_number(numbers, "bytes", 0) / 1e6);
     printf("%-10s %lld", "files", (long long)json_integer(numbers, "files", 0));
@@ -152,7 +158,10 @@ static void print_numbers(const cJSON *numbers) {
     printf("%-10s %lld, with %lld results (and %lld in the history)\n", "regions",
            (long long)json_integer(numbers, "regions", 0), (long long)json_integer(numbers, "results", 0),
            (long long)json_integer(numbers, "history", 0));
-    print_counts("without a result", json_member(numbers, "problems"));
+    print_counts("without a result", problems);
+    if (json_integer(by_status, "failed", 0) > 0 || json_integer(by_status, "missing", 0) > 0 ||
+        (problems && problems->child))
+        printf("%-10s `sonde status --problems` says which, and why\n", "");
     printf("%-10s %lld waiting (%.1f MB), %lld under way\n", "queue", (long long)json_integer(queue, "waiting", 0),
            json_number(queue, "bytes", 0) / 1e6, (long long)json_integer(queue, "working", 0));
     if (json_integer(numbers, "quarantined", 0) > 0)
@@ -180,9 +189,17 @@ static cJSON *read_numbers(const struct cli *cli, struct error *error) {
     return numbers;
 }
 
-int status_command(int argc, char **argv, const struct cli *cli) {
-    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
-    if (argc > 1 && !json) return cli_usage("status", "%s: no such option", argv[1]);
+static int print_problems(const struct cli *cli, enum problems_style style) {
+    struct error error = {0};
+    struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, &error);
+    int64_t count = catalogue ? problems_print(catalogue, style, &error) : -1;
+    catalogue_close(catalogue);
+    if (count < 0) cli_complain("%s", error.text);
+    if (count == 0 && style == PROBLEMS_LINES) fputs("no file failed or is gone, and no result is missing\n", stderr);
+    return count < 0 ? CLI_CANNOT_RUN : count ? CLI_OK : CLI_SOME_FAILED;
+}
+
+static int print_status(const struct cli *cli, bool json) {
     struct error error = {0};
     cJSON *numbers = read_numbers(cli, &error);
     if (!numbers) {
@@ -197,4 +214,20 @@ int status_command(int argc, char **argv, const struct cli *cli) {
     cJSON_free(text);
     cJSON_Delete(numbers);
     return CLI_OK;
+}
+
+int status_command(int argc, char **argv, const struct cli *cli) {
+    bool json = false, paths = false, problems = false;
+    for (int i = 1; i < argc; i++) {
+        bool *option = strcmp(argv[i], "--json") == 0       ? &json
+                       : strcmp(argv[i], "-0") == 0         ? &paths
+                       : strcmp(argv[i], "--problems") == 0 ? &problems
+                                                            : NULL;
+        if (!option) return cli_usage("status", "%s: no such option", argv[i]);
+        *option = true;
+    }
+    if (paths && !problems) return cli_usage("status", "-0 is for --problems");
+    if (paths && json) return cli_usage("status", "--json or -0, not both");
+    if (!problems) return print_status(cli, json);
+    return print_problems(cli, json ? PROBLEMS_JSON : paths ? PROBLEMS_PATHS : PROBLEMS_LINES);
 }

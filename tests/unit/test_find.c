@@ -364,6 +364,35 @@ static void status_counts(void **state) {
     assert_non_null(strstr(output, "3: 2 done, 1 failed"));
 }
 
+static void status_lists_problems(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(RUN(status_command, "status", "--problems"), CLI_SOME_FAILED);
+    assert_string_equal(output, "");
+    fill(f);
+    assert_int_equal(RUN(status_command, "status", "--problems"), CLI_OK);
+    assert_string_equal(
+        output, "/s/broken.wav: failed: the file is empty\n/s/drum, \"loop\".wav, region 1, q: failed: no idea\n");
+    assert_int_equal(RUN(status_command, "status"), CLI_OK);
+    assert_non_null(strstr(output, "`sonde status --problems` says which, and why\n"));
+    fixture_run(f, "UPDATE files SET status = 'missing' WHERE status = 'failed'");
+    fixture_run(f, "UPDATE files SET status = 'failed' WHERE path_text LIKE '%\xe6\x97\xa5%'");
+    assert_int_equal(RUN(status_command, "status", "--problems", "-0"), CLI_OK);
+    assert_int_equal(output_length, 36);
+    assert_memory_equal(output, "/s/drum, \"loop\".wav\0/s/\xff\n\xe6\x97\xa5\xe6\x9c\xac.wav\0", 36);
+    assert_int_equal(RUN(status_command, "status", "--problems", "--json"), CLI_OK);
+    char *end = strrchr(output, '\n'), *last = NULL;
+    *end = '\0';
+    last = strrchr(output, '\n') + 1;
+    cJSON *json = json_parse(last, strlen(last), sizeof output, 20, NULL);
+    assert_string_equal(json_string(json, "outcome", ""), "failed");
+    assert_string_equal(json_string(json, "path_hex", ""), "2f732fff0ae697a5e69cac2e776176");
+    assert_true(cJSON_IsNull(json_member(json, "plugin")));
+    cJSON_Delete(json);
+    assert_int_equal(RUN(status_command, "status", "-0"), CLI_USAGE);
+    assert_int_equal(RUN(status_command, "status", "--problems", "--json", "-0"), CLI_USAGE);
+    assert_int_equal(RUN(status_command, "status", "--issues"), CLI_USAGE);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
@@ -374,6 +403,7 @@ int main(void) {
         TEST(kind_of_content_where_no_label_is_sure),
         TEST(find_segments),
         TEST(status_counts),
+        TEST(status_lists_problems),
         TEST(escapes_do_not_reach_the_terminal),
         TEST(show_says_what_is_unanchored),
         cmocka_unit_test(results_in_words),
