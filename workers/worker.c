@@ -83,7 +83,7 @@ bool worker_send_hello(struct worker *worker, struct error *error) {
     static const char *const roles[] = {"decode", "analyse", "probe"};
     cJSON *hello = message_new("hello");
     if (hello && cJSON_AddNumberToObject(hello, "protocol", MESSAGE_PROTOCOL) &&
-        cJSON_AddStringToObject(hello, "build", SONDE_VERSION) &&
+        cJSON_AddStringToObject(hello, "build", SONDE_VERSION) && cJSON_AddStringToObject(hello, "dsp", WORKER_DSP) &&
         cJSON_AddStringToObject(hello, "role", roles[worker->role]) &&
         cJSON_AddNumberToObject(hello, "pid", (double)getpid()))
         return send_with_sandbox(worker, hello, error);

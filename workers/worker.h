@@ -30,6 +30,11 @@
 #define WORKER_EXIT_NO_RESPAWN 64
 #define WORKER_EXIT_HUNG_UP    65 /* the connection to the engine is gone: main sees to it */
 
+/* Version of what a worker makes of a file's samples before a plugin sees them: resampling, channels, spectra. Whoever changes
+ * one of these values changes it: results that were made under another are stale. (Decoders and the segmenter have versions
+ * of their own; the release's number says nothing about results.) */
+#define WORKER_DSP "0.1.0"
+
 enum worker_role { WORKER_DECODE, WORKER_ANALYSE, WORKER_PROBE };
 
 struct line;

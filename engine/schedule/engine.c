@@ -185,6 +185,7 @@ static bool learn_plugins(struct engine *engine, struct probe_report *report, st
     engine->registry = discovery_learn(&discovery, &engine->options, report, error);
     if (!engine->registry) return false;
     (void)snprintf(engine->build, sizeof engine->build, "%s", report->build);
+    (void)snprintf(engine->dsp, sizeof engine->dsp, "%s", report->dsp);
     if (!discovery_check_params(engine->registry, engine->params, engine->events.plugin_problem, engine->user, error))
         return false;
     discovery_problems(engine->registry, engine->events.plugin_problem, engine->user);
@@ -203,7 +204,7 @@ static bool make_profile(struct engine *engine, struct error *error) {
     struct hash *hash = hash_new();
     char *segment = cJSON_PrintUnformatted(engine->segment);
     if (hash && segment) {
-        hash_add_text(hash, engine->build);
+        hash_add_text(hash, engine->dsp);
         hash_add_text(hash, segment);
         registry_hash(engine->registry, hash);
         hash_text(hash, engine->profile);

@@ -11,7 +11,7 @@
 /* The audio of a region, and how it was come by. */
 struct identity_region {
     const char *audio_hash, *decoder, *decoder_version, *segmenter;
-    const char *host;                           /* build of the worker: version of its DSP */
+    const char *host;                           /* version of the worker's DSP */
     int64_t start, end, sound_start, sound_end; /* frames */
     uint32_t index, regions, part, parts;
 };

@@ -42,6 +42,7 @@ static void note_sandbox(struct probe *probe, const cJSON *sandbox) {
 static void on_hello(struct worker *worker, const cJSON *message) {
     struct probe *probe = worker_context(worker);
     (void)snprintf(probe->report->build, sizeof probe->report->build, "%s", json_string(message, "build", ""));
+    (void)snprintf(probe->report->dsp, sizeof probe->report->dsp, "%s", json_string(message, "dsp", ""));
     if (json_member(message, "sandbox")) note_sandbox(probe, json_member(message, "sandbox"));
 }
 

@@ -27,11 +27,11 @@ struct probe_spec {
 
 /* What a probe said of itself and its sandbox. */
 struct probe_report {
-    size_t asked;  /* libraries that had to be loaded, the others were known */
-    char *sandbox; /* JSON object of the last ready (or hello); NULL: none came */
-    char build[128];
-    bool weak;         /* a layer is missing */
-    char missing[200]; /* which */
+    size_t asked;             /* libraries that had to be loaded, the others were known */
+    char *sandbox;            /* JSON object of the last ready (or hello); NULL: none came */
+    char build[128], dsp[32]; /* version of the workers, and of what they give to plugins */
+    bool weak;                /* a layer is missing */
+    char missing[200];        /* which */
 };
 
 /* Fills the registry. False: no probe could be started at all, or cancelled. The caller frees report->sandbox with cJSON_free. */

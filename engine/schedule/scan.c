@@ -464,7 +464,7 @@ static bool make_regions(struct report *report) {
         .decoder = file->decoder_name,
         .decoder_version = file->decoder_version,
         .segmenter = file->segmenter,
-        .host = file->engine->build,
+        .host = file->engine->dsp,
         .regions = (uint32_t)report->scan.regions_count,
     };
     file->regions = calloc(report->scan.regions_count + 1, sizeof *file->regions);

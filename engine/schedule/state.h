@@ -242,7 +242,7 @@ struct engine {
     cJSON *settings, *params, *segment;
     struct run_folder folder;
     bool folder_open;
-    char build[128];
+    char build[128], dsp[32]; /* version of the workers, and of what they give to plugins */
     char profile[HASH_TEXT];
     uint64_t worker_numbers;
     int64_t job_numbers, nonces;

@@ -186,6 +186,7 @@ static void hello_and_ready_describe_the_layers(void **state) {
         assert_non_null(hello);
         assert_int_equal(json_integer(hello, "pid", 0), rig.process.pid);
         assert_string_equal(json_string(hello, "role", ""), "probe");
+        assert_string_equal(json_string(hello, "dsp", ""), WORKER_DSP);
         check_description(hello, abi, 1);
         check_description(rig_receive(&rig, "ready"), abi, 2);
         rig_stop(&rig);
