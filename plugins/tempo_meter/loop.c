@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include "bands.h"
+#include "bars.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #define SLOWEST_BPM 40.0
 #define FASTEST_BPM 220.0
 #define EXACT_S     1e-4 /* loops are cut to a sample or two */
+#define USUAL_METER .8   /* confidence in bars of four */
 
 /* How usual a loop of so many beats is: the logarithm of a probability but for a constant. Producers cut 1, 2, 4, 8 or 16
  * bars of four; 3 and 6 bars are rare, and other numbers rarer. */
@@ -54,7 +56,8 @@ int loop_rank(const struct pulse_view *view, double seconds, struct loop loop[LO
         struct loop *l = loop + count;
         *l = (struct loop){.bpm = 60 * LENGTHS[i].beats / seconds,
                            .beats = LENGTHS[i].beats,
-                           .beats_per_bar = LENGTHS[i].beats_per_bar};
+                           .beats_per_bar = LENGTHS[i].beats_per_bar,
+                           .meter_confidence = USUAL_METER};
         if (l->bpm < SLOWEST_BPM || l->bpm > FASTEST_BPM || !measure(view, seconds, l)) continue;
         l->feature[PULSE_FEATURES] = LENGTHS[i].usual;
         for (int k = 0; k < LOOP_FEATURES; k++) l->score += WEIGHT[k] * l->feature[k];
@@ -65,4 +68,22 @@ int loop_rank(const struct pulse_view *view, double seconds, struct loop loop[LO
     for (int i = 0; i < count; i++) loop[i].probability /= sum;
     qsort(loop, (size_t)count, sizeof *loop, loop_compare);
     return count;
+}
+
+bool loop_meter(const struct network_output *heard, int64_t count, struct loop *loop) {
+    if (loop->beats % 3 != 0) return true;
+    const double period = 60 / loop->bpm;
+    const int n = (int)((double)(count - 1) / BANDS_FPS / period) + 1;
+    double *time = malloc((size_t)n * sizeof *time);
+    struct bars bars = {0};
+    if (!time) return false;
+    for (int i = 0; i < n; i++) time[i] = i * period;
+    const bool ok = bars_find(heard->downbeat, count, BANDS_FPS, time, n, &bars);
+    if (ok && bars.beats_per_bar == 3) {
+        loop->beats_per_bar = 3;
+        loop->meter_confidence = bars.confidence;
+    }
+    bars_free(&bars);
+    free(time);
+    return ok;
 }

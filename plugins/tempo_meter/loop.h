@@ -15,6 +15,7 @@ struct loop {
     double bpm;
     int beats;
     int beats_per_bar;
+    double meter_confidence;       /* 0 to 1, of beats_per_bar */
     double feature[LOOP_FEATURES]; /* those of pulse_measure, then how usual such a length is, and whole_tempo */
     double score;                  /* linear in the features */
     double probability;            /* among all ways; they sum to 1 */
@@ -24,6 +25,10 @@ struct loop {
  * repeated from its start on, again and again. Fills in `loop` and returns how many; 0 when no usual number of beats gives
  * a tempo from 40 to 220 bpm. */
 int loop_rank(const struct pulse_view *view, double seconds, struct loop loop[LOOPS]);
+
+/* Loops are taken to be cut in four; one whose beats fill bars of three as well is in three where its downbeats say so. `heard`
+ * and `count` are those of the loop repeated. False when out of memory. */
+bool loop_meter(const struct network_output *heard, int64_t count, struct loop *loop);
 
 /* 1 when `seconds` holds `beats` beats of a whole number of bpm to 0.1 ms though it isn't a multiple of half a second, as
  * hardly any recording is by chance; -1 when it doesn't; 0 when the length says nothing. */

@@ -14,6 +14,10 @@
 #define ABOVE_MEAN 1.6f /* a peak rises to so many times the moving mean ... */
 #define ABOVE_ZERO .12f /* ... and to this; the compressed bands range from 0 to about 5 */
 
+/* Frames from a peak to where its sound begins, on average over drums and notes: the logarithm of a band rises well before the
+ * sound reaches the middle of the window, the difference over LAG frames half a frame after it. */
+#define LATE .15
+
 SONDE_CLONES static float rise(const float *now, const float *before) {
     float sum = 0;
     for (int b = 0; b < BANDS_COUNT; b++) {
@@ -52,7 +56,7 @@ static double peak_time(const float *e, int64_t count, int64_t t) {
         const double bend = (double)e[t - 1] - 2 * (double)e[t] + (double)e[t + 1];
         part = bend < 0 ? .5 * ((double)e[t - 1] - (double)e[t + 1]) / bend : 0;
     }
-    const double time = ((double)t + part - .5 * (LAG - 1)) / BANDS_FPS;
+    const double time = ((double)t + part + LATE) / BANDS_FPS;
     return time > 0 ? time : 0;
 }
 

@@ -92,7 +92,7 @@ static bool loop_beats(const struct rhythm_facts *facts, const struct loop *loop
         rhythm->bars.is_downbeat[rhythm->beats.count++] = (i % bar + bar) % bar == 0;
     }
     rhythm->bars.beats_per_bar = loop->beats_per_bar;
-    rhythm->bars.confidence = .8;
+    rhythm->bars.confidence = loop->meter_confidence;
     return true;
 }
 
@@ -198,7 +198,8 @@ static bool loop_try(const struct rhythm_models *models, const float *frames, in
                                           .seconds = facts->loop_seconds,
                                           .confirmed = tracked_bpm > 0 && is_relative(tracked_bpm, loop[0].bpm)};
         const double probability = judge_loop(&loop[0], &known);
-        if (probability > LOOP_PROBABLE) ok = loop_take(facts, loop, loops, probability, rhythm);
+        if (probability > LOOP_PROBABLE)
+            ok = loop_meter(&heard.network, LOOP_FRAMES, loop) && loop_take(facts, loop, loops, probability, rhythm);
     }
     free(repeated);
     onsets_free(&onsets);

@@ -175,6 +175,53 @@ static void a_loop_is_exact(void **state) {
     free(x);
 }
 
+/* Bars of three fill a loop of twelve beats as bars of four do. */
+static void a_loop_may_be_in_three(void **state) {
+    static const double tempi[] = {96, 132, 174};
+    for (size_t i = 0; i < sizeof tempi / sizeof *tempi; i++)
+        for (int bars = 4; bars <= 8; bars += 4)
+            for (int meter = 3; meter <= 4; meter++) {
+                const int beats = 3 * bars;
+                const int64_t frames = llround(beats * 60 / tempi[i] * RATE);
+                float *x = drums_new(frames, tempi[i], meter, 0);
+                cJSON *json = analyse(*state, x, frames, RATE, 0);
+                assert_string_equal(json_string(json, "bpm_basis", ""), "loop length");
+                assert_true(fabs(tempo_of(json) - tempi[i]) < .01);
+                assert_int_equal(json_integer(json, "beats_per_bar", 0), meter);
+                assert_int_equal(cJSON_GetArraySize(json_member(json, "downbeats")), beats / meter);
+                cJSON_Delete(json);
+                free(x);
+            }
+}
+
+/* Drums of all kinds and notes, anywhere between two frames, with a little noise: no earlier or later than they begin, on average. */
+static void onsets_are_where_sounds_begin(void **state) {
+    enum { COUNT = 40 };
+    static const struct { double hz, decay; } kinds[] = {{55, .15}, {0, .09}, {0, .02}, {330, .3}};
+    const int64_t frames = SECONDS(COUNT * .41 + 1);
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        float *x = calloc((size_t)frames, sizeof *x);
+        assert_non_null(x);
+        uint32_t seed = 5;
+        for (int64_t i = 0; i < frames; i++) x[i] = .01f * noise(&seed);
+        for (int i = 0; i < COUNT; i++) strike(x, frames, .3 + i * .4137, kinds[k].hz, kinds[k].decay, .5f);
+        cJSON *json = analyse(*state, x, frames, RATE, 0);
+        const cJSON *onset = NULL;
+        double sum = 0;
+        int found = 0;
+        cJSON_ArrayForEach(onset, json_member(json, "onsets")) {
+            const double off = remainder(onset->valuedouble - .3, .4137);
+            if (fabs(off) > .05) continue;
+            sum += off;
+            found++;
+        }
+        assert_in_range(found, COUNT - 2, COUNT);
+        if (fabs(sum / found) > .008) fail_msg("sounds of %g Hz: %.1f ms late", kinds[k].hz, 1000 * sum / found);
+        cJSON_Delete(json);
+        free(x);
+    }
+}
+
 static void candidates_hold_relatives(void **state) {
     const int64_t frames = SECONDS(30);
     float *x = drums_new(frames, 120, 4, .2);
@@ -301,6 +348,8 @@ int main(void) {
         cmocka_unit_test(drums_are_understood),
         cmocka_unit_test(music_begins_with_a_beat),
         cmocka_unit_test(a_loop_is_exact),
+        cmocka_unit_test(a_loop_may_be_in_three),
+        cmocka_unit_test(onsets_are_where_sounds_begin),
         cmocka_unit_test(candidates_hold_relatives),
         cmocka_unit_test(odd_signals_have_results),
         cmocka_unit_test(ten_minutes),
