@@ -12,6 +12,7 @@
 #define TAPS           12
 #define PHASES         4
 #define CONTEXT        (TAPS - 1) /* samples kept from the hop before */
+#define DELAY          (TAPS / 2) /* samples after which what lies between two of them is known */
 #define SEGMENT        32         /* samples that are oversampled or left alone together */
 #define TRUE_PEAK_FROM 0.708f
 #define NEAR_HIGHEST   0.85f
@@ -36,6 +37,7 @@ struct coefficients {
 struct channel {
     double sum, square;
     float peak, over; /* over: highest interpolated value */
+    float last;       /* highest sample of the last hop: what lies between its last ones is measured with the next */
     uint32_t run;     /* samples at full scale, without a gap, up to now */
     double weight;    /* of its energy in the loudness */
 };
@@ -103,12 +105,13 @@ static void filter_design(struct level *l) {
     }
 }
 
-/* BS.1770-5 table 4: surround channels count 1.41 times, the LFE channel not at all. The order is the usual one of files
- * (WAVE, FLAC): L R C LFE Ls Rs; with 4 channels L R Ls Rs, with 5 L R C Ls Rs. */
+/* BS.1770-5 table 4: channels at the sides (60 to 120 degrees) count 1.41 times, those behind once, the LFE channel not at all. The
+ * order is the usual one of files (WAVE, FLAC): L R C LFE Ls Rs; with 4 channels L R Ls Rs, with 5 L R C Ls Rs, with 7 the
+ * centre behind comes before the sides, with 8 left and right behind do. */
 static double channel_weight(uint32_t index, uint32_t channels) {
     if (channels == 4) return index >= 2 ? 1.41 : 1.0;
     if (channels == 5) return index >= 3 ? 1.41 : 1.0;
-    if (channels == 6 || channels == 8) return index == 3 ? 0.0 : index > 3 ? 1.41 : 1.0;
+    if (channels >= 6 && channels <= 8) return index == 3 ? 0.0 : index >= channels - 2 ? 1.41 : 1.0;
     return 1.0;
 }
 
@@ -162,13 +165,14 @@ static int64_t clipped_count(struct channel *c, const float *x, uint32_t n) {
     return count;
 }
 
-/* `x` points at the hop's first sample; CONTEXT samples before it are valid too. */
+/* `x` points at the hop's first sample; CONTEXT samples before it are valid too. What is measured lies around the samples from
+ * DELAY before x on. */
 static void over_measure(struct level *l, struct channel *c, const float *x, uint32_t n) {
     float floor = NEAR_HIGHEST * c->peak > TRUE_PEAK_FROM ? NEAR_HIGHEST * c->peak : TRUE_PEAK_FROM;
     for (uint32_t from = 0; from < n; from += SEGMENT) {
         uint32_t to = from + SEGMENT < n ? from + SEGMENT : n;
         float sum, square, peak;
-        sums_level(x + from, to - from, &sum, &square, &peak);
+        sums_level(x + from - DELAY, to - from + DELAY, &sum, &square, &peak);
         if (peak < floor) continue;
         for (uint32_t p = 1; p < l->phases; p++) {
             float y[SEGMENT] = {0};
@@ -238,7 +242,8 @@ static void hop_measure(struct level *l) {
             l->clipped += clipped_count(ch, x, n);
         else
             ch->run = 0;
-        if (peak >= TRUE_PEAK_FROM && l->phases > 1) over_measure(l, ch, x, n);
+        if (l->phases > 1 && (peak >= TRUE_PEAK_FROM || ch->last >= TRUE_PEAK_FROM)) over_measure(l, ch, x, n);
+        ch->last = peak;
     }
     for (uint32_t c = 0; c < l->channels; c += 2) {
         const float *x = l->hop + c * stride + CONTEXT, *y = c + 1 < l->channels ? x + stride : x;
@@ -372,8 +377,20 @@ static void stereo_finish(const struct level *l, struct level_result *r) {
     if (a > 1e-12 && b > 1e-12) r->correlation = fmin(1.0, fmax(-1.0, l->cross / sqrt(a * b)));
 }
 
+/* What lies between the last samples: silence comes after them. */
+static void over_finish(struct level *l) {
+    size_t stride = CONTEXT + l->capacity;
+    for (uint32_t c = 0; c < l->channels && l->phases > 1; c++) {
+        float *x = l->hop + c * stride + CONTEXT;
+        uint32_t n = DELAY < l->capacity ? DELAY : l->capacity;
+        memset(x, 0, n * sizeof *x);
+        if (l->channel[c].last >= TRUE_PEAK_FROM) over_measure(l, &l->channel[c], x, n);
+    }
+}
+
 void level_finish(struct level *l, struct level_result *r) {
     if (l->filled > 0) hop_measure(l);
+    over_finish(l);
     double square = 0.0, samples = (double)l->position * l->channels;
     float peak = 0.0f, over = 0.0f;
     *r = (struct level_result){0};

@@ -136,6 +136,39 @@ static void true_peak_lies_between_samples(void **state) {
     cJSON_Delete(r);
 }
 
+/* Wherever the two loudest samples lie among others: what is between them counts. */
+static void true_peak_is_found_anywhere(void **state) {
+    struct rig *rig = *state;
+    for (int64_t at = 0; at <= 4798; at += at < 500 ? 1 : at < 4780 ? 61 : 1) {
+        memset(left, 0, 4800 * sizeof *left);
+        left[at] = left[at + 1] = .9f;
+        cJSON *r = rig_run_mono(rig, "features", left, 4800, 48000);
+        near(r, "true_peak", 1.02, 0.05);
+        cJSON_Delete(r);
+    }
+}
+
+/* BS.1770-5 table 4, in the order of WAVE and FLAC files. */
+static void channels_count_by_their_place(void **state) {
+    struct rig *rig = *state;
+    static const double weights[][8] = {
+        {1, 1, 1, 0, 1.41, 1.41}, {1, 1, 1, 0, 1, 1.41, 1.41}, {1, 1, 1, 0, 1, 1, 1.41, 1.41}};
+    sine(left, 48000, 48000, 1000, 0.5);
+    memset(right, 0, 48000 * sizeof *right);
+    for (uint32_t channels = 6; channels <= 8; channels++)
+        for (uint32_t c = 0; c < channels; c++) {
+            const float *planes[8];
+            for (uint32_t i = 0; i < channels; i++) planes[i] = i == c ? left : right;
+            cJSON *r = rig_run(rig, "features", planes, channels, 48000, 48000);
+            const double weight = weights[channels - 6][c];
+            if (weight > 0)
+                near(r, "lufs", -9.03 + 10 * log10(weight), 0.06);
+            else
+                assert_true(is_null(r, "lufs"));
+            cJSON_Delete(r);
+        }
+}
+
 static void stereo_is_measured(void **state) {
     struct rig *rig = *state;
     const float *planes[2] = {left, right};
@@ -331,6 +364,8 @@ int main(void) {
         cmocka_unit_test(loudness_agrees_with_libebur128),
         cmocka_unit_test(loudness_range_is_as_ebu_tests_it),
         cmocka_unit_test(true_peak_lies_between_samples),
+        cmocka_unit_test(true_peak_is_found_anywhere),
+        cmocka_unit_test(channels_count_by_their_place),
         cmocka_unit_test(stereo_is_measured),
         cmocka_unit_test(envelopes_have_their_kind),
         cmocka_unit_test(fingerprints_tell_sounds_apart),
