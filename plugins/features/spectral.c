@@ -361,9 +361,17 @@ static float flux_at(const struct spectral *s, size_t k, float floor) {
     return sum / SPECTRAL_MEL;
 }
 
-#define ONSET_NEAR 3    /* 70 ms: an onset is the highest so far around */
-#define ONSET_MEAN 20   /* 0.46 s: and above the mean around */
-#define ONSET_RISE 1.2f /* dB */
+#define ONSET_NEAR   3     /* 70 ms: an onset is the highest so far around */
+#define ONSET_MEAN   20    /* 0.46 s: and above the mean around */
+#define ONSET_RISE   1.2f  /* dB */
+#define ONSET_BEGINS 12.0f /* dB: half of the first frame's window lies before the region */
+
+/* Whether the first frame is an onset, which has no frame before it to rise over: it sounds, nearly as loudly as those after it. */
+static bool begins_at_once(const struct spectral *s, float floor) {
+    float top = s->level[0];
+    for (size_t k = 1; k <= ONSET_NEAR && k < s->count; k++) top = s->level[k] > top ? s->level[k] : top;
+    return s->level[0] > floor && s->level[0] > top - ONSET_BEGINS;
+}
 
 static bool onsets_finish(const struct spectral *s, float floor, struct spectral_result *r) {
     float *flux = malloc((s->count + 1) * sizeof *flux);
@@ -375,13 +383,15 @@ static bool onsets_finish(const struct spectral *s, float floor, struct spectral
     }
     r->flux = r->active ? total / (double)r->active : 0.0;
     for (size_t k = 0; k < s->count && k < ONSET_MEAN; k++) sum += (double)flux[k];
+    const bool at_once = s->count > 0 && begins_at_once(s, floor);
+    r->onsets += at_once;
     for (size_t k = 0; k < s->count; k++) {
         size_t from = k > ONSET_MEAN ? k - ONSET_MEAN : 0,
                to = k + ONSET_MEAN < s->count ? k + ONSET_MEAN : s->count - 1;
         if (k + ONSET_MEAN < s->count) sum += (double)flux[k + ONSET_MEAN];
         if (k > ONSET_MEAN) sum -= (double)flux[k - ONSET_MEAN - 1];
         float around = (float)(sum / (double)(to - from + 1));
-        bool top = flux[k] > 1.5f * around + ONSET_RISE && s->level[k] > floor;
+        bool top = flux[k] > 1.5f * around + ONSET_RISE && s->level[k] > floor && !(at_once && k <= ONSET_NEAR);
         for (size_t j = k > ONSET_NEAR ? k - ONSET_NEAR : 0; top && j <= k + ONSET_NEAR && j < s->count; j++)
             if (flux[j] > flux[k] || (j < k && flux[j] == flux[k])) top = false;
         r->onsets += top;
