@@ -364,6 +364,7 @@ static float flux_at(const struct spectral *s, size_t k, float floor) {
 #define ONSET_NEAR   3     /* 70 ms: an onset is the highest so far around */
 #define ONSET_MEAN   20    /* 0.46 s: and above the mean around */
 #define ONSET_RISE   1.2f  /* dB */
+#define ONSET_LAST   2     /* frames at the end that hear how the sound is cut off */
 #define ONSET_BEGINS 12.0f /* dB: half of the first frame's window lies before the region */
 
 /* Whether the first frame is an onset, which has no frame before it to rise over: it sounds, nearly as loudly as those after it. */
@@ -391,7 +392,8 @@ static bool onsets_finish(const struct spectral *s, float floor, struct spectral
         if (k + ONSET_MEAN < s->count) sum += (double)flux[k + ONSET_MEAN];
         if (k > ONSET_MEAN) sum -= (double)flux[k - ONSET_MEAN - 1];
         float around = (float)(sum / (double)(to - from + 1));
-        bool top = flux[k] > 1.5f * around + ONSET_RISE && s->level[k] > floor && !(at_once && k <= ONSET_NEAR);
+        bool within = k + ONSET_LAST < s->count && !(at_once && k <= ONSET_NEAR);
+        bool top = within && flux[k] > 1.5f * around + ONSET_RISE && s->level[k] > floor;
         for (size_t j = k > ONSET_NEAR ? k - ONSET_NEAR : 0; top && j <= k + ONSET_NEAR && j < s->count; j++)
             if (flux[j] > flux[k] || (j < k && flux[j] == flux[k])) top = false;
         r->onsets += top;
