@@ -41,6 +41,20 @@ static struct fixture_file fill(struct fixture *f) {
     return file;
 }
 
+static char reported[4000];
+
+static void remember(void *context, const char *sentence) {
+    (void)context;
+    snprintf(reported + strlen(reported), sizeof reported - strlen(reported), "%s\n", sentence);
+}
+
+static int64_t check(struct fixture *f) {
+    int64_t wrong = -1;
+    reported[0] = '\0';
+    OK(check_catalogue(f->catalogue, remember, NULL, &wrong, &error));
+    return wrong;
+}
+
 static void a_users_word_wins_and_stays(void **state) {
     struct fixture *f = *state;
     struct fixture_file file = fill(f);
@@ -73,6 +87,76 @@ static void a_word_on_a_region(void **state) {
     assert_string_equal(fixture_text(f, "SELECT label FROM sounds"), "drums");
     OK(edit_tag(f->catalogue, &second, "night", &error));
     assert_int_equal(fixture_number(f, "SELECT region FROM sound_tags WHERE tag = 'night'"), 1);
+}
+
+static void words_come_along_to_another_decoders_samples(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f), copy = fixture_scan(f, "/s/copy.wav", "a", "a", 2),
+                        retag = fixture_scan(f, "/s/retag.wav", "b", "a", 2);
+    fixture_finish(f, &copy);
+    fixture_finish(f, &retag);
+    const struct edit_place whole = {file.audio, 0}, second = {file.audio, file.regions[1]};
+    OK(edit_set(f->catalogue, &whole, "bpm", "121", &error));
+    OK(edit_tag(f->catalogue, &whole, "favourite", &error));
+    OK(edit_set(f->catalogue, &second, "label", "owl", &error));
+    OK(edit_tag(f->catalogue, &second, "night", &error));
+    /* the same bytes, other samples */
+    struct fixture_file again = fixture_scan(f, "/s/loop.wav", "a", "a, one bit other", 3);
+    assert_int_not_equal(again.audio, file.audio);
+    for (size_t i = 0; i < again.n; i++) fixture_result(f, again.regions[i], "p", "i", json);
+    fixture_finish(f, &again);
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds WHERE name = 'loop.wav'") == 121);
+    assert_string_equal(fixture_text(f, "SELECT label FROM sound_regions WHERE path = '/s/loop.wav' AND region = 1"),
+                        "owl");
+    assert_int_equal(fixture_number(f, "SELECT region FROM sound_tags WHERE path = '/s/loop.wav' AND tag = 'night'"),
+                     1);
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds WHERE name = 'copy.wav'") == 121);
+    /* the retagged file is still what it was, and keeps its words */
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds WHERE name = 'retag.wav'") == 121);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM search WHERE search MATCH 'tags: favourite'"), 3);
+    if (check(f) != 0) fail_msg("%s", reported);
+    retag = fixture_scan(f, "/s/retag.wav", "b", "a, one bit other", 3);
+    assert_int_equal(retag.audio, again.audio);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM tags WHERE NOT automatic"), 2);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM edits"), 2);
+}
+
+static void words_go_by_time_where_rates_differ(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f);
+    const struct edit_place second = {file.audio, file.regions[1]}; /* 2 to 3 s */
+    OK(edit_tag(f->catalogue, &second, "night", &error));
+    OK(edit_set(f->catalogue, &second, "bpm", "99", &error));
+    fixture_run(f, "UPDATE audio SET rate = 500"); /* now it was 4 to 6 s */
+    struct fixture_file again = fixture_scan(f, "/s/loop.wav", "a", "other", 3);
+    fixture_finish(f, &again);
+    assert_string_equal(fixture_text(f, "SELECT start_frame || '-' || end_frame FROM tags WHERE name = 'night'"),
+                        "4000-6000");
+    assert_int_equal(fixture_number(f, "SELECT region FROM sound_tags WHERE tag = 'night'"), 2);
+    assert_true(fixture_real(f, "SELECT bpm FROM sound_regions WHERE region = 2") == 99);
+}
+
+/* Both sounds have words: of two of the same kind the later one stands. */
+static void words_meet(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file a = fill(f), b = fixture_scan(f, "/s/b.wav", "b", "b", 2);
+    for (size_t i = 0; i < b.n; i++) fixture_result(f, b.regions[i], "p", "i", json);
+    fixture_finish(f, &b);
+    const struct edit_place on_a = {a.audio, 0}, on_b = {b.audio, 0};
+    OK(edit_set(f->catalogue, &on_b, "bpm", "77", &error));
+    OK(edit_set(f->catalogue, &on_a, "bpm", "88", &error));
+    OK(edit_set(f->catalogue, &on_a, "key", "Am", &error));
+    OK(edit_set(f->catalogue, &on_b, "key", "C", &error));
+    OK(edit_tag(f->catalogue, &on_a, "mine", &error));
+    OK(edit_tag(f->catalogue, &on_b, "mine", &error));
+    fixture_run(f, "UPDATE edits SET created = edit_id");
+    struct fixture_file again = fixture_scan(f, "/s/loop.wav", "a", "b", 2);
+    assert_int_equal(again.audio, b.audio);
+    fixture_finish(f, &again);
+    assert_string_equal(fixture_text(f, "SELECT bpm || ' ' || key || ' ' || tags FROM sounds WHERE name = 'b.wav'"),
+                        "88.0 C major drums,mine");
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM edits"), 2);
+    if (check(f) != 0) fail_msg("%s", reported);
 }
 
 static void words_that_are_none(void **state) {
@@ -113,20 +197,6 @@ static void tags(void **state) {
     assert_false(removed);
     OK(edit_untag(f->catalogue, &whole, "drums", &removed, &error));
     assert_string_equal(fixture_text(f, "SELECT group_concat(tag || automatic) FROM sound_tags"), "drums1");
-}
-
-static char reported[4000];
-
-static void remember(void *context, const char *sentence) {
-    (void)context;
-    snprintf(reported + strlen(reported), sizeof reported - strlen(reported), "%s\n", sentence);
-}
-
-static int64_t check(struct fixture *f) {
-    int64_t wrong = -1;
-    reported[0] = '\0';
-    OK(check_catalogue(f->catalogue, remember, NULL, &wrong, &error));
-    return wrong;
 }
 
 static void check_finds(struct fixture *f, const char *damage, const char *repair, const char *part) {
@@ -291,6 +361,9 @@ int main(void) {
     const struct CMUnitTest all[] = {
         TEST(a_users_word_wins_and_stays),
         TEST(a_word_on_a_region),
+        TEST(words_come_along_to_another_decoders_samples),
+        TEST(words_go_by_time_where_rates_differ),
+        TEST(words_meet),
         TEST(words_that_are_none),
         TEST(tags),
         TEST(checking),
