@@ -312,6 +312,90 @@ static void recovering(void **state) {
     assert_false(upkeep_recover(f->path, path, &recovered, &failure)); /* never over an existing file */
 }
 
+/* Recovers into `name`, and opens that instead. */
+static struct upkeep_recovered recover_into(struct fixture *f, const char *name) {
+    char path[sizeof f->path];
+    struct upkeep_recovered recovered;
+    struct error failure = {0};
+    snprintf(path, sizeof path, "%.60s/%.40s", f->folder, name);
+    catalogue_close(f->catalogue);
+    OK(upkeep_recover(f->path, path, &recovered, &error));
+    f->catalogue = catalogue_open(path, CATALOGUE_WRITE, &failure);
+    if (!f->catalogue) fail_msg("%s", failure.text);
+    memcpy(f->path, path, sizeof path);
+    return recovered;
+}
+
+/* Files a to e; a has two regions, and all have a result of each. */
+static void fill_five(struct fixture *f) {
+    fixture_plugin(f, "p", schema);
+    for (int i = 0; i < 5; i++) {
+        char path[20];
+        snprintf(path, sizeof path, "/s/%c.wav", 'a' + i);
+        struct fixture_file file = fixture_scan(f, path, path, path, i == 0 ? 2 : 1);
+        for (size_t r = 0; r < file.n; r++) fixture_result(f, file.regions[r], "p", "i", json);
+        fixture_finish(f, &file);
+    }
+    struct store_file gone;
+    OK(store_file_seen(f->catalogue, "/s/e.wav", 8, &(struct store_stat){1000, 1700000000000000000, 1, 7}, &gone,
+                       &error));
+    OK(store_file_missing(f->catalogue, gone.file, &error));
+}
+
+#define QUEUED                                                                                                         \
+    "SELECT group_concat(name) FROM (SELECT name FROM files JOIN queue USING (file_id) WHERE status = 'queued' ORDER BY name)"
+
+static void what_is_half_lost_is_looked_at_again(void **state) {
+    struct fixture *f = *state;
+    fill_five(f);
+    assert_int_equal(recover_into(f, "whole.db").queued, 0); /* nothing is lost: nothing to do */
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM files WHERE profile = 'p' AND analysed_size = 1000"), 5);
+    fixture_run(
+        f, "DELETE FROM regions WHERE region_id = (SELECT max(region_id) FROM sound_regions WHERE path = '/s/a.wav')");
+    fixture_run(
+        f, "DELETE FROM region_analysis WHERE region_id = (SELECT region_id FROM region_results WHERE name = 'c.wav')");
+    fixture_run(f, "DELETE FROM regions WHERE region_id = (SELECT region_id FROM region_results WHERE name = 'e.wav')");
+    struct upkeep_recovered recovered = recover_into(f, "some.db");
+    assert_int_equal(recovered.queued, 2);
+    assert_int_equal(recovered.lost + recovered.tables, 0);
+    assert_string_equal(fixture_text(f, QUEUED), "a.wav,c.wav");
+    /* the one that is missing isn't taken for known when it comes back */
+    assert_string_equal(fixture_text(f, "SELECT group_concat(name || status) FROM (SELECT name, status FROM files WHERE"
+                                        " profile IS NULL AND analysed_size IS NULL ORDER BY name)"),
+                        "a.wavqueued,c.wavqueued,e.wavmissing");
+    fixture_run(f, "PRAGMA foreign_keys = OFF; DELETE FROM regions WHERE audio_id = 2; PRAGMA foreign_keys = ON");
+    recovered = recover_into(f, "more.db"); /* who knows what else is lost */
+    assert_int_equal(recovered.lost, 1);
+    assert_string_equal(fixture_text(f, QUEUED), "a.wav,b.wav,c.wav,d.wav");
+}
+
+static void results_without_their_arrays_are_made_anew(void **state) {
+    struct fixture *f = *state;
+    fill_five(f);
+    fixture_run(f, "UPDATE plugins SET descriptor = '{\"arrays\":[{\"name\":\"e\"}]}'");
+    fixture_run(
+        f, "INSERT INTO arrays SELECT analysis_id, 'e', 'u8', '[900]', '', 0, 0, zeroblob(900) FROM region_analysis");
+    fixture_run(f, "VACUUM");
+    assert_int_equal(recover_into(f, "whole.db").queued, 0);
+    fixture_run(f, "VACUUM");
+    off_t page = (off_t)fixture_number(
+        f, "SELECT pageno FROM dbstat WHERE name = 'arrays' AND pagetype = 'leaf' ORDER BY path DESC LIMIT 1");
+    catalogue_close(f->catalogue);
+    f->catalogue = NULL;
+    char garbage[4096];
+    memset(garbage, 0x5a, sizeof garbage);
+    int fd = open(f->path, O_RDWR);
+    assert_int_equal(pwrite(fd, garbage, sizeof garbage, (page - 1) * 4096), sizeof garbage);
+    close(fd);
+    struct upkeep_recovered recovered = recover_into(f, "damaged.db");
+    assert_int_equal(recovered.tables, 1);
+    assert_int_equal(recovered.queued, 4);
+    const int64_t whole = fixture_number(f, "SELECT count(*) FROM arrays");
+    if (whole <= 0 || whole >= 6) fail_msg("%lld arrays are left of 6", (long long)whole);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM region_analysis WHERE result IS NOT NULL AND current"), 6);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM region_analysis WHERE identity = 'i'"), whole);
+}
+
 /* What the command prints goes to stderr: stdout is the test protocol's. */
 static int run(const struct fixture *f, int (*command)(int, char **, const struct cli *), const char *const *words) {
     char *argv[10] = {NULL};
@@ -370,6 +454,8 @@ int main(void) {
         TEST(pruning),
         TEST(backing_up),
         TEST(recovering),
+        TEST(what_is_half_lost_is_looked_at_again),
+        TEST(results_without_their_arrays_are_made_anew),
         TEST(commands),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
