@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,11 +154,9 @@ bool catalogue_check_integrity(struct catalogue *catalogue, struct error *error)
 
 /* ---------------------------------------------------------------------------------------------------------- opening */
 
-/* The path with all links followed, so that two names of one catalogue share a lock. The file itself may be missing. */
-static char *resolve(const char *path, struct error *error) {
-    char *whole = realpath(path, NULL);
-    if (whole) return whole;
-    if (errno != ENOENT) return error_system(error, errno, "can't open the catalogue %s", path), NULL;
+/* The path of a file that may be missing, with the links of its folder followed. */
+static char *resolve_folder(const char *path, struct error *error) {
+    char *whole = NULL;
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
     char *resolved = folder ? realpath(folder, NULL) : NULL;
@@ -170,6 +169,40 @@ static char *resolve(const char *path, struct error *error) {
     }
     free(resolved);
     return whole;
+}
+
+/* Whether `path` (in a resolved folder) is a link; *target (to free) is then what it points at, seen from here. */
+static bool read_link(const char *path, char **target) {
+    char points[PATH_MAX];
+    const ssize_t n = readlink(path, points, sizeof points - 1);
+    *target = NULL;
+    if (n <= 0) return false;
+    points[n] = '\0';
+    const int folder = points[0] == '/' ? 0 : (int)(strrchr(path, '/') - path) + 1;
+    if (asprintf(target, "%.*s%s", folder, path, points) < 0) *target = NULL;
+    return true;
+}
+
+enum { LINKS_MAX = 40 }; /* as many as Linux follows */
+
+/* The path with all links followed, so that two names of one catalogue share a lock. The file itself may be missing, also
+ * where a link points at it. */
+static char *resolve(const char *path, struct error *error) {
+    char *whole = realpath(path, NULL);
+    if (whole) return whole;
+    if (errno != ENOENT) return error_system(error, errno, "can't open the catalogue %s", path), NULL;
+    whole = resolve_folder(path, error);
+    for (int links = 0; whole && links < LINKS_MAX; links++) {
+        char *target = NULL;
+        if (!read_link(whole, &target)) return whole;
+        free(whole);
+        if (!target) return error_memory(error), NULL;
+        whole = resolve_folder(target, error);
+        free(target);
+    }
+    if (whole) error_system(error, ELOOP, "can't open the catalogue %s", path);
+    free(whole);
+    return NULL;
 }
 
 /* Makes the folders above `path`. */

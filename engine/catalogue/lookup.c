@@ -11,6 +11,12 @@
 #define FILES                                                                                                          \
     "SELECT f.file_id, f.content_id, c.audio_id FROM files AS f LEFT JOIN contents AS c USING (content_id) WHERE "
 
+/* Files of the name ?1. What is missing counts only where nothing else is called so: a file that was moved unseen has left
+ * a row behind. */
+#define NAMED                                                                                                          \
+    "f.name = ?1 AND (f.status <> 'missing' OR NOT EXISTS (SELECT 1 FROM files AS o WHERE o.name = ?1 AND"             \
+    " o.status <> 'missing'))"
+
 static bool read_file(struct catalogue *catalogue, sqlite3_stmt *from, struct lookup *found, struct error *error) {
     bool row = false;
     if (!from || !sql_step(catalogue, from, &row, error)) return false;
@@ -46,17 +52,16 @@ static bool absolute(const char *path, char out[PATH_MAX]) {
     return n > 0;
 }
 
-/* Files whose name this is: found when there is one, a sentence that lists some when there are more. */
+/* A file whose name this is: found when there is one, a sentence that lists some when there are more. */
 static bool by_name(struct catalogue *catalogue, const char *name, struct lookup *found, struct error *error) {
     int64_t count = 0;
-    if (!sql_number(catalogue, error, &count, "SELECT count(*) FROM files WHERE name = ?", "t", name)) return false;
-    if (count == 1)
-        return read_file(catalogue, sql_bind(catalogue, error, FILES "f.name = ?", "t", name), found, error);
+    if (!sql_number(catalogue, error, &count, "SELECT count(*) FROM files AS f WHERE " NAMED, "t", name)) return false;
+    if (count == 1) return read_file(catalogue, sql_bind(catalogue, error, FILES NAMED, "t", name), found, error);
     if (count == 0) return error_set(error, "%s: not in the catalogue (`sonde analyze` puts it there)", name);
     sqlite3_stmt *from = sql_bind(
         catalogue, error,
-        "SELECT group_concat(path_text, ', ') FROM (SELECT path_text FROM files WHERE name = ?"
-        " ORDER BY path_text LIMIT 3)",
+        "SELECT group_concat(path_text, ', ') FROM (SELECT f.path_text FROM files AS f WHERE " NAMED
+        " ORDER BY f.path_text LIMIT 3)",
         "t", name);
     bool row = false;
     if (!from || !sql_step(catalogue, from, &row, error)) return false;

@@ -15,8 +15,8 @@ struct lookup {
 };
 
 /* Finds the file by its path (relative to the working directory too, links followed), or by its name alone when only
- * one file has it. "#N" behind it means its region N, counted from 0. False with a sentence that lists what might be
- * meant. */
+ * one file has it (missing ones count where there are no others). "#N" behind it means its region N, counted from 0.
+ * False with a sentence that lists what might be meant. */
 bool lookup_find(struct catalogue *catalogue, const char *name, struct lookup *found, struct error *error);
 
 #endif

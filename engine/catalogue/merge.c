@@ -4,6 +4,7 @@
 #include "engine/catalogue/search.h"
 #include "engine/catalogue/sql.h"
 #include "engine/catalogue/summary.h"
+#include "engine/catalogue/words.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@ static const struct step steps[] = {
     {"CREATE TEMP TABLE IF NOT EXISTS their_audio (theirs INTEGER PRIMARY KEY, ours INTEGER, newer INTEGER)", NONE},
     {"CREATE TEMP TABLE IF NOT EXISTS their_regions (theirs INTEGER PRIMARY KEY, ours INTEGER)", NONE},
     {"CREATE TEMP TABLE IF NOT EXISTS their_results (theirs INTEGER PRIMARY KEY, ours INTEGER)", NONE},
+    {"CREATE TEMP TABLE IF NOT EXISTS rivals (rival INTEGER PRIMARY KEY, content_id INTEGER, audio_id INTEGER)", NONE},
+    {"DELETE FROM temp.rivals", NONE},
     {"DELETE FROM temp.their_audio", NONE},
     {"DELETE FROM temp.their_regions", NONE},
     {"DELETE FROM temp.their_results", NONE},
@@ -45,11 +48,21 @@ static const struct step steps[] = {
      " FROM temp.their_audio AS t JOIN other.audio AS o ON o.audio_id = t.theirs WHERE m.audio_id = t.ours AND t.newer",
      NONE},
 
+    /* contents: what two decoders made of the same bytes are two audios. The one that was made last stands; the others
+     * are left in `rivals`. */
+    {"INSERT INTO temp.rivals (content_id, audio_id) SELECT m.content_id, a.value FROM other.contents AS o"
+     " JOIN temp.their_audio AS t ON t.theirs = o.audio_id JOIN main.contents AS m USING (bytes_hash)"
+     " JOIN json_each(json_array(m.audio_id, t.ours)) AS a WHERE m.audio_id <> t.ours ORDER BY 1, 2",
+     NONE},
     {"INSERT INTO main.contents (bytes_hash, audio_id, size, facts, created) SELECT o.bytes_hash, t.ours, o.size,"
      " o.facts,"
      " o.created FROM other.contents AS o JOIN temp.their_audio AS t ON t.theirs = o.audio_id"
-     " WHERE true ON CONFLICT (bytes_hash) DO NOTHING",
+     " WHERE true ON CONFLICT (bytes_hash) DO UPDATE SET audio_id = excluded.audio_id, facts = excluded.facts,"
+     " created = excluded.created WHERE (excluded.created, excluded.facts, (SELECT audio_hash FROM main.audio"
+     " AS a WHERE a.audio_id = excluded.audio_id)) > (created, facts, (SELECT audio_hash FROM main.audio AS a WHERE"
+     " a.audio_id = contents.audio_id))",
      COUNT(contents)},
+    {"DELETE FROM temp.rivals WHERE (content_id, audio_id) IN (SELECT content_id, audio_id FROM main.contents)", NONE},
 
     {"UPDATE main.regions SET current = 0 WHERE current AND audio_id IN (SELECT ours FROM temp.their_audio WHERE"
      " newer)",
@@ -163,6 +176,25 @@ static bool run_steps(struct catalogue *catalogue, struct merge_counts *counts, 
     return true;
 }
 
+/* What was said of the audio that a content is no longer, or has not become. It stays there, too: who merges next may
+ * have files of that audio. */
+static bool copy_words(struct catalogue *catalogue, struct error *error) {
+    int64_t rival = 0;
+    while (true) {
+        int64_t next = 0, from = 0, to = 0;
+        if (!sql_number(catalogue, error, &next, "SELECT min(rival) FROM temp.rivals WHERE rival > ?", "i", rival))
+            return false;
+        if (next == 0) return true;
+        if (!sql_number(catalogue, error, &from, "SELECT audio_id FROM temp.rivals WHERE rival = ?", "i", next) ||
+            !sql_number(catalogue, error, &to,
+                        "SELECT c.audio_id FROM temp.rivals JOIN main.contents AS c USING (content_id) WHERE rival = ?",
+                        "i", next) ||
+            !words_copy(catalogue, from, to, error))
+            return false;
+        rival = next;
+    }
+}
+
 /* Anchors, summaries and words of every sound that both or only they had. The rules may have changed with the plugins,
  * but only for sounds that they know. */
 static bool refresh(struct catalogue *catalogue, struct error *error) {
@@ -196,8 +228,8 @@ static bool refresh_silent(struct catalogue *catalogue, struct error *error) {
 
 static bool merge(struct catalogue *catalogue, struct merge_counts *counts, struct error *error) {
     if (!catalogue_execute(catalogue, "BEGIN IMMEDIATE", error)) return false;
-    if (run_steps(catalogue, counts, error) && refresh(catalogue, error) && refresh_silent(catalogue, error) &&
-        catalogue_execute(catalogue, "COMMIT", error))
+    if (run_steps(catalogue, counts, error) && copy_words(catalogue, error) && refresh(catalogue, error) &&
+        refresh_silent(catalogue, error) && catalogue_execute(catalogue, "COMMIT", error))
         return true;
     (void)catalogue_execute(catalogue, "ROLLBACK", NULL);
     return false;

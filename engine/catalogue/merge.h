@@ -2,10 +2,11 @@
  *
  * What belongs together is found by what it is, never by its number: files by their paths, contents and audio by their
  * hashes, regions by their frames, results by their identities. Where both have something of the same name, the newer
- * one stands (file: last analysed; audio: last scanned, with its regions; result, edit, plugin: last made). So the
- * order of merging doesn't matter, and merging the same catalogue twice changes nothing. Users' words of both are kept;
- * an edit that was taken back in one of them comes back from the other. Queues, incidents and strikes stay where they
- * are. */
+ * one stands (file: last analysed; content: last decoded to another audio or other facts; audio: last scanned, with its
+ * regions; result, edit, plugin: last made). So the order of merging doesn't matter, and merging the same catalogue
+ * twice changes nothing. Users' words of both are kept; an edit that was taken back in one of them comes back from the
+ * other. Where two decoders have made two audios of a content, the one that stands has the words on both: all that were
+ * known of either by then. Queues, incidents and strikes stay where they are. */
 #ifndef SONDE_CATALOGUE_MERGE_H
 #define SONDE_CATALOGUE_MERGE_H
 

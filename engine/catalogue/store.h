@@ -181,8 +181,9 @@ bool store_content_load(struct catalogue *catalogue, int64_t content, struct sto
 
 /* Stores a scan for `file` and ties them together. Known bytes or known audio keep their ids; regions that are there
  * already (same segmenter, decoder version and frames) keep theirs, and with them results, tags and edits; regions of
- * an older segmentation become history. Fills in the ids in scan->regions, content and audio. `known` is true when the
- * audio was there already with exactly these regions. */
+ * an older segmentation become history. Known bytes that are another audio now take the users' words along (words.h). Fills
+ * in the ids in scan->regions, content and audio. `known` is true when the audio was there already with exactly these
+ * regions. */
 bool store_scan(struct catalogue *catalogue, int64_t file, struct store_scan *scan, int64_t *content, int64_t *audio,
                 bool *known, struct error *error);
 

@@ -3,6 +3,7 @@
 #include "engine/catalogue/sql.h"
 #include "engine/catalogue/store.h"
 #include "engine/catalogue/summary.h"
+#include "engine/catalogue/words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,11 +98,13 @@ static bool put_audio(struct catalogue *catalogue, const struct store_scan *scan
 
 static bool put_content(struct catalogue *catalogue, const struct store_scan *scan, int64_t audio, int64_t *content,
                         struct error *error) {
-    return sql_number(catalogue, error, content,
-                      "INSERT INTO contents (bytes_hash, audio_id, size, facts, created) VALUES (?, ?, ?, ?, ?)"
-                      " ON CONFLICT (bytes_hash) DO UPDATE SET audio_id = excluded.audio_id, facts = excluded.facts"
-                      " RETURNING content_id",
-                      "tiitd", scan->bytes_hash, audio, scan->size, scan->facts, sql_now());
+    return sql_number(
+        catalogue, error, content,
+        "INSERT INTO contents (bytes_hash, audio_id, size, facts, created) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (bytes_hash) DO UPDATE SET audio_id = excluded.audio_id, facts = excluded.facts,"
+        " created = iif((audio_id, facts) IS (excluded.audio_id, excluded.facts), created, excluded.created)"
+        " RETURNING content_id",
+        "tiitd", scan->bytes_hash, audio, scan->size, scan->facts, sql_now());
 }
 
 static bool put_waveforms(struct catalogue *catalogue, const struct store_scan *scan, int64_t audio,
@@ -164,14 +167,17 @@ static bool put_regions(struct catalogue *catalogue, struct store_scan *scan, in
 
 bool store_scan(struct catalogue *catalogue, int64_t file, struct store_scan *scan, int64_t *content, int64_t *audio,
                 bool *known, struct error *error) {
-    int64_t before = 0;
+    int64_t before = 0, was = 0; /* the audio, if it was there; what these bytes were until now */
     if (!sql_number(catalogue, error, &before,
                     "SELECT audio_id FROM audio WHERE audio_hash = ? AND rate = ? AND channels = ?", "tii",
-                    scan->audio_hash, scan->rate, scan->channels))
+                    scan->audio_hash, scan->rate, scan->channels) ||
+        !sql_number(catalogue, error, &was, "SELECT audio_id FROM contents WHERE bytes_hash = ?", "t",
+                    scan->bytes_hash))
         return false;
     bool same = false;
     bool fine = put_audio(catalogue, scan, audio, error) && put_content(catalogue, scan, *audio, content, error) &&
                 put_waveforms(catalogue, scan, *audio, error) && put_regions(catalogue, scan, *audio, &same, error) &&
+                (was == 0 || was == *audio || words_follow(catalogue, was, *audio, error)) &&
                 store_file_content(catalogue, file, *content, error);
     *known = fine && before != 0 && same;
     return fine;

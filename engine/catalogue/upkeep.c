@@ -105,6 +105,18 @@ struct copier {
     bool damaged;
 };
 
+/* What may have lost rows that nothing misses. */
+struct damage {
+    bool results; /* something that analysis makes */
+    bool arrays;
+};
+
+static void note_damage(struct damage *damage, const char *table) {
+    static const char *const made[] = {"audio", "regions", "region_analysis", "arrays", "waveforms"};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) damage->results |= strcmp(table, made[i]) == 0;
+    damage->arrays |= strcmp(table, "arrays") == 0;
+}
+
 static bool prepare_copier(struct catalogue *to, sqlite3 *from, const char *table, struct copier *copier,
                            struct error *error) {
     char *columns = columns_of(from, table);
@@ -134,7 +146,9 @@ static bool copy_row(struct catalogue *to, struct copier *copier, struct error *
     int n = sqlite3_column_count(copier->read) - 1;
     for (int i = 0; i < n; i++) (void)sqlite3_bind_value(copier->write, i + 1, sqlite3_column_value(copier->read, i));
     int code = sqlite3_step(copier->write);
-    if (code == SQLITE_DONE) copier->rows += sqlite3_changes(catalogue_db(to));
+    const int copied = code == SQLITE_DONE ? sqlite3_changes(catalogue_db(to)) : 0;
+    copier->rows += copied;
+    copier->damaged |= copied == 0;
     (void)sqlite3_reset(copier->write);
     return code == SQLITE_DONE || (code & 0xff) == SQLITE_CONSTRAINT || (code & 0xff) == SQLITE_MISMATCH ||
            catalogue_failed(to, error, "can't write the new catalogue");
@@ -162,13 +176,17 @@ static bool copy_table(struct catalogue *to, struct copier *copier, struct error
     return true;
 }
 
-static bool copy_tables(struct catalogue *to, sqlite3 *from, struct upkeep_recovered *recovered, struct error *error) {
+static bool copy_tables(struct catalogue *to, sqlite3 *from, struct upkeep_recovered *recovered, struct damage *damage,
+                        struct error *error) {
     bool fine = true;
     for (int i = 0; i < TABLES && fine; i++) {
         struct copier copier;
         fine = prepare_copier(to, from, tables[i], &copier, error) && copy_table(to, &copier, error);
         recovered->rows += copier.rows;
-        recovered->tables += copier.damaged || !copier.read;
+        if (copier.damaged || !copier.read) {
+            recovered->tables++;
+            note_damage(damage, tables[i]);
+        }
         sqlite3_finalize(copier.read);
         sqlite3_finalize(copier.write);
     }
@@ -176,38 +194,68 @@ static bool copy_tables(struct catalogue *to, sqlite3 *from, struct upkeep_recov
 }
 
 /* Takes out what hangs on a row that is gone, until everything holds. */
-static bool drop_dangling(struct catalogue *to, int64_t *lost, struct error *error) {
-    static const char *const drops[] = {
-        "DELETE FROM contents WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
-        "UPDATE files SET content_id = NULL, analysed_size = NULL WHERE content_id NOT IN (SELECT content_id FROM"
-        " contents)",
-        "DELETE FROM queue WHERE file_id NOT IN (SELECT file_id FROM files)",
-        "DELETE FROM regions WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
-        "UPDATE region_analysis SET run_id = NULL WHERE run_id NOT IN (SELECT run_id FROM runs)",
-        "DELETE FROM region_analysis WHERE region_id NOT IN (SELECT region_id FROM regions)",
-        "DELETE FROM arrays WHERE analysis_id NOT IN (SELECT analysis_id FROM region_analysis)",
-        "DELETE FROM waveforms WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
-        "DELETE FROM edits WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
-        "DELETE FROM tags WHERE audio_id NOT IN (SELECT audio_id FROM audio)",
-        "UPDATE edits SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)",
-        "UPDATE tags SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)",
-        "UPDATE incidents SET run_id = NULL WHERE run_id NOT IN (SELECT run_id FROM runs)",
-        "UPDATE incidents SET file_id = NULL WHERE file_id NOT IN (SELECT file_id FROM files)",
-        "UPDATE incidents SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)",
-        "DELETE FROM strikes WHERE incident_id NOT IN (SELECT incident_id FROM incidents)",
-        /* files whose results are not whole are looked at again */
-        "UPDATE files SET status = 'queued', analysed_size = NULL WHERE status IN ('done', 'empty') AND content_id"
-        " IS NULL",
-        "INSERT INTO queue (file_id, state, priority, arrival, due, size, mtime_ns) SELECT file_id, 'waiting', 0,"
-        " file_id, 0,"
-        " size, mtime_ns FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN (SELECT file_id FROM"
-        " queue)",
+static bool drop_dangling(struct catalogue *to, int64_t *lost, struct damage *damage, struct error *error) {
+    static const struct {
+        const char *table, *sql; /* table: whose rows are taken out; NULL: none */
+    } drops[] = {
+        {"contents", "DELETE FROM contents WHERE audio_id NOT IN (SELECT audio_id FROM audio)"},
+        {NULL,
+         "UPDATE files SET content_id = NULL, analysed_size = NULL WHERE content_id NOT IN (SELECT content_id FROM"
+         " contents)"},
+        {"queue", "DELETE FROM queue WHERE file_id NOT IN (SELECT file_id FROM files)"},
+        {"regions", "DELETE FROM regions WHERE audio_id NOT IN (SELECT audio_id FROM audio)"},
+        {NULL, "UPDATE region_analysis SET run_id = NULL WHERE run_id NOT IN (SELECT run_id FROM runs)"},
+        {"region_analysis", "DELETE FROM region_analysis WHERE region_id NOT IN (SELECT region_id FROM regions)"},
+        {"arrays", "DELETE FROM arrays WHERE analysis_id NOT IN (SELECT analysis_id FROM region_analysis)"},
+        {"waveforms", "DELETE FROM waveforms WHERE audio_id NOT IN (SELECT audio_id FROM audio)"},
+        {"edits", "DELETE FROM edits WHERE audio_id NOT IN (SELECT audio_id FROM audio)"},
+        {"tags", "DELETE FROM tags WHERE audio_id NOT IN (SELECT audio_id FROM audio)"},
+        {NULL, "UPDATE edits SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)"},
+        {NULL, "UPDATE tags SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)"},
+        {NULL, "UPDATE incidents SET run_id = NULL WHERE run_id NOT IN (SELECT run_id FROM runs)"},
+        {NULL, "UPDATE incidents SET file_id = NULL WHERE file_id NOT IN (SELECT file_id FROM files)"},
+        {NULL, "UPDATE incidents SET region_id = NULL WHERE region_id NOT IN (SELECT region_id FROM regions)"},
+        {"strikes", "DELETE FROM strikes WHERE incident_id NOT IN (SELECT incident_id FROM incidents)"},
     };
     for (size_t i = 0; i < sizeof drops / sizeof *drops; i++) {
-        if (!sql_run(to, error, drops[i], "")) return false;
-        if (strncmp(drops[i], "DELETE", 6) == 0) *lost += sqlite3_changes64(catalogue_db(to));
+        if (!sql_run(to, error, drops[i].sql, "")) return false;
+        const int64_t rows = drops[i].table ? sqlite3_changes64(catalogue_db(to)) : 0;
+        *lost += rows;
+        if (rows > 0) note_damage(damage, drops[i].table);
     }
     return true;
+}
+
+/* Results whose arrays are lost stay, but by a name that no analysis will find: the next one makes them anew, with
+ * arrays. */
+static bool rename_halved(struct catalogue *to, struct error *error) {
+    return sql_run(
+        to, error,
+        "UPDATE region_analysis AS x SET identity = printf('%032x', analysis_id) WHERE outcome = 'ok' AND EXISTS"
+        " (SELECT 1 FROM plugins AS p, json_each(p.descriptor, '$.arrays') AS a WHERE p.plugin = x.plugin AND"
+        " json_extract(a.value, '$.name') NOT IN (SELECT name FROM arrays WHERE analysis_id = x.analysis_id))",
+        "");
+}
+
+/* Files whose results are not whole are looked at again: what is there of them is found by its identity, and not made
+ * anew. Where rows may be lost that nothing tells of, that goes for all. */
+static bool queue_again(struct catalogue *to, bool all, int64_t *queued, struct error *error) {
+    return sql_run(
+               to, error,
+               "UPDATE files AS f SET status = iif(status = 'missing', status, 'queued'), profile = NULL,"
+               " analysed_size = NULL WHERE status IN ('done', 'empty', 'missing') AND (? OR content_id IS NULL OR"
+               " regions IS NOT (SELECT count(*) FROM regions AS r WHERE r.audio_id = f.file_audio_id AND r.current)"
+               " OR EXISTS (SELECT 1 FROM regions AS r, plugins AS p WHERE r.audio_id = f.file_audio_id AND r.current AND"
+               " p.enabled AND p.state = 'ready' AND p.first_seen <= f.finished AND NOT EXISTS (SELECT 1 FROM"
+               " region_analysis AS x WHERE x.region_id = r.region_id AND x.plugin = p.plugin AND x.current)))",
+               "k", (int)all) &&
+           sql_run(
+               to, error,
+               "INSERT INTO queue (file_id, state, priority, arrival, due, size, mtime_ns) SELECT file_id, 'waiting',"
+               " 0, file_id, 0, size, mtime_ns FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN"
+               " (SELECT file_id FROM queue)",
+               "") &&
+           sql_number(to, error, queued, "SELECT count(*) FROM queue", "");
 }
 
 static bool compute_anew(struct catalogue *to, struct error *error) {
@@ -232,8 +280,11 @@ static bool compute_anew(struct catalogue *to, struct error *error) {
 
 static bool recover(struct catalogue *to, sqlite3 *from, struct upkeep_recovered *recovered, struct error *error) {
     if (!catalogue_execute(to, "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE", error)) return false;
-    bool fine = copy_tables(to, from, recovered, error) && drop_dangling(to, &recovered->lost, error) &&
-                count_costs(to, error) && compute_anew(to, error);
+    struct damage damage = {0};
+    bool fine = copy_tables(to, from, recovered, &damage, error) &&
+                drop_dangling(to, &recovered->lost, &damage, error) && (!damage.arrays || rename_halved(to, error)) &&
+                queue_again(to, damage.results, &recovered->queued, error) && count_costs(to, error) &&
+                compute_anew(to, error);
     return end_transaction(to, fine, error) && catalogue_execute(to, "PRAGMA foreign_keys = ON", error);
 }
 

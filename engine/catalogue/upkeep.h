@@ -27,13 +27,15 @@ struct upkeep_pruned {
 bool upkeep_prune(struct catalogue *catalogue, bool missing, struct upkeep_pruned *pruned, struct error *error);
 
 struct upkeep_recovered {
-    int64_t rows; /* copied */
-    int64_t lost; /* rows that hung on something that is gone */
-    int tables;   /* that were damaged */
+    int64_t rows;   /* copied */
+    int64_t lost;   /* rows that hung on something that is gone */
+    int64_t queued; /* files that wait to be looked at (again) */
+    int tables;     /* that were damaged */
 };
 
 /* Copies what can be read of the damaged catalogue at `path` into a new catalogue at `to`, leaves out what refers to
- * nothing, and computes summaries and search anew. `path` is only read. */
+ * nothing, and computes summaries and search anew. Files whose results are not whole are queued: all that had been
+ * analysed, where results may be lost that nothing tells of. `path` is only read. */
 bool upkeep_recover(const char *path, const char *to, struct upkeep_recovered *recovered, struct error *error);
 
 #endif

@@ -19,7 +19,9 @@ const char catalogue_help[] =
     " that you\n"
     "                   have tagged or corrected); with --missing, files that are gone too\n"
     "  vacuum           gives the room of what was deleted back to the disk\n"
-    "  recover FILE     copies what can be read of a damaged catalogue into a new one\n\n"
+    "  recover FILE     copies what can be read of a damaged catalogue into a new one; files whose results are not"
+    " whole\n"
+    "                   are analysed again by the next `sonde analyze` or `sonde watch`\n\n"
     "Exit code 1 when check finds something wrong.\n";
 
 static void report(void *context, const char *sentence) {
@@ -65,6 +67,9 @@ static int do_recover(const struct cli *cli, const char *to) {
     printf("%s: %lld rows copied, %lld left out because what they belong to is lost, %d tables damaged\n"
            "Look at it (`sonde status --catalogue %s`), then put it in the place of %s.\n",
            to, (long long)recovered.rows, (long long)recovered.lost, recovered.tables, to, cli->catalogue);
+    if (recovered.queued > 0)
+        printf("%lld files wait: the next `sonde analyze` or `sonde watch` makes anew what their results lack.\n",
+               (long long)recovered.queued);
     return CLI_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "engine/catalogue/sql.h"
 #include "engine/cli/cells.h"
 
+#include <math.h>
 #include <string.h>
 
 /* What is being printed. */
@@ -14,40 +15,44 @@ struct document {
     bool any;          /* an annotation has been printed */
 };
 
-/* How the result of an interface becomes observations: rows of time, duration, value as JSON, confidence, from the result
- * ?1 of the region from ?2 to ?3 s. What is no object in a list of them is left out: it would be read as JSON of its own. */
+/* A member of a JSON text if it is of that type, else NULL: plugins of others may put what they like there. */
+#define MEMBER(json, path, types)                                                                                      \
+    "iif(json_type(" json ", '$." path "') IN (" types "), json_extract(" json ", '$." path "'), NULL)"
+#define NUMBER(json, path) MEMBER(json, path, "'integer', 'real'")
+#define TEXT(json, path)   MEMBER(json, path, "'text'")
+#define KEY(json)          "replace(" TEXT(json, "key") ", ' ', ':')"
+
+/* The objects of a list, with their start and end. What is no object is left out: it would be read as JSON of its own. */
+#define START NUMBER("value", "start")
+#define STRETCHES(list, value, confidence)                                                                             \
+    "SELECT " START ", " NUMBER("value", "end") "-" START ", " value ", " NUMBER("value", confidence) IN_LIST(list)
+#define IN_LIST(list) " FROM json_each(?1, '$." list "') WHERE type = 'object'"
+#define NO_KEYS       " WHERE ifnull(json_array_length(?1, '$.keys'), 0) = 0"
+
+/* How the result of an interface becomes observations: rows of time, duration, value, confidence, from the result ?1 of the
+ * region from ?2 to ?3 s. */
 static const struct kind {
     const char *namespace, *interface;
-    bool placed; /* the statement names ?2 and ?3 */
+    bool placed;   /* the statement names ?2 and ?3 */
+    bool nullable; /* NULL is a value, too */
     const char *observations;
 } kinds[] = {
-    {"beat", "tempo_meter/1", false,
+    {"beat", "tempo_meter/1", false, true,
      "WITH beats AS (SELECT value AS time, value IN (SELECT value FROM json_each(?1, '$.downbeats')) AS down"
-     " FROM json_each(?1, '$.beats')), bars AS (SELECT time, sum(down) OVER (ORDER BY time) AS bar FROM beats)"
-     " SELECT time, 0.0, CASE WHEN bar > 0 THEN row_number() OVER (PARTITION BY bar ORDER BY time) ELSE 'null' END, NULL"
+     " FROM json_each(?1, '$.beats') WHERE type IN ('integer', 'real')),"
+     " bars AS (SELECT time, sum(down) OVER (ORDER BY time) AS bar FROM beats)"
+     " SELECT time, 0.0, CASE WHEN bar > 0 THEN row_number() OVER (PARTITION BY bar ORDER BY time) END, NULL"
      " FROM bars ORDER BY time"},
-    {"tempo", "tempo_meter/1", true,
-     "SELECT ?2, ?3 - ?2, json_extract(?1, '$.bpm'), max(0, min(1, ifnull(json_extract(?1, '$.bpm_confidence'), 0)))"
-     " WHERE json_extract(?1, '$.bpm') IS NOT NULL"},
-    {"key_mode", "key/1", true,
-     "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
-     " json_quote(replace(json_extract(value, '$.key'), ' ', ':')), json_extract(value, '$.strength')"
-     " FROM json_each(?1, '$.keys') WHERE type = 'object'"
-     " UNION ALL SELECT ?2, ?3 - ?2, json_quote(replace(json_extract(?1, '$.key'), ' ', ':')),"
-     " json_extract(?1, '$.key_confidence') WHERE json_extract(?1, '$.key') IS NOT NULL"
-     " AND ifnull(json_array_length(?1, '$.keys'), 0) = 0 ORDER BY 1"},
-    {"chord", "key/1", false,
-     "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
-     " json_quote(json_extract(value, '$.chord')), json_extract(value, '$.fit') FROM json_each(?1, '$.chords')"
-     " WHERE type = 'object' ORDER BY 1"},
-    {"segment_open", "content_timeline/1", false,
-     "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
-     " json_quote(json_extract(value, '$.label')), json_extract(value, '$.confidence') FROM json_each(?1, '$.segments')"
-     " WHERE type = 'object' ORDER BY 1"},
-    {"segment_open", "classifier/1", false,
-     "SELECT json_extract(value, '$.start'), json_extract(value, '$.end') - json_extract(value, '$.start'),"
-     " json_quote(json_extract(value, '$.label')), json_extract(value, '$.confidence') FROM json_each(?1, '$.segments')"
-     " WHERE type = 'object' ORDER BY 1"},
+    {"tempo", "tempo_meter/1", true, false,
+     "SELECT ?2, ?3 - ?2, " NUMBER("?1", "bpm") ", max(0, min(1, ifnull(" NUMBER("?1", "bpm_confidence") ", 0)))"},
+    {"key_mode", "key/1", true, false,
+     STRETCHES("keys", KEY("value"), "strength") " UNION ALL SELECT ?2, ?3 - ?2, " KEY("?1") ", " NUMBER(
+         "?1", "key_confidence") NO_KEYS " ORDER BY 1"},
+    {"chord", "key/1", false, false, STRETCHES("chords", TEXT("value", "chord"), "fit") " ORDER BY 1"},
+    {"segment_open", "content_timeline/1", false, false,
+     STRETCHES("segments", TEXT("value", "label"), "confidence") " ORDER BY 1"},
+    {"segment_open", "classifier/1", false, false,
+     STRETCHES("segments", TEXT("value", "label"), "confidence") " ORDER BY 1"},
 };
 
 /* -------------------------------------------------------------------------------------------------------- annotations */
@@ -80,13 +85,32 @@ static void end(struct document *document) {
     fputs("]}", document->out);
 }
 
-/* A row of time, duration, value as JSON, confidence; one that lacks a time or a value is left out. */
+static bool is_number(sqlite3_stmt *from, int column) {
+    const int type = sqlite3_column_type(from, column);
+    return (type == SQLITE_INTEGER || type == SQLITE_FLOAT) && isfinite(sqlite3_column_double(from, column));
+}
+
+/* A column as JSON: numbers as numbers, text as text, all else as null. */
+static void put_value(FILE *out, sqlite3_stmt *from, int column) {
+    if (sqlite3_column_type(from, column) == SQLITE_TEXT)
+        cells_json(out, text_at(from, column));
+    else
+        fputs(is_number(from, column) ? text_at(from, column) : "null", out);
+}
+
+/* Whether a row of time, duration, value, confidence has what an observation needs. */
+static bool is_observation(sqlite3_stmt *from, bool nullable) {
+    return is_number(from, 0) && (nullable || is_number(from, 2) || sqlite3_column_type(from, 2) == SQLITE_TEXT);
+}
+
 static void put_observation(FILE *out, sqlite3_stmt *from, bool first) {
-    double duration = sqlite3_column_double(from, 1);
-    const char *confidence = text_at(from, 3);
-    fprintf(out, "%s{\"time\":%.9g,\"duration\":%.9g,\"value\":%s,\"confidence\":%s}", first ? "" : ",",
-            sqlite3_column_double(from, 0), duration > 0 ? duration : 0, text_at(from, 2),
-            confidence ? confidence : "null");
+    double duration = is_number(from, 1) ? sqlite3_column_double(from, 1) : 0;
+    fprintf(out, "%s{\"time\":%.9g,\"duration\":%.9g,\"value\":", first ? "" : ",", sqlite3_column_double(from, 0),
+            duration > 0 ? duration : 0);
+    put_value(out, from, 2);
+    fputs(",\"confidence\":", out);
+    put_value(out, from, 3);
+    fputc('}', out);
 }
 
 /* The annotations of one kind under way: one for each plugin, over all regions, begun with its first observation. */
@@ -100,7 +124,7 @@ static bool put_observations(struct document *document, const struct kind *kind,
     bool row = from != NULL;
     while (row) {
         if (!sql_step(document->catalogue, from, &row, error)) return false;
-        if (!row || sqlite3_column_type(from, 0) == SQLITE_NULL || !text_at(from, 2)) continue;
+        if (!row || !is_observation(from, kind->nullable)) continue;
         if (!series->open) begin(document, kind->namespace, series->plugin, series->version, false);
         put_observation(document->out, from, !series->open);
         series->open = true;
@@ -165,9 +189,9 @@ static bool put_rows(struct document *document, const char *namespace, bool user
 #define BIND "iodd", document->audio, document->region, document->start, document->end
 
 static bool put_tags(struct document *document, struct error *error) {
-    static const char *const own = STRETCH "json_quote(t.name), t.confidence FROM tags AS t" OF
+    static const char *const own = STRETCH "t.name, t.confidence FROM tags AS t" OF
                                            " AND NOT t.automatic ORDER BY 1, t.name";
-    static const char *const heard = STRETCH "json_quote(t.name), t.confidence FROM tags AS t" OF
+    static const char *const heard = STRETCH "t.name, t.confidence FROM tags AS t" OF
                                              " AND t.automatic ORDER BY 1, t.name";
     return put_rows(document, "tag_open", true, sql_bind(document->catalogue, error, own, BIND), error) &&
            put_rows(document, "tag_open", false, sql_bind(document->catalogue, error, heard, BIND), error);
@@ -179,9 +203,8 @@ static bool put_edits(struct document *document, struct error *error) {
         const char *namespace, *sql;
     } fields[] = {
         {"tempo", STRETCH "CAST(t.value AS REAL), 1 FROM edits AS t" OF " AND t.field = 'bpm' ORDER BY 1"},
-        {"key_mode",
-         STRETCH "json_quote(replace(t.value, ' ', ':')), 1 FROM edits AS t" OF " AND t.field = 'key' ORDER BY 1"},
-        {"tag_open", STRETCH "json_quote(t.value), 1 FROM edits AS t" OF " AND t.field = 'label' ORDER BY 1"},
+        {"key_mode", STRETCH "replace(t.value, ' ', ':'), 1 FROM edits AS t" OF " AND t.field = 'key' ORDER BY 1"},
+        {"tag_open", STRETCH "t.value, 1 FROM edits AS t" OF " AND t.field = 'label' ORDER BY 1"},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!put_rows(document, fields[i].namespace, true, sql_bind(document->catalogue, error, fields[i].sql, BIND),

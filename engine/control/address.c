@@ -13,15 +13,21 @@
 #include <unistd.h>
 
 #define SUFFIX        ".control"
-#define NAME_MAX_HERE 80 /* so that "/proc/self/fd/N/NAME" fits into sun_path */
+#define FOLDER        "/proc/self/fd/%d/"
+#define NAME_MAX_HERE 68 /* bytes of a catalogue's file name that the socket's name begins with */
 #define WAITING       16
 
 /* The catalogue's folder, and the socket's name in it. A path of any length can be reached through the folder's descriptor. */
 struct place {
     int folder;
-    char name[128];
+    char name[NAME_MAX_HERE + sizeof SUFFIX];
     struct sockaddr_un address;
 };
+
+/* Nothing is ever cut: the socket would have another name than the one that is taken away. */
+_Static_assert(sizeof FOLDER - 2 + 10 + NAME_MAX_HERE + sizeof SUFFIX - 1 <= sizeof(struct sockaddr_un){0}.sun_path,
+               "the longest address (a descriptor has up to 10 digits) fits into sun_path");
+_Static_assert(sizeof ".sonde-" - 1 + HASH_TEXT - 1 <= NAME_MAX_HERE, "a name with a hash is not longer");
 
 static bool place_open(const char *catalogue, struct place *place, struct error *error) {
     const char *slash = strrchr(catalogue, '/'), *base = slash ? slash + 1 : catalogue;
@@ -39,8 +45,7 @@ static bool place_open(const char *catalogue, struct place *place, struct error 
     int code = errno;
     free(folder);
     if (place->folder < 0) return error_system(error, code, "cannot reach the folder of the catalogue %s", catalogue);
-    (void)snprintf(place->address.sun_path, sizeof place->address.sun_path, "/proc/self/fd/%d/%.*s", place->folder,
-                   (int)sizeof place->address.sun_path - 32, place->name);
+    (void)snprintf(place->address.sun_path, sizeof place->address.sun_path, FOLDER "%s", place->folder, place->name);
     return true;
 }
 

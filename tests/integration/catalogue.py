@@ -143,6 +143,35 @@ def killed(program, folder, check):
     check(program.ask("SELECT count(*) FROM strikes") == [(0,)], "and nobody innocent has a strike")
 
 
+def half_lost(program, folder, check):
+    """What a damaged page has taken comes back with the next analysis, and only that."""
+    db = sqlite3.connect(program.catalogue)
+    db.execute("PRAGMA foreign_keys = ON")
+    (region,), (other,) = db.execute("SELECT r.region_id FROM regions AS r JOIN files AS f ON f.file_audio_id = r.audio_id"
+                                     " WHERE r.current AND f.status = 'done' AND f.name IN ('50.wav', '3.wav')"
+                                     " AND position = 0 ORDER BY f.name DESC")
+    files = db.execute("SELECT count(*) FROM files WHERE status = 'done' AND file_audio_id IN (SELECT audio_id FROM regions"
+                       " WHERE region_id IN (?, ?))", (region, other)).fetchone()[0]
+    results = db.execute("SELECT count(*) FROM region_analysis WHERE current").fetchone()[0]
+    taken = db.execute("SELECT count(*) FROM region_analysis WHERE current AND region_id = ?", (region,)).fetchone()[0]
+    db.execute("DELETE FROM regions WHERE region_id = ?", (region,))
+    db.execute("DELETE FROM region_analysis WHERE region_id = ? AND plugin LIKE '%key%' AND current", (other,))
+    db.commit()
+    db.close()
+    last = program.ask("SELECT max(created) FROM region_analysis")[0][0]
+    recovered = program.catalogue + ".recovered"
+    code, out, told = program.run("catalogue", "recover", recovered)
+    check(code == 0 and f"{files} files wait" in out, "recover says what isn't whole", out + told)
+    os.rename(recovered, program.catalogue)
+    code, _, told = program.run("analyze", folder)
+    check(code == 0, "the recovered catalogue takes another run", told)
+    code, out, _ = program.run("catalogue", "check")
+    check(code == 0, "after which everything is there again", out)
+    check(program.ask("SELECT count(*) FROM region_analysis WHERE current") == [(results,)], "every result")
+    new = program.ask(f"SELECT count(*) FROM region_analysis WHERE created > {last!r}")[0][0]
+    check(new == taken + 1, "and only those were made that were lost", (new, taken))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
@@ -163,6 +192,7 @@ def main():
         users_words(program, folder, check)
         readers_and_writers(program, folder, check)
         killed(program, folder, check)
+        half_lost(program, folder, check)
     finally:
         if all(results):
             shutil.rmtree(work, ignore_errors=True)

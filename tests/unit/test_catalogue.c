@@ -91,6 +91,32 @@ static void second_writer_is_told_who(void **state) {
     catalogue_close(opened(f->path, CATALOGUE_WRITE));
 }
 
+/* A link to a catalogue that isn't there yet names the same one once it is. */
+static void a_link_to_nothing_yet(void **state) {
+    struct fixture *f = *state;
+    char first[160], second[160], part[60], path[160];
+    snprintf(part, sizeof part, "process %d", (int)getpid());
+    snprintf(path, sizeof path, "%s/folder", f->folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    snprintf(path, sizeof path, "%s/folder/new.db", f->folder);
+    snprintf(first, sizeof first, "%s/folder/first.db", f->folder);
+    snprintf(second, sizeof second, "%s/second.db", f->folder);
+    assert_int_equal(symlink("new.db", first), 0); /* seen from the link's folder */
+    assert_int_equal(symlink(first, second), 0);
+    struct catalogue *catalogue = opened(second, CATALOGUE_WRITE);
+    assert_string_equal(catalogue_path(catalogue) + strlen(catalogue_path(catalogue)) - 14, "/folder/new.db");
+    refused(second, CATALOGUE_WRITE, part);
+    refused(first, CATALOGUE_WRITE, part);
+    refused(path, CATALOGUE_WRITE, part);
+    catalogue_close(catalogue);
+    snprintf(path, sizeof path, "%s/round.db", f->folder);
+    assert_int_equal(symlink("round.db", path), 0);
+    refused(path, CATALOGUE_WRITE, "symbolic links");
+    snprintf(path, sizeof path, "%s/nowhere.db", f->folder);
+    assert_int_equal(symlink("/nonexistent/x.db", path), 0);
+    refused(path, CATALOGUE_WRITE, "can't open the folder");
+}
+
 static void a_killed_writer_leaves_no_lock(void **state) {
     struct fixture *f = *state;
     close_fixture(f);
@@ -363,6 +389,7 @@ int main(void) {
         TEST(fresh_catalogue),
         TEST(folders_are_made),
         TEST(second_writer_is_told_who),
+        TEST(a_link_to_nothing_yet),
         TEST(a_killed_writer_leaves_no_lock),
         TEST(foreign_and_newer_files_are_left_alone),
         TEST(damage_is_detected),

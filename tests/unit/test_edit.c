@@ -41,6 +41,20 @@ static struct fixture_file fill(struct fixture *f) {
     return file;
 }
 
+static char reported[4000];
+
+static void remember(void *context, const char *sentence) {
+    (void)context;
+    snprintf(reported + strlen(reported), sizeof reported - strlen(reported), "%s\n", sentence);
+}
+
+static int64_t check(struct fixture *f) {
+    int64_t wrong = -1;
+    reported[0] = '\0';
+    OK(check_catalogue(f->catalogue, remember, NULL, &wrong, &error));
+    return wrong;
+}
+
 static void a_users_word_wins_and_stays(void **state) {
     struct fixture *f = *state;
     struct fixture_file file = fill(f);
@@ -73,6 +87,76 @@ static void a_word_on_a_region(void **state) {
     assert_string_equal(fixture_text(f, "SELECT label FROM sounds"), "drums");
     OK(edit_tag(f->catalogue, &second, "night", &error));
     assert_int_equal(fixture_number(f, "SELECT region FROM sound_tags WHERE tag = 'night'"), 1);
+}
+
+static void words_come_along_to_another_decoders_samples(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f), copy = fixture_scan(f, "/s/copy.wav", "a", "a", 2),
+                        retag = fixture_scan(f, "/s/retag.wav", "b", "a", 2);
+    fixture_finish(f, &copy);
+    fixture_finish(f, &retag);
+    const struct edit_place whole = {file.audio, 0}, second = {file.audio, file.regions[1]};
+    OK(edit_set(f->catalogue, &whole, "bpm", "121", &error));
+    OK(edit_tag(f->catalogue, &whole, "favourite", &error));
+    OK(edit_set(f->catalogue, &second, "label", "owl", &error));
+    OK(edit_tag(f->catalogue, &second, "night", &error));
+    /* the same bytes, other samples */
+    struct fixture_file again = fixture_scan(f, "/s/loop.wav", "a", "a, one bit other", 3);
+    assert_int_not_equal(again.audio, file.audio);
+    for (size_t i = 0; i < again.n; i++) fixture_result(f, again.regions[i], "p", "i", json);
+    fixture_finish(f, &again);
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds WHERE name = 'loop.wav'") == 121);
+    assert_string_equal(fixture_text(f, "SELECT label FROM sound_regions WHERE path = '/s/loop.wav' AND region = 1"),
+                        "owl");
+    assert_int_equal(fixture_number(f, "SELECT region FROM sound_tags WHERE path = '/s/loop.wav' AND tag = 'night'"),
+                     1);
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds WHERE name = 'copy.wav'") == 121);
+    /* the retagged file is still what it was, and keeps its words */
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds WHERE name = 'retag.wav'") == 121);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM search WHERE search MATCH 'tags: favourite'"), 3);
+    if (check(f) != 0) fail_msg("%s", reported);
+    retag = fixture_scan(f, "/s/retag.wav", "b", "a, one bit other", 3);
+    assert_int_equal(retag.audio, again.audio);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM tags WHERE NOT automatic"), 2);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM edits"), 2);
+}
+
+static void words_go_by_time_where_rates_differ(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f);
+    const struct edit_place second = {file.audio, file.regions[1]}; /* 2 to 3 s */
+    OK(edit_tag(f->catalogue, &second, "night", &error));
+    OK(edit_set(f->catalogue, &second, "bpm", "99", &error));
+    fixture_run(f, "UPDATE audio SET rate = 500"); /* now it was 4 to 6 s */
+    struct fixture_file again = fixture_scan(f, "/s/loop.wav", "a", "other", 3);
+    fixture_finish(f, &again);
+    assert_string_equal(fixture_text(f, "SELECT start_frame || '-' || end_frame FROM tags WHERE name = 'night'"),
+                        "4000-6000");
+    assert_int_equal(fixture_number(f, "SELECT region FROM sound_tags WHERE tag = 'night'"), 2);
+    assert_true(fixture_real(f, "SELECT bpm FROM sound_regions WHERE region = 2") == 99);
+}
+
+/* Both sounds have words: of two of the same kind the later one stands. */
+static void words_meet(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file a = fill(f), b = fixture_scan(f, "/s/b.wav", "b", "b", 2);
+    for (size_t i = 0; i < b.n; i++) fixture_result(f, b.regions[i], "p", "i", json);
+    fixture_finish(f, &b);
+    const struct edit_place on_a = {a.audio, 0}, on_b = {b.audio, 0};
+    OK(edit_set(f->catalogue, &on_b, "bpm", "77", &error));
+    OK(edit_set(f->catalogue, &on_a, "bpm", "88", &error));
+    OK(edit_set(f->catalogue, &on_a, "key", "Am", &error));
+    OK(edit_set(f->catalogue, &on_b, "key", "C", &error));
+    OK(edit_tag(f->catalogue, &on_a, "mine", &error));
+    OK(edit_tag(f->catalogue, &on_b, "mine", &error));
+    fixture_run(f, "UPDATE edits SET created = edit_id");
+    struct fixture_file again = fixture_scan(f, "/s/loop.wav", "a", "b", 2);
+    assert_int_equal(again.audio, b.audio);
+    fixture_finish(f, &again);
+    assert_string_equal(fixture_text(f, "SELECT bpm || ' ' || key || ' ' || tags FROM sounds WHERE name = 'b.wav'"),
+                        "88.0 C major drums,mine");
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM edits"), 2);
+    if (check(f) != 0) fail_msg("%s", reported);
 }
 
 static void words_that_are_none(void **state) {
@@ -113,20 +197,6 @@ static void tags(void **state) {
     assert_false(removed);
     OK(edit_untag(f->catalogue, &whole, "drums", &removed, &error));
     assert_string_equal(fixture_text(f, "SELECT group_concat(tag || automatic) FROM sound_tags"), "drums1");
-}
-
-static char reported[4000];
-
-static void remember(void *context, const char *sentence) {
-    (void)context;
-    snprintf(reported + strlen(reported), sizeof reported - strlen(reported), "%s\n", sentence);
-}
-
-static int64_t check(struct fixture *f) {
-    int64_t wrong = -1;
-    reported[0] = '\0';
-    OK(check_catalogue(f->catalogue, remember, NULL, &wrong, &error));
-    return wrong;
 }
 
 static void check_finds(struct fixture *f, const char *damage, const char *repair, const char *part) {
@@ -242,6 +312,90 @@ static void recovering(void **state) {
     assert_false(upkeep_recover(f->path, path, &recovered, &failure)); /* never over an existing file */
 }
 
+/* Recovers into `name`, and opens that instead. */
+static struct upkeep_recovered recover_into(struct fixture *f, const char *name) {
+    char path[sizeof f->path];
+    struct upkeep_recovered recovered;
+    struct error failure = {0};
+    snprintf(path, sizeof path, "%.60s/%.40s", f->folder, name);
+    catalogue_close(f->catalogue);
+    OK(upkeep_recover(f->path, path, &recovered, &error));
+    f->catalogue = catalogue_open(path, CATALOGUE_WRITE, &failure);
+    if (!f->catalogue) fail_msg("%s", failure.text);
+    memcpy(f->path, path, sizeof path);
+    return recovered;
+}
+
+/* Files a to e; a has two regions, and all have a result of each. */
+static void fill_five(struct fixture *f) {
+    fixture_plugin(f, "p", schema);
+    for (int i = 0; i < 5; i++) {
+        char path[20];
+        snprintf(path, sizeof path, "/s/%c.wav", 'a' + i);
+        struct fixture_file file = fixture_scan(f, path, path, path, i == 0 ? 2 : 1);
+        for (size_t r = 0; r < file.n; r++) fixture_result(f, file.regions[r], "p", "i", json);
+        fixture_finish(f, &file);
+    }
+    struct store_file gone;
+    OK(store_file_seen(f->catalogue, "/s/e.wav", 8, &(struct store_stat){1000, 1700000000000000000, 1, 7}, &gone,
+                       &error));
+    OK(store_file_missing(f->catalogue, gone.file, &error));
+}
+
+#define QUEUED                                                                                                         \
+    "SELECT group_concat(name) FROM (SELECT name FROM files JOIN queue USING (file_id) WHERE status = 'queued' ORDER BY name)"
+
+static void what_is_half_lost_is_looked_at_again(void **state) {
+    struct fixture *f = *state;
+    fill_five(f);
+    assert_int_equal(recover_into(f, "whole.db").queued, 0); /* nothing is lost: nothing to do */
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM files WHERE profile = 'p' AND analysed_size = 1000"), 5);
+    fixture_run(
+        f, "DELETE FROM regions WHERE region_id = (SELECT max(region_id) FROM sound_regions WHERE path = '/s/a.wav')");
+    fixture_run(
+        f, "DELETE FROM region_analysis WHERE region_id = (SELECT region_id FROM region_results WHERE name = 'c.wav')");
+    fixture_run(f, "DELETE FROM regions WHERE region_id = (SELECT region_id FROM region_results WHERE name = 'e.wav')");
+    struct upkeep_recovered recovered = recover_into(f, "some.db");
+    assert_int_equal(recovered.queued, 2);
+    assert_int_equal(recovered.lost + recovered.tables, 0);
+    assert_string_equal(fixture_text(f, QUEUED), "a.wav,c.wav");
+    /* the one that is missing isn't taken for known when it comes back */
+    assert_string_equal(fixture_text(f, "SELECT group_concat(name || status) FROM (SELECT name, status FROM files WHERE"
+                                        " profile IS NULL AND analysed_size IS NULL ORDER BY name)"),
+                        "a.wavqueued,c.wavqueued,e.wavmissing");
+    fixture_run(f, "PRAGMA foreign_keys = OFF; DELETE FROM regions WHERE audio_id = 2; PRAGMA foreign_keys = ON");
+    recovered = recover_into(f, "more.db"); /* who knows what else is lost */
+    assert_int_equal(recovered.lost, 1);
+    assert_string_equal(fixture_text(f, QUEUED), "a.wav,b.wav,c.wav,d.wav");
+}
+
+static void results_without_their_arrays_are_made_anew(void **state) {
+    struct fixture *f = *state;
+    fill_five(f);
+    fixture_run(f, "UPDATE plugins SET descriptor = '{\"arrays\":[{\"name\":\"e\"}]}'");
+    fixture_run(
+        f, "INSERT INTO arrays SELECT analysis_id, 'e', 'u8', '[900]', '', 0, 0, zeroblob(900) FROM region_analysis");
+    fixture_run(f, "VACUUM");
+    assert_int_equal(recover_into(f, "whole.db").queued, 0);
+    fixture_run(f, "VACUUM");
+    off_t page = (off_t)fixture_number(
+        f, "SELECT pageno FROM dbstat WHERE name = 'arrays' AND pagetype = 'leaf' ORDER BY path DESC LIMIT 1");
+    catalogue_close(f->catalogue);
+    f->catalogue = NULL;
+    char garbage[4096];
+    memset(garbage, 0x5a, sizeof garbage);
+    int fd = open(f->path, O_RDWR);
+    assert_int_equal(pwrite(fd, garbage, sizeof garbage, (page - 1) * 4096), sizeof garbage);
+    close(fd);
+    struct upkeep_recovered recovered = recover_into(f, "damaged.db");
+    assert_int_equal(recovered.tables, 1);
+    assert_int_equal(recovered.queued, 4);
+    const int64_t whole = fixture_number(f, "SELECT count(*) FROM arrays");
+    if (whole <= 0 || whole >= 6) fail_msg("%lld arrays are left of 6", (long long)whole);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM region_analysis WHERE result IS NOT NULL AND current"), 6);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM region_analysis WHERE identity = 'i'"), whole);
+}
+
 /* What the command prints goes to stderr: stdout is the test protocol's. */
 static int run(const struct fixture *f, int (*command)(int, char **, const struct cli *), const char *const *words) {
     char *argv[10] = {NULL};
@@ -291,12 +445,17 @@ int main(void) {
     const struct CMUnitTest all[] = {
         TEST(a_users_word_wins_and_stays),
         TEST(a_word_on_a_region),
+        TEST(words_come_along_to_another_decoders_samples),
+        TEST(words_go_by_time_where_rates_differ),
+        TEST(words_meet),
         TEST(words_that_are_none),
         TEST(tags),
         TEST(checking),
         TEST(pruning),
         TEST(backing_up),
         TEST(recovering),
+        TEST(what_is_half_lost_is_looked_at_again),
+        TEST(results_without_their_arrays_are_made_anew),
         TEST(commands),
     };
     return cmocka_run_group_tests(all, NULL, NULL);

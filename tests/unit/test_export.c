@@ -323,6 +323,46 @@ static void jams_is_valid(void **state) {
     free(text);
 }
 
+/* The results of another plugin, with other kinds of values under the names that are read: left out, and the rest stands. */
+static void jams_of_odd_results(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file a = fixture_scan(f, "/s/a.wav", "a", "a", 2);
+    fixture_provide(
+        f, a.regions[0], "odd.tempo", "tempo_meter/1",
+        "{\"bpm\":\"fast, or \\\"presto\\\"\",\"bpm_confidence\":\"very\",\"beats\":[\"x\",0.5,null,{\"a\":1},[2]]}");
+    fixture_provide(f, a.regions[1], "odd.tempo", "tempo_meter/1",
+                    "{\"bpm\":90,\"bpm_confidence\":\"very\",\"beats\":\"none\",\"downbeats\":{\"a\":7}}");
+    fixture_provide(
+        f, a.regions[0], "odd.key", "key/1",
+        "{\"key\":{\"root\":\"A\"},\"keys\":[{\"start\":\"0\",\"end\":1,\"key\":\"A minor\"},{\"start\":0.25,\"end\":\"x\","
+        "\"key\":\"D major\",\"strength\":\"so\"},{\"start\":0,\"end\":1,\"key\":7},{\"start\":0,\"end\":1}],"
+        "\"chords\":[{\"start\":0,\"end\":1,\"chord\":null},{\"start\":0,\"end\":1,\"chord\":[\"F\"],\"fit\":true}]}");
+    fixture_provide(f, a.regions[1], "odd.key", "key/1", "{\"key\":12,\"key_confidence\":[]}");
+    fixture_provide(
+        f, a.regions[0], "odd.labels", "classifier/1",
+        "{\"segments\":{\"a\":{\"start\":0,\"end\":1,\"label\":\"owl\",\"confidence\":{\"b\":1}},\"c\":{\"start\":0,\"label\":1}}}");
+    fixture_finish(f, &a);
+    char *text = EXPORT(CLI_OK, "--jams");
+    cJSON *jams = parsed(text, strlen(text) - 1);
+    check_jams(jams);
+    const cJSON *beats = data_of(jams, "beat", "odd.tempo", "program"),
+                *tempo = data_of(jams, "tempo", "odd.tempo", "program"),
+                *keys = data_of(jams, "key_mode", "odd.key", "program"),
+                *segments = data_of(jams, "segment_open", "odd.labels", "program");
+    assert_int_equal(cJSON_GetArraySize(json_member(jams, "annotations")), 4);
+    assert_int_equal(cJSON_GetArraySize(beats), 1);
+    assert_true(number(beats, 0, "time") == 0.5);
+    assert_int_equal(cJSON_GetArraySize(tempo), 1);
+    assert_true(number(tempo, 0, "value") == 90 && number(tempo, 0, "confidence") == 0);
+    assert_int_equal(cJSON_GetArraySize(keys), 1);
+    assert_string_equal(json_string(cJSON_GetArrayItem(keys, 0), "value", ""), "D:major");
+    assert_true(number(keys, 0, "duration") == 0 && isnan(number(keys, 0, "confidence")));
+    assert_int_equal(cJSON_GetArraySize(segments), 1);
+    assert_true(isnan(number(segments, 0, "confidence")));
+    cJSON_Delete(jams);
+    free(text);
+}
+
 static void jams_into_a_folder(void **state) {
     struct fixture *f = *state;
     fill(f);
@@ -498,6 +538,7 @@ int main(int argc, char **argv) {
         TEST(csv_has_the_documented_columns),
         TEST(json_is_one_array),
         TEST(jams_is_valid),
+        TEST(jams_of_odd_results),
         TEST(jams_into_a_folder),
         TEST(a_file_is_whole_or_not_there),
         TEST(a_killed_export_leaves_nothing),

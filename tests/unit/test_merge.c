@@ -66,7 +66,7 @@ static void fill(struct fixture *f, unsigned seed) {
 static char *portrait(const struct fixture *f) {
     static const char *const parts[] = {
         "SELECT path_text, status, size, profile, finished FROM files ORDER BY path",
-        "SELECT bytes_hash, facts FROM contents ORDER BY bytes_hash",
+        "SELECT bytes_hash, audio_hash, facts FROM contents JOIN audio USING (audio_id) ORDER BY bytes_hash",
         "SELECT audio_hash, scanned, segmenter FROM audio ORDER BY audio_hash",
         "SELECT audio_hash, r.current, position, start_frame, end_frame FROM regions AS r JOIN audio USING (audio_id)"
         " ORDER BY audio_hash, start_frame, end_frame",
@@ -76,6 +76,7 @@ static char *portrait(const struct fixture *f) {
         " LEFT JOIN regions AS r USING (region_id) ORDER BY 1, 2, 3",
         "SELECT audio_hash, t.start_frame, name, source, automatic FROM tags AS t JOIN audio USING (audio_id) ORDER BY 1, 2, 3, 4",
         "SELECT audio_hash, bpm, bpm_source, label, summary FROM audio_summary JOIN audio USING (audio_id) ORDER BY 1",
+        "SELECT path, region, tag, unanchored FROM sound_tags ORDER BY path, tag, region",
         "SELECT path_text, tags, labels FROM search JOIN files ON files.file_id = search.rowid ORDER BY 1",
     };
     char *text = NULL;
@@ -119,38 +120,88 @@ static void same_text(const char *a, const char *b, const char *what) {
     assert_true(*a == *b);
 }
 
-static void every_order_gives_the_same(void **state) {
-    struct fixture *f = *state;
+/* Merges sources that are filled with these seeds in every order, once and once more. */
+static void compare_orders(const struct fixture *f, void (*fill_source)(struct fixture *, unsigned),
+                           const unsigned seeds[SOURCES], size_t least) {
     static const int orders[ORDERS][SOURCES] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct fixture sources[SOURCES] = {0}, merged[ORDERS] = {0};
+    char name[40], *first = NULL;
+    for (int i = 0; i < SOURCES; i++) {
+        snprintf(name, sizeof name, "source-%u-%d", seeds[0], i);
+        open_fixture(&sources[i], f->folder, name);
+        fill_source(&sources[i], seeds[i]);
+    }
+    for (int o = 0; o < ORDERS; o++) {
+        int64_t wrong = -1;
+        struct error error = {0};
+        snprintf(name, sizeof name, "merged-%u-%d", seeds[0], o);
+        open_fixture(&merged[o], f->folder, name);
+        merge_all(&merged[o], sources, orders[o]);
+        char *text = portrait(&merged[o]);
+        if (!first) first = strdup(text);
+        same_text(first, text, "another order");
+        free(text);
+        merge_all(&merged[o], sources, orders[0]); /* once more */
+        text = portrait(&merged[o]);
+        same_text(first, text, "once more");
+        free(text);
+        assert_true(check_catalogue(merged[o].catalogue, complain, NULL, &wrong, &error));
+        assert_int_equal(wrong, 0);
+        catalogue_close(merged[o].catalogue);
+    }
+    assert_true(strlen(first) > least);
+    free(first);
+    for (int i = 0; i < SOURCES; i++) catalogue_close(sources[i].catalogue);
+}
+
+static void every_order_gives_the_same(void **state) {
     for (unsigned round = 0; round < 3; round++) {
-        struct fixture sources[SOURCES] = {0}, merged[ORDERS] = {0};
-        char name[40], *first = NULL;
-        for (int i = 0; i < SOURCES; i++) {
-            snprintf(name, sizeof name, "source-%u-%d", round, i);
-            open_fixture(&sources[i], f->folder, name);
-            fill(&sources[i], round * 100 + (unsigned)i);
-        }
-        for (int o = 0; o < ORDERS; o++) {
-            int64_t wrong = -1;
-            struct error error = {0};
-            snprintf(name, sizeof name, "merged-%u-%d", round, o);
-            open_fixture(&merged[o], f->folder, name);
-            merge_all(&merged[o], sources, orders[o]);
-            char *text = portrait(&merged[o]);
-            if (!first) first = strdup(text);
-            same_text(first, text, "another order");
-            free(text);
-            merge_all(&merged[o], sources, orders[0]); /* once more */
-            text = portrait(&merged[o]);
-            same_text(first, text, "once more");
-            free(text);
-            assert_true(check_catalogue(merged[o].catalogue, complain, NULL, &wrong, &error));
-            assert_int_equal(wrong, 0);
-            catalogue_close(merged[o].catalogue);
-        }
-        assert_true(strlen(first) > 2000);
-        free(first);
-        for (int i = 0; i < SOURCES; i++) catalogue_close(sources[i].catalogue);
+        const unsigned seeds[SOURCES] = {round * 100, round * 100 + 1, round * 100 + 2};
+        compare_orders(*state, fill, seeds, 2000);
+    }
+}
+
+/* A machine that decoded a file at `seed`: one of two decoders, which make two sounds of it (the first where that is
+ * even). Its user has said something. From 200 on it has another file of the first sound. */
+static void fill_decoded(struct fixture *f, unsigned seed) {
+    struct error error = {0};
+    char sql[80], tag[20];
+    const bool other = seed >= 200;
+    fixture_plugin(f, "p", schema);
+    struct fixture_file file = fixture_scan(f, other ? "/s/retag.wav" : "/s/x.wav", other ? "retagged" : "bytes",
+                                            seed % 2 ? "second sound" : "first sound", 2);
+    for (size_t r = 0; r < file.n; r++) fixture_result(f, file.regions[r], "p", seed % 2 ? "i2" : "i1", "{\"bpm\":60}");
+    fixture_finish(f, &file);
+    const struct edit_place whole = {file.audio, 0}, second = {file.audio, file.regions[1]};
+    snprintf(tag, sizeof tag, "tag %u", seed);
+    if (!other) assert_true(edit_tag(f->catalogue, seed % 2 ? &whole : &second, tag, &error));
+    if (seed % 2 == 0) assert_true(edit_set(f->catalogue, &whole, "bpm", other ? "70" : "80", &error));
+    snprintf(sql, sizeof sql, "UPDATE contents SET created = %u", seed);
+    fixture_run(f, sql);
+    snprintf(sql, sizeof sql, "UPDATE edits SET created = %u", other ? 1u : 2u);
+    fixture_run(f, sql);
+}
+
+static void two_decoders_of_one_file(void **state) {
+    struct fixture *f = *state;
+    static const unsigned seeds[][SOURCES] = {{10, 11, 200}, {12, 11, 200}};
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+        compare_orders(f, fill_decoded, seeds[i], 500);
+        struct fixture merged = {0};
+        char name[40], words[60];
+        snprintf(name, sizeof name, "merged-%u-0", seeds[i][0]);
+        open_fixture(&merged, f->folder, name);
+        snprintf(words, sizeof words, "tag 11,tag %u", seeds[i][0]);
+        const char *last = seeds[i][0] > 11 ? "first sound" : "second sound";
+        assert_string_equal(fixture_text(&merged,
+                                         "SELECT group_concat(tag) FROM (SELECT tag FROM sound_tags WHERE path ="
+                                         " '/s/x.wav' ORDER BY tag <> 'tag 11')"),
+                            words);
+        assert_true(fixture_real(&merged, "SELECT bpm FROM sounds WHERE name = 'x.wav'") == 80);
+        assert_string_equal(
+            fixture_text(&merged, "SELECT audio_hash FROM audio JOIN sounds USING (audio_id) WHERE name = 'x.wav'"),
+            fixture_hash(last));
+        catalogue_close(merged.catalogue);
     }
 }
 
@@ -172,6 +223,7 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(two_decoders_of_one_file, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(every_order_gives_the_same, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(refusals, fixture_setup, fixture_teardown),
     };

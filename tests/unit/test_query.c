@@ -282,6 +282,19 @@ static void lookups(void **state) {
     (void)fixture_scan(f, "/u/pad.flac", "x", "x", 1);
     assert_false(lookup_find(f->catalogue, "pad.flac", &found_file, &error));
     assert_non_null(strstr(error.text, "/u/pad.flac"));
+    /* rows of files that are gone are in nobody's way */
+    assert_true(store_file_missing(f->catalogue, 3, &error));
+    assert_true(lookup_find(f->catalogue, "pad.flac", &found_file, &error));
+    assert_int_not_equal(found_file.file, 3);
+    const int64_t moved = found_file.file;
+    assert_true(lookup_find(f->catalogue, "/s/pad.flac", &found_file, &error));
+    assert_int_equal(found_file.file, 3);
+    assert_true(store_file_missing(f->catalogue, moved, &error)); /* but found, too, when there is nothing else */
+    assert_false(lookup_find(f->catalogue, "pad.flac", &found_file, &error));
+    assert_non_null(strstr(error.text, "2 files are called"));
+    fixture_run(f, "DELETE FROM files WHERE file_id <> 3 AND name = 'pad.flac'");
+    assert_true(lookup_find(f->catalogue, "pad.flac", &found_file, &error));
+    assert_int_equal(found_file.file, 3);
     (void)fixture_scan(f, "/u/odd#1", "y", "y", 1);
     assert_true(lookup_find(f->catalogue, "/u/odd#1", &found_file, &error));
     assert_int_equal(found_file.position, -1);
