@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct value {
     char *text;   /* as written */
@@ -23,6 +22,7 @@ struct param {
 struct config {
     atomic_uint shared; /* besides the first owner */
     char *file;
+    bool named;           /* somebody named the file, so it must be there */
     struct value *values; /* one for each key of the table; text NULL: the default holds */
     struct param *params;
     size_t params_count;
@@ -199,6 +199,7 @@ struct config *config_load(const char *file, struct error *error) {
     }
     config->values = calloc(count_keys(), sizeof *config->values);
     bool ok = config->values || error_memory(error);
+    config->named = file != NULL;
     if (ok && file) {
         config->file = strdup(file);
         ok = (config->file || error_memory(error)) && read_file(config, true, error);
@@ -216,8 +217,7 @@ static bool from_command_line(const char *source) {
 }
 
 struct config *config_reload(const struct config *old, struct error *error) {
-    bool there = old->file && access(old->file, F_OK) == 0; /* the usual file may be missing, and may go */
-    struct config *config = config_load(there ? old->file : NULL, error);
+    struct config *config = config_load(old->named ? old->file : NULL, error);
     bool ok = config != NULL;
     for (size_t i = 0; ok && config_keys()[i].name; i++)
         if (old->values[i].text && from_command_line(old->values[i].source))

@@ -32,7 +32,8 @@ const struct config_key *config_keys(void);
 /* Defaults, then `file` (NULL: the usual place, which may be missing; a named file may not). NULL with a sentence that
  * names file, line and key. */
 struct config *config_load(const char *file, struct error *error);
-/* The same file read again, under what `old` has from the command line. NULL with a sentence, as config_load. */
+/* The same file read again, under what `old` has from the command line. NULL with a sentence, as config_load: the usual file
+ * may have gone meanwhile, a named one may not. */
 struct config *config_reload(const struct config *old, struct error *error);
 void config_free(struct config *config);
 
