@@ -1,9 +1,10 @@
 #include "engine/cli/config.h"
 
+#include "engine/cli/ini_lines.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -162,12 +163,12 @@ static bool read_file(struct config *config, bool must_exist, struct error *erro
         if (!must_exist && (errno == ENOENT || errno == ENOTDIR)) return true;
         return error_system(error, errno, "cannot read the configuration %s", config->file);
     }
-    int line = ini_parse_file(stream, take_line, &reading);
+    int line = ini_lines_read(stream, take_line, &reading, &inner), code = errno;
     fclose(stream);
     if (line == 0) return true;
-    if (line < 0) return error_set(error, "cannot read the configuration %s", config->file);
+    if (line < 0) return error_system(error, code, "cannot read the configuration %s", config->file);
     return error_set(error, "%s, line %d: %s", config->file, line,
-                     reading.failed ? inner.text : "should be a [section] or key = value");
+                     inner.text[0] ? inner.text : "should be a [section] or key = value");
 }
 
 /* $VARIABLE/sonde/NAME, or ~/FALLBACK/sonde/NAME. Caller frees; NULL with a sentence. */

@@ -1,6 +1,7 @@
 /* The configuration: built-in values, over them the file sonde.ini, over that the command line.
  *
- * The file is `$XDG_CONFIG_HOME/sonde/sonde.ini` (or ~/.config/sonde/sonde.ini), sections and `key = value` lines. All keys
+ * The file is `$XDG_CONFIG_HOME/sonde/sonde.ini` (or ~/.config/sonde/sonde.ini), sections and `key = value` lines. A value is one
+ * line, however long; a comment is a line that begins with # or ;, or what follows a semicolon behind a space. All keys
  * are in one table (config_keys), with a type, a range, a default and its reason; unknown keys are errors, so that a
  * misspelt one is noticed. Sections `[plugin:ID]` hold parameters of plugins, which are checked by whoever loads those.
  * One thread, but for config_share. */
