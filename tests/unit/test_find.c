@@ -157,6 +157,9 @@ static void show_says_everything(void **state) {
     assert_non_null(strstr(output, "failed: the file is empty"));
     assert_int_equal(RUN(show_command, "show", "other.wav"), CLI_SOME_FAILED);
     assert_int_equal(RUN(show_command, "show"), CLI_USAGE);
+    assert_int_equal(RUN(show_command, "show", "--"), CLI_USAGE);
+    assert_int_equal(RUN(show_command, "show", "--no-draw", "--", "broken.wav"), CLI_OK);
+    assert_int_equal(RUN(show_command, "show", "--", "broken.wav", "--"), CLI_SOME_FAILED); /* behind it, all are names */
     assert_int_equal(RUN(show_command, "show", "--json", "drum, \"loop\".wav"), CLI_OK);
     cJSON *json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
     const cJSON *region = cJSON_GetArrayItem(json_member(json, "regions"), 1);
