@@ -171,7 +171,7 @@ static void add_text(struct builder *builder, const struct query *query) {
 static void add_under(struct builder *builder, const struct query *query) {
     if (!query->under || !query->under[0]) return;
     size_t n = strlen(query->under);
-    while (n > 1 && query->under[n - 1] == '/') n--;
+    while (n > 0 && query->under[n - 1] == '/') n--; /* of the root nothing is left: all that begins with a slash */
     sqlite3_str_appendf(builder->sql,
                         " AND (f.path_text = %.*Q OR (f.path_text >= %.*Q || '/' AND f.path_text < %.*Q || '0'))",
                         (int)n, query->under, (int)n, query->under, (int)n, query->under);

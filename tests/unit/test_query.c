@@ -177,6 +177,10 @@ static void conditions(void **state) {
     query_init(&query);
     query.under = "/t/";
     assert_string_equal(found(f, &query), "rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.under = "/";
+    assert_string_equal(found(f, &query), "bass_line.wav,drum loop.wav,pad.flac,rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.under = "/s/drum";
+    assert_string_equal(found(f, &query), "");
     query_init(&query);
     query.duration = (struct query_range){19, 21};
     query.tags[query.tags_count++] = "LOOP";
