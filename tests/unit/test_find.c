@@ -134,6 +134,9 @@ static void find_usage(void **state) {
     assert_int_equal(RUN(find_command, "find", "--limit", "0"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--sort", "colour"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--compatible"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", ""),
+                     CLI_SOME_FAILED); /* no words, no condition; and there is nothing here */
+    assert_int_equal(RUN(find_command, "find", "--text", " "), CLI_SOME_FAILED);
     struct fixture nowhere = {.path = "/nowhere/catalogue.db"};
     f = &nowhere;
     assert_int_equal(RUN(find_command, "find"), CLI_CANNOT_RUN);

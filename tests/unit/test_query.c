@@ -242,6 +242,15 @@ static void text_search(void **state) {
     assert_string_equal(found(f, &query), "bass_line.wav");
     query.text = "drums"; /* a label */
     assert_string_equal(found(f, &query), "drum loop.wav,\xc3\xa9t\xc3\xa9.wav");
+    query_init(&query);
+    char *everything = strdup(found(f, &query));
+    assert_non_null(everything);
+    const char *const wordless[] = {"", " ", " \t\r\n "};
+    for (size_t i = 0; i < sizeof wordless / sizeof *wordless; i++) {
+        query.text = wordless[i];
+        assert_string_equal(found(f, &query), everything);
+    }
+    free(everything);
     query.text = "song wav rain"; /* the embedded title */
     assert_string_equal(found(f, &query), "rain.wav");
     const char *const odd[] = {"\"", "AND", "a\" OR \"b", "*", "^x", "NEAR(", "- :", "(((", "'", "%"};
