@@ -14,16 +14,18 @@ void selection_init(struct selection *selection) {
     query_init(&selection->query);
 }
 
+#define SOME_KEYS "Am, \"A minor\", F#, Bb or 8A"
+
 static bool add_keys(struct selection *selection, const char *value, struct error *error) {
     char *copy = strdup(value), *rest = NULL;
     if (!copy) return error_memory(error);
-    bool fine = true;
+    bool fine = value[strspn(value, ",")] != '\0' || error_set(error, "--key: name one; say " SOME_KEYS);
     for (char *word = strtok_r(copy, ",", &rest); word && fine; word = strtok_r(NULL, ",", &rest)) {
         int key = keys_parse(word);
         if (key >= 0)
             selection->query.keys |= 1u << key;
         else
-            fine = error_set(error, "--key %s: no key that I know; say Am, \"A minor\", F#, Bb or 8A", word);
+            fine = error_set(error, "--key %s: no key that I know; say " SOME_KEYS, word);
     }
     free(copy);
     return fine;

@@ -129,6 +129,9 @@ static void find_fits_the_terminal(void **state) {
 static void find_usage(void **state) {
     struct fixture *f = *state;
     assert_int_equal(RUN(find_command, "find", "--key", "H"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--key", ""), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--key", ",,"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--key="), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--bpm"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--bogus"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--limit", "0"), CLI_USAGE);
