@@ -88,6 +88,15 @@ static void ranges(void **state) {
     assert_true(fabs(range.high - range.low - 60 * 86400) < 3601);
     assert_true(range_parse("7d..", RANGE_DATE, 0, &range, NULL));
     assert_false(range_parse("2024-13", RANGE_DATE, 0, &range, NULL));
+    assert_true(range_parse("2024-5-1..2024", RANGE_DATE, 0, &range, NULL));
+    assert_true(range_parse("2024-02-29", RANGE_DATE, 0, &range, NULL));
+    assert_true(range_parse("today", RANGE_DATE, 0, &range, NULL));
+    const char *const undated[] = {
+        "",           "2026x",       "2026-",       "20240501", "2024/05/01", "2024-05x", "2024-05-", "2024-05-01T",
+        "2024-02-30", "2023-02-29",  "2024-05-1-1", " 2024",    "+2024",      "2024- 5",  "2024--5",  "7days",
+        "1969",       "2024..2025x", "2024-0501",   "0"};
+    for (size_t i = 0; i < sizeof undated / sizeof *undated; i++)
+        if (range_parse(undated[i], RANGE_DATE, 0, &range, NULL)) fail_msg("%s is taken for a date", undated[i]);
 }
 
 static const char *const schema =
