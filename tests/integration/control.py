@@ -92,6 +92,25 @@ def commands(rig):
     check(rig.command("tag", rig.at(first), "later")[0] == 0, "and tag takes the lock")
 
 
+def unrun(rig):
+    """Results that are missing since workers can't be started: counted by a running engine that is asked as by a run of its own."""
+    worker = os.path.join(rig.work, "worker")
+    real = os.path.join(os.path.dirname(rig.sonde), "..", "..", "workers", "sonde-worker")
+    with open(worker, "w", encoding="utf-8") as script:
+        script.write(f'#!/bin/sh\n[ "$1" = analyse ] && exit 1\nexec "{real}" "$@"\n')
+    os.chmod(worker, 0o755)
+    setting = f"worker.path={worker}"
+    code, text = rig.command("--set", setting, "analyze", rig.sounds[0])
+    rig.check(code == 1 and "are missing, for workers could not be started" in text, "a run without workers for plugins", text)
+    rig.start(settings=[setting])
+    code, text = rig.command("analyze", rig.sounds[1])
+    rig.check(code == 1 and "are missing, for workers could not be started" in text, "analyze by a running engine says the same", text)
+    code, text = rig.command("analyze", "--progress", "json", rig.sounds[2])
+    end = json.loads(text.splitlines()[-1])
+    rig.check(code == 1 and end["event"] == "end" and end["results_unrun"] > 0, "with their number", text)
+    rig.stop()
+
+
 def hostile(rig):
     """Whatever comes over the socket, the engine goes on."""
     check = rig.check
@@ -570,5 +589,5 @@ def progress(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (commands, hostile, stale_socket, holding, pausing, low_disk, ending, reloading, reloading_in_vain, rescan, stale, progress)
+    TESTS = (commands, unrun, hostile, stale_socket, holding, pausing, low_disk, ending, reloading, reloading_in_vain, rescan, stale, progress)
     main(__doc__, {test.__name__: test for test in TESTS})
