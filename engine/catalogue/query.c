@@ -283,13 +283,15 @@ static sqlite3_stmt *prepare_rows(const struct query_result *result, const struc
 struct query_result *query_open(struct catalogue *catalogue, const struct query *query, struct error *error) {
     struct query_result *result = calloc(1, sizeof *result);
     if (!result) return error_memory(error), NULL;
+    struct query asked = *query;
+    if (asked.text && !query_has_words(asked.text)) asked.text = NULL;
     result->catalogue = catalogue;
-    result->match = query->text ? query_match(query->text) : NULL;
-    bool fine = !query->text || result->match || error_memory(error);
-    if (fine && query->similar_to)
-        fine = open_similar(result, query, error);
+    result->match = asked.text ? query_match(asked.text) : NULL;
+    bool fine = !asked.text || result->match || error_memory(error);
+    if (fine && asked.similar_to)
+        fine = open_similar(result, &asked, error);
     else if (fine)
-        fine = (result->statement = prepare_rows(result, query, error)) != NULL;
+        fine = (result->statement = prepare_rows(result, &asked, error)) != NULL;
     if (fine) return result;
     query_close(result);
     return NULL;

@@ -49,7 +49,7 @@ struct query {
     size_t labels_count;
     const char *tags[QUERY_WORDS]; /* all of these tags, whoever gave them */
     size_t tags_count;
-    const char *text;                 /* words, each the beginning of one in path, tags, labels or metadata */
+    const char *text;                 /* words, each the beginning of one in path, tags, labels or metadata; or none */
     const char *under;                /* paths (as text) that begin so */
     struct query_range duration;      /* s */
     struct query_range loudness;      /* LUFS */

@@ -145,11 +145,17 @@ static void add_tags(struct builder *builder, const struct query *query) {
     }
 }
 
+#define BETWEEN_WORDS " \t\r\n"
+
+bool query_has_words(const char *text) {
+    return text[strspn(text, BETWEEN_WORDS)] != '\0';
+}
+
 /* "drum loop" -> "drum"* "loop"*: whatever people type is words, never syntax. */
 char *query_match(const char *text) {
     sqlite3_str *match = sqlite3_str_new(NULL);
     while (*text) {
-        size_t space = strspn(text, " \t\r\n"), n = strcspn(text + space, " \t\r\n");
+        size_t space = strspn(text, BETWEEN_WORDS), n = strcspn(text + space, BETWEEN_WORDS);
         text += space;
         if (n == 0) break;
         sqlite3_str_appendall(match, "\"");
@@ -171,7 +177,7 @@ static void add_text(struct builder *builder, const struct query *query) {
 static void add_under(struct builder *builder, const struct query *query) {
     if (!query->under || !query->under[0]) return;
     size_t n = strlen(query->under);
-    while (n > 1 && query->under[n - 1] == '/') n--;
+    while (n > 0 && query->under[n - 1] == '/') n--; /* of the root nothing is left: all that begins with a slash */
     sqlite3_str_appendf(builder->sql,
                         " AND (f.path_text = %.*Q OR (f.path_text >= %.*Q || '/' AND f.path_text < %.*Q || '0'))",
                         (int)n, query->under, (int)n, query->under, (int)n, query->under);

@@ -33,4 +33,7 @@ bool query_has_values(const struct query *query);
 /* "drum loop" as what FTS5 matches: whatever people type is words, never syntax. */
 char *query_match(const char *text);
 
+/* Whether there is anything in it to match. */
+bool query_has_words(const char *text);
+
 #endif

@@ -1,10 +1,10 @@
 #include "engine/cli/choices.h"
 
 #include "engine/cli/config.h"
+#include "engine/cli/ini_lines.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,9 +131,10 @@ static bool read_file(struct choices *choices, struct error *error) {
         return error_system(error, errno, "cannot read %s", choices->file);
     }
     struct reading reading = {.choices = choices};
-    int line = ini_parse_file(stream, take_line, &reading);
+    int line = ini_lines_read(stream, take_line, &reading, &reading.error), code = errno;
     fclose(stream);
     if (line == 0) return true;
+    if (line < 0) return error_system(error, code, "cannot read %s", choices->file);
     return error_set(error, "%s, line %d: %s (`sonde plugin` writes this file: remove it to begin anew)", choices->file,
                      line, reading.error.text[0] ? reading.error.text : "should be a [section] or key = value");
 }

@@ -72,7 +72,9 @@ const char config_help[] =
     "usage: sonde config\n\n"
     "Prints every key of the configuration with its meaning, its value, and where that came from: the default, the file,\n"
     "or the command line. The output is itself a configuration file:\n\n"
-    "  sonde config > ~/.config/sonde/sonde.ini\n";
+    "  sonde config > ~/.config/sonde/sonde.ini\n\n"
+    "A file has [sections] and lines of `key = value`. A value is one line, however long. Comments are lines that begin with # or\n"
+    "a semicolon, and whatever follows a semicolon behind a space.\n";
 
 int config_command(int argc, char **argv, const struct cli *cli) {
     if (argc > 1) return cli_usage("config", "%s: takes nothing", argv[1]);

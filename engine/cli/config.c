@@ -1,15 +1,15 @@
 #include "engine/cli/config.h"
 
+#include "engine/cli/ini_lines.h"
+
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <ini.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct value {
     char *text;   /* as written */
@@ -23,6 +23,7 @@ struct param {
 struct config {
     atomic_uint shared; /* besides the first owner */
     char *file;
+    bool named;           /* somebody named the file, so it must be there */
     struct value *values; /* one for each key of the table; text NULL: the default holds */
     struct param *params;
     size_t params_count;
@@ -162,12 +163,12 @@ static bool read_file(struct config *config, bool must_exist, struct error *erro
         if (!must_exist && (errno == ENOENT || errno == ENOTDIR)) return true;
         return error_system(error, errno, "cannot read the configuration %s", config->file);
     }
-    int line = ini_parse_file(stream, take_line, &reading);
+    int line = ini_lines_read(stream, take_line, &reading, &inner), code = errno;
     fclose(stream);
     if (line == 0) return true;
-    if (line < 0) return error_set(error, "cannot read the configuration %s", config->file);
+    if (line < 0) return error_system(error, code, "cannot read the configuration %s", config->file);
     return error_set(error, "%s, line %d: %s", config->file, line,
-                     reading.failed ? inner.text : "should be a [section] or key = value");
+                     inner.text[0] ? inner.text : "should be a [section] or key = value");
 }
 
 /* $VARIABLE/sonde/NAME, or ~/FALLBACK/sonde/NAME. Caller frees; NULL with a sentence. */
@@ -199,6 +200,7 @@ struct config *config_load(const char *file, struct error *error) {
     }
     config->values = calloc(count_keys(), sizeof *config->values);
     bool ok = config->values || error_memory(error);
+    config->named = file != NULL;
     if (ok && file) {
         config->file = strdup(file);
         ok = (config->file || error_memory(error)) && read_file(config, true, error);
@@ -216,8 +218,7 @@ static bool from_command_line(const char *source) {
 }
 
 struct config *config_reload(const struct config *old, struct error *error) {
-    bool there = old->file && access(old->file, F_OK) == 0; /* the usual file may be missing, and may go */
-    struct config *config = config_load(there ? old->file : NULL, error);
+    struct config *config = config_load(old->named ? old->file : NULL, error);
     bool ok = config != NULL;
     for (size_t i = 0; ok && config_keys()[i].name; i++)
         if (old->values[i].text && from_command_line(old->values[i].source))

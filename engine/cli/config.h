@@ -1,6 +1,7 @@
 /* The configuration: built-in values, over them the file sonde.ini, over that the command line.
  *
- * The file is `$XDG_CONFIG_HOME/sonde/sonde.ini` (or ~/.config/sonde/sonde.ini), sections and `key = value` lines. All keys
+ * The file is `$XDG_CONFIG_HOME/sonde/sonde.ini` (or ~/.config/sonde/sonde.ini), sections and `key = value` lines. A value is one
+ * line, however long; a comment is a line that begins with # or ;, or what follows a semicolon behind a space. All keys
  * are in one table (config_keys), with a type, a range, a default and its reason; unknown keys are errors, so that a
  * misspelt one is noticed. Sections `[plugin:ID]` hold parameters of plugins, which are checked by whoever loads those.
  * One thread, but for config_share. */
@@ -32,7 +33,8 @@ const struct config_key *config_keys(void);
 /* Defaults, then `file` (NULL: the usual place, which may be missing; a named file may not). NULL with a sentence that
  * names file, line and key. */
 struct config *config_load(const char *file, struct error *error);
-/* The same file read again, under what `old` has from the command line. NULL with a sentence, as config_load. */
+/* The same file read again, under what `old` has from the command line. NULL with a sentence, as config_load: the usual file
+ * may have gone meanwhile, a named one may not. */
 struct config *config_reload(const struct config *old, struct error *error);
 void config_free(struct config *config);
 

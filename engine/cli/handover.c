@@ -41,6 +41,7 @@ static void read_progress(const cJSON *from, struct engine_progress *to) {
         .audio_done = json_number(from, "audio_done", 0),
         .regions_done = (uint64_t)json_integer(from, "regions_done", 0),
         .results_failed = (uint64_t)json_integer(from, "results_failed", 0),
+        .results_unrun = (uint64_t)json_integer(from, "results_unrun", 0),
         .counting = json_bool(from, "counting", false),
     };
 }

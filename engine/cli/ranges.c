@@ -37,6 +37,12 @@ static double local_time(int year, int month, int day) {
     return (double)mktime(&when);
 }
 
+/* No 30th of February: mktime would make a day of March of it. */
+static bool is_day(int year, int month, int day) {
+    struct tm when = {.tm_year = year - 1900, .tm_mon = month - 1, .tm_mday = day, .tm_hour = 12, .tm_isdst = -1};
+    return day >= 1 && mktime(&when) != -1 && when.tm_mday == day;
+}
+
 static bool parse_date(const char *text, double *low, double *high) {
     int year = 0, month = 0, day = 0, used = 0;
     time_t now = time(NULL);
@@ -51,10 +57,9 @@ static bool parse_date(const char *text, double *low, double *high) {
         *low = *high = (double)now - day * 86400.0;
         return true;
     }
-    int n = sscanf(text, "%4d-%2d-%2d%n", &year, &month, &day, &used);
-    if (n == 3 && text[used] != '\0') return false;
-    if (n < 1 || year < 1970 || year > 9999 || (n > 1 && (month < 1 || month > 12)) || (n > 2 && (day < 1 || day > 31)))
-        return false;
+    int n = sscanf(text, "%4d%n-%2d%n-%2d%n", &year, &used, &month, &used, &day, &used);
+    if (n < 1 || text[used] != '\0' || text[strspn(text, "0123456789-")] != '\0') return false;
+    if (year < 1970 || (n > 1 && (month < 1 || month > 12)) || (n > 2 && !is_day(year, month, day))) return false;
     *low = local_time(year, n > 1 ? month : 1, n > 2 ? day : 1);
     *high = local_time(n > 1 ? year : year + 1, n > 2 ? month : n > 1 ? month + 1 : 1, n > 2 ? day + 1 : 1) - 0.001;
     return true;

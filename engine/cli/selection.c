@@ -1,5 +1,6 @@
 #include "engine/cli/selection.h"
 
+#include "engine/base/text.h"
 #include "engine/catalogue/keys.h"
 #include "engine/catalogue/lookup.h"
 #include "engine/catalogue/sql.h"
@@ -13,16 +14,18 @@ void selection_init(struct selection *selection) {
     query_init(&selection->query);
 }
 
+#define SOME_KEYS "Am, \"A minor\", F#, Bb or 8A"
+
 static bool add_keys(struct selection *selection, const char *value, struct error *error) {
     char *copy = strdup(value), *rest = NULL;
     if (!copy) return error_memory(error);
-    bool fine = true;
+    bool fine = value[strspn(value, ",")] != '\0' || error_set(error, "--key: name one; say " SOME_KEYS);
     for (char *word = strtok_r(copy, ",", &rest); word && fine; word = strtok_r(NULL, ",", &rest)) {
         int key = keys_parse(word);
         if (key >= 0)
             selection->query.keys |= 1u << key;
         else
-            fine = error_set(error, "--key %s: no key that I know; say Am, \"A minor\", F#, Bb or 8A", word);
+            fine = error_set(error, "--key %s: no key that I know; say " SOME_KEYS, word);
     }
     free(copy);
     return fine;
@@ -64,13 +67,18 @@ static bool set_limit(struct selection *selection, const char *value, struct err
     return true;
 }
 
+/* As text, for that is what the paths of the catalogue are compared as. */
 static bool set_folder(struct selection *selection, const char *value, struct error *error) {
-    if (!realpath(value, selection->folder)) {
-        if (strlen(value) >= sizeof selection->folder) return error_set(error, "--under: the path is too long");
-        strcpy(selection->folder, value); /* a folder that is gone may still be in the catalogue */
-    }
+    char real[PATH_MAX];
+    if (!value[0]) return error_set(error, "--under: name a folder");
+    const char *path = realpath(value, real) ? real : value; /* a folder that is gone may still be in the catalogue */
+    char *text = text_display(path, strlen(path));
+    if (!text) return error_memory(error);
+    bool fits = strlen(text) < sizeof selection->folder;
+    if (fits) strcpy(selection->folder, text);
+    free(text);
     selection->query.under = selection->folder;
-    return true;
+    return fits || error_set(error, "--under: the path is too long");
 }
 
 /* An option that takes a value. */

@@ -38,8 +38,8 @@ struct selection {
     struct query query; /* points into what follows, and into argv */
     bool compatible;
     char text[4096];
-    char folder[PATH_MAX];
-    const char *similar; /* the name of a file or region */
+    char folder[3 * PATH_MAX]; /* as text */
+    const char *similar;       /* the name of a file or region */
     struct similar vector;
 };
 

@@ -299,8 +299,9 @@ static int show_files(struct view *view, int argc, char **argv) {
     bool words = false;
     for (int i = 1; i < argc; i++) {
         struct error error = {0};
-        if (!words && strcmp(argv[i], "--") == 0) words = true;
-        if (!words && argv[i][0] == '-' && argv[i][1] == '-') continue;
+        bool option = !words && strncmp(argv[i], "--", 2) == 0;
+        if (strcmp(argv[i], "--") == 0) words = true;
+        if (option) continue;
         if (shown++ && !view->json) putchar('\n');
         if (show_file(view, argv[i], &error)) continue;
         cli_complain("%s", error.text);

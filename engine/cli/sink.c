@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LINKS_MAX 40 /* one after the other */
 
 /* A stream to the open file; closes it on failure. */
 static FILE *stream_to(int fd, const char *path, struct error *error) {
@@ -72,23 +75,75 @@ static void forget(struct sink *sink) {
     *sink = (struct sink){0};
 }
 
+/* "/proc/PID/fd", "/proc/PID/task/TID/fd" */
+static bool holds_descriptors(const char *folder) {
+    size_t n = strlen(folder);
+    return strncmp(folder, "/proc/", 6) == 0 && n > 9 && strcmp(folder + n - 3, "/fd") == 0;
+}
+
+/* Whether `path` leads to what a process has open (/dev/stdout, /dev/fd/3): no file's name, so that none can be given to another
+ * file. *fd: which of ours it is, or -1. */
+static bool is_descriptor(const char *path, int *fd) {
+    char at[PATH_MAX], folder[PATH_MAX], own[40], whole[2 * PATH_MAX];
+    *fd = -1;
+    (void)snprintf(own, sizeof own, "/proc/%d/", (int)getpid());
+    if (snprintf(at, sizeof at, "%s", path) >= (int)sizeof at) return false;
+    for (int i = 0; i < LINKS_MAX; i++) {
+        char *slash = strrchr(at, '/');
+        const char *name = slash ? slash + 1 : at;
+        (void)snprintf(whole, sizeof whole, "%.*s", slash ? (int)(name - at) : 1, slash ? at : ".");
+        if (!realpath(whole, folder)) return false;
+        if (holds_descriptors(folder)) {
+            bool number = name[0] != '\0' && name[strspn(name, "0123456789")] == '\0';
+            if (number && strncmp(folder, own, strlen(own)) == 0) *fd = atoi(name);
+            return true;
+        }
+        (void)snprintf(whole, sizeof whole, "%s/%s", folder, name);
+        char link[PATH_MAX];
+        ssize_t n = readlink(whole, link, sizeof link - 1);
+        if (n <= 0) return false;
+        link[n] = '\0';
+        int used = link[0] == '/' ? snprintf(at, sizeof at, "%s", link)
+                                  : snprintf(at, sizeof at, "%s/%s", folder, link);
+        if (used >= (int)sizeof at) return false;
+    }
+    return false;
+}
+
+/* Another descriptor of what somebody had open before us: what is behind it is neither emptied nor begun anew. What we have opened
+ * ourselves, and close for whoever comes after us, is not meant: the catalogue could be among it. */
+static int copy_descriptor(int fd) {
+    int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0 && !(flags & FD_CLOEXEC)) return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    errno = EBADF;
+    return -1;
+}
+
+/* What has no name to be given: a pipe, a device, what a process has open (`fd`, if it's this one). */
+static bool open_as_it_stands(struct sink *sink, const char *path, int fd, struct error *error) {
+    sink->path = strdup(path);
+    if (!sink->path) return error_memory(error);
+    int to = fd >= 0 ? copy_descriptor(fd) : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    sink->out = stream_to(to, path, error);
+    if (sink->out) return true;
+    forget(sink);
+    return false;
+}
+
 bool sink_open(struct sink *sink, const char *path, struct error *error) {
     *sink = (struct sink){.out = stdout};
     if (!path) return true;
     struct stat about;
-    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode)) {
-        /* A pipe or a device has no name to be given: it is written as it stands. */
-        if (S_ISDIR(about.st_mode)) return error_set(error, "%s is a folder", path);
-        sink->out = fopen(path, "w");
-        if (!sink->out) return error_system(error, errno, "can't write %s", path);
-        return (sink->path = realpath(path, NULL)) != NULL || error_memory(error);
-    }
+    int fd = -1;
+    bool there = stat(path, &about) == 0;
+    if (there && S_ISDIR(about.st_mode)) return error_set(error, "%s is a folder", path);
+    if (is_descriptor(path, &fd) || (there && !S_ISREG(about.st_mode))) return open_as_it_stands(sink, path, fd, error);
     sink->out = NULL;
     sink->fresh = true;
-    sink->path = strdup(path);
-    sink->out = sink->path ? open_part(sink, path, error) : NULL;
+    sink->path = there ? realpath(path, NULL) : strdup(path); /* of a link, what it leads to is replaced */
+    if (!sink->path) return error_system(error, errno, "can't write %s", path);
+    sink->out = open_part(sink, sink->path, error);
     if (sink->out) return true;
-    if (!sink->path) error_memory(error);
     forget(sink);
     return false;
 }

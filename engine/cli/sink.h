@@ -10,11 +10,12 @@ struct sink {
     FILE *out;
     char *path; /* NULL: standard output */
     char *part; /* the name it has until it is complete; NULL: none */
-    bool fresh; /* a new file, which gets its name in the end; not a pipe or a device */
+    bool fresh; /* a new file, which gets its name in the end; not what is written as it stands */
 };
 
 /* Begins. `path` is NULL for standard output. Until sink_close, what is written goes to a file in the same folder that has no
- * name, so that nothing is left of it whatever ends the program; where the file system knows no such files, to PATH.XXXXXX. */
+ * name, so that nothing is left of it whatever ends the program; where the file system knows no such files, to PATH.XXXXXX. Of a link, the file that it leads to
+ * is meant. A pipe, a device and what is open already (/dev/stdout, /dev/fd/3) are written as they stand. */
 bool sink_open(struct sink *sink, const char *path, struct error *error);
 
 /* Ends. With `keep`, the file gets its name (and replaces one that had it) once all of it is on the disk; otherwise, or when

@@ -46,8 +46,14 @@ const char watch_help[] =
 struct wish {
     const char *include, *exclude, *order;
     bool hidden, background, weak;
-    char **folders; /* of the command line */
-    int folders_count;
+    char **folders; /* of the command line: absolute once the watching begins */
+    size_t folders_count;
+};
+
+/* Absolute paths of folders, all owned. */
+struct roots {
+    char **paths;
+    size_t count;
 };
 
 /* One stretch of watching, from one reading of the configuration to the next. */
@@ -55,16 +61,52 @@ struct watcher {
     const struct wish *wish;
     const struct config *config;
     struct ignore *ignore;
-    char **roots; /* absolute paths */
-    size_t roots_count;
+    struct roots roots;
     struct engine *engine;
     struct watch *watch;
     struct desk *desk;
     char plugins[HASH_TEXT];    /* what there was of them before this stretch began (lookout.h) */
     struct config *next_config; /* read already, for the next stretch */
-    bool started, stopping;
+    bool started, stopping;     /* started: it has said that it watches */
     uint64_t files, failed, told;
 };
+
+/* --------------------------------------------------------------------------------------------- what is to be watched */
+
+static void free_roots(struct roots *roots) {
+    for (size_t i = 0; i < roots->count; i++) free(roots->paths[i]);
+    free(roots->paths);
+    *roots = (struct roots){0};
+}
+
+static bool collect_root(struct roots *roots, const char *path, struct error *error) {
+    char *real = realpath(path, NULL);
+    if (!real && path[0] != '/')
+        return error_set(error, "there is no %s (a folder that comes later needs its full path)", path);
+    char *root = real ? real : strdup(path);
+    char **grown = root ? realloc(roots->paths, (roots->count + 1) * sizeof *grown) : NULL;
+    if (!grown) {
+        free(root);
+        return error_memory(error);
+    }
+    roots->paths = grown;
+    roots->paths[roots->count++] = root;
+    return true;
+}
+
+/* The folders of the command line, or where it names none those of `config`. free_roots in any case. */
+static bool collect_roots(const struct wish *wish, const struct config *config, struct roots *roots,
+                          struct error *error) {
+    bool ok = true;
+    for (size_t i = 0; i < wish->folders_count && ok; i++) ok = collect_root(roots, wish->folders[i], error);
+    if (!ok || wish->folders_count > 0) return ok;
+    char *list = strdup(config_text(config, "watch.folders")), *rest = NULL;
+    if (!list) return error_memory(error);
+    for (char *folder = strtok_r(list, ":", &rest); folder && ok; folder = strtok_r(NULL, ":", &rest))
+        ok = collect_root(roots, folder, error);
+    free(list);
+    return ok && (roots->count > 0 || error_set(error, NO_FOLDER));
+}
 
 /* ------------------------------------------------------------------------------------------------- from the engine */
 
@@ -120,9 +162,9 @@ static void on_vanished(void *user, const char *display) {
 /* Length of the root that holds `path`; 0: none does. */
 static size_t root_length(const struct watcher *watcher, const char *path) {
     size_t longest = 0;
-    for (size_t i = 0; i < watcher->roots_count; i++) {
-        size_t n = strlen(watcher->roots[i]);
-        if (strncmp(path, watcher->roots[i], n) == 0 && path[n] == '/' && n > longest) longest = n;
+    for (size_t i = 0; i < watcher->roots.count; i++) {
+        size_t n = strlen(watcher->roots.paths[i]);
+        if (strncmp(path, watcher->roots.paths[i], n) == 0 && path[n] == '/' && n > longest) longest = n;
     }
     return longest;
 }
@@ -191,18 +233,28 @@ static void on_root(void *user, const char *root, bool there) {
 
 /* ------------------------------------------------------------------------------------------- signals and commands */
 
+static bool can_use(const struct wish *wish, const struct config *config, struct error *error) {
+    const struct cli cli = {.config = config, .catalogue = ""};
+    struct setup setup;
+    struct roots roots = {0};
+    bool ok = setup_open(&setup, &cli, error) && collect_roots(wish, config, &roots, error);
+    free_roots(&roots);
+    setup_close(&setup);
+    return ok;
+}
+
+static void say_unusable(const struct error *error) {
+    logfmt("warning", "text", "the configuration can't be used, so nothing changes", "reason", error->text, NULL);
+}
+
 /* The configuration is read before anything is given up for it: a broken one changes nothing. */
 static void reload(void *user) {
     struct watcher *watcher = user;
     struct error error = {0};
     if (watcher->stopping || watcher->next_config) return;
     struct config *config = config_reload(watcher->config, &error);
-    struct cli cli = {.config = config, .catalogue = ""};
-    struct setup setup;
-    bool ok = config && setup_open(&setup, &cli, &error);
-    if (config) setup_close(&setup);
-    if (!ok) {
-        logfmt("warning", "text", "the configuration can't be used, so nothing changes", "reason", error.text, NULL);
+    if (!config || !can_use(watcher->wish, config, &error)) {
+        say_unusable(&error);
         config_free(config);
         return;
     }
@@ -295,37 +347,15 @@ static int parse(int argc, char **argv, struct wish *wish) {
             return cli_usage("watch", "%s: no such option, or its value is missing", argv[optind - 1]);
     }
     wish->folders = argv + optind;
-    wish->folders_count = argc - optind;
+    wish->folders_count = (size_t)(argc - optind);
     return CLI_OK;
 }
 
-static bool add_root(struct watcher *watcher, const char *path, struct error *error) {
-    char *real = realpath(path, NULL);
-    if (!real && path[0] != '/')
-        return error_set(error, "there is no %s (a folder that comes later needs its full path)", path);
-    char *root = real ? real : strdup(path);
-    char **grown = root ? realloc(watcher->roots, (watcher->roots_count + 1) * sizeof *grown) : NULL;
-    if (!grown) {
-        free(root);
-        return error_memory(error);
-    }
-    watcher->roots = grown;
-    watcher->roots[watcher->roots_count++] = root;
-    return watch_add_root(watcher->watch, root, error);
-}
-
 static bool add_roots(struct watcher *watcher, struct error *error) {
-    const struct wish *wish = watcher->wish;
-    for (int i = 0; i < wish->folders_count; i++)
-        if (!add_root(watcher, wish->folders[i], error)) return false;
-    char *list = wish->folders_count == 0 ? strdup(config_text(watcher->config, "watch.folders")) : strdup("");
-    if (!list) return error_memory(error);
-    bool ok = true;
-    char *rest = NULL;
-    for (char *folder = strtok_r(list, ":", &rest); folder && ok; folder = strtok_r(NULL, ":", &rest))
-        ok = add_root(watcher, folder, error);
-    free(list);
-    return ok && (watcher->roots_count > 0 || error_set(error, NO_FOLDER));
+    if (!collect_roots(watcher->wish, watcher->config, &watcher->roots, error)) return false;
+    for (size_t i = 0; i < watcher->roots.count; i++)
+        if (!watch_add_root(watcher->watch, watcher->roots.paths[i], error)) return false;
+    return true;
 }
 
 static void say_ready(const struct watcher *watcher) {
@@ -367,6 +397,7 @@ static bool watch_until_stopped(struct watcher *watcher, struct error *error) {
                                           watcher, error);
     bool ok = watcher->watch && lookout && add_roots(watcher, error);
     if (ok) {
+        watcher->started = true;
         say_ready(watcher);
         if (engine_is_paused(watcher->engine))
             logfmt("holding", "reason", "paused before this start: `sonde resume` goes on", NULL);
@@ -431,7 +462,6 @@ static bool watch_once(struct watcher *watcher, const struct cli *cli, bool agai
                                          .status = add_status,
                                          .asked = on_asked,
                                          .user = watcher};
-        watcher->started = true;
         watcher->desk = desk_new(watcher->engine, cli->catalogue, &owner, &why);
         if (!watcher->desk) logfmt("warning", "text", "commands can't talk to this engine", "reason", why.text, NULL);
         ok = watch_until_stopped(watcher, error);
@@ -440,8 +470,7 @@ static bool watch_once(struct watcher *watcher, const struct cli *cli, bool agai
         ok = false;
     }
     engine_free(watcher->engine);
-    for (size_t i = 0; i < watcher->roots_count; i++) free(watcher->roots[i]);
-    free(watcher->roots);
+    free_roots(&watcher->roots);
     ignore_free(watcher->ignore);
     setup_close(&setup);
     return ok;
@@ -456,6 +485,44 @@ static bool watch_again(struct watcher *watcher, const struct config *config, co
     return watch_once(watcher, cli, true, error);
 }
 
+/* Stretch after stretch. Until one watches, its configuration may still turn out to be of no use (what a plugin says of its
+ * parameters is heard only then): the one before it goes on. */
+static bool watch_on(struct watcher *watcher, const struct cli *cli, struct error *error) {
+    struct config *own = NULL; /* of the present stretch, unless that is cli's */
+    bool ok = watch_once(watcher, cli, false, error);
+    while (ok && watcher->next_config && !watcher->stopping) {
+        struct config *before = own;
+        own = watcher->next_config;
+        ok = watch_again(watcher, own, cli, error);
+        if (!ok && !watcher->started && !watcher->stopping) {
+            say_unusable(error);
+            config_free(watcher->next_config);
+            config_free(own);
+            own = before;
+            before = NULL;
+            ok = watch_again(watcher, own ? own : cli->config, cli, error);
+        }
+        config_free(before);
+    }
+    config_free(watcher->next_config);
+    config_free(own);
+    return ok;
+}
+
+/* Watches the folders of `wish` until it is stopped; the exit code. */
+static int watch_wish(const struct wish *wish, const struct cli *cli) {
+    struct watcher watcher = {.wish = wish, .config = cli->config};
+    struct error error = {0};
+    if (!watch_on(&watcher, cli, &error)) {
+        cli_complain("%s", error.text);
+        return !watcher.started && error.code == EINVAL ? CLI_USAGE : CLI_CANNOT_RUN;
+    }
+    struct logfmt_number files = {""}, failed = {""};
+    logfmt("stopped", "files", logfmt_count(&files, watcher.files), "failed", logfmt_count(&failed, watcher.failed),
+           NULL);
+    return CLI_OK;
+}
+
 int watch_command(int argc, char **argv, const struct cli *cli) {
     struct wish wish = {0};
     struct error error = {0};
@@ -464,31 +531,14 @@ int watch_command(int argc, char **argv, const struct cli *cli) {
     const char *configured = config_text(cli->config, "watch.folders");
     if (wish.folders_count == 0 && configured[strspn(configured, ":")] == '\0') return cli_usage("watch", NO_FOLDER);
     (void)signal(SIGHUP, SIG_IGN);
-    struct watcher watcher = {.wish = &wish, .config = cli->config};
-    struct config *own = NULL; /* of the present stretch, unless that is cli's */
-    bool ok = watch_once(&watcher, cli, false, &error);
-    while (ok && watcher.next_config && !watcher.stopping) {
-        struct config *before = own;
-        own = watcher.next_config;
-        ok = watch_again(&watcher, own, cli, &error);
-        if (!ok && !watcher.started) { /* what a plugin says of its parameters is heard only now */
-            logfmt("warning", "text", "the configuration can't be used, so nothing changes", "reason", error.text,
-                   NULL);
-            config_free(own);
-            own = before;
-            before = NULL;
-            ok = watch_again(&watcher, own ? own : cli->config, cli, &error);
-        }
-        config_free(before);
-    }
-    config_free(watcher.next_config);
-    config_free(own);
-    if (!ok) {
+    struct roots named = {0}; /* made absolute now: a relative one means nothing while its folder is away */
+    bool ok = wish.folders_count == 0 || collect_roots(&wish, cli->config, &named, &error);
+    wish.folders = named.paths;
+    code = CLI_CANNOT_RUN;
+    if (ok)
+        code = watch_wish(&wish, cli);
+    else
         cli_complain("%s", error.text);
-        return !watcher.started && error.code == EINVAL ? CLI_USAGE : CLI_CANNOT_RUN;
-    }
-    struct logfmt_number files = {""}, failed = {""};
-    logfmt("stopped", "files", logfmt_count(&files, watcher.files), "failed", logfmt_count(&failed, watcher.failed),
-           NULL);
-    return CLI_OK;
+    free_roots(&named);
+    return code;
 }

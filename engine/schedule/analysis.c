@@ -207,7 +207,9 @@ static bool settle(struct file *file, struct region *region, size_t index, const
         end_without_run(file, region, index, "skipped", reason, false);
     } else if (pool_is_closed(pool)) {
         (void)snprintf(reason, sizeof reason, "its worker cannot be started: %s", pool_closed_reason(pool));
-        engine->progress.results_unrun += !plugin->third_party; /* for others the line about the plugin says it */
+        bool counts = !plugin->third_party; /* for others the line about the plugin says it */
+        file->results_unrun += counts;
+        engine->progress.results_unrun += counts;
         end_without_run(file, region, index, "skipped", reason, true);
     } else if (!circuit_allows(engine, index)) {
         end_without_run(file, region, index, "skipped", CIRCUIT_OPEN, true);

@@ -111,6 +111,7 @@ struct engine_file {
     double duration;     /* s; 0 when unknown */
     uint32_t regions;
     uint32_t results_failed; /* (region, plugin) pairs that did not end in ok, empty, unsupported or skipped */
+    uint32_t results_unrun;  /* skipped because the workers of bundled plugins could not be started */
     bool known;              /* nothing was to be done: content and results were there */
 };
 

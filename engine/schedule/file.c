@@ -158,6 +158,7 @@ static void tell_end(const struct file *file, const char *status, const char *re
         .duration = file->duration,
         .regions = (uint32_t)file->regions_count,
         .results_failed = file->results_failed,
+        .results_unrun = file->results_unrun,
         .known = known,
     };
     engine->progress.files_done++;

@@ -149,7 +149,7 @@ struct file {
     size_t regions_count, regions_done, first_open;
     double duration, work; /* s: of the file; of its regions */
     unsigned jobs;
-    uint32_t results_failed;
+    uint32_t results_failed, results_unrun;
 };
 
 /* --------------------------------------------------------------------------------------------------------------- jobs */

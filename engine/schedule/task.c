@@ -61,6 +61,7 @@ static void tell_file(struct engine_task *task, const struct engine_file *file) 
     progress->files_failed += strcmp(file->status, "failed") == 0 || strcmp(file->status, "missing") == 0;
     progress->regions_done += file->known ? 0 : file->regions;
     progress->results_failed += file->results_failed;
+    progress->results_unrun += file->results_unrun;
     progress->audio_done += file->known ? 0 : file->duration;
     progress->audio_total = progress->audio_done;
     if (task->followed && task->spec.file_finished) task->spec.file_finished(task->spec.user, file);

@@ -92,6 +92,25 @@ def commands(rig):
     check(rig.command("tag", rig.at(first), "later")[0] == 0, "and tag takes the lock")
 
 
+def unrun(rig):
+    """Results that are missing since workers can't be started: counted by a running engine that is asked as by a run of its own."""
+    worker = os.path.join(rig.work, "worker")
+    real = os.path.join(os.path.dirname(rig.sonde), "..", "..", "workers", "sonde-worker")
+    with open(worker, "w", encoding="utf-8") as script:
+        script.write(f'#!/bin/sh\n[ "$1" = analyse ] && exit 1\nexec "{real}" "$@"\n')
+    os.chmod(worker, 0o755)
+    setting = f"worker.path={worker}"
+    code, text = rig.command("--set", setting, "analyze", rig.sounds[0])
+    rig.check(code == 1 and "are missing, for workers could not be started" in text, "a run without workers for plugins", text)
+    rig.start(settings=[setting])
+    code, text = rig.command("analyze", rig.sounds[1])
+    rig.check(code == 1 and "are missing, for workers could not be started" in text, "analyze by a running engine says the same", text)
+    code, text = rig.command("analyze", "--progress", "json", rig.sounds[2])
+    end = json.loads(text.splitlines()[-1])
+    rig.check(code == 1 and end["event"] == "end" and end["results_unrun"] > 0, "with their number", text)
+    rig.stop()
+
+
 def hostile(rig):
     """Whatever comes over the socket, the engine goes on."""
     check = rig.check
@@ -372,6 +391,49 @@ def reloading(rig):
         check(rig.process.wait(timeout=60) == 0 and told("STOPPING=1"), "STOPPING=1")
 
 
+def reloading_in_vain(rig):
+    """What a reload finds may be of no use just then: a folder that is away, a file that an editor is saving. It goes on."""
+    check = rig.check
+    file = os.path.join(rig.work, "named.ini")
+    usual = os.path.join(rig.work, ".config", "sonde")
+    other = os.path.join(rig.work, "other")
+    os.makedirs(usual)
+    os.mkdir(other)
+    with open(os.path.join(usual, "sonde.ini"), "w", encoding="utf-8") as ini:
+        ini.write(f"[watch]\nfolders = {other}\n")
+
+    def write(text):
+        with open(file, "w", encoding="utf-8") as ini:
+            ini.write(text)
+
+    def refused(times, why):
+        rig.process.send_signal(signal.SIGHUP)
+        return rig.wait(lambda: rig.count("nothing changes") == times or rig.process.poll() is not None) and rig.hears(why) and \
+            rig.process.poll() is None
+
+    rig.start(folders=[os.path.relpath(rig.folder)])
+    os.rename(rig.folder, rig.folder + "-aside")
+    check(rig.hears("event=away"), "a folder that was named by a relative path is away")
+    rig.process.send_signal(signal.SIGHUP)
+    check(rig.wait(lambda: rig.count("event=watching") == 2) and rig.process.poll() is None, "and a reload waits for it, too")
+    os.rename(rig.folder + "-aside", rig.folder)
+    check(rig.hears("event=back"), "until it is back")
+    copy(rig, 0)
+    check(rig.done("0.wav"), "and takes what comes into it")
+    rig.stop()
+    write(f"[watch]\nfolders = {rig.folder}\n")
+    rig.start("--config", file, folders=[])
+    os.rename(file, file + "~")
+    check(refused(1, "cannot read the configuration"), "a configuration that was named and isn't there changes nothing")
+    write("[watch]\nfolders =\n")
+    check(refused(2, "name at least one folder"), "nor does one without folders")
+    write("[watch]\nfolders = nowhere\n")
+    check(refused(3, "there is no nowhere"), "nor one whose folder isn't there, and has no full path")
+    copy(rig, 1)
+    check(rig.done("1.wav") and rig.stop() == 0, "it is still watching")
+    check(rig.count("event=reloading") == 1, "and the usual configuration was never read")
+
+
 def rescan(rig):
     """What is gone is missing, on rescan and at the start; what comes back is what it was; a disk that isn't there changes
     nothing."""
@@ -527,5 +589,5 @@ def progress(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (commands, hostile, stale_socket, holding, pausing, low_disk, ending, reloading, rescan, stale, progress)
+    TESTS = (commands, unrun, hostile, stale_socket, holding, pausing, low_disk, ending, reloading, reloading_in_vain, rescan, stale, progress)
     main(__doc__, {test.__name__: test for test in TESTS})

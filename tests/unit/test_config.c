@@ -1,4 +1,5 @@
 /* engine/cli/config: defaults, the file, the command line, and what is refused. */
+#include "engine/cli/choices.h"
 #include "engine/cli/config.h"
 #include "workers/segment/segment.h"
 
@@ -79,6 +80,114 @@ static void mistakes_are_named_with_file_and_line(void **state) {
     assert_non_null(strstr(error.text, "/nonexistent/sonde.ini"));
 }
 
+/* "WORD WORD ..." of at least n bytes, with `before` and `after` around it. Caller frees. */
+static char *long_text(const char *before, const char *word, size_t n, const char *after) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    fputs(before, out);
+    for (size_t i = 0; i < n; i += strlen(word)) fputs(word, out);
+    fputs(after, out);
+    fclose(out);
+    return text;
+}
+
+static void values_are_read_whole(void **state) {
+    (void)state;
+    static const size_t lengths[] = {150, 170, 180, 185, 190, 195, 200, 300, 400, 600, 5000};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct error error = {0};
+        char *value = long_text("", "*.tmp ", lengths[i], "*.end");
+        char *text = NULL;
+        assert_true(asprintf(&text, "[watch]\nexclude = %s ; a comment\ninclude=%s\t\r\n", value, value) > 0);
+        struct config *config = load(text, &error);
+        assert_string_equal(error.text, "");
+        assert_non_null(config);
+        assert_string_equal(config_text(config, "watch.exclude"), value);
+        assert_string_equal(config_text(config, "watch.include"), value);
+        config_free(config);
+        free(text);
+        free(value);
+    }
+}
+
+static void lines_stand_for_themselves(void **state) {
+    (void)state;
+    struct error error = {0};
+    struct config *config = load("\xef\xbb\xbf[watch]\n  include = *.wav ;those\n  exclude = a;b\n\n\t; c\n", &error);
+    assert_non_null(config);
+    assert_string_equal(config_text(config, "watch.include"), "*.wav");
+    assert_string_equal(config_text(config, "watch.exclude"), "a;b");
+    config_free(config);
+    assert_null(load("[watch]\nfolders = /a:\n  /b\n", &error)); /* not a second value */
+    assert_non_null(strstr(error.text, "line 3"));
+    char *comment = long_text("# ", "a = b ", 1000, "\n[engine]\njobs = 3\n");
+    config = load(comment, &error);
+    assert_non_null(config);
+    assert_int_equal(config_integer(config, "engine.jobs"), 3);
+    config_free(config);
+    free(comment);
+    char *senseless = long_text("[engine]\n", "word ", 1000, "= 3\n");
+    assert_null(load(senseless, &error));
+    assert_non_null(strstr(error.text, "line 2"));
+    free(senseless);
+    char *section = long_text("[plugin:", "org.example.", 90, "]\nlevel = 2\n");
+    config = load(section, &error);
+    assert_non_null(config);
+    const char *plugin, *key, *value;
+    assert_true(config_plugin_param(config, 0, &plugin, &key, &value));
+    assert_int_equal(strlen(plugin), 96);
+    assert_string_equal(value, "2");
+    config_free(config);
+    free(section);
+}
+
+static void what_is_no_text_is_refused(void **state) {
+    (void)state;
+    struct error error = {0};
+    char path[64];
+    write_file(path, "");
+    FILE *out = fopen(path, "we");
+    assert_non_null(out);
+    assert_int_equal(fwrite("[engine]\njobs = 1\0 2\n", 1, 21, out), 21);
+    fclose(out);
+    assert_null(config_load(path, &error));
+    assert_non_null(strstr(error.text, "line 2"));
+    unlink(path);
+    assert_null(config_load("/tmp", &error));
+    assert_non_null(strstr(error.text, "cannot read the configuration /tmp"));
+}
+
+static void many_plugins_are_ranked(void **state) {
+    (void)state;
+    enum { PLUGINS = 60 };
+    char path[64], names[PLUGINS][40], file[80];
+    const char *ids[PLUGINS];
+    struct error error = {0};
+    struct choices choices;
+    write_file(path, "");
+    (void)snprintf(file, sizeof file, "%s.plugins.ini", path);
+    for (int i = 0; i < PLUGINS; i++) {
+        (void)snprintf(names[i], sizeof names[i], "org.example.plugin%d", i);
+        ids[i] = names[i];
+    }
+    struct config *config = config_load(path, &error);
+    assert_non_null(config);
+    assert_true(choices_open(&choices, config, true, &error));
+    assert_true(choices_rank(&choices, "key/1", ids, PLUGINS, &error) && choices_save(&choices, &error));
+    choices_close(&choices);
+    assert_true(choices_open(&choices, config, false, &error));
+    assert_int_equal(choices.rankings_count, 1);
+    assert_int_equal(choices.rankings[0].plugins_count, PLUGINS);
+    assert_string_equal(choices.rankings[0].plugins[0], "org.example.plugin0");
+    assert_string_equal(choices.rankings[0].plugins[PLUGINS - 1], "org.example.plugin59");
+    choices_close(&choices);
+    config_free(config);
+    unlink(file);
+    unlink(path);
+}
+
 static void what_is_printed_can_be_read_again(void **state) {
     (void)state;
     struct config *config = load("[engine]\njobs = 3\n[segment]\npadding = 0.25\n[plugin:key]\ntuning = 442\n", NULL);
@@ -149,9 +258,16 @@ static void the_segmenters_keys_are_its_own(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults_hold_and_fit_their_ranges),    cmocka_unit_test(later_words_win),
-        cmocka_unit_test(mistakes_are_named_with_file_and_line), cmocka_unit_test(what_is_printed_can_be_read_again),
-        cmocka_unit_test(the_catalogue_has_a_usual_place),       cmocka_unit_test(the_segmenters_keys_are_its_own),
+        cmocka_unit_test(defaults_hold_and_fit_their_ranges),
+        cmocka_unit_test(later_words_win),
+        cmocka_unit_test(mistakes_are_named_with_file_and_line),
+        cmocka_unit_test(what_is_printed_can_be_read_again),
+        cmocka_unit_test(the_catalogue_has_a_usual_place),
+        cmocka_unit_test(the_segmenters_keys_are_its_own),
+        cmocka_unit_test(values_are_read_whole),
+        cmocka_unit_test(lines_stand_for_themselves),
+        cmocka_unit_test(what_is_no_text_is_refused),
+        cmocka_unit_test(many_plugins_are_ranked),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

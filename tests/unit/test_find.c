@@ -129,14 +129,31 @@ static void find_fits_the_terminal(void **state) {
 static void find_usage(void **state) {
     struct fixture *f = *state;
     assert_int_equal(RUN(find_command, "find", "--key", "H"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--key", ""), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--key", ",,"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--key="), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--bpm"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--bogus"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--limit", "0"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--sort", "colour"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--compatible"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", ""),
+                     CLI_SOME_FAILED); /* no words, no condition; and there is nothing here */
+    assert_int_equal(RUN(find_command, "find", "--text", " "), CLI_SOME_FAILED);
     struct fixture nowhere = {.path = "/nowhere/catalogue.db"};
     f = &nowhere;
     assert_int_equal(RUN(find_command, "find"), CLI_CANNOT_RUN);
+}
+
+static void find_below_a_folder(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fixture_scan(f, "/gone/caf\xe9\n/a.wav", "a", "a", 1);
+    fixture_finish(f, &file);
+    assert_int_equal(RUN(find_command, "find", "--under", "/"), CLI_OK);
+    assert_int_equal(RUN(find_command, "find", "--under", "/gone"), CLI_OK);
+    assert_int_equal(RUN(find_command, "find", "--under", "/gone/caf\xe9\n/"), CLI_OK); /* as text, "caf??" */
+    assert_int_equal(RUN(find_command, "find", "--under", "/gone/caf"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(find_command, "find", "--under", ""), CLI_USAGE);
 }
 
 static void show_says_everything(void **state) {
@@ -157,6 +174,10 @@ static void show_says_everything(void **state) {
     assert_non_null(strstr(output, "failed: the file is empty"));
     assert_int_equal(RUN(show_command, "show", "other.wav"), CLI_SOME_FAILED);
     assert_int_equal(RUN(show_command, "show"), CLI_USAGE);
+    assert_int_equal(RUN(show_command, "show", "--"), CLI_USAGE);
+    assert_int_equal(RUN(show_command, "show", "--no-draw", "--", "broken.wav"), CLI_OK);
+    assert_int_equal(RUN(show_command, "show", "--", "broken.wav", "--"),
+                     CLI_SOME_FAILED); /* behind it, all are names */
     assert_int_equal(RUN(show_command, "show", "--json", "drum, \"loop\".wav"), CLI_OK);
     cJSON *json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
     const cJSON *region = cJSON_GetArrayItem(json_member(json, "regions"), 1);
@@ -399,6 +420,7 @@ int main(void) {
         TEST(find_formats),
         TEST(find_fits_the_terminal),
         TEST(find_usage),
+        TEST(find_below_a_folder),
         TEST(show_says_everything),
         TEST(kind_of_content_where_no_label_is_sure),
         TEST(find_segments),

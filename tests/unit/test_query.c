@@ -88,6 +88,15 @@ static void ranges(void **state) {
     assert_true(fabs(range.high - range.low - 60 * 86400) < 3601);
     assert_true(range_parse("7d..", RANGE_DATE, 0, &range, NULL));
     assert_false(range_parse("2024-13", RANGE_DATE, 0, &range, NULL));
+    assert_true(range_parse("2024-5-1..2024", RANGE_DATE, 0, &range, NULL));
+    assert_true(range_parse("2024-02-29", RANGE_DATE, 0, &range, NULL));
+    assert_true(range_parse("today", RANGE_DATE, 0, &range, NULL));
+    const char *const undated[] = {
+        "",           "2026x",       "2026-",       "20240501", "2024/05/01", "2024-05x", "2024-05-", "2024-05-01T",
+        "2024-02-30", "2023-02-29",  "2024-05-1-1", " 2024",    "+2024",      "2024- 5",  "2024--5",  "7days",
+        "1969",       "2024..2025x", "2024-0501",   "0"};
+    for (size_t i = 0; i < sizeof undated / sizeof *undated; i++)
+        if (range_parse(undated[i], RANGE_DATE, 0, &range, NULL)) fail_msg("%s is taken for a date", undated[i]);
 }
 
 static const char *const schema =
@@ -177,6 +186,10 @@ static void conditions(void **state) {
     query_init(&query);
     query.under = "/t/";
     assert_string_equal(found(f, &query), "rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.under = "/";
+    assert_string_equal(found(f, &query), "bass_line.wav,drum loop.wav,pad.flac,rain.wav,\xc3\xa9t\xc3\xa9.wav");
+    query.under = "/s/drum";
+    assert_string_equal(found(f, &query), "");
     query_init(&query);
     query.duration = (struct query_range){19, 21};
     query.tags[query.tags_count++] = "LOOP";
@@ -238,6 +251,15 @@ static void text_search(void **state) {
     assert_string_equal(found(f, &query), "bass_line.wav");
     query.text = "drums"; /* a label */
     assert_string_equal(found(f, &query), "drum loop.wav,\xc3\xa9t\xc3\xa9.wav");
+    query_init(&query);
+    char *everything = strdup(found(f, &query));
+    assert_non_null(everything);
+    const char *const wordless[] = {"", " ", " \t\r\n "};
+    for (size_t i = 0; i < sizeof wordless / sizeof *wordless; i++) {
+        query.text = wordless[i];
+        assert_string_equal(found(f, &query), everything);
+    }
+    free(everything);
     query.text = "song wav rain"; /* the embedded title */
     assert_string_equal(found(f, &query), "rain.wav");
     const char *const odd[] = {"\"", "AND", "a\" OR \"b", "*", "^x", "NEAR(", "- :", "(((", "'", "%"};
