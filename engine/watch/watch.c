@@ -365,7 +365,10 @@ static void arrive(struct watch *watch, struct folder *parent, const struct inot
     }
     settle_forget(watch->settle, from->path, is_folder);
     watch->events.moved(watch->user, from->path, path, is_folder);
-    if (!is_folder) touch(watch, path, SETTLE_CLOSED); /* its content may be new as well (written, then renamed over) */
+    if (is_folder) /* nobody knows yet of files that were settling in it, or were about to be looked at under the old name */
+        watch->events.sweep(watch->user, path, "it has another name");
+    else
+        touch(watch, path, SETTLE_CLOSED); /* its content may be new as well (written, then renamed over) */
     forget_departure(from);
 }
 

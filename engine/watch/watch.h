@@ -4,6 +4,7 @@
  * inotify can't tell is swept, and said so:
  *   - a file system that other machines write to (mounts.h), be it a root or mounted below one, now or later,
  *   - folders beyond the limit fs.inotify.max_user_watches, of which a part is left to other programs,
+ *   - a folder that has got another name, for what was just coming into it,
  *   - everything, after the kernel's queue has overflowed.
  * A sweep is a call of `sweep`: whoever owns the watcher walks that folder and compares (engine_sweep does).
  * Nothing is read below a folder that is swept, for that might hang: who sweeps finds the .sondeignore files too, and tells

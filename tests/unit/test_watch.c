@@ -186,6 +186,23 @@ static void moves_and_removals_are_told_apart(void **state) {
     scene_close(scene);
 }
 
+/* What settles, or waits to be looked at under the old name, has no row that could be moved. */
+static void a_renamed_folder_is_looked_at(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 0);
+    struct place *place = &scene->place;
+    mkdir(at(place, "tmp"), 0700);
+    scene_root(scene);
+    write_text(at(place, "tmp/one.wav"), "x");
+    scene_run(scene, 20);
+    char from[400];
+    strcpy(from, at(place, "tmp"));
+    assert_int_equal(rename(from, at(place, "Pack 1")), 0);
+    scene_run(scene, 600);
+    heard_in(scene, "moved-folder /tmp /Pack 1\nsweep /Pack 1 it has another name\n");
+    scene_close(scene);
+}
+
 static void a_new_folder_brings_its_files(void **state) {
     (void)state;
     struct scene *scene = scene_open(NULL, 0);
@@ -339,10 +356,11 @@ static void an_overflow_leads_to_a_sweep(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_are_reported_when_whole),      cmocka_unit_test(moves_and_removals_are_told_apart),
-        cmocka_unit_test(a_new_folder_brings_its_files),      cmocka_unit_test(a_root_that_goes_away_is_waited_for),
-        cmocka_unit_test(beyond_the_limit_folders_are_swept), cmocka_unit_test(network_file_systems_are_swept),
-        cmocka_unit_test(shares_below_a_root_are_swept),      cmocka_unit_test(an_overflow_leads_to_a_sweep),
+        cmocka_unit_test(files_are_reported_when_whole),       cmocka_unit_test(moves_and_removals_are_told_apart),
+        cmocka_unit_test(a_renamed_folder_is_looked_at),       cmocka_unit_test(a_new_folder_brings_its_files),
+        cmocka_unit_test(a_root_that_goes_away_is_waited_for), cmocka_unit_test(beyond_the_limit_folders_are_swept),
+        cmocka_unit_test(network_file_systems_are_swept),      cmocka_unit_test(shares_below_a_root_are_swept),
+        cmocka_unit_test(an_overflow_leads_to_a_sweep),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
 }
