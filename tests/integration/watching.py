@@ -50,12 +50,15 @@ def run(self):
     shutil.copy(self.sounds[11], at("unpacked/deep/let in.wav"))
     check(self.wait(lambda: self.status("unpacked/deep/let in.wav") == "done") and
           self.status("unpacked/deep/left-out.wav") is None, "and keeps the rules of the folders in it")
+    os.rename(at("unpacked"), at("passing"))
+    os.rename(at("passing"), at("unpacked"))
     before = self.rows("SELECT count(*) FROM region_analysis")
     shutil.copy(at("renamed.wav"), at("copy.wav"))
     check(self.wait(lambda: self.status("copy.wav") == "done") and self.rows("SELECT count(*) FROM region_analysis") == before,
           "a copy costs no analysis")
     shutil.copy(self.sounds[4], at("renamed.wav"))
     check(self.wait(lambda: self.rows("SELECT count(*) FROM region_analysis") > before), "changed audio is analysed again")
+    check(not self.heard("status=missing"), "a folder that was renamed twice is no file that is missing")
     os.remove(at("copy.wav"))
     check(self.wait(lambda: self.status("copy.wav") == "missing"), "what is gone is missing, not forgotten")
     shutil.copy(self.sounds[5], at("junk.wav.part"))
