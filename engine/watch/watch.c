@@ -340,6 +340,22 @@ static void folder_came(struct watch *watch, struct folder *parent, const char *
     if (!ignore_matches(watch->ignore, path, true)) (void)add_tree(watch, parent, name, path, true, 0);
 }
 
+/* The departed folder has another place in the tree. If it had its new name before it could be watched, it is a new one. */
+static void folder_moved(struct watch *watch, struct folder *parent, const char *name, const char *path) {
+    const struct departure *from = &watch->departure;
+    struct folder *moved = folders_child(from->parent, from->name);
+    ignore_forget_folder(watch->ignore, from->path);
+    if (!moved || moved->wd < 0) {
+        if (moved) folders_remove(watch->folders, moved, drop_watch, watch);
+        folder_came(watch, parent, name, path);
+        return;
+    }
+    struct folder *replaced = folders_child(parent, name);
+    if (replaced && replaced != moved) folders_remove(watch->folders, replaced, drop_watch, watch);
+    if (!folders_move(watch->folders, moved, parent, name) || !ignore_read_folder(watch->ignore, path))
+        out_of_memory(watch);
+}
+
 static void arrive(struct watch *watch, struct folder *parent, const struct inotify_event *event, const char *path) {
     struct departure *from = &watch->departure;
     bool is_folder = (event->mask & IN_ISDIR) != 0;
@@ -355,14 +371,7 @@ static void arrive(struct watch *watch, struct folder *parent, const struct inot
             touch(watch, path, SETTLE_CLOSED);
         return;
     }
-    struct folder *moved = is_folder ? folders_child(from->parent, from->name) : NULL;
-    if (moved) {
-        struct folder *replaced = folders_child(parent, event->name);
-        if (replaced && replaced != moved) folders_remove(watch->folders, replaced, drop_watch, watch);
-        if (!folders_move(watch->folders, moved, parent, event->name)) out_of_memory(watch);
-        ignore_forget_folder(watch->ignore, from->path);
-        if (!ignore_read_folder(watch->ignore, path)) out_of_memory(watch);
-    }
+    if (is_folder) folder_moved(watch, parent, event->name, path);
     settle_forget(watch->settle, from->path, is_folder);
     watch->events.moved(watch->user, from->path, path, is_folder);
     if (is_folder) /* nobody knows yet of files that were settling in it, or were about to be looked at under the old name */

@@ -223,6 +223,25 @@ static void a_new_folder_brings_its_files(void **state) {
     scene_close(scene);
 }
 
+static void a_folder_renamed_before_it_is_watched_is_watched(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 0);
+    struct place *place = &scene->place;
+    scene_root(scene);
+    char from[400];
+    mkdir(at(place, "x"), 0700);
+    mkdir(at(place, "x/deep"), 0700);
+    write_text(at(place, "x/deep/early.wav"), "x");
+    strcpy(from, at(place, "x"));
+    assert_int_equal(rename(from, at(place, "y")), 0); /* nobody has read of x yet */
+    scene_run(scene, 600);
+    heard_in(scene, "file /y/deep/early.wav\n");
+    write_text(at(place, "y/deep/late.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /y/deep/late.wav\n");
+    scene_close(scene);
+}
+
 static void a_root_that_goes_away_is_waited_for(void **state) {
     (void)state;
     struct scene *scene = scene_open(NULL, 0);
@@ -356,10 +375,15 @@ static void an_overflow_leads_to_a_sweep(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_are_reported_when_whole),       cmocka_unit_test(moves_and_removals_are_told_apart),
-        cmocka_unit_test(a_renamed_folder_is_looked_at),       cmocka_unit_test(a_new_folder_brings_its_files),
-        cmocka_unit_test(a_root_that_goes_away_is_waited_for), cmocka_unit_test(beyond_the_limit_folders_are_swept),
-        cmocka_unit_test(network_file_systems_are_swept),      cmocka_unit_test(shares_below_a_root_are_swept),
+        cmocka_unit_test(files_are_reported_when_whole),
+        cmocka_unit_test(moves_and_removals_are_told_apart),
+        cmocka_unit_test(a_renamed_folder_is_looked_at),
+        cmocka_unit_test(a_new_folder_brings_its_files),
+        cmocka_unit_test(a_folder_renamed_before_it_is_watched_is_watched),
+        cmocka_unit_test(a_root_that_goes_away_is_waited_for),
+        cmocka_unit_test(beyond_the_limit_folders_are_swept),
+        cmocka_unit_test(network_file_systems_are_swept),
+        cmocka_unit_test(shares_below_a_root_are_swept),
         cmocka_unit_test(an_overflow_leads_to_a_sweep),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
