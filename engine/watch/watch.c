@@ -310,6 +310,9 @@ static void look_after_roots(struct watch *watch) {
             open_root(watch, i);
         } else if (root->there && root->next_sweep > 0 && t >= root->next_sweep) {
             sweep_root(watch, root, "folders that can't be watched are looked at now and then");
+        } else if (root->there && root->next_sweep <= 0 && folders_unwatched(watch->folders) > 0) {
+            root->next_sweep = t +
+                               watch->options.sweep_interval; /* it came later, or its disk has been away meanwhile */
         }
     }
     if (t >= watch->next_safety) {

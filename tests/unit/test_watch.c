@@ -279,6 +279,25 @@ static void beyond_the_limit_folders_are_swept(void **state) {
     scene_close(scene);
 }
 
+static void so_are_folders_that_come_later(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 2);
+    scene_root(scene);
+    mkdir(at(&scene->place, "watched"), 0700);
+    scene_run(scene, 1200);
+    assert_int_equal(scene->heard.sweeps, 1);
+    mkdir(at(&scene->place, "one too many"), 0700);
+    scene_run(scene, 3400);
+    heard_in(scene, "warning /one too many and other folders can't be watched");
+    heard_in(scene, "sweep  folders that can't be watched are looked at now and then\n");
+    assert_int_equal(rmdir(at(&scene->place, "one too many")), 0);
+    scene_run(scene, 1400); /* all are watched again */
+    int sweeps = scene->heard.sweeps;
+    scene_run(scene, 2400);
+    assert_int_equal(scene->heard.sweeps, sweeps);
+    scene_close(scene);
+}
+
 static void network_file_systems_are_swept(void **state) {
     (void)state;
     struct place tables;
@@ -382,6 +401,7 @@ int main(void) {
         cmocka_unit_test(a_folder_renamed_before_it_is_watched_is_watched),
         cmocka_unit_test(a_root_that_goes_away_is_waited_for),
         cmocka_unit_test(beyond_the_limit_folders_are_swept),
+        cmocka_unit_test(so_are_folders_that_come_later),
         cmocka_unit_test(network_file_systems_are_swept),
         cmocka_unit_test(shares_below_a_root_are_swept),
         cmocka_unit_test(an_overflow_leads_to_a_sweep),
