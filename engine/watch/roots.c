@@ -56,6 +56,17 @@ static void find_inner_roots(struct watch *watch, size_t index) {
     free(path);
 }
 
+/* Watches the tree of a root, and notes which folder that is: another may take its place. Only its watch holds it in memory;
+ * without one, some file systems give it another number every now and then. */
+static void watch_root(struct watch *watch, struct root *root) {
+    struct stat st;
+    bool found = stat(root->path, &st) == 0;
+    root->folder = watch_tree(watch, NULL, root->path, root->path, false, 0);
+    bool held = found && root->folder && root->folder->wd >= 0;
+    root->device = held ? st.st_dev : 0;
+    root->inode = held ? st.st_ino : 0;
+}
+
 /* A root that is there: watched or, on a file system that other machines write to, swept. */
 static void open_root(struct watch *watch, size_t index) {
     struct root *root = &watch->roots[index];
@@ -75,14 +86,15 @@ static void open_root(struct watch *watch, size_t index) {
     } else {
         find_inner_roots(watch, index); /* before anything is read there: they might hang */
         root = &watch->roots[index];
-        root->folder = watch_tree(watch, NULL, root->path, root->path, false, 0);
+        watch_root(watch, root);
     }
     sweep_root(watch, root, NULL);
 }
 
 void roots_open_again(struct watch *watch, struct root *root, const char *why) {
+    watch_settle_departure(watch); /* it refers to a folder of the old tree */
     if (root->folder) folders_remove(watch->folders, root->folder, watch_drop, watch);
-    root->folder = watch_tree(watch, NULL, root->path, root->path, false, 0);
+    watch_root(watch, root);
     sweep_root(watch, root, why);
 }
 
@@ -97,7 +109,13 @@ static void close_root(struct watch *watch, struct root *root) {
     if (watch->events.root) watch->events.root(watch->user, root->path, false);
 }
 
-/* Whether the root is there, on the mount it was on: an empty mount point under an unmounted disk is not the root. A share that
+void roots_lose(struct watch *watch, const struct folder *folder) {
+    for (size_t i = 0; i < watch->roots_count; i++)
+        if (watch->roots[i].folder == folder) close_root(watch, &watch->roots[i]);
+}
+
+/* Whether the root is there, on the mount it was on: an empty mount point under an unmounted disk is not the root, nor is a new
+ * folder in the place of a renamed one (roots_lose hears of most, but not when the folder above has been renamed). A share that
  * has stopped answering would keep us for ever, so it is not asked: its mount tells, and what is gone from it its sweeps do. */
 static bool root_is_there(const struct watch *watch, const struct root *root) {
     struct mount mount = {0};
@@ -107,7 +125,8 @@ static bool root_is_there(const struct watch *watch, const struct root *root) {
     if (known && mount.id != root->mount) return false;
     if ((known && root->swept) || root->inner) return true;
     struct stat st;
-    return stat(root->path, &st) == 0 && S_ISDIR(st.st_mode);
+    if (stat(root->path, &st) != 0 || !S_ISDIR(st.st_mode)) return false;
+    return !root->there || root->inode == 0 || (root->device == st.st_dev && root->inode == st.st_ino);
 }
 
 /* What lay under a mount that is gone belongs to the root around it. */

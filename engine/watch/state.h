@@ -6,12 +6,16 @@
 #include "engine/watch/folders.h"
 #include "engine/watch/watch.h"
 
+#include <sys/types.h>
+
 struct root {
     char *path;
     struct folder *folder; /* NULL: not there, or swept */
     bool there, swept;
     bool inner;    /* a remote file system mounted below another root */
     int64_t mount; /* its mount's id when it was last there */
+    dev_t device;
+    ino_t inode; /* of the folder that is watched; 0: not known */
     double next_sweep;
 };
 
@@ -78,6 +82,9 @@ bool roots_add(struct watch *watch, const char *path, bool inner);
 
 /* Watches the tree of a root anew, for folders may have come unseen, and looks at all of it. */
 void roots_open_again(struct watch *watch, struct root *root, const char *why);
+
+/* `folder` has been removed or renamed: the root that it was, if it was one, is not there until it is looked for again. */
+void roots_lose(struct watch *watch, const struct folder *folder);
 
 /* Once a second: which roots have come or gone, and what is due to be swept. */
 void roots_look_after(struct watch *watch);

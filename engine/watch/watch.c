@@ -233,7 +233,6 @@ static void on_named_event(struct watch *watch, struct folder *folder, const str
 static void on_event(struct watch *watch, const struct inotify_event *event) {
     if (event->mask & IN_Q_OVERFLOW) {
         watch->overflows++;
-        watch_settle_departure(watch);
         for (size_t i = 0; i < watch->roots_count; i++) {
             struct root *root = &watch->roots[i];
             if (!root->there || root->swept) continue;
@@ -248,7 +247,8 @@ static void on_event(struct watch *watch, const struct inotify_event *event) {
     if (!folder) return;
     if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) {
         if (event->mask & IN_IGNORED) (void)folders_set_wd(watch->folders, folder, -1);
-        return; /* its parent tells the story; a root is looked after by the timer */
+        if (!folder->parent) roots_lose(watch, folder);
+        return; /* of any other its parent tells the story */
     }
     if (event->len > 0) on_named_event(watch, folder, event);
 }

@@ -32,7 +32,8 @@ struct watch_events {
     void (*gone)(void *user, const char *path, bool folder);
     /* Look at everything below `folder`; `why` is a sentence, or NULL for the first look at a root. */
     void (*sweep)(void *user, const char *folder, const char *why);
-    /* A root is not there (an unmounted disk, say), or is back (`there`). Nothing below it counts as gone meanwhile. */
+    /* A root is not there (an unmounted disk, say, or it has been renamed), or is back, perhaps as another folder (`there`).
+     * Nothing below it counts as gone meanwhile. */
     void (*root)(void *user, const char *root, bool there);
     void (*warning)(void *user, const char *sentence);
 };

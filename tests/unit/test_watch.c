@@ -263,6 +263,57 @@ static void a_root_that_goes_away_is_waited_for(void **state) {
     scene_close(scene);
 }
 
+/* Another folder stands where the root was before anybody has looked. */
+static void a_root_that_is_replaced_is_watched_anew(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 0);
+    struct place *place = &scene->place;
+    scene_root(scene);
+    assert_int_equal(rmdir(place->folder), 0);
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    scene_run(scene, 1500);
+    heard_in(scene, "away \nback \nsweep \n");
+    write_text(at(place, "new.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /new.wav\n");
+    struct place aside;
+    char old[100];
+    place_make(&aside);
+    snprintf(old, sizeof old, "%s/old", aside.folder);
+    assert_int_equal(rename(place->folder, old), 0);
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    scene->heard.text[0] = '\0';
+    scene_run(scene, 1500);
+    heard_in(scene, "away \nback \nsweep \n");
+    assert_int_equal(unlink(at(&aside, "old/new.wav")), 0); /* of no concern any more */
+    write_text(at(place, "newest.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /newest.wav\n");
+    assert_null(strstr(scene->heard.text, "gone"));
+    scene_close(scene);
+    place_remove(&aside);
+}
+
+static void so_is_one_below_a_renamed_folder(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 0);
+    struct place *place = &scene->place;
+    char old[400];
+    mkdir(at(place, "disk"), 0700);
+    mkdir(at(place, "disk/inbox"), 0700);
+    assert_true(watch_add_root(scene->watch, place->path, NULL));
+    strcpy(old, at(place, "old"));
+    assert_int_equal(rename(at(place, "disk"), old), 0);
+    mkdir(at(place, "disk"), 0700);
+    mkdir(at(place, "disk/inbox"), 0700);
+    scene_run(scene, 2600);
+    heard_in(scene, "away /disk/inbox\nback /disk/inbox\n");
+    write_text(at(place, "disk/inbox/new.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /disk/inbox/new.wav\n");
+    scene_close(scene);
+}
+
 static void beyond_the_limit_folders_are_swept(void **state) {
     (void)state;
     struct scene *scene = scene_open(NULL, 3);
@@ -401,6 +452,8 @@ int main(void) {
         cmocka_unit_test(a_folder_renamed_before_it_is_watched_is_watched),
         cmocka_unit_test(a_root_that_goes_away_is_waited_for),
         cmocka_unit_test(beyond_the_limit_folders_are_swept),
+        cmocka_unit_test(a_root_that_is_replaced_is_watched_anew),
+        cmocka_unit_test(so_is_one_below_a_renamed_folder),
         cmocka_unit_test(so_are_folders_that_come_later),
         cmocka_unit_test(network_file_systems_are_swept),
         cmocka_unit_test(shares_below_a_root_are_swept),
