@@ -67,7 +67,24 @@ static void watch_root(struct watch *watch, struct root *root) {
     root->inode = held ? st.st_ino : 0;
 }
 
-/* A root that is there: watched or, on a file system that other machines write to, swept. */
+static void say_swept(struct watch *watch, const struct root *root, const char *type) {
+    char sentence[5000];
+    double interval = watch->options.sweep_interval;
+    if (root->remote)
+        snprintf(
+            sentence, sizeof sentence,
+            "%s is on a %s file system, which tells nothing of what other machines write: it is swept every %.0f s",
+            root->path, type, interval);
+    else
+        snprintf(
+            sentence, sizeof sentence,
+            "%s can't be watched, for the system's limit of programs that watch is reached: it is swept every %.0f s. "
+            "To watch it, raise the limit (sysctl fs.inotify.max_user_instances), then `sonde reload`",
+            root->path, interval);
+    watch_warn(watch, sentence);
+}
+
+/* A root that is there: watched or, on a file system that other machines write to, or where nothing can be watched, swept. */
 static void open_root(struct watch *watch, size_t index) {
     struct root *root = &watch->roots[index];
     struct mount mount = {0};
@@ -75,14 +92,10 @@ static void open_root(struct watch *watch, size_t index) {
     root->there = true;
     bool known = mounts_find(root->path, watch->options.mount_table, &mount, &error);
     root->mount = mount.id;
-    root->swept = known && mount.remote;
+    root->remote = known && mount.remote;
+    root->swept = root->remote || watch->fd < 0;
     if (root->swept) {
-        char sentence[5000];
-        snprintf(
-            sentence, sizeof sentence,
-            "%s is on a %s file system, which tells nothing of what other machines write: it is swept every %.0f s",
-            root->path, mount.type, watch->options.sweep_interval);
-        watch_warn(watch, sentence);
+        say_swept(watch, root, mount.type);
     } else {
         find_inner_roots(watch, index); /* before anything is read there: they might hang */
         root = &watch->roots[index];
@@ -102,6 +115,7 @@ static void close_root(struct watch *watch, struct root *root) {
     watch_settle_departure(watch);
     if (root->folder) folders_remove(watch->folders, root->folder, watch_drop, watch);
     root->folder = NULL;
+    root->inode = 0;
     root->there = false;
     looks_forget(watch->looks, (size_t)(root - watch->roots));
     settle_forget(watch->settle, root->path, true);
@@ -123,7 +137,7 @@ static bool root_is_there(const struct watch *watch, const struct root *root) {
     if (root->inner && !(found && mount.remote && strcmp(mount.point, root->path) == 0)) return false;
     bool known = found && root->there && root->mount != 0;
     if (known && mount.id != root->mount) return false;
-    if ((known && root->swept) || root->inner) return true;
+    if ((known && root->remote) || root->inner) return true;
     struct stat st;
     if (stat(root->path, &st) != 0 || !S_ISDIR(st.st_mode)) return false;
     return !root->there || root->inode == 0 || (root->device == st.st_dev && root->inode == st.st_ino);

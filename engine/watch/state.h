@@ -12,7 +12,8 @@ struct root {
     char *path;
     struct folder *folder; /* NULL: not there, or swept */
     bool there, swept;
-    bool inner;    /* a remote file system mounted below another root */
+    bool remote;   /* on a file system that other machines write to: it may hang */
+    bool inner;    /* such a one, mounted below another root */
     int64_t mount; /* its mount's id when it was last there */
     dev_t device;
     ino_t inode; /* of the folder that is watched; 0: not known */
@@ -33,7 +34,7 @@ struct watch {
     uv_poll_t poll;
     uv_timer_t timer;
     int handles; /* not yet closed */
-    int fd;
+    int fd;      /* -1: the system lets nobody else listen, so all roots are swept */
     struct watch_options options;
     struct watch_events events;
     void *user;

@@ -316,33 +316,36 @@ struct watch *watch_new(uv_loop_t *loop, const struct watch_options *options, st
     watch->ignore = ignore;
     watch->folders = folders_new();
     watch->settle = settle_new(options->delays);
-    watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->options.max_watches == 0) watch->options.max_watches = watches_allowed();
     uv_update_time(loop);
     watch->next_safety = watch_now(watch) + options->safety_interval;
-    if (!watch->folders || !watch->settle || watch->fd < 0) {
-        if (watch->fd < 0)
-            error_system(error, errno,
-                         "cannot watch folders (sysctl fs.inotify.max_user_instances says how many programs may)");
-        else
-            error_memory(error);
+    watch->fd = -1;
+    if (!watch->folders || !watch->settle) {
+        error_memory(error);
         free_parts(watch);
         return NULL;
     }
-    if (uv_poll_init(loop, &watch->poll, watch->fd) != 0) {
+    watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    bool full = watch->fd < 0 && (errno == EMFILE || errno == ENFILE);
+    if (watch->fd < 0 && !full) {
+        error_system(error, errno, "cannot watch folders (inotify)");
+        free_parts(watch);
+        return NULL;
+    }
+    if (watch->fd >= 0 && uv_poll_init(loop, &watch->poll, watch->fd) != 0) {
         error_set(error, "cannot watch folders: the event loop refuses the inotify descriptor");
         free_parts(watch);
         return NULL;
     }
     (void)uv_timer_init(loop, &watch->timer); /* cannot fail */
-    watch->handles = 2;
+    watch->handles = watch->fd < 0 ? 1 : 2;
     watch->poll.data = watch->timer.data = watch;
     watch->looks = looks_new(loop, watch->settle, on_settled, watch, error);
     if (!watch->looks) {
         watch_free(watch);
         return NULL;
     }
-    if (uv_poll_start(&watch->poll, UV_READABLE, on_readable) != 0 ||
+    if ((watch->fd >= 0 && uv_poll_start(&watch->poll, UV_READABLE, on_readable) != 0) ||
         uv_timer_start(&watch->timer, on_tick, TICK_MS, TICK_MS) != 0) {
         error_set(error, "cannot watch folders: the event loop refuses the handles");
         watch_free(watch);
@@ -382,6 +385,6 @@ void watch_free(struct watch *watch) {
         watch->handles++;
         looks_free(watch->looks, close_part, watch);
     }
-    uv_close((uv_handle_t *)&watch->poll, on_closed);
+    if (watch->fd >= 0) uv_close((uv_handle_t *)&watch->poll, on_closed);
     uv_close((uv_handle_t *)&watch->timer, on_closed);
 }

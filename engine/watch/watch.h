@@ -3,6 +3,7 @@
  * It reads inotify itself, its descriptor under uv_poll: libuv's own watcher knows neither close-write nor overflow. What
  * inotify can't tell is swept, and said so:
  *   - a file system that other machines write to (mounts.h), be it a root or mounted below one, now or later,
+ *   - all roots, when no more programs may listen to inotify (fs.inotify.max_user_instances),
  *   - folders beyond the limit fs.inotify.max_user_watches, of which a part is left to other programs,
  *   - a folder that has got another name, for what was just coming into it,
  *   - everything, after the kernel's queue has overflowed.
