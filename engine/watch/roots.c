@@ -61,6 +61,7 @@ static void find_inner_roots(struct watch *watch, size_t index) {
 static void watch_root(struct watch *watch, struct root *root) {
     struct stat st;
     bool found = stat(root->path, &st) == 0;
+    (void)mounts_local_below(root->path, watch->options.mount_table, &root->local, NULL);
     root->folder = watch_tree(watch, NULL, root->path, root->path, false, 0);
     bool held = found && root->folder && root->folder->wd >= 0;
     root->device = held ? st.st_dev : 0;
@@ -152,6 +153,13 @@ static void uncover(struct watch *watch, const char *path) {
     }
 }
 
+/* Whether a disk has come or gone below a root that is watched: nobody is told of what lies under a new mount. */
+static bool disks_differ(const struct watch *watch, const struct root *root) {
+    uint64_t local = 0;
+    return root->folder && mounts_local_below(root->path, watch->options.mount_table, &local, NULL) &&
+           local != root->local;
+}
+
 void roots_look_after(struct watch *watch) {
     double t = watch_now(watch);
     for (size_t i = 0; i < watch->roots_count; i++)
@@ -165,6 +173,8 @@ void roots_look_after(struct watch *watch) {
         } else if (!root->there && there) {
             if (watch->events.root) watch->events.root(watch->user, root->path, true);
             open_root(watch, i);
+        } else if (root->there && disks_differ(watch, root)) {
+            roots_open_again(watch, root, "a disk below it has come or gone");
         } else if (root->there && root->next_sweep > 0 && t >= root->next_sweep) {
             sweep_root(watch, root, "folders that can't be watched are looked at now and then");
         } else if (root->there && root->next_sweep <= 0 && folders_unwatched(watch->folders) > 0) {

@@ -12,9 +12,10 @@ struct root {
     char *path;
     struct folder *folder; /* NULL: not there, or swept */
     bool there, swept;
-    bool remote;   /* on a file system that other machines write to: it may hang */
-    bool inner;    /* such a one, mounted below another root */
-    int64_t mount; /* its mount's id when it was last there */
+    bool remote;    /* on a file system that other machines write to: it may hang */
+    bool inner;     /* such a one, mounted below another root */
+    int64_t mount;  /* its mount's id when it was last there */
+    uint64_t local; /* what mounts_local_below says of it, as it is watched */
     dev_t device;
     ino_t inode; /* of the folder that is watched; 0: not known */
     double next_sweep;

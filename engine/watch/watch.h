@@ -5,6 +5,7 @@
  *   - a file system that other machines write to (mounts.h), be it a root or mounted below one, now or later,
  *   - all roots, when no more programs may listen to inotify (fs.inotify.max_user_instances),
  *   - folders beyond the limit fs.inotify.max_user_watches, of which a part is left to other programs,
+ *   - a root below which a disk has been mounted or unmounted,
  *   - a folder that has got another name, for what was just coming into it,
  *   - everything, after the kernel's queue has overflowed.
  * A sweep is a call of `sweep`: whoever owns the watcher walks that folder and compares (engine_sweep does).

@@ -413,6 +413,34 @@ static void shares_below_a_root_are_swept(void **state) {
     place_remove(&tables);
 }
 
+/* A disk mounted below a watched folder raises no event there. */
+static void a_disk_below_a_root_is_noticed(void **state) {
+    (void)state;
+    struct place tables;
+    char line[600];
+    const char *const local = "1 0 8:1 / / rw - ext4 /dev/root rw\n";
+    place_make(&tables);
+    write_text(at(&tables, "table"), local);
+    struct scene *scene = scene_open(tables.path, 0);
+    mkdir(at(&scene->place, "stick"), 0700);
+    snprintf(line, sizeof line, "%s2 1 8:16 / %s rw - vfat /dev/sdb1 rw\n", local, scene->place.path);
+    scene_root(scene);
+    scene_run(scene, 1500);
+    assert_int_equal(scene->heard.sweeps, 1);
+    write_text(at(&tables, "table"), line);
+    scene_run(scene, 2500);
+    heard_in(scene, "sweep  a disk below it has come or gone\n");
+    assert_int_equal(scene->heard.sweeps, 2);
+    write_text(at(&scene->place, "stick/new.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /stick/new.wav\n");
+    write_text(at(&tables, "table"), local);
+    scene_run(scene, 1500);
+    assert_int_equal(scene->heard.sweeps, 3);
+    scene_close(scene);
+    place_remove(&tables);
+}
+
 static void an_overflow_leads_to_a_sweep(void **state) {
     (void)state;
     struct scene *scene = scene_open(NULL, 0);
@@ -457,6 +485,7 @@ int main(void) {
         cmocka_unit_test(so_are_folders_that_come_later),
         cmocka_unit_test(network_file_systems_are_swept),
         cmocka_unit_test(shares_below_a_root_are_swept),
+        cmocka_unit_test(a_disk_below_a_root_is_noticed),
         cmocka_unit_test(an_overflow_leads_to_a_sweep),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
