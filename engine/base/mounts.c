@@ -114,3 +114,21 @@ bool mounts_below(const char *path, const char *table, void (*found)(void *conte
     struct below below = {path, table, found, context};
     return read_table(table, tell_below, &below, error);
 }
+
+struct sum {
+    const char *path;
+    uint64_t ids;
+};
+
+static void add_local(void *context, const struct mount *mount) {
+    struct sum *sum = context;
+    if (mount->remote || !covers(sum->path, mount->point) || strcmp(sum->path, mount->point) == 0) return;
+    sum->ids += (uint64_t)mount->id;
+}
+
+bool mounts_local_below(const char *path, const char *table, uint64_t *sum, struct error *error) {
+    struct sum found = {path, 0};
+    bool ok = read_table(table, add_local, &found, error);
+    *sum = found.ids;
+    return ok;
+}

@@ -20,4 +20,8 @@ bool mounts_find(const char *path, const char *table, struct mount *mount, struc
 bool mounts_below(const char *path, const char *table, void (*found)(void *context, const char *point), void *context,
                   struct error *error);
 
+/* A number that is another one when a local file system has been mounted or unmounted below `path`; 0: none is there. (All but
+ * always: it is the sum of their ids, which the kernel uses again.) */
+bool mounts_local_below(const char *path, const char *table, uint64_t *sum, struct error *error);
+
 #endif

@@ -95,13 +95,14 @@ static bool has_failures(struct catalogue *catalogue, int64_t file, bool *has, s
     return ok || catalogue_failed(catalogue, error, "looking for failed results");
 }
 
-static bool forget_missing(struct catalogue *catalogue, const char *path, struct error *error) {
+/* `file`: its row, or 0. */
+static bool forget_missing(struct catalogue *catalogue, const char *path, int64_t *file, struct error *error) {
     sqlite3_stmt *statement = catalogue_statement(catalogue, "SELECT file_id FROM files WHERE path = ?1", error);
     if (!statement) return false;
     (void)sqlite3_bind_blob(statement, 1, path, (int)strlen(path), SQLITE_STATIC);
-    int64_t file = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    *file = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     (void)sqlite3_reset(statement);
-    return file == 0 || store_file_missing(catalogue, file, error);
+    return *file == 0 || store_file_missing(catalogue, *file, error);
 }
 
 static bool record_sighting(struct catalogue *catalogue, const struct batch *batch, struct sighting *sighting,
@@ -110,7 +111,7 @@ static bool record_sighting(struct catalogue *catalogue, const struct batch *bat
     if (sighting->seen.missing) {
         sighting->verdict = VERDICT_MISSING;
         (void)snprintf(sighting->reason, sizeof sighting->reason, "%s", sighting->seen.reason);
-        return forget_missing(catalogue, sighting->path, error);
+        return forget_missing(catalogue, sighting->path, &sighting->file, error);
     }
     if (!store_file_seen(catalogue, sighting->path, strlen(sighting->path), &sighting->seen.stat, &file, error))
         return false;
@@ -169,9 +170,20 @@ static void tell_sighting(struct engine *engine, const struct batch *batch, cons
     free(display);
 }
 
+/* What a sweep finds gone, a renamed folder say, is no file that failed. */
+static void tell_vanished(struct engine *engine, const struct sighting *sighting) {
+    char *display = text_display(sighting->path, strlen(sighting->path));
+    if (display && engine->events.vanished) engine->events.vanished(engine->user, display);
+    free(display);
+}
+
 static void on_sighting_recorded(struct engine *engine, const struct batch *batch, const struct sighting *sighting) {
     struct engine_task *task = batch->intent.task;
     if (batch->sweep && sighting->file != 0) sweep_saw(batch->sweep, sighting->file);
+    if (batch->intent.sweep && !task && sighting->verdict == VERDICT_MISSING) {
+        if (sighting->file != 0) tell_vanished(engine, sighting);
+        return;
+    }
     if (sighting->verdict > VERDICT_QUEUED_BEFORE) {
         tell_sighting(engine, batch, sighting);
         return;

@@ -1,8 +1,6 @@
-#include "engine/watch/watch.h"
-
-#include "engine/base/mounts.h"
-#include "engine/watch/folders.h"
+/* What happens in watched folders, as inotify tells it. */
 #include "engine/watch/looks.h"
+#include "engine/watch/state.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -22,51 +20,12 @@ enum {
     MAX_DEPTH = 200,
 };
 
-struct root {
-    char *path;
-    struct folder *folder; /* NULL: not there, or swept */
-    bool there, swept;
-    bool inner;    /* a remote file system mounted below another root */
-    int64_t mount; /* its mount's id when it was last there */
-    double next_sweep;
-};
-
-/* The first half of a move, waiting for the second. */
-struct departure {
-    uint32_t cookie;
-    struct folder *parent;
-    char *name, *path;
-    bool folder;
-    double deadline;
-};
-
-struct watch {
-    uv_loop_t *loop;
-    uv_poll_t poll;
-    uv_timer_t timer;
-    int handles; /* not yet closed */
-    int fd;
-    struct watch_options options;
-    struct watch_events events;
-    void *user;
-    struct ignore *ignore;
-    struct folders *folders;
-    struct settle *settle;
-    struct looks *looks;
-    struct root *roots;
-    size_t roots_count;
-    struct departure departure;
-    bool limited, memory_short; /* said once each */
-    unsigned long overflows;
-    double next_safety, next_roots; /* s: when to sweep everything, and to look whether the roots are there */
-};
-
 void watch_options_init(struct watch_options *options) {
     *options = (struct watch_options){
         .delays = {.soon = 0.25, .quiet = 5, .stalled = 600}, .sweep_interval = 300, .safety_interval = 86400};
 }
 
-static double now(const struct watch *watch) {
+double watch_now(const struct watch *watch) {
     return (double)uv_now(watch->loop) / 1000.0;
 }
 
@@ -81,14 +40,14 @@ static size_t watches_allowed(void) {
     return limit > 2 * spare ? limit - spare : limit / 2;
 }
 
-static void warn(struct watch *watch, const char *sentence) {
+void watch_warn(struct watch *watch, const char *sentence) {
     if (watch->events.warning) watch->events.warning(watch->user, sentence);
 }
 
-static void out_of_memory(struct watch *watch) {
-    if (!watch->memory_short) warn(watch, "out of memory while watching: folders will be swept instead");
+void watch_out_of_memory(struct watch *watch) {
+    if (!watch->memory_short) watch_warn(watch, "out of memory while watching: folders will be swept instead");
     watch->memory_short = true;
-    for (size_t i = 0; i < watch->roots_count; i++) watch->roots[i].next_sweep = now(watch) + 5;
+    for (size_t i = 0; i < watch->roots_count; i++) watch->roots[i].next_sweep = watch_now(watch) + 5;
 }
 
 static void say_limit(struct watch *watch, const char *path) {
@@ -100,7 +59,7 @@ static void say_limit(struct watch *watch, const char *path) {
         "%s and other folders can't be watched, for the system's limit is reached (%zu in use); they are swept every %.0f s. "
         "To watch them: sysctl fs.inotify.max_user_watches=%zu",
         path, folders_watched(watch->folders), watch->options.sweep_interval, 4 * watch->options.max_watches);
-    warn(watch, sentence);
+    watch_warn(watch, sentence);
 }
 
 /* A watch on a folder; -1 when the limit is reached or it is gone. */
@@ -114,57 +73,26 @@ static int watch_folder(struct watch *watch, const char *path) {
     return wd;
 }
 
-static void drop_watch(void *context, int wd) {
+void watch_drop(void *context, int wd) {
     struct watch *watch = context;
     (void)inotify_rm_watch(watch->fd, wd); /* fails when the folder is gone, and with it the watch */
 }
 
-static struct root *root_at(const struct watch *watch, const char *path) {
-    for (size_t i = 0; i < watch->roots_count; i++)
-        if (strcmp(watch->roots[i].path, path) == 0) return &watch->roots[i];
-    return NULL;
-}
-
-/* Whether the folder at `path` is swept as a root of its own. */
-static bool is_swept(const struct watch *watch, const char *path) {
-    const struct root *root = root_at(watch, path);
-    return root && root->there && root->swept;
-}
-
-static bool is_below(const char *path, const char *root) {
-    size_t n = strlen(root);
-    return strncmp(root, path, n) == 0 && (path[n] == '/' || n == 1);
-}
-
-/* The innermost root that holds `path`. */
-static size_t root_of(const struct watch *watch, const char *path) {
-    size_t best = 0, longest = 0;
-    for (size_t i = 0; i < watch->roots_count; i++) {
-        size_t n = strlen(watch->roots[i].path);
-        if (n < longest || !is_below(path, watch->roots[i].path)) continue;
-        best = i;
-        longest = n;
-    }
-    return best;
-}
-
 static bool settle_file(struct watch *watch, const char *path, enum settle_reason reason) {
-    return settle_touch(watch->settle, path, root_of(watch, path), reason, now(watch));
+    return settle_touch(watch->settle, path, roots_of(watch, path), reason, watch_now(watch));
 }
 
 static void touch(struct watch *watch, const char *path, enum settle_reason reason) {
     if (ignore_matches(watch->ignore, path, false)) return;
-    if (!settle_file(watch, path, reason)) out_of_memory(watch);
+    if (!settle_file(watch, path, reason)) watch_out_of_memory(watch);
 }
 
-/* Adds the folder at `path` and all below it. With `announce` the files found are new ones: they came in before the watch
- * stood. Links to folders are not followed, so loops end. */
-static struct folder *add_tree(struct watch *watch, struct folder *parent, const char *name, const char *path,
-                               bool announce, int depth) {
+struct folder *watch_tree(struct watch *watch, struct folder *parent, const char *name, const char *path, bool announce,
+                          int depth) {
     if (depth > MAX_DEPTH) return NULL;
     int wd = watch_folder(watch, path);
     struct folder *folder = folders_add(watch->folders, parent, name, wd);
-    if (!folder || !ignore_read_folder(watch->ignore, path)) out_of_memory(watch);
+    if (!folder || !ignore_read_folder(watch->ignore, path)) watch_out_of_memory(watch);
     if (!folder) return NULL;
     DIR *dir = opendir(path);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
@@ -172,13 +100,13 @@ static struct folder *add_tree(struct watch *watch, struct folder *parent, const
         char *below = folders_path(folder, entry->d_name);
         struct stat st;
         if (!below) {
-            out_of_memory(watch);
+            watch_out_of_memory(watch);
             break;
         }
         bool is_folder = entry->d_type == DT_DIR ||
                          (entry->d_type == DT_UNKNOWN && lstat(below, &st) == 0 && S_ISDIR(st.st_mode));
-        if (is_folder && !is_swept(watch, below) && !ignore_matches(watch->ignore, below, true))
-            (void)add_tree(watch, folder, entry->d_name, below, announce, depth + 1);
+        if (is_folder && !roots_is_swept(watch, below) && !ignore_matches(watch->ignore, below, true))
+            (void)watch_tree(watch, folder, entry->d_name, below, announce, depth + 1);
         else if (!is_folder && announce)
             touch(watch, below, SETTLE_CLOSED);
         free(below);
@@ -187,74 +115,19 @@ static struct folder *add_tree(struct watch *watch, struct folder *parent, const
     return folder;
 }
 
-static void sweep_root(struct watch *watch, struct root *root, const char *why) {
-    bool partial = root->swept || folders_unwatched(watch->folders) > 0;
-    if (root->swept) ignore_forget_folder(watch->ignore, root->path);
-    root->next_sweep = partial ? now(watch) + watch->options.sweep_interval : 0;
-    if (root->there) watch->events.sweep(watch->user, root->path, why);
-}
-
-static bool add_root(struct watch *watch, const char *path, bool inner);
-
-static void add_inner_root(void *context, const char *point) {
-    struct watch *watch = context;
-    size_t outer = strlen(watch->roots[root_of(watch, point)].path);
-    if (root_at(watch, point) || ignore_matches_below(watch->ignore, point, outer, true)) return;
-    if (!add_root(watch, point, true)) out_of_memory(watch);
-}
-
-/* Remote file systems below a root that is watched become roots of their own. */
-static void find_inner_roots(struct watch *watch, size_t index) {
-    char *path = strdup(watch->roots[index].path); /* the array may move */
-    if (path) (void)mounts_below(path, watch->options.mount_table, add_inner_root, watch, NULL);
-    free(path);
-}
-
-/* A root that is there: watched or, on a file system that other machines write to, swept. */
-static void open_root(struct watch *watch, size_t index) {
-    struct root *root = &watch->roots[index];
-    struct mount mount = {0};
-    struct error error = {0};
-    root->there = true;
-    bool known = mounts_find(root->path, watch->options.mount_table, &mount, &error);
-    root->mount = mount.id;
-    root->swept = known && mount.remote;
-    if (root->swept) {
-        char sentence[5000];
-        snprintf(
-            sentence, sizeof sentence,
-            "%s is on a %s file system, which tells nothing of what other machines write: it is swept every %.0f s",
-            root->path, mount.type, watch->options.sweep_interval);
-        warn(watch, sentence);
-    } else {
-        find_inner_roots(watch, index); /* before anything is read there: they might hang */
-        root = &watch->roots[index];
-        root->folder = add_tree(watch, NULL, root->path, root->path, false, 0);
-    }
-    sweep_root(watch, root, NULL);
-}
-
-/* Watches the tree of a root anew, for folders may have come unseen, and looks at all of it. */
-static void open_root_again(struct watch *watch, struct root *root, const char *why) {
-    if (root->folder) folders_remove(watch->folders, root->folder, drop_watch, watch);
-    root->folder = add_tree(watch, NULL, root->path, root->path, false, 0);
-    sweep_root(watch, root, why);
-}
-
 static void forget_departure(struct departure *departure) {
     free(departure->name);
     free(departure->path);
     *departure = (struct departure){0};
 }
 
-/* The departed did not arrive anywhere that is watched: it is gone. */
-static void settle_departure(struct watch *watch) {
+void watch_settle_departure(struct watch *watch) {
     struct departure departure = watch->departure;
     if (!departure.path) return;
     watch->departure = (struct departure){0};
     if (departure.folder) {
         struct folder *folder = folders_child(departure.parent, departure.name);
-        if (folder) folders_remove(watch->folders, folder, drop_watch, watch);
+        if (folder) folders_remove(watch->folders, folder, watch_drop, watch);
         ignore_forget_folder(watch->ignore, departure.path);
     }
     settle_forget(watch->settle, departure.path, departure.folder);
@@ -262,82 +135,41 @@ static void settle_departure(struct watch *watch) {
     forget_departure(&departure);
 }
 
-static void close_root(struct watch *watch, struct root *root) {
-    settle_departure(watch);
-    if (root->folder) folders_remove(watch->folders, root->folder, drop_watch, watch);
-    root->folder = NULL;
-    root->there = false;
-    looks_forget(watch->looks, (size_t)(root - watch->roots));
-    settle_forget(watch->settle, root->path, true);
-    ignore_forget_folder(watch->ignore, root->path);
-    if (watch->events.root) watch->events.root(watch->user, root->path, false);
-}
-
-/* Whether the root is there, on the mount it was on: an empty mount point under an unmounted disk is not the root. A share that
- * has stopped answering would keep us for ever, so it is not asked: its mount tells, and what is gone from it its sweeps do. */
-static bool root_is_there(const struct watch *watch, const struct root *root) {
-    struct mount mount = {0};
-    bool found = mounts_find(root->path, watch->options.mount_table, &mount, NULL);
-    if (root->inner && !(found && mount.remote && strcmp(mount.point, root->path) == 0)) return false;
-    bool known = found && root->there && root->mount != 0;
-    if (known && mount.id != root->mount) return false;
-    if ((known && root->swept) || root->inner) return true;
-    struct stat st;
-    return stat(root->path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* What lay under a mount that is gone belongs to the root around it. */
-static void uncover(struct watch *watch, const char *path) {
-    for (size_t i = 0; i < watch->roots_count; i++) {
-        struct root *root = &watch->roots[i];
-        if (root->folder && is_below(path, root->path))
-            open_root_again(watch, root, "what was mounted below it is gone");
-    }
-}
-
-static void look_after_roots(struct watch *watch) {
-    double t = now(watch);
-    for (size_t i = 0; i < watch->roots_count; i++)
-        if (watch->roots[i].there && !watch->roots[i].swept) find_inner_roots(watch, i);
-    for (size_t i = 0; i < watch->roots_count; i++) {
-        struct root *root = &watch->roots[i];
-        bool there = root_is_there(watch, root);
-        if (root->there && !there) {
-            close_root(watch, root);
-            if (root->inner) uncover(watch, root->path);
-        } else if (!root->there && there) {
-            if (watch->events.root) watch->events.root(watch->user, root->path, true);
-            open_root(watch, i);
-        } else if (root->there && root->next_sweep > 0 && t >= root->next_sweep) {
-            sweep_root(watch, root, "folders that can't be watched are looked at now and then");
-        }
-    }
-    if (t >= watch->next_safety) {
-        watch->next_safety = t + watch->options.safety_interval;
-        for (size_t i = 0; i < watch->roots_count; i++)
-            sweep_root(watch, &watch->roots[i], "the daily look at everything");
-    }
-}
-
 static void depart(struct watch *watch, struct folder *parent, const struct inotify_event *event, char *path) {
-    settle_departure(watch);
+    watch_settle_departure(watch);
     char *name = strdup(event->name), *copy = strdup(path);
     if (!name || !copy) {
         free(name);
         free(copy);
-        out_of_memory(watch);
+        watch_out_of_memory(watch);
         return;
     }
-    watch->departure = (struct departure){event->cookie,   parent, name, copy, (event->mask & IN_ISDIR) != 0,
-                                          now(watch) + 0.2};
+    watch->departure = (struct departure){event->cookie,         parent, name, copy, (event->mask & IN_ISDIR) != 0,
+                                          watch_now(watch) + 0.2};
     // cppcheck-suppress memleak ; the departure owns them now
 }
 
 /* A new folder, with what may already be in it. */
 static void folder_came(struct watch *watch, struct folder *parent, const char *name, const char *path) {
     struct folder *old = folders_child(parent, name);
-    if (old) folders_remove(watch->folders, old, drop_watch, watch);
-    if (!ignore_matches(watch->ignore, path, true)) (void)add_tree(watch, parent, name, path, true, 0);
+    if (old) folders_remove(watch->folders, old, watch_drop, watch);
+    if (!ignore_matches(watch->ignore, path, true)) (void)watch_tree(watch, parent, name, path, true, 0);
+}
+
+/* The departed folder has another place in the tree. If it had its new name before it could be watched, it is a new one. */
+static void folder_moved(struct watch *watch, struct folder *parent, const char *name, const char *path) {
+    const struct departure *from = &watch->departure;
+    struct folder *moved = folders_child(from->parent, from->name);
+    ignore_forget_folder(watch->ignore, from->path);
+    if (!moved || moved->wd < 0) {
+        if (moved) folders_remove(watch->folders, moved, watch_drop, watch);
+        folder_came(watch, parent, name, path);
+        return;
+    }
+    struct folder *replaced = folders_child(parent, name);
+    if (replaced && replaced != moved) folders_remove(watch->folders, replaced, watch_drop, watch);
+    if (!folders_move(watch->folders, moved, parent, name) || !ignore_read_folder(watch->ignore, path))
+        watch_out_of_memory(watch);
 }
 
 static void arrive(struct watch *watch, struct folder *parent, const struct inotify_event *event, const char *path) {
@@ -355,30 +187,26 @@ static void arrive(struct watch *watch, struct folder *parent, const struct inot
             touch(watch, path, SETTLE_CLOSED);
         return;
     }
-    struct folder *moved = is_folder ? folders_child(from->parent, from->name) : NULL;
-    if (moved) {
-        struct folder *replaced = folders_child(parent, event->name);
-        if (replaced && replaced != moved) folders_remove(watch->folders, replaced, drop_watch, watch);
-        if (!folders_move(watch->folders, moved, parent, event->name)) out_of_memory(watch);
-        ignore_forget_folder(watch->ignore, from->path);
-        if (!ignore_read_folder(watch->ignore, path)) out_of_memory(watch);
-    }
+    if (is_folder) folder_moved(watch, parent, event->name, path);
     settle_forget(watch->settle, from->path, is_folder);
     watch->events.moved(watch->user, from->path, path, is_folder);
-    if (!is_folder) touch(watch, path, SETTLE_CLOSED); /* its content may be new as well (written, then renamed over) */
+    if (is_folder) /* nobody knows yet of files that were settling in it, or were about to be looked at under the old name */
+        watch->events.sweep(watch->user, path, "it has another name");
+    else
+        touch(watch, path, SETTLE_CLOSED); /* its content may be new as well (written, then renamed over) */
     forget_departure(from);
 }
 
 static void on_named_event(struct watch *watch, struct folder *folder, const struct inotify_event *event) {
     char *path = folders_path(folder, event->name);
     if (!path) {
-        out_of_memory(watch);
+        watch_out_of_memory(watch);
         return;
     }
     bool is_folder = (event->mask & IN_ISDIR) != 0;
     if (strcmp(event->name, IGNORE_FILE) == 0 && (event->mask & (IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE))) {
         char *owner = folders_path(folder, NULL);
-        if (!owner || !ignore_read_folder(watch->ignore, owner)) out_of_memory(watch);
+        if (!owner || !ignore_read_folder(watch->ignore, owner)) watch_out_of_memory(watch);
         if (owner) watch->events.sweep(watch->user, owner, "its " IGNORE_FILE " has changed");
         free(owner);
     }
@@ -388,7 +216,7 @@ static void on_named_event(struct watch *watch, struct folder *folder, const str
         arrive(watch, folder, event, path);
     else if (event->mask & IN_DELETE) {
         struct folder *child = is_folder ? folders_child(folder, event->name) : NULL;
-        if (child) folders_remove(watch->folders, child, drop_watch, watch);
+        if (child) folders_remove(watch->folders, child, watch_drop, watch);
         settle_forget(watch->settle, path, is_folder);
         if (!ignore_matches(watch->ignore, path, is_folder)) watch->events.gone(watch->user, path, is_folder);
     } else if (is_folder && (event->mask & IN_CREATE))
@@ -405,22 +233,22 @@ static void on_named_event(struct watch *watch, struct folder *folder, const str
 static void on_event(struct watch *watch, const struct inotify_event *event) {
     if (event->mask & IN_Q_OVERFLOW) {
         watch->overflows++;
-        settle_departure(watch);
         for (size_t i = 0; i < watch->roots_count; i++) {
             struct root *root = &watch->roots[i];
             if (!root->there || root->swept) continue;
-            open_root_again(watch, root, "more happened at once than the system's event queue holds");
+            roots_open_again(watch, root, "more happened at once than the system's event queue holds");
         }
         return;
     }
     /* A move's second half follows its first at once, or never. */
     bool second_half = (event->mask & IN_MOVED_TO) && event->cookie == watch->departure.cookie;
-    if (watch->departure.path && !second_half) settle_departure(watch);
+    if (watch->departure.path && !second_half) watch_settle_departure(watch);
     struct folder *folder = folders_by_wd(watch->folders, event->wd);
     if (!folder) return;
     if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) {
         if (event->mask & IN_IGNORED) (void)folders_set_wd(watch->folders, folder, -1);
-        return; /* its parent tells the story; a root is looked after by the timer */
+        if (!folder->parent) roots_lose(watch, folder);
+        return; /* of any other its parent tells the story */
     }
     if (event->len > 0) on_named_event(watch, folder, event);
 }
@@ -447,12 +275,12 @@ static void on_settled(void *context, const char *path) {
 
 static void on_tick(uv_timer_t *timer) {
     struct watch *watch = timer->data;
-    double t = now(watch);
-    if (watch->departure.path && t >= watch->departure.deadline) settle_departure(watch);
+    double t = watch_now(watch);
+    if (watch->departure.path && t >= watch->departure.deadline) watch_settle_departure(watch);
     for (size_t i = 0; i < watch->roots_count; i++) looks_send(watch->looks, i);
     if (t < watch->next_roots) return;
     watch->next_roots = t + 1;
-    look_after_roots(watch);
+    roots_look_after(watch);
 }
 
 static void free_parts(struct watch *watch) {
@@ -488,55 +316,42 @@ struct watch *watch_new(uv_loop_t *loop, const struct watch_options *options, st
     watch->ignore = ignore;
     watch->folders = folders_new();
     watch->settle = settle_new(options->delays);
-    watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (watch->options.max_watches == 0) watch->options.max_watches = watches_allowed();
     uv_update_time(loop);
-    watch->next_safety = now(watch) + options->safety_interval;
-    if (!watch->folders || !watch->settle || watch->fd < 0) {
-        if (watch->fd < 0)
-            error_system(error, errno,
-                         "cannot watch folders (sysctl fs.inotify.max_user_instances says how many programs may)");
-        else
-            error_memory(error);
+    watch->next_safety = watch_now(watch) + options->safety_interval;
+    watch->fd = -1;
+    if (!watch->folders || !watch->settle) {
+        error_memory(error);
         free_parts(watch);
         return NULL;
     }
-    if (uv_poll_init(loop, &watch->poll, watch->fd) != 0) {
+    watch->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    bool full = watch->fd < 0 && (errno == EMFILE || errno == ENFILE);
+    if (watch->fd < 0 && !full) {
+        error_system(error, errno, "cannot watch folders (inotify)");
+        free_parts(watch);
+        return NULL;
+    }
+    if (watch->fd >= 0 && uv_poll_init(loop, &watch->poll, watch->fd) != 0) {
         error_set(error, "cannot watch folders: the event loop refuses the inotify descriptor");
         free_parts(watch);
         return NULL;
     }
     (void)uv_timer_init(loop, &watch->timer); /* cannot fail */
-    watch->handles = 2;
+    watch->handles = watch->fd < 0 ? 1 : 2;
     watch->poll.data = watch->timer.data = watch;
     watch->looks = looks_new(loop, watch->settle, on_settled, watch, error);
     if (!watch->looks) {
         watch_free(watch);
         return NULL;
     }
-    if (uv_poll_start(&watch->poll, UV_READABLE, on_readable) != 0 ||
+    if ((watch->fd >= 0 && uv_poll_start(&watch->poll, UV_READABLE, on_readable) != 0) ||
         uv_timer_start(&watch->timer, on_tick, TICK_MS, TICK_MS) != 0) {
         error_set(error, "cannot watch folders: the event loop refuses the handles");
         watch_free(watch);
         return NULL;
     }
     return watch;
-}
-
-/* False: out of memory. */
-static bool add_root(struct watch *watch, const char *path, bool inner) {
-    struct root *grown = realloc(watch->roots, (watch->roots_count + 1) * sizeof *grown);
-    if (!grown) return false;
-    watch->roots = grown;
-    struct root root = {.path = strdup(path), .inner = inner};
-    if (!root.path) return false;
-    size_t index = watch->roots_count++;
-    watch->roots[index] = root;
-    if (root_is_there(watch, &root))
-        open_root(watch, index);
-    else if (watch->events.root)
-        watch->events.root(watch->user, root.path, false);
-    return true;
 }
 
 bool watch_add_root(struct watch *watch, const char *path, struct error *error) {
@@ -548,9 +363,9 @@ bool watch_add_root(struct watch *watch, const char *path, struct error *error) 
     memcpy(plain, path, n);
     plain[n] = '\0';
     uv_update_time(watch->loop);
-    struct root *there = root_at(watch, plain);
+    struct root *there = roots_at(watch, plain);
     if (there) there->inner = false;
-    return there || add_root(watch, plain, false) || error_memory(error);
+    return there || roots_add(watch, plain, false) || error_memory(error);
 }
 
 bool watch_settle(struct watch *watch, const char *path) {
@@ -570,6 +385,6 @@ void watch_free(struct watch *watch) {
         watch->handles++;
         looks_free(watch->looks, close_part, watch);
     }
-    uv_close((uv_handle_t *)&watch->poll, on_closed);
+    if (watch->fd >= 0) uv_close((uv_handle_t *)&watch->poll, on_closed);
     uv_close((uv_handle_t *)&watch->timer, on_closed);
 }

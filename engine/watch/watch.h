@@ -3,7 +3,10 @@
  * It reads inotify itself, its descriptor under uv_poll: libuv's own watcher knows neither close-write nor overflow. What
  * inotify can't tell is swept, and said so:
  *   - a file system that other machines write to (mounts.h), be it a root or mounted below one, now or later,
+ *   - all roots, when no more programs may listen to inotify (fs.inotify.max_user_instances),
  *   - folders beyond the limit fs.inotify.max_user_watches, of which a part is left to other programs,
+ *   - a root below which a disk has been mounted or unmounted,
+ *   - a folder that has got another name, for what was just coming into it,
  *   - everything, after the kernel's queue has overflowed.
  * A sweep is a call of `sweep`: whoever owns the watcher walks that folder and compares (engine_sweep does).
  * Nothing is read below a folder that is swept, for that might hang: who sweeps finds the .sondeignore files too, and tells
@@ -31,7 +34,8 @@ struct watch_events {
     void (*gone)(void *user, const char *path, bool folder);
     /* Look at everything below `folder`; `why` is a sentence, or NULL for the first look at a root. */
     void (*sweep)(void *user, const char *folder, const char *why);
-    /* A root is not there (an unmounted disk, say), or is back (`there`). Nothing below it counts as gone meanwhile. */
+    /* A root is not there (an unmounted disk, say, or it has been renamed), or is back, perhaps as another folder (`there`).
+     * Nothing below it counts as gone meanwhile. */
     void (*root)(void *user, const char *root, bool there);
     void (*warning)(void *user, const char *sentence);
 };

@@ -313,6 +313,24 @@ def swept(rig):
     check(rig.stop() == 0, "end")
 
 
+def unwatched(rig):
+    """As many programs watch folders as may: what can't be watched is swept."""
+    check, at = rig.check, rig.at
+    pretend(rig, PRETEND_NO_INOTIFY="1")
+    shutil.copy(rig.sounds[0], at("one.wav"))
+    rig.start(settings=["watch.sweep_interval=1"])
+    check(rig.hears("max_user_instances") and rig.engine().get("folders_swept") == 1, "it says that it sweeps, and why")
+    check(rig.done("one.wav"), "what is there is found")
+    os.mkdir(at("later"))
+    shutil.copy(rig.sounds[1], at("later/two.wav"))
+    check(rig.done("later/two.wav"), "and what comes")
+    os.rename(rig.folder, rig.folder + "-aside")
+    check(rig.hears("event=away"), "a root that goes away is noticed")
+    os.rename(rig.folder + "-aside", rig.folder)
+    check(rig.hears("event=back") and rig.status("one.wav") == "done", "and that it is back")
+    check(rig.stop() == 0, "end")
+
+
 if __name__ == "__main__":
-    TESTS = (names, its_own, contents, permissions, roots, places, swept)
+    TESTS = (names, its_own, contents, permissions, roots, places, swept, unwatched)
     main(__doc__, {test.__name__: test for test in TESTS})

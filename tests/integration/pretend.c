@@ -1,11 +1,14 @@
 /* Loaded before the C library. With PRETEND_NFS set, every file system says that it is NFS; with PRETEND_MOUNTS, that file is
- * what /proc/self/mountinfo says; with PRETEND_DEAD=FOLDER, nothing below the folder answers any more once FOLDER.dead exists. */
+ * what /proc/self/mountinfo says; with PRETEND_NO_INOTIFY, as many programs watch folders as may; with PRETEND_DEAD=FOLDER,
+ * nothing below the folder answers any more once FOLDER.dead exists. */
 #define _LARGEFILE64_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -38,6 +41,15 @@ EXPORT int stat64(const char *path, struct stat64 *about) {
 EXPORT int lstat64(const char *path, struct stat64 *about) {
     hang_if_dead(path);
     return fstatat64(AT_FDCWD, path, about, AT_SYMLINK_NOFOLLOW);
+}
+
+EXPORT int inotify_init1(int flags) {
+    int (*real)(int) = NULL;
+    void *symbol = dlsym(RTLD_NEXT, "inotify_init1");
+    memcpy(&real, &symbol, sizeof real);
+    if (real && !getenv("PRETEND_NO_INOTIFY")) return real(flags);
+    errno = EMFILE;
+    return -1;
 }
 
 EXPORT FILE *fopen(const char *path, const char *mode) {

@@ -39,12 +39,26 @@ def run(self):
     check(self.wait(lambda: self.status("renamed.wav") == self.status("other/inside.wav") == "done"), "moves are followed")
     check(ids == self.rows("SELECT file_id FROM files WHERE path = ?", at("renamed.wav").encode()) and
           self.status("new.wav") is None, "by the same rows")
+    os.makedirs(at("unpacking/deep"))
+    with open(at("unpacking/deep/.sondeignore"), "w", encoding="ascii") as rules:
+        rules.write("left-*\n")
+    time.sleep(1)  # it is watched
+    shutil.copy(self.sounds[9], at("unpacking/deep/quick.wav"))
+    os.rename(at("unpacking"), at("unpacked"))
+    check(self.wait(lambda: self.status("unpacked/deep/quick.wav") == "done"), "a folder renamed at once loses nothing")
+    shutil.copy(self.sounds[10], at("unpacked/deep/left-out.wav"))
+    shutil.copy(self.sounds[11], at("unpacked/deep/let in.wav"))
+    check(self.wait(lambda: self.status("unpacked/deep/let in.wav") == "done") and
+          self.status("unpacked/deep/left-out.wav") is None, "and keeps the rules of the folders in it")
+    os.rename(at("unpacked"), at("passing"))
+    os.rename(at("passing"), at("unpacked"))
     before = self.rows("SELECT count(*) FROM region_analysis")
     shutil.copy(at("renamed.wav"), at("copy.wav"))
     check(self.wait(lambda: self.status("copy.wav") == "done") and self.rows("SELECT count(*) FROM region_analysis") == before,
           "a copy costs no analysis")
     shutil.copy(self.sounds[4], at("renamed.wav"))
     check(self.wait(lambda: self.rows("SELECT count(*) FROM region_analysis") > before), "changed audio is analysed again")
+    check(not self.heard("status=missing"), "a folder that was renamed twice is no file that is missing")
     os.remove(at("copy.wav"))
     check(self.wait(lambda: self.status("copy.wav") == "missing"), "what is gone is missing, not forgotten")
     shutil.copy(self.sounds[5], at("junk.wav.part"))

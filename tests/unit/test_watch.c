@@ -186,6 +186,23 @@ static void moves_and_removals_are_told_apart(void **state) {
     scene_close(scene);
 }
 
+/* What settles, or waits to be looked at under the old name, has no row that could be moved. */
+static void a_renamed_folder_is_looked_at(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 0);
+    struct place *place = &scene->place;
+    mkdir(at(place, "tmp"), 0700);
+    scene_root(scene);
+    write_text(at(place, "tmp/one.wav"), "x");
+    scene_run(scene, 20);
+    char from[400];
+    strcpy(from, at(place, "tmp"));
+    assert_int_equal(rename(from, at(place, "Pack 1")), 0);
+    scene_run(scene, 600);
+    heard_in(scene, "moved-folder /tmp /Pack 1\nsweep /Pack 1 it has another name\n");
+    scene_close(scene);
+}
+
 static void a_new_folder_brings_its_files(void **state) {
     (void)state;
     struct scene *scene = scene_open(NULL, 0);
@@ -203,6 +220,25 @@ static void a_new_folder_brings_its_files(void **state) {
     assert_int_equal(symlink(place->folder, at(place, "n0/loop")), 0);
     scene_run(scene, 1800);
     assert_int_equal(scene->heard.files, 20 + 1); /* each once, and the link, which whoever opens it will refuse */
+    scene_close(scene);
+}
+
+static void a_folder_renamed_before_it_is_watched_is_watched(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 0);
+    struct place *place = &scene->place;
+    scene_root(scene);
+    char from[400];
+    mkdir(at(place, "x"), 0700);
+    mkdir(at(place, "x/deep"), 0700);
+    write_text(at(place, "x/deep/early.wav"), "x");
+    strcpy(from, at(place, "x"));
+    assert_int_equal(rename(from, at(place, "y")), 0); /* nobody has read of x yet */
+    scene_run(scene, 600);
+    heard_in(scene, "file /y/deep/early.wav\n");
+    write_text(at(place, "y/deep/late.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /y/deep/late.wav\n");
     scene_close(scene);
 }
 
@@ -227,6 +263,57 @@ static void a_root_that_goes_away_is_waited_for(void **state) {
     scene_close(scene);
 }
 
+/* Another folder stands where the root was before anybody has looked. */
+static void a_root_that_is_replaced_is_watched_anew(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 0);
+    struct place *place = &scene->place;
+    scene_root(scene);
+    assert_int_equal(rmdir(place->folder), 0);
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    scene_run(scene, 1500);
+    heard_in(scene, "away \nback \nsweep \n");
+    write_text(at(place, "new.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /new.wav\n");
+    struct place aside;
+    char old[100];
+    place_make(&aside);
+    snprintf(old, sizeof old, "%s/old", aside.folder);
+    assert_int_equal(rename(place->folder, old), 0);
+    assert_int_equal(mkdir(place->folder, 0700), 0);
+    scene->heard.text[0] = '\0';
+    scene_run(scene, 1500);
+    heard_in(scene, "away \nback \nsweep \n");
+    assert_int_equal(unlink(at(&aside, "old/new.wav")), 0); /* of no concern any more */
+    write_text(at(place, "newest.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /newest.wav\n");
+    assert_null(strstr(scene->heard.text, "gone"));
+    scene_close(scene);
+    place_remove(&aside);
+}
+
+static void so_is_one_below_a_renamed_folder(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 0);
+    struct place *place = &scene->place;
+    char old[400];
+    mkdir(at(place, "disk"), 0700);
+    mkdir(at(place, "disk/inbox"), 0700);
+    assert_true(watch_add_root(scene->watch, place->path, NULL));
+    strcpy(old, at(place, "old"));
+    assert_int_equal(rename(at(place, "disk"), old), 0);
+    mkdir(at(place, "disk"), 0700);
+    mkdir(at(place, "disk/inbox"), 0700);
+    scene_run(scene, 2600);
+    heard_in(scene, "away /disk/inbox\nback /disk/inbox\n");
+    write_text(at(place, "disk/inbox/new.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /disk/inbox/new.wav\n");
+    scene_close(scene);
+}
+
 static void beyond_the_limit_folders_are_swept(void **state) {
     (void)state;
     struct scene *scene = scene_open(NULL, 3);
@@ -240,6 +327,25 @@ static void beyond_the_limit_folders_are_swept(void **state) {
     assert_int_equal(scene->heard.warnings, 1);
     heard_in(scene, "fs.inotify.max_user_watches=12\n");
     assert_true(scene->heard.sweeps >= 2);
+    scene_close(scene);
+}
+
+static void so_are_folders_that_come_later(void **state) {
+    (void)state;
+    struct scene *scene = scene_open(NULL, 2);
+    scene_root(scene);
+    mkdir(at(&scene->place, "watched"), 0700);
+    scene_run(scene, 1200);
+    assert_int_equal(scene->heard.sweeps, 1);
+    mkdir(at(&scene->place, "one too many"), 0700);
+    scene_run(scene, 3400);
+    heard_in(scene, "warning /one too many and other folders can't be watched");
+    heard_in(scene, "sweep  folders that can't be watched are looked at now and then\n");
+    assert_int_equal(rmdir(at(&scene->place, "one too many")), 0);
+    scene_run(scene, 1400); /* all are watched again */
+    int sweeps = scene->heard.sweeps;
+    scene_run(scene, 2400);
+    assert_int_equal(scene->heard.sweeps, sweeps);
     scene_close(scene);
 }
 
@@ -307,6 +413,34 @@ static void shares_below_a_root_are_swept(void **state) {
     place_remove(&tables);
 }
 
+/* A disk mounted below a watched folder raises no event there. */
+static void a_disk_below_a_root_is_noticed(void **state) {
+    (void)state;
+    struct place tables;
+    char line[600];
+    const char *const local = "1 0 8:1 / / rw - ext4 /dev/root rw\n";
+    place_make(&tables);
+    write_text(at(&tables, "table"), local);
+    struct scene *scene = scene_open(tables.path, 0);
+    mkdir(at(&scene->place, "stick"), 0700);
+    snprintf(line, sizeof line, "%s2 1 8:16 / %s rw - vfat /dev/sdb1 rw\n", local, scene->place.path);
+    scene_root(scene);
+    scene_run(scene, 1500);
+    assert_int_equal(scene->heard.sweeps, 1);
+    write_text(at(&tables, "table"), line);
+    scene_run(scene, 2500);
+    heard_in(scene, "sweep  a disk below it has come or gone\n");
+    assert_int_equal(scene->heard.sweeps, 2);
+    write_text(at(&scene->place, "stick/new.wav"), "x");
+    scene_run(scene, 600);
+    heard_in(scene, "file /stick/new.wav\n");
+    write_text(at(&tables, "table"), local);
+    scene_run(scene, 1500);
+    assert_int_equal(scene->heard.sweeps, 3);
+    scene_close(scene);
+    place_remove(&tables);
+}
+
 static void an_overflow_leads_to_a_sweep(void **state) {
     (void)state;
     struct scene *scene = scene_open(NULL, 0);
@@ -339,10 +473,20 @@ static void an_overflow_leads_to_a_sweep(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_are_reported_when_whole),      cmocka_unit_test(moves_and_removals_are_told_apart),
-        cmocka_unit_test(a_new_folder_brings_its_files),      cmocka_unit_test(a_root_that_goes_away_is_waited_for),
-        cmocka_unit_test(beyond_the_limit_folders_are_swept), cmocka_unit_test(network_file_systems_are_swept),
-        cmocka_unit_test(shares_below_a_root_are_swept),      cmocka_unit_test(an_overflow_leads_to_a_sweep),
+        cmocka_unit_test(files_are_reported_when_whole),
+        cmocka_unit_test(moves_and_removals_are_told_apart),
+        cmocka_unit_test(a_renamed_folder_is_looked_at),
+        cmocka_unit_test(a_new_folder_brings_its_files),
+        cmocka_unit_test(a_folder_renamed_before_it_is_watched_is_watched),
+        cmocka_unit_test(a_root_that_goes_away_is_waited_for),
+        cmocka_unit_test(beyond_the_limit_folders_are_swept),
+        cmocka_unit_test(a_root_that_is_replaced_is_watched_anew),
+        cmocka_unit_test(so_is_one_below_a_renamed_folder),
+        cmocka_unit_test(so_are_folders_that_come_later),
+        cmocka_unit_test(network_file_systems_are_swept),
+        cmocka_unit_test(shares_below_a_root_are_swept),
+        cmocka_unit_test(a_disk_below_a_root_is_noticed),
+        cmocka_unit_test(an_overflow_leads_to_a_sweep),
     };
     return cmocka_run_group_tests_name("watch", tests, NULL, NULL);
 }
