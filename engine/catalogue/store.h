@@ -286,7 +286,7 @@ struct store_incident {
     int64_t run;
     const char *kind;     /* "crashed", "timeout", "memory", "violation", "decoder", "protocol", "unattributed" ... */
     const char *plugin;   /* or NULL */
-    int64_t file, region; /* or 0 */
+    int64_t file, region; /* or 0; one whose row is gone counts as 0 */
     const char *identity; /* or NULL */
     const char *reason;   /* a sentence */
     const char *detail;   /* JSON object (signal, phase, system call, the worker's last words ...), or NULL */

@@ -409,6 +409,33 @@ static void strikes_and_plugins(void **state) {
     assert_string_equal(fixture_text(f, "SELECT group_concat(plugin) FROM plugins WHERE enabled"), "b");
 }
 
+/* A worker dies on a file whose row has given way to another one that was moved to its path. */
+static void incident_of_a_file_that_is_gone(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file gone = fixture_scan(f, "/a.wav", "bytes", "sound", 1);
+    struct store_stat stat = {10, 20, 3, 4};
+    struct store_file other;
+    int64_t id = 0, strikes = 0;
+    OK(store_file_seen(f->catalogue, "/b.wav", 6, &stat, &other, &error));
+    struct store_incident incident = {.kind = "timeout",
+                                      .plugin = "p",
+                                      .file = gone.file,
+                                      .region = gone.regions[0],
+                                      .identity = "identity",
+                                      .reason = "took too long",
+                                      .strike = true};
+    OK(store_incident(f->catalogue, &incident, &id, &error));
+    assert_int_equal(fixture_number(f, "SELECT file_id FROM incidents"), gone.file);
+    assert_int_equal(fixture_number(f, "SELECT region_id FROM incidents"), gone.regions[0]);
+    OK(store_path_moved(f->catalogue, "/b.wav", "/a.wav", false, &error));
+    incident.region = 999;
+    OK(store_incident(f->catalogue, &incident, &id, &error));
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM incidents WHERE file_id IS NULL"), 2);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM incidents WHERE region_id IS NULL"), 1);
+    OK(store_strikes(f->catalogue, "identity", &strikes, &error));
+    assert_int_equal(strikes, 2);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
@@ -425,6 +452,7 @@ int main(void) {
         TEST(summaries),
         TEST(values_of_another_kind),
         TEST(strikes_and_plugins),
+        TEST(incident_of_a_file_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
