@@ -264,6 +264,12 @@ void file_again(struct file *file) {
 
 /* ---------------------------------------------------------------------------------------------------- opening, looking */
 
+/* Whether to try again in a while, rather than to say that it failed: nobody waits for an answer, and there will be somebody to
+ * try. */
+static bool may_wait(const struct file *file) {
+    return file->engine->options.stay && file->entry.priority < PRIORITY_ASKED && file->entry.attempts < AWAY_MAX;
+}
+
 static void on_opened(void *context, struct opened *opened) {
     struct file *file = context;
     if (file->engine->stopping || file->engine->failed) {
@@ -273,10 +279,16 @@ static void on_opened(void *context, struct opened *opened) {
         engine_warn(file->engine, "%s is on a disk that isn't there now: it waits", file->display);
         file_put_back(file, AWAY_SECONDS);
         return;
+    } else if (opened->passing && may_wait(file)) {
+        if (!opened->refused) /* else thousands would be told of, and the cause has been */
+            engine_warn(file->engine, "%s %s: it waits", file->display, opened->reason);
+        file_put_back(file, AWAY_SECONDS);
+        return;
     } else if (opened->missing) {
         finish(file, FILE_MISSING, opened->reason, false);
     } else if (!opened->ok) {
         file->stat = file->entry.stat;
+        file->incomplete = opened->passing; /* the next look tries again */
         finish(file, FILE_FAILED, opened->reason, false);
     } else if (opened->stat.size == 0) {
         close(opened->fd);

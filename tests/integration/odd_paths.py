@@ -313,6 +313,38 @@ def swept(rig):
     check(rig.stop() == 0, "end")
 
 
+def outage(rig):
+    """A share that stops answering between the look that finds files and their opening: they wait, and none has failed."""
+    check, at = rig.check, rig.at
+    table, dead = os.path.join(rig.work, "mounts"), rig.folder + ".dead"
+    with open(table, "w", encoding="utf-8") as file:
+        file.write(f"20 1 8:1 / / rw - ext4 /dev/root rw\n21 20 0:50 / {rig.folder} rw - nfs4 server:/sounds rw\n")
+    pretend(rig, PRETEND_MOUNTS=table, PRETEND_DEAD=rig.folder)
+    local = os.path.join(rig.work, "local")
+    os.mkdir(local)
+    settings = ["engine.open_deadline=1", "watch.sweep_interval=3600"]
+    sounds = [f"{k}.wav" for k in range(8)]
+    for k, name in enumerate(sounds):
+        shutil.copy(rig.sounds[k], at(name))
+        os.utime(at(name), (1e9, 1e9))
+    rig.start(settings=settings, folders=[local])
+    rig.command("pause")
+    check(rig.stop() == 0 and rig.start(settings=settings, folders=[rig.folder, local]), "an engine that begins paused")
+    check(rig.wait(lambda: rig.rows("SELECT count(*) FROM queue") == [(8,)]), "finds what is on the share")
+    with open(dead, "wb"):
+        shutil.copy(rig.sounds[9], os.path.join(local, "here.wav"))
+    rig.command("resume")
+    check(rig.wait(lambda: rig.rows("SELECT count(*) FROM queue WHERE state = 'waiting' AND attempts > 0") == [(8,)]),
+          "when the share has gone silent, they are put back", rig.rows("SELECT * FROM queue"))
+    check(rig.wait(lambda: rig.rows("SELECT 1 FROM files WHERE name = 'here.wav' AND status = 'done'")), "others are analysed meanwhile")
+    check(rig.heard("doesn't answer: it waits") and not rig.heard("stopped answering"), "one that didn't answer is told of, not each of them")
+    check({rig.status(name) for name in sounds} == {"queued"}, "none of them has failed", rig.rows("SELECT name, status, status_reason FROM files"))
+    check(rig.stop() == 0, "end")
+    os.remove(dead)
+    rig.start(settings=settings, folders=[rig.folder, local])
+    check(rig.done(*sounds) and rig.stop() == 0, "with the share back, all are analysed")
+
+
 if __name__ == "__main__":
-    TESTS = (names, its_own, contents, permissions, roots, places, swept)
+    TESTS = (names, its_own, contents, permissions, roots, places, swept, outage)
     main(__doc__, {test.__name__: test for test in TESTS})
