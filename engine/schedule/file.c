@@ -24,6 +24,7 @@ struct record {
     int64_t content;
     double delay;
     bool known;
+    bool gone; /* while it was analysed */
 };
 
 static struct record *record_new(struct file *file) {
@@ -169,6 +170,13 @@ static void tell_end(const struct file *file, const char *status, const char *re
     task_file_over(engine, file->entry.file, &event);
 }
 
+/* What was found out about a file that is gone by now is kept, and it is missing; unless it was only moved. */
+static bool store_gone(struct catalogue *catalogue, const struct record *record, struct error *error) {
+    bool here = false;
+    return store_file_is_at(catalogue, record->row, record->file->entry.path, &here, error) &&
+           (!here || store_file_missing(catalogue, record->row, error));
+}
+
 static bool store_end(struct catalogue *catalogue, void *argument, struct error *error) {
     const struct record *record = argument;
     if (record->status == FILE_MISSING) {
@@ -177,6 +185,7 @@ static bool store_end(struct catalogue *catalogue, void *argument, struct error 
         return here ? store_file_missing(catalogue, record->row, error)
                     : store_queue_return(catalogue, record->row, 0.2, error);
     }
+    if (record->gone && !store_gone(catalogue, record, error)) return false;
     if (record->content != 0 && !store_file_content(catalogue, record->row, record->content, error)) return false;
     return store_file_finish(catalogue, record->row, record->status, record->reason, &record->stat, record->profile,
                              error);
@@ -205,6 +214,7 @@ static void finish(struct file *file, enum file_status status, const char *reaso
         record->status = status;
         record->known = known;
         record->content = file->content;
+        record->gone = file->gone;
         if (!file->incomplete) memcpy(record->profile, file->engine->profile, sizeof record->profile);
     }
     post(file->engine, record, store_end, on_end);
@@ -312,7 +322,8 @@ static void on_looked(void *context, struct opened *opened) {
         engine_warn(file->engine, "%s has changed while it was analysed: it will be analysed again", file->display);
         file_put_back(file, SETTLE_SECONDS);
         return;
-    } else { /* gone meanwhile: what was found out stays true of these bytes */
+    } else { /* gone meanwhile, or not to be asked: what was found out stays true of these bytes */
+        file->gone = opened->missing && !opened->away;
         finish(file, file->regions_count > 0 ? FILE_DONE : FILE_EMPTY, NULL, false);
     }
     engine_wake(file->engine);
@@ -327,7 +338,7 @@ static bool open_file(struct file *file) {
 static bool look_again(struct file *file) {
     file->stage = STAGE_LOOKING;
     file->engine->looks.files++;
-    return opener_open(file->engine->opener, file->entry.path, 0, OPENER_LOOK, on_looked, file);
+    return opener_open(file->engine->opener, file->entry.path, file->stat.device, OPENER_LOOK, on_looked, file);
 }
 
 /* ------------------------------------------------------------------------------------------------- between the stages */

@@ -129,7 +129,7 @@ struct file {
     unsigned outside_kills;
     unsigned starvations;
     bool incomplete; /* some results are passing ones, or it failed for a passing reason */
-    bool changed;
+    bool gone;       /* while it was analysed */
 
     /* The scan. */
     struct seat *decoder;

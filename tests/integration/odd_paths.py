@@ -345,6 +345,55 @@ def outage(rig):
     check(rig.done(*sounds) and rig.stop() == 0, "with the share back, all are analysed")
 
 
+def vanishing(rig):
+    """Files that are deleted, or replaced by a known one, while a plugin hangs on them."""
+    check, at = rig.check, rig.at
+    plugins = os.path.join(rig.work, "plugins")
+    os.mkdir(plugins)
+    shutil.copy(os.path.join(os.path.dirname(rig.sonde), "..", "..", "tests", "hostile", "sleep_forever.so"), plugins)
+    rig.environment["SONDE_PLUGIN_PATH"] = plugins
+    settings = ["engine.analyse_deadline=3"]
+
+    def begin(number):
+        """Under analysis, when it is known what is in it."""
+        name = f"{number}.wav"
+        shutil.copy(rig.sounds[number], at(name))
+        os.utime(at(name), (1e9, 1e9))
+        return name if rig.wait(lambda: rig.rows("SELECT 1 FROM files WHERE name = ? AND status = 'working' AND content_id", name)) else None
+
+    def ends():
+        return rig.count("event=file ")
+
+    rig.start("--allow-weak-sandbox", settings=settings)
+    first = begin(0)
+    check(first and rig.wait(lambda: ends() == 1) and rig.status(first) == "done" and rig.heard("event=incident"), "a plugin hangs, and is ended")
+    second = begin(1)
+    os.remove(at(second))
+    check(rig.wait(lambda: rig.status(second) == "missing"), "a file is deleted while it is analysed")
+    check(rig.wait(lambda: ends() == 2) and rig.status(second) == "missing", "it stays missing when the analysis has ended")
+    before = rig.analyses()
+    shutil.copy(rig.sounds[1], at(second))
+    os.utime(at(second), (1e9, 1e9))
+    check(rig.done(second) and rig.analyses() == before, "and what was found out is there when it is back")
+    third = begin(2)
+    os.rename(at(first), at(third))
+    check(rig.wait(lambda: rig.rows("SELECT 1 FROM incidents WHERE file_id IS NULL AND plugin IS NOT NULL")) and rig.process.poll() is None,
+          "a known file moved over one that is analysed ends nothing")
+    check(rig.done(third) and rig.status(first) is None, "and is at its new path")
+    fourth = begin(3)
+    os.remove(at(fourth))
+    check(rig.wait(lambda: rig.status(fourth) == "missing") and rig.stop(signal.SIGINT) == 0 and rig.status(fourth) == "missing",
+          "one that is deleted before the engine is stopped stays missing", rig.status(fourth))
+    check(not rig.rows("SELECT 1 FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN (SELECT file_id FROM queue)"),
+          "nothing is queued without an entry of the queue")
+    shutil.copy(rig.sounds[4], at("4.wav"))
+    with subprocess.Popen([rig.sonde, "--catalogue", rig.catalogue, "--set", settings[0], "analyze", "--allow-weak-sandbox", at("4.wav")],
+                          env=rig.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        check(rig.wait(lambda: rig.rows("SELECT 1 FROM files WHERE name = '4.wav' AND status = 'working' AND content_id")), "a run of its own")
+        os.remove(at("4.wav"))
+    check(rig.status("4.wav") == "missing", "notices it at the end of the analysis", rig.status("4.wav"))
+
+
 if __name__ == "__main__":
-    TESTS = (names, its_own, contents, permissions, roots, places, swept, outage)
+    TESTS = (names, its_own, contents, permissions, roots, places, swept, outage, vanishing)
     main(__doc__, {test.__name__: test for test in TESTS})

@@ -92,6 +92,27 @@ static void missing_and_back(void **state) {
     assert_int_equal(file.status, FILE_QUEUED);
 }
 
+/* Deleted while it is under way: neither its end nor its return to the queue make it one that is there. */
+static void missing_while_under_way(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file made = fixture_scan(f, "/a.wav", "bytes", "sound", 1);
+    OK(store_queue_add(f->catalogue, made.file, 0, NULL, &error));
+    struct store_job job;
+    size_t n = 0;
+    OK(store_queue_take(f->catalogue, QUEUE_ARRIVAL, &job, 1, &n, &error));
+    store_job_free(&job);
+    OK(store_file_missing(f->catalogue, made.file, &error));
+    OK(store_queue_return(f->catalogue, made.file, 0, &error));
+    assert_string_equal(fixture_text(f, "SELECT status FROM files"), "missing");
+    OK(store_file_finish(f->catalogue, made.file, FILE_DONE, NULL, &made.stat, "p", &error));
+    assert_string_equal(fixture_text(f, "SELECT status || status_before FROM files"), "missingdone");
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM queue"), 0);
+    struct store_file file;
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error)); /* and back, unchanged */
+    assert_int_equal(file.status, FILE_DONE);
+    assert_string_equal(fixture_text(f, "SELECT status || (status_before IS NULL) FROM files"), "done1");
+}
+
 /* Takes one and returns its file, or 0. */
 static int64_t take(struct fixture *f, enum queue_order order) {
     struct store_job job;
@@ -442,6 +463,7 @@ int main(void) {
         TEST(seen_and_unchanged),
         TEST(paths_are_bytes),
         TEST(missing_and_back),
+        TEST(missing_while_under_way),
         TEST(queue_orders),
         TEST(queue_recovers),
         TEST(copies_and_retags_share),
