@@ -256,7 +256,7 @@ struct engine {
     struct errands *errands;
     struct opener *opener;
     struct writer *writer;
-    bool writer_stopped;
+    bool unwritable; /* the writer waits until the catalogue can be written to again */
 
     struct walk *walk;
     struct sweep *sweeping; /* those that compare; so many */

@@ -4,12 +4,14 @@
     odd_paths.py --build DIR [NAME...]     NAME: only these tests
 """
 import os
+import random
 import shutil
 import signal
 import sqlite3
 import subprocess
 import time
 import unicodedata
+import wave
 
 from watch_rig import main
 
@@ -394,6 +396,44 @@ def vanishing(rig):
     check(rig.status("4.wav") == "missing", "notices it at the end of the analysis", rig.status("4.wav"))
 
 
+def full(rig):
+    """No room for the catalogue while files are under way: whoever stops the engine isn't kept waiting, and nothing is lost."""
+    check, at = rig.check, rig.at
+    flag = os.path.join(rig.work, "full")
+    pretend(rig, PRETEND_FULL=flag)
+    for k in range(6):  # some noise each
+        with wave.open(os.path.join(rig.work, "new.wav"), "wb") as target:
+            target.setparams((1, 2, 8000, 0, "NONE", None))
+            target.writeframes(random.Random(k).randbytes(2 * 8000 * 20))
+        os.rename(os.path.join(rig.work, "new.wav"), at(f"{k}.wav"))
+
+    def count(status):
+        return rig.rows("SELECT count(*) FROM files WHERE status = ?", status)[0][0]
+
+    for number, settings in (signal.SIGTERM, ["engine.drain=1"]), (signal.SIGINT, []):
+        done = count("done") if os.path.exists(rig.catalogue) else 0
+        said = rig.count("no space left for the catalogue")
+        rig.start(settings=settings)
+        check(rig.wait(lambda: count("done") > done) and count("working") > 0, "files are under way")
+        with open(flag, "wb"):
+            check(rig.wait(lambda: rig.count("no space left for the catalogue") > said), "there is no room any more: it is said")
+        begun = time.monotonic()
+        rig.process.send_signal(number)
+        try:
+            code = rig.process.wait(timeout=45)
+        except subprocess.TimeoutExpired:
+            code = "none"
+        check(code == 0, f"it ends all the same, after {time.monotonic() - begun:.0f} s", code)
+        os.remove(flag)
+        if code == "none":
+            rig.process.kill()
+            rig.process.wait()
+    rig.start()
+    check(rig.wait(lambda: count("done") == 6, 180) and rig.stop() == 0, "with room again, the next engine does the rest",
+          rig.rows("SELECT name, status, status_reason FROM files WHERE status <> 'done'"))
+    check(rig.command("catalogue", "check")[0] == 0, "the catalogue is as it should be")
+
+
 if __name__ == "__main__":
-    TESTS = (names, its_own, contents, permissions, roots, places, swept, outage, vanishing)
+    TESTS = (names, its_own, contents, permissions, roots, places, swept, outage, vanishing, full)
     main(__doc__, {test.__name__: test for test in TESTS})

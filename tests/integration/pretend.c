@@ -1,7 +1,9 @@
 /* Loaded before the C library. With PRETEND_NFS set, every file system says that it is NFS; with PRETEND_MOUNTS, that file is
- * what /proc/self/mountinfo says; with PRETEND_DEAD=FOLDER, nothing below the folder answers any more once FOLDER.dead exists. */
+ * what /proc/self/mountinfo says; with PRETEND_DEAD=FOLDER, nothing below the folder answers any more once FOLDER.dead exists; with
+ * PRETEND_FULL=FILE, there is no room for what SQLite writes while FILE exists. */
 #define _LARGEFILE64_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,16 @@ EXPORT int stat64(const char *path, struct stat64 *about) {
 EXPORT int lstat64(const char *path, struct stat64 *about) {
     hang_if_dead(path);
     return fstatat64(AT_FDCWD, path, about, AT_SYMLINK_NOFOLLOW);
+}
+
+EXPORT ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) {
+    ssize_t (*real)(int, const void *, size_t, off64_t) = NULL;
+    void *symbol = dlsym(RTLD_NEXT, "pwrite64");
+    const char *full = getenv("PRETEND_FULL");
+    memcpy(&real, &symbol, sizeof real);
+    if (real && !(full && access(full, F_OK) == 0)) return real(fd, data, n, at);
+    errno = ENOSPC;
+    return -1;
 }
 
 EXPORT FILE *fopen(const char *path, const char *mode) {
