@@ -309,6 +309,30 @@ static void test_walk(void **state) {
                 !walk_leaves_out("x.wav", false) && !walk_leaves_out("x.jpgs", false));
 }
 
+/* A walker that hangs on its thread outlives its engine, and with it whatever that named to it. */
+static void test_walk_keeps_names(void **state) {
+    char *own = malloc(512), *root = strdup(*state);
+    assert_true(own && root);
+    (void)snprintf(own, 512, "%s/a.wav", (char *)*state);
+    const char *roots[] = {root};
+    const struct walk_options options = {.own = own};
+    struct walker *walker = walker_new(roots, 1, &options);
+    assert_non_null(walker);
+    memset(own, 'x', strlen(own));
+    memset(root, 'x', strlen(root));
+    free(own);
+    free(root);
+    unsigned sounds = 0;
+    while (!walker_is_over(walker)) {
+        size_t n = 0;
+        walker_step(walker);
+        const struct walk_entry *entries = walker_entries(walker, &n);
+        for (size_t i = 0; i < n; i++) sounds += entries[i].seen.ok;
+    }
+    walker_free(walker);
+    assert_int_equal(sounds, 1); /* without a.wav, which is the catalogue here */
+}
+
 /* -------------------------------------------------------------------------------------------------------- the plugin table */
 
 /* A library whose plugins are given as "id provides needs", lists joined by commas; a need is "x" required, "x?" optional. */
@@ -476,6 +500,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_opener, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_passing, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_walk, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_walk_keeps_names, make_folder, remove_folder),
         cmocka_unit_test(test_wiring),
         cmocka_unit_test(test_circles_and_gaps),
         cmocka_unit_test(test_only),
