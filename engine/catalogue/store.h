@@ -75,7 +75,8 @@ bool store_file_is_at(struct catalogue *catalogue, int64_t file, const char *pat
 /* Analysis came to an end: sets the status (done, empty or failed; `reason` says why when failed, else NULL), remembers
  * `stat` as what was analysed, takes the file out of the queue, computes the summary of its audio (summary.h) and its
  * search texts. `profile` is a hash of all that decides which results the file should have (plugins, versions,
- * parameters, segmenter ...): when it is equal later and the file unchanged, there is nothing to do. */
+ * parameters, segmenter ...): when it is equal later and the file unchanged, there is nothing to do. A file that has become
+ * `missing` meanwhile stays so; `status` is then the one that it gets when it is back unchanged. */
 bool store_file_finish(struct catalogue *catalogue, int64_t file, enum file_status status, const char *reason,
                        const struct store_stat *stat, const char *profile, struct error *error);
 
@@ -114,7 +115,8 @@ void store_job_free(struct store_job *job);
 bool store_queue_skipped(struct catalogue *catalogue, const char *plugin, const char *reason, int64_t max, int64_t *n,
                          struct error *error);
 
-/* Puts a taken entry back, due after `delay` seconds; counts as an attempt. */
+/* Puts a taken entry back, due after `delay` seconds; counts as an attempt. Nothing happens where there is no entry any more,
+ * because the file is `missing` by now. */
 bool store_queue_return(struct catalogue *catalogue, int64_t file, double delay, struct error *error);
 
 /* At start: whatever was under way when the last engine died is due again, and counted as interrupted. */
@@ -287,7 +289,7 @@ struct store_incident {
     int64_t run;
     const char *kind;     /* "crashed", "timeout", "memory", "violation", "decoder", "protocol", "unattributed" ... */
     const char *plugin;   /* or NULL */
-    int64_t file, region; /* or 0 */
+    int64_t file, region; /* or 0; one whose row is gone counts as 0 */
     const char *identity; /* or NULL */
     const char *reason;   /* a sentence */
     const char *detail;   /* JSON object (signal, phase, system call, the worker's last words ...), or NULL */

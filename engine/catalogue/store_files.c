@@ -126,13 +126,14 @@ static bool finish_queue(struct catalogue *catalogue, int64_t file, struct error
 bool store_file_finish(struct catalogue *catalogue, int64_t file, enum file_status status, const char *reason,
                        const struct store_stat *stat, const char *profile, struct error *error) {
     /* A changed file that can't be decoded is no longer the content that it was. */
-    bool fine = sql_run(catalogue, error,
-                        "UPDATE files SET content_id = CASE WHEN ?1 = 'failed' AND (analysed_size IS NOT ?3 OR"
-                        " analysed_mtime_ns IS NOT ?4) THEN NULL ELSE content_id END, status = ?1, status_reason = ?2,"
-                        " status_before = NULL, analysed_size = ?3, analysed_mtime_ns = ?4, size = ?3, mtime_ns = ?4,"
-                        " profile = ?5, finished = ?6 WHERE file_id = ?7",
-                        "ttiitdi", file_status_name(status), reason, stat->size, stat->mtime_ns, profile, sql_now(),
-                        file);
+    bool fine = sql_run(
+        catalogue, error,
+        "UPDATE files SET content_id = CASE WHEN ?1 = 'failed' AND (analysed_size IS NOT ?3 OR"
+        " analysed_mtime_ns IS NOT ?4) THEN NULL ELSE content_id END, status_reason = ?2,"
+        " status = iif(status = 'missing', status, ?1),"
+        " status_before = iif(status = 'missing', ?1, NULL), analysed_size = ?3, analysed_mtime_ns = ?4, size = ?3, mtime_ns = ?4,"
+        " profile = ?5, finished = ?6 WHERE file_id = ?7",
+        "ttiitdi", file_status_name(status), reason, stat->size, stat->mtime_ns, profile, sql_now(), file);
     int64_t audio = 0;
     return fine && finish_queue(catalogue, file, error) &&
            sql_number(catalogue, error, &audio,
@@ -251,7 +252,9 @@ bool store_queue_return(struct catalogue *catalogue, int64_t file, double delay,
     return sql_run(catalogue, error,
                    "UPDATE queue SET state = 'waiting', again = 0, attempts = attempts + 1, due = ? WHERE file_id = ?",
                    "di", delay > 0 ? sql_now() + delay : 0.0, file) &&
-           sql_run(catalogue, error, "UPDATE files SET status = 'queued' WHERE file_id = ?", "i", file);
+           sql_run(catalogue, error,
+                   "UPDATE files SET status = 'queued' WHERE file_id IN (SELECT file_id FROM queue WHERE file_id = ?)",
+                   "i", file);
 }
 
 bool store_queue_recover(struct catalogue *catalogue, int64_t *recovered, struct error *error) {

@@ -77,9 +77,11 @@ bool store_plugin_state(struct catalogue *catalogue, const char *plugin, const c
 bool store_incident(struct catalogue *catalogue, const struct store_incident *incident, int64_t *id,
                     struct error *error) {
     double now = sql_now();
+    /* The file's row may be gone: another file was moved to its path while a worker was busy with it. */
     if (!sql_number(catalogue, error, id,
                     "INSERT INTO incidents (run_id, time, kind, plugin, file_id, region_id, identity, reason, detail)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING incident_id",
+                    " VALUES (?, ?, ?, ?, (SELECT file_id FROM files WHERE file_id = ?),"
+                    " (SELECT region_id FROM regions WHERE region_id = ?), ?, ?, ?) RETURNING incident_id",
                     "odttoottt", incident->run, now, incident->kind, incident->plugin, incident->file, incident->region,
                     incident->identity, incident->reason, incident->detail))
         return false;

@@ -68,6 +68,7 @@ struct watcher {
     char plugins[HASH_TEXT];    /* what there was of them before this stretch began (lookout.h) */
     struct config *next_config; /* read already, for the next stretch */
     bool started, stopping;     /* started: it has said that it watches */
+    bool hurried;               /* the engine was told to stop, not to drain */
     uint64_t files, failed, told;
 };
 
@@ -278,16 +279,16 @@ static void on_signal(uv_signal_t *handle, int number) {
         return;
     }
     bool again = watcher->stopping;
-    if (again && engine_is_draining(watcher->engine) == false)
-        _exit(CLI_OK); /* the catalogue is sound whenever we die */
+    if (watcher->hurried) _exit(CLI_OK); /* the catalogue is sound whenever we die */
     watcher->stopping = true;
     logfmt("stopping", "signal", strsignal(number), NULL);
     notify_systemd("STOPPING=1");
     double seconds = config_number(watcher->config, "engine.drain");
-    if (number == SIGTERM && !again && seconds > 0)
-        engine_drain(watcher->engine, seconds);
-    else
+    watcher->hurried = number != SIGTERM || again || seconds <= 0;
+    if (watcher->hurried)
         engine_stop(watcher->engine);
+    else
+        engine_drain(watcher->engine, seconds);
 }
 
 static void on_heartbeat(uv_timer_t *timer) {

@@ -322,7 +322,17 @@ static void on_prepare(uv_prepare_t *prepare) {
     }
 }
 
+/* Whether all that is still under way waits for the writer alone. */
+static bool only_writes(const struct engine *engine) {
+    for (const struct file *file = engine->files; file; file = file->next)
+        if (file->stage == STAGE_OPENING || file->stage == STAGE_SCANNING || file->stage == STAGE_LOOKING) return false;
+    return !engine->jobs;
+}
+
 static bool is_over(const struct engine *engine) {
+    /* A catalogue that can't be written to might keep us for ever: engine_free makes the writer give up, and what it drops is still
+     * in the queue. */
+    if ((engine->stopping || engine->failed) && engine->unwritable) return !engine->dirty && only_writes(engine);
     if (engine->files_count > 0) return false;
     if (engine->stopping || engine->failed) return !engine->taking;
     if (engine->draining) return !engine->taking && writer_pending(engine->writer) == 0;

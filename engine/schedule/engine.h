@@ -182,7 +182,8 @@ bool engine_path_gone(struct engine *engine, const char *path, bool folder);
  * out. */
 bool engine_owns(const struct engine *engine, const char *path);
 
-/* Runs until everything is done or engine_stop is called: everything finished is then stored. False when it could not go on
+/* Runs until everything is done or engine_stop is called: everything finished is then stored, but for what a catalogue that can't
+ * be written to has kept from it, whose files stay queued. False when it could not go on
  * (catalogue damaged, workers can't be started at all): the sentence says why. Files that fail are no error here. */
 bool engine_run(struct engine *engine, struct error *error);
 
@@ -211,7 +212,7 @@ struct engine_looks {
 };
 void engine_looks(const struct engine *engine, struct engine_looks *out);
 
-/* Ends engine_run soon: jobs in flight are dropped, their files stay queued. Async-signal-safe, any thread. */
+/* Ends engine_run soon, also when the catalogue can't be written to: jobs in flight are dropped, their files stay queued. Async-signal-safe, any thread. */
 void engine_stop(struct engine *engine);
 
 /* The hash of all that decides which results a file should have now. */

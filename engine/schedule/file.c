@@ -24,6 +24,7 @@ struct record {
     int64_t content;
     double delay;
     bool known;
+    bool gone; /* while it was analysed */
 };
 
 static struct record *record_new(struct file *file) {
@@ -170,6 +171,13 @@ static void tell_end(const struct file *file, const char *status, const char *re
     task_file_over(engine, file->entry.file, &event);
 }
 
+/* What was found out about a file that is gone by now is kept, and it is missing; unless it was only moved. */
+static bool store_gone(struct catalogue *catalogue, const struct record *record, struct error *error) {
+    bool here = false;
+    return store_file_is_at(catalogue, record->row, record->file->entry.path, &here, error) &&
+           (!here || store_file_missing(catalogue, record->row, error));
+}
+
 static bool store_end(struct catalogue *catalogue, void *argument, struct error *error) {
     const struct record *record = argument;
     if (record->status == FILE_MISSING) {
@@ -178,6 +186,7 @@ static bool store_end(struct catalogue *catalogue, void *argument, struct error 
         return here ? store_file_missing(catalogue, record->row, error)
                     : store_queue_return(catalogue, record->row, 0.2, error);
     }
+    if (record->gone && !store_gone(catalogue, record, error)) return false;
     if (record->content != 0 && !store_file_content(catalogue, record->row, record->content, error)) return false;
     return store_file_finish(catalogue, record->row, record->status, record->reason, &record->stat, record->profile,
                              error);
@@ -206,6 +215,7 @@ static void finish(struct file *file, enum file_status status, const char *reaso
         record->status = status;
         record->known = known;
         record->content = file->content;
+        record->gone = file->gone;
         if (!file->incomplete) memcpy(record->profile, file->engine->profile, sizeof record->profile);
     }
     post(file->engine, record, store_end, on_end);
@@ -265,6 +275,12 @@ void file_again(struct file *file) {
 
 /* ---------------------------------------------------------------------------------------------------- opening, looking */
 
+/* Whether to try again in a while, rather than to say that it failed: nobody waits for an answer, and there will be somebody to
+ * try. */
+static bool may_wait(const struct file *file) {
+    return file->engine->options.stay && file->entry.priority < PRIORITY_ASKED && file->entry.attempts < AWAY_MAX;
+}
+
 static void on_opened(void *context, struct opened *opened) {
     struct file *file = context;
     if (file->engine->stopping || file->engine->failed) {
@@ -274,10 +290,16 @@ static void on_opened(void *context, struct opened *opened) {
         engine_warn(file->engine, "%s is on a disk that isn't there now: it waits", file->display);
         file_put_back(file, AWAY_SECONDS);
         return;
+    } else if (opened->passing && may_wait(file)) {
+        if (!opened->refused) /* else thousands would be told of, and the cause has been */
+            engine_warn(file->engine, "%s %s: it waits", file->display, opened->reason);
+        file_put_back(file, AWAY_SECONDS);
+        return;
     } else if (opened->missing) {
         finish(file, FILE_MISSING, opened->reason, false);
     } else if (!opened->ok) {
         file->stat = file->entry.stat;
+        file->incomplete = opened->passing; /* the next look tries again */
         finish(file, FILE_FAILED, opened->reason, false);
     } else if (opened->stat.size == 0) {
         close(opened->fd);
@@ -301,7 +323,8 @@ static void on_looked(void *context, struct opened *opened) {
         engine_warn(file->engine, "%s has changed while it was analysed: it will be analysed again", file->display);
         file_put_back(file, SETTLE_SECONDS);
         return;
-    } else { /* gone meanwhile: what was found out stays true of these bytes */
+    } else { /* gone meanwhile, or not to be asked: what was found out stays true of these bytes */
+        file->gone = opened->missing && !opened->away;
         finish(file, file->regions_count > 0 ? FILE_DONE : FILE_EMPTY, NULL, false);
     }
     engine_wake(file->engine);
@@ -316,7 +339,7 @@ static bool open_file(struct file *file) {
 static bool look_again(struct file *file) {
     file->stage = STAGE_LOOKING;
     file->engine->looks.files++;
-    return opener_open(file->engine->opener, file->entry.path, 0, OPENER_LOOK, on_looked, file);
+    return opener_open(file->engine->opener, file->entry.path, file->stat.device, OPENER_LOOK, on_looked, file);
 }
 
 /* ------------------------------------------------------------------------------------------------- between the stages */

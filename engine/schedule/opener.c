@@ -32,7 +32,6 @@ struct request {
     opener_done done;
     void *context;
     uint64_t device;
-    bool refused; /* its file system hangs */
     struct opened opened;
     char path[];
 };
@@ -51,11 +50,12 @@ static void judge_error(struct opened *opened, int code) {
         say(opened, "is a symbolic link that leads in a circle");
     else
         (void)snprintf(opened->reason, sizeof opened->reason, "cannot be opened: %s", strerror(code));
+    opened->passing = !opened->missing && code != EACCES && code != EPERM && code != ELOOP && code != ENAMETOOLONG;
 }
 
 void opener_judge(struct opened *opened, const void *stat_buffer, int code) {
     const struct stat *st = stat_buffer;
-    opened->ok = false;
+    opened->ok = opened->passing = false;
     if (code != 0) {
         judge_error(opened, code);
         return;
@@ -104,10 +104,7 @@ bool opener_is_away(const char *path, uint64_t device, size_t *folder) {
 static void work(void *errand) {
     struct request *request = errand;
     struct opened *opened = &request->opened;
-    if (request->refused) {
-        say(opened, "its file system has stopped answering");
-        return;
-    }
+    if (opened->refused) return;
     struct stat st;
     int code = stat(request->path, &st) == 0 ? 0 : errno;
     opener_judge(opened, &st, code);
@@ -167,7 +164,7 @@ static void done(void *errand, bool returned) {
         return;
     }
     opener_note_hanging(request->opener, request->path);
-    struct opened opened = {.fd = -1};
+    struct opened opened = {.fd = -1, .passing = true};
     (void)snprintf(opened.reason, sizeof opened.reason,
                    "could not be opened within %.0f s: its file system doesn't answer", request->opener->deadline);
     request->done(request->context, &opened);
@@ -199,7 +196,10 @@ bool opener_open(struct opener *opener, const char *path, uint64_t device, enum 
     if (!request) return false;
     *request = (struct request){.opener = opener, .mode = mode, .done = on_done, .context = context, .device = device};
     request->opened.fd = -1;
-    request->refused = opener_is_hanging(opener, path);
+    if (opener_is_hanging(opener, path)) {
+        request->opened.refused = request->opened.passing = true;
+        say(&request->opened, "cannot be opened: its file system has stopped answering");
+    }
     memcpy(request->path, path, n);
     if (errands_post(opener->errands, &calls, request, opener->deadline)) return true;
     free(request);

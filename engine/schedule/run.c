@@ -66,10 +66,13 @@ static void on_begun(void *argument, const struct error *error) {
 }
 
 static void on_writer_state(void *context, const char *sentence) {
+    struct engine *engine = context;
+    engine->unwritable = sentence != NULL;
+    engine_wake(engine);
     if (sentence)
-        engine_warn(context, "the catalogue cannot be written to: %s", sentence);
+        engine_warn(engine, "the catalogue cannot be written to: %s", sentence);
     else
-        engine_warn(context, "the catalogue can be written to again");
+        engine_warn(engine, "the catalogue can be written to again");
 }
 
 bool run_open(struct engine *engine, struct catalogue *catalogue, const char *sandbox, struct error *error) {

@@ -126,6 +126,8 @@ void scan_died(struct job *job, const struct worker_death *death, const struct b
     struct file *file = job->file;
     struct engine *engine = job->engine;
     char reason[512];
+    /* Until then all it does is to read: the disk's doing. */
+    bool unread = death->kill == WORKER_KILL_DEADLINE && !job->identified;
     drop_chunks(job);
     end_scan(job, false);
     if (engine->stopping || engine->failed || blame->asked) {
@@ -145,6 +147,7 @@ void scan_died(struct job *job, const struct worker_death *death, const struct b
         file_again(file);
     } else {
         (void)snprintf(reason, sizeof reason, "cannot be decoded: the decoder %.400s, twice", blame->reason);
+        file->incomplete = unread;
         file_scan_failed(file, reason);
     }
 }

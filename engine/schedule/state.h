@@ -31,8 +31,8 @@
 #define OUTSIDE_KILLS_MAX     3    /* then a job runs alone, and what happens there counts ... */
 #define OUTSIDE_KILLS_GIVE_UP 8    /* ... but for decoders, whose file is given up after so many, until the next run */
 #define STRIKES_MAX           2    /* then a result is quarantined */
-#define AWAY_MAX              10   /* so often a file whose disk isn't there is waited for ... */
-#define AWAY_SECONDS          60.0 /* ... so long, before it counts as missing */
+#define AWAY_MAX              10   /* so often a file whose disk isn't there, or doesn't answer, is waited for ... */
+#define AWAY_SECONDS          60.0 /* ... so long, before it counts as missing, or failed */
 
 /* Of entries of the queue. */
 #define PRIORITY_ASKED 100 /* somebody waits for it */
@@ -128,8 +128,8 @@ struct file {
     struct store_stat stat;
     unsigned outside_kills;
     unsigned starvations;
-    bool incomplete; /* some results are passing ones */
-    bool changed;
+    bool incomplete; /* some results are passing ones, or it failed for a passing reason */
+    bool gone;       /* while it was analysed */
 
     /* The scan. */
     struct seat *decoder;
@@ -256,7 +256,7 @@ struct engine {
     struct errands *errands;
     struct opener *opener;
     struct writer *writer;
-    bool writer_stopped;
+    bool unwritable; /* the writer waits until the catalogue can be written to again */
 
     struct walk *walk;
     struct sweep *sweeping; /* those that compare; so many */

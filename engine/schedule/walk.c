@@ -20,6 +20,7 @@
 
 struct walker {
     struct walk_options options;
+    char *own; /* options.own: one that hangs outlives its engine */
     char **roots;
     bool *are_folders; /* of the roots */
     size_t roots_count, roots_done;
@@ -41,7 +42,8 @@ struct walker *walker_new(const char *const *paths, size_t n, const struct walk_
     walker->options = *options;
     walker->roots = calloc(n, sizeof *walker->roots);
     walker->are_folders = calloc(n, sizeof *walker->are_folders);
-    bool ok = walker->roots && walker->are_folders;
+    if (options->own) walker->options.own = walker->own = strdup(options->own);
+    bool ok = walker->roots && walker->are_folders && (walker->own || !options->own);
     for (size_t i = 0; ok && i < n; i++) {
         walker->roots[i] = strdup(paths[i]);
         ok = walker->roots[i] != NULL;
@@ -77,6 +79,7 @@ void walker_free(struct walker *walker) {
     for (size_t i = 0; i < walker->roots_count; i++) free(walker->roots[i]);
     free(walker->roots);
     free(walker->are_folders);
+    free(walker->own);
     free(walker);
 }
 

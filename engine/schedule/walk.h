@@ -22,7 +22,7 @@ struct walk_entry {
 struct walk_options {
     bool hidden; /* names that begin with a dot count too */
     bool rules;  /* .sondeignore files are read */
-    /* The catalogue, without links: what belongs to it is left out of folders. NULL: nothing is. It outlives the walker. */
+    /* The catalogue, without links: what belongs to it is left out of folders. NULL: nothing is. Copied. */
     const char *own;
 };
 

@@ -4,12 +4,14 @@
     odd_paths.py --build DIR [NAME...]     NAME: only these tests
 """
 import os
+import random
 import shutil
 import signal
 import sqlite3
 import subprocess
 import time
 import unicodedata
+import wave
 
 from watch_rig import main
 
@@ -331,6 +333,125 @@ def unwatched(rig):
     check(rig.stop() == 0, "end")
 
 
+def outage(rig):
+    """A share that stops answering between the look that finds files and their opening: they wait, and none has failed."""
+    check, at = rig.check, rig.at
+    table, dead = os.path.join(rig.work, "mounts"), rig.folder + ".dead"
+    with open(table, "w", encoding="utf-8") as file:
+        file.write(f"20 1 8:1 / / rw - ext4 /dev/root rw\n21 20 0:50 / {rig.folder} rw - nfs4 server:/sounds rw\n")
+    pretend(rig, PRETEND_MOUNTS=table, PRETEND_DEAD=rig.folder)
+    local = os.path.join(rig.work, "local")
+    os.mkdir(local)
+    settings = ["engine.open_deadline=1", "watch.sweep_interval=3600"]
+    sounds = [f"{k}.wav" for k in range(8)]
+    for k, name in enumerate(sounds):
+        shutil.copy(rig.sounds[k], at(name))
+        os.utime(at(name), (1e9, 1e9))
+    rig.start(settings=settings, folders=[local])
+    rig.command("pause")
+    check(rig.stop() == 0 and rig.start(settings=settings, folders=[rig.folder, local]), "an engine that begins paused")
+    check(rig.wait(lambda: rig.rows("SELECT count(*) FROM queue") == [(8,)]), "finds what is on the share")
+    with open(dead, "wb"):
+        shutil.copy(rig.sounds[9], os.path.join(local, "here.wav"))
+    rig.command("resume")
+    check(rig.wait(lambda: rig.rows("SELECT count(*) FROM queue WHERE state = 'waiting' AND attempts > 0") == [(8,)]),
+          "when the share has gone silent, they are put back", rig.rows("SELECT * FROM queue"))
+    check(rig.wait(lambda: rig.rows("SELECT 1 FROM files WHERE name = 'here.wav' AND status = 'done'")), "others are analysed meanwhile")
+    check(rig.heard("doesn't answer: it waits") and not rig.heard("stopped answering"), "one that didn't answer is told of, not each of them")
+    check({rig.status(name) for name in sounds} == {"queued"}, "none of them has failed", rig.rows("SELECT name, status, status_reason FROM files"))
+    check(rig.stop() == 0, "end")
+    os.remove(dead)
+    rig.start(settings=settings, folders=[rig.folder, local])
+    check(rig.done(*sounds) and rig.stop() == 0, "with the share back, all are analysed")
+
+
+def vanishing(rig):
+    """Files that are deleted, or replaced by a known one, while a plugin hangs on them."""
+    check, at = rig.check, rig.at
+    plugins = os.path.join(rig.work, "plugins")
+    os.mkdir(plugins)
+    shutil.copy(os.path.join(os.path.dirname(rig.sonde), "..", "..", "tests", "hostile", "sleep_forever.so"), plugins)
+    rig.environment["SONDE_PLUGIN_PATH"] = plugins
+    settings = ["engine.analyse_deadline=3"]
+
+    def begin(number):
+        """Under analysis, when it is known what is in it."""
+        name = f"{number}.wav"
+        shutil.copy(rig.sounds[number], at(name))
+        os.utime(at(name), (1e9, 1e9))
+        return name if rig.wait(lambda: rig.rows("SELECT 1 FROM files WHERE name = ? AND status = 'working' AND content_id", name)) else None
+
+    def ends():
+        return rig.count("event=file ")
+
+    rig.start("--allow-weak-sandbox", settings=settings)
+    first = begin(0)
+    check(first and rig.wait(lambda: ends() == 1) and rig.status(first) == "done" and rig.heard("event=incident"), "a plugin hangs, and is ended")
+    second = begin(1)
+    os.remove(at(second))
+    check(rig.wait(lambda: rig.status(second) == "missing"), "a file is deleted while it is analysed")
+    check(rig.wait(lambda: ends() == 2) and rig.status(second) == "missing", "it stays missing when the analysis has ended")
+    before = rig.analyses()
+    shutil.copy(rig.sounds[1], at(second))
+    os.utime(at(second), (1e9, 1e9))
+    check(rig.done(second) and rig.analyses() == before, "and what was found out is there when it is back")
+    third = begin(2)
+    os.rename(at(first), at(third))
+    check(rig.wait(lambda: rig.rows("SELECT 1 FROM incidents WHERE file_id IS NULL AND plugin IS NOT NULL")) and rig.process.poll() is None,
+          "a known file moved over one that is analysed ends nothing")
+    check(rig.done(third) and rig.status(first) is None, "and is at its new path")
+    fourth = begin(3)
+    os.remove(at(fourth))
+    check(rig.wait(lambda: rig.status(fourth) == "missing") and rig.stop(signal.SIGINT) == 0 and rig.status(fourth) == "missing",
+          "one that is deleted before the engine is stopped stays missing", rig.status(fourth))
+    check(not rig.rows("SELECT 1 FROM files WHERE status IN ('queued', 'working') AND file_id NOT IN (SELECT file_id FROM queue)"),
+          "nothing is queued without an entry of the queue")
+    shutil.copy(rig.sounds[4], at("4.wav"))
+    with subprocess.Popen([rig.sonde, "--catalogue", rig.catalogue, "--set", settings[0], "analyze", "--allow-weak-sandbox", at("4.wav")],
+                          env=rig.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        check(rig.wait(lambda: rig.rows("SELECT 1 FROM files WHERE name = '4.wav' AND status = 'working' AND content_id")), "a run of its own")
+        os.remove(at("4.wav"))
+    check(rig.status("4.wav") == "missing", "notices it at the end of the analysis", rig.status("4.wav"))
+
+
+def full(rig):
+    """No room for the catalogue while files are under way: whoever stops the engine isn't kept waiting, and nothing is lost."""
+    check, at = rig.check, rig.at
+    flag = os.path.join(rig.work, "full")
+    pretend(rig, PRETEND_FULL=flag)
+    for k in range(6):  # some noise each
+        with wave.open(os.path.join(rig.work, "new.wav"), "wb") as target:
+            target.setparams((1, 2, 8000, 0, "NONE", None))
+            target.writeframes(random.Random(k).randbytes(2 * 8000 * 20))
+        os.rename(os.path.join(rig.work, "new.wav"), at(f"{k}.wav"))
+
+    def count(status):
+        return rig.rows("SELECT count(*) FROM files WHERE status = ?", status)[0][0]
+
+    for number, settings in (signal.SIGTERM, ["engine.drain=1"]), (signal.SIGINT, []):
+        done = count("done") if os.path.exists(rig.catalogue) else 0
+        said = rig.count("no space left for the catalogue")
+        rig.start(settings=settings)
+        check(rig.wait(lambda: count("done") > done) and count("working") > 0, "files are under way")
+        with open(flag, "wb"):
+            check(rig.wait(lambda: rig.count("no space left for the catalogue") > said), "there is no room any more: it is said")
+        begun = time.monotonic()
+        rig.process.send_signal(number)
+        try:
+            code = rig.process.wait(timeout=45)
+        except subprocess.TimeoutExpired:
+            code = "none"
+        check(code == 0, f"it ends all the same, after {time.monotonic() - begun:.0f} s", code)
+        os.remove(flag)
+        if code == "none":
+            rig.process.kill()
+            rig.process.wait()
+    rig.start()
+    check(rig.wait(lambda: count("done") == 6, 180) and rig.stop() == 0, "with room again, the next engine does the rest",
+          rig.rows("SELECT name, status, status_reason FROM files WHERE status <> 'done'"))
+    check(rig.command("catalogue", "check")[0] == 0, "the catalogue is as it should be")
+
+
 if __name__ == "__main__":
-    TESTS = (names, its_own, contents, permissions, roots, places, swept, unwatched)
+    TESTS = (names, its_own, contents, permissions, roots, places, swept, unwatched, outage, vanishing, full)
     main(__doc__, {test.__name__: test for test in TESTS})

@@ -1,6 +1,7 @@
 /* Loaded before the C library. With PRETEND_NFS set, every file system says that it is NFS; with PRETEND_MOUNTS, that file is
  * what /proc/self/mountinfo says; with PRETEND_NO_INOTIFY, as many programs watch folders as may; with PRETEND_DEAD=FOLDER,
- * nothing below the folder answers any more once FOLDER.dead exists. */
+ * nothing below the folder answers any more once FOLDER.dead exists; with PRETEND_FULL=FILE, there is no room for what SQLite
+ * writes while FILE exists. */
 #define _LARGEFILE64_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -49,6 +50,16 @@ EXPORT int inotify_init1(int flags) {
     memcpy(&real, &symbol, sizeof real);
     if (real && !getenv("PRETEND_NO_INOTIFY")) return real(flags);
     errno = EMFILE;
+    return -1;
+}
+
+EXPORT ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at) {
+    ssize_t (*real)(int, const void *, size_t, off64_t) = NULL;
+    void *symbol = dlsym(RTLD_NEXT, "pwrite64");
+    const char *full = getenv("PRETEND_FULL");
+    memcpy(&real, &symbol, sizeof real);
+    if (real && !(full && access(full, F_OK) == 0)) return real(fd, data, n, at);
+    errno = ENOSPC;
     return -1;
 }
 

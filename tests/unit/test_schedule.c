@@ -7,6 +7,7 @@
 #include "engine/schedule/registry.h"
 #include "engine/schedule/walk.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -169,7 +170,8 @@ static void on_opened(void *context, struct opened *opened) {
     seen->here = true;
 }
 
-static struct opened open_path(const char *folder, const char *name, enum opener_mode mode) {
+/* `hanging`: a path that did not answer before, or NULL. */
+static struct opened open_beside(const char *folder, const char *name, enum opener_mode mode, const char *hanging) {
     uv_loop_t loop;
     char path[512];
     struct seen seen = {0};
@@ -178,6 +180,7 @@ static struct opened open_path(const char *folder, const char *name, enum opener
     assert_int_equal(uv_loop_init(&loop), 0);
     struct errands *errands = errands_new(&loop, 1, NULL);
     struct opener *opener = opener_new(errands, 5, NULL);
+    if (hanging) opener_note_hanging(opener, hanging);
     assert_true(opener_open(opener, path, 0, mode, on_opened, &seen));
     while (!seen.here) (void)uv_run(&loop, UV_RUN_ONCE);
     errands_free(errands, on_errands_closed, &closed);
@@ -185,6 +188,10 @@ static struct opened open_path(const char *folder, const char *name, enum opener
     opener_free(opener);
     assert_int_equal(uv_loop_close(&loop), 0);
     return seen.opened;
+}
+
+static struct opened open_path(const char *folder, const char *name, enum opener_mode mode) {
+    return open_beside(folder, name, mode, NULL);
 }
 
 static void write_file(const char *folder, const char *name, const char *text) {
@@ -249,6 +256,32 @@ static void test_opener(void **state) {
     assert_non_null(strstr(opened.reason, "device"));
 }
 
+/* What lies in the file, or is its user's doing, stays; what lies in the system may be gone the next time. */
+static void test_passing(void **state) {
+    struct opened opened = open_path(*state, "a.wav", OPENER_LOOK);
+    assert_true(opened.ok && !opened.passing);
+    static const char *const lasting[] = {"pipe", "dangling", "nothing", "deep"};
+    for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++) {
+        opened = open_path(*state, lasting[i], OPENER_OPEN);
+        assert_true(!opened.ok && !opened.passing);
+    }
+    static const int lasting_codes[] = {EACCES, EPERM, ELOOP, ENAMETOOLONG, ENOENT},
+                     passing_codes[] = {EIO, ESTALE, ETIMEDOUT, EMFILE, ENOMEM};
+    for (size_t i = 0; i < 5; i++) {
+        opener_judge(&opened, NULL, lasting_codes[i]);
+        assert_false(opened.passing);
+        opener_judge(&opened, NULL, passing_codes[i]);
+        assert_true(opened.passing && !opened.missing);
+    }
+    opened = open_path("/proc", "version", OPENER_LOOK);
+    assert_true(opened.ok);
+    opened = open_beside("/proc", "version", OPENER_LOOK, "/proc/uptime"); /* on the same file system */
+    assert_true(!opened.ok && opened.passing && opened.refused);
+    assert_non_null(strstr(opened.reason, "stopped answering"));
+    opened = open_beside(*state, "a.wav", OPENER_LOOK, "/proc/uptime");
+    assert_true(opened.ok && !opened.refused);
+}
+
 static void test_walk(void **state) {
     char path[512];
     (void)snprintf(path, sizeof path, "%s/./deep/..", (char *)*state);
@@ -274,6 +307,30 @@ static void test_walk(void **state) {
     assert_true(walk_leaves_out("cover.JPG", false) && walk_leaves_out(".x.wav", false) &&
                 !walk_leaves_out(".x.wav", true) && !walk_leaves_out("sound", false) &&
                 !walk_leaves_out("x.wav", false) && !walk_leaves_out("x.jpgs", false));
+}
+
+/* A walker that hangs on its thread outlives its engine, and with it whatever that named to it. */
+static void test_walk_keeps_names(void **state) {
+    char *own = malloc(512), *root = strdup(*state);
+    assert_true(own && root);
+    (void)snprintf(own, 512, "%s/a.wav", (char *)*state);
+    const char *roots[] = {root};
+    const struct walk_options options = {.own = own};
+    struct walker *walker = walker_new(roots, 1, &options);
+    assert_non_null(walker);
+    memset(own, 'x', strlen(own));
+    memset(root, 'x', strlen(root));
+    free(own);
+    free(root);
+    unsigned sounds = 0;
+    while (!walker_is_over(walker)) {
+        size_t n = 0;
+        walker_step(walker);
+        const struct walk_entry *entries = walker_entries(walker, &n);
+        for (size_t i = 0; i < n; i++) sounds += entries[i].seen.ok;
+    }
+    walker_free(walker);
+    assert_int_equal(sounds, 1); /* without a.wav, which is the catalogue here */
 }
 
 /* -------------------------------------------------------------------------------------------------------- the plugin table */
@@ -441,7 +498,9 @@ int main(void) {
         cmocka_unit_test(test_budget),
         cmocka_unit_test(test_errands),
         cmocka_unit_test_setup_teardown(test_opener, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_passing, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_walk, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_walk_keeps_names, make_folder, remove_folder),
         cmocka_unit_test(test_wiring),
         cmocka_unit_test(test_circles_and_gaps),
         cmocka_unit_test(test_only),

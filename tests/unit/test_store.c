@@ -92,6 +92,27 @@ static void missing_and_back(void **state) {
     assert_int_equal(file.status, FILE_QUEUED);
 }
 
+/* Deleted while it is under way: neither its end nor its return to the queue make it one that is there. */
+static void missing_while_under_way(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file made = fixture_scan(f, "/a.wav", "bytes", "sound", 1);
+    OK(store_queue_add(f->catalogue, made.file, 0, NULL, &error));
+    struct store_job job;
+    size_t n = 0;
+    OK(store_queue_take(f->catalogue, QUEUE_ARRIVAL, &job, 1, &n, &error));
+    store_job_free(&job);
+    OK(store_file_missing(f->catalogue, made.file, &error));
+    OK(store_queue_return(f->catalogue, made.file, 0, &error));
+    assert_string_equal(fixture_text(f, "SELECT status FROM files"), "missing");
+    OK(store_file_finish(f->catalogue, made.file, FILE_DONE, NULL, &made.stat, "p", &error));
+    assert_string_equal(fixture_text(f, "SELECT status || status_before FROM files"), "missingdone");
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM queue"), 0);
+    struct store_file file;
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error)); /* and back, unchanged */
+    assert_int_equal(file.status, FILE_DONE);
+    assert_string_equal(fixture_text(f, "SELECT status || (status_before IS NULL) FROM files"), "done1");
+}
+
 /* Takes one and returns its file, or 0. */
 static int64_t take(struct fixture *f, enum queue_order order) {
     struct store_job job;
@@ -409,12 +430,40 @@ static void strikes_and_plugins(void **state) {
     assert_string_equal(fixture_text(f, "SELECT group_concat(plugin) FROM plugins WHERE enabled"), "b");
 }
 
+/* A worker dies on a file whose row has given way to another one that was moved to its path. */
+static void incident_of_a_file_that_is_gone(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file gone = fixture_scan(f, "/a.wav", "bytes", "sound", 1);
+    struct store_stat stat = {10, 20, 3, 4};
+    struct store_file other;
+    int64_t id = 0, strikes = 0;
+    OK(store_file_seen(f->catalogue, "/b.wav", 6, &stat, &other, &error));
+    struct store_incident incident = {.kind = "timeout",
+                                      .plugin = "p",
+                                      .file = gone.file,
+                                      .region = gone.regions[0],
+                                      .identity = "identity",
+                                      .reason = "took too long",
+                                      .strike = true};
+    OK(store_incident(f->catalogue, &incident, &id, &error));
+    assert_int_equal(fixture_number(f, "SELECT file_id FROM incidents"), gone.file);
+    assert_int_equal(fixture_number(f, "SELECT region_id FROM incidents"), gone.regions[0]);
+    OK(store_path_moved(f->catalogue, "/b.wav", "/a.wav", false, &error));
+    incident.region = 999;
+    OK(store_incident(f->catalogue, &incident, &id, &error));
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM incidents WHERE file_id IS NULL"), 2);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM incidents WHERE region_id IS NULL"), 1);
+    OK(store_strikes(f->catalogue, "identity", &strikes, &error));
+    assert_int_equal(strikes, 2);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(seen_and_unchanged),
         TEST(paths_are_bytes),
         TEST(missing_and_back),
+        TEST(missing_while_under_way),
         TEST(queue_orders),
         TEST(queue_recovers),
         TEST(copies_and_retags_share),
@@ -425,6 +474,7 @@ int main(void) {
         TEST(summaries),
         TEST(values_of_another_kind),
         TEST(strikes_and_plugins),
+        TEST(incident_of_a_file_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
