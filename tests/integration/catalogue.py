@@ -97,6 +97,15 @@ def users_words(program, folder, check):
     program.run("analyze", "--force", folder)
     check(program.ask("SELECT DISTINCT bpm, key, bpm_source FROM sounds") == [(97.5, "F# major", "user")],
           "and after everything is analysed again", program.ask("SELECT bpm, key, bpm_source FROM sounds"))
+    db = sqlite3.connect(program.catalogue)
+    db.execute("UPDATE audio SET audio_hash = replace(hex(zeroblob(16)), '00', 'ab')")
+    db.commit()
+    db.close()
+    program.run("analyze", "--force", folder)
+    _, out, _ = program.run("find", "--tag", "favourite", "--key", "Gb", "--bpm", "97.5", "--json")
+    check(len(json.loads(out)) == 3, "also by a decoder that makes other samples", out)
+    code, out, _ = program.run("catalogue", "check")
+    check(code == 0, "and everything is as it should be", out)
 
 
 def readers_and_writers(program, folder, check):
