@@ -112,7 +112,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "features",
     .name = "Features",
     .vendor = "sonde",
-    .version = "1.3.0",
+    .version = "1.4.0",
     .licence = "MIT",
     .description = "Level, loudness, envelope, spectrum, pitch and stereo image of a region, and a fingerprint for "
                    "similarity search.",
