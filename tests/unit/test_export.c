@@ -5,10 +5,8 @@
 #include "engine/base/json.h"
 #include "engine/catalogue/edit.h"
 #include "engine/cli/commands.h"
-#include "engine/cli/sink.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <math.h>
 #include <regex.h>
 #include <setjmp.h>
@@ -19,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -431,118 +428,6 @@ static void a_file_is_whole_or_not_there(void **state) {
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM files"), 2);
 }
 
-static int entries_of(const char *folder) {
-    int entries = 0;
-    DIR *dir = opendir(folder);
-    assert_non_null(dir);
-    for (struct dirent *entry; (entry = readdir(dir));) entries += entry->d_name[0] != '.';
-    closedir(dir);
-    return entries;
-}
-
-/* Killed in the middle of writing, nothing is left of it, and what had the name stays. */
-static void write_text(const char *path, const char *text) {
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
-}
-
-static void expect_text(const char *path, const char *expected) {
-    char *text = text_of(path);
-    assert_string_equal(text, expected);
-    free(text);
-}
-
-/* Exports a line to `path`. */
-static void put_line(const char *path, const char *line) {
-    struct sink sink;
-    struct error error = {0};
-    if (!sink_open(&sink, path, &error)) fail_msg("%s", error.text);
-    fputs(line, sink.out);
-    if (!sink_close(&sink, true, &error)) fail_msg("%s", error.text);
-}
-
-static void a_link_stays_one(void **state) {
-    struct fixture *f = *state;
-    char file[160], links[2][160];
-    struct stat about;
-    (void)snprintf(file, sizeof file, "%s/export.csv", f->folder);
-    write_text(file, "old");
-    for (int i = 0; i < 2; i++) {
-        (void)snprintf(links[i], sizeof links[i], "%s/link%d.csv", f->folder, i);
-        assert_int_equal(symlink(i ? links[0] : "export.csv", links[i]), 0);
-        put_line(links[i], i ? "again" : "new");
-        expect_text(file, i ? "again" : "new");
-        assert_true(lstat(links[i], &about) == 0 && S_ISLNK(about.st_mode));
-    }
-}
-
-/* /dev/fd/N is what a shell makes of >(program); -o /dev/stdout may be meant for a pipe, too. */
-static void what_is_open_is_written_as_it_stands(void **state) {
-    struct fixture *f = *state;
-    struct sink sink;
-    struct error error = {0};
-    char file[160], named[200], text[40] = "";
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    (void)snprintf(named, sizeof named, "/dev/fd/%d", ends[1]);
-    put_line(named, "to a pipe");
-    assert_int_equal(read(ends[0], text, sizeof text), 9);
-    assert_string_equal(text, "to a pipe");
-    close(ends[0]);
-    close(ends[1]);
-    (void)snprintf(file, sizeof file, "%s/open", f->folder);
-    write_text(file, "");
-    int fd = open(file, O_WRONLY); /* as a shell hands it on */
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, "head,", 5), 5);
-    int before = entries_of(f->folder);
-    (void)snprintf(named, sizeof named, "%s/link", f->folder);
-    char target[40];
-    (void)snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
-    put_line(target, "line,");
-    assert_int_equal(symlink(target, named), 0);
-    put_line(named, "another");
-    expect_text(file, "head,line,another");
-    assert_int_equal(entries_of(f->folder), before + 1);
-    assert_int_equal(fcntl(fd, F_SETFD, FD_CLOEXEC), 0);
-    assert_false(sink_open(&sink, target, &error)); /* nobody handed it on */
-    close(fd);
-    assert_false(sink_open(&sink, target, &error));
-    assert_non_null(strstr(error.text, target));
-}
-
-static void a_killed_export_leaves_nothing(void **state) {
-    struct fixture *f = *state;
-    char path[160];
-    snprintf(path, sizeof path, "%s/export.json", f->folder);
-    int fd = open(f->folder, O_TMPFILE | O_WRONLY, 0666);
-    if (fd < 0) skip(); /* the file system knows no files without names */
-    close(fd);
-    for (int old = 0; old < 2; old++) {
-        struct sink sink;
-        struct error error = {0};
-        int before = entries_of(f->folder), status = 0;
-        pid_t child = fork();
-        if (child == 0) {
-            bool open = sink_open(&sink, path, &error);
-            if (open && fputs("half", sink.out) >= 0 && fflush(sink.out) == 0) raise(SIGKILL);
-            _exit(1);
-        }
-        assert_int_equal(waitpid(child, &status, 0), child);
-        assert_true(WIFSIGNALED(status));
-        assert_int_equal(entries_of(f->folder), before);
-        if (!sink_open(&sink, path, &error)) fail_msg("%s", error.text);
-        fprintf(sink.out, "whole %d", old); /* the second time it replaces the first */
-        if (!sink_close(&sink, true, &error)) fail_msg("%s", error.text);
-        char expected[20], *text = text_of(path);
-        snprintf(expected, sizeof expected, "whole %d", old);
-        assert_string_equal(text, expected);
-        free(text);
-        assert_int_equal(entries_of(f->folder), before + (old == 0));
-    }
-}
-
 /* ------------------------------------------------------------------------------------------------------------ memory */
 
 /* `n` files of two regions each. */
@@ -613,9 +498,6 @@ int main(int argc, char **argv) {
         TEST(jams_of_odd_results),
         TEST(jams_into_a_folder),
         TEST(a_file_is_whole_or_not_there),
-        TEST(a_killed_export_leaves_nothing),
-        TEST(a_link_stays_one),
-        TEST(what_is_open_is_written_as_it_stands),
         TEST(memory_does_not_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
