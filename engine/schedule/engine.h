@@ -212,7 +212,8 @@ struct engine_looks {
 };
 void engine_looks(const struct engine *engine, struct engine_looks *out);
 
-/* Ends engine_run soon, also when the catalogue can't be written to: jobs in flight are dropped, their files stay queued. Async-signal-safe, any thread. */
+/* Ends engine_run soon, also when the catalogue can't be written to: jobs in flight are dropped, their files stay queued.
+ * Async-signal-safe, any thread. */
 void engine_stop(struct engine *engine);
 
 /* The hash of all that decides which results a file should have now. */

@@ -13,12 +13,11 @@
 struct opener;
 
 struct opened {
-    int fd;       /* the callback's own; -1 when it could not be opened or only a look was asked for */
-    bool ok;      /* a regular file that can be read */
-    bool missing; /* there is nothing of that name */
-    bool away;    /* missing, and with it the disk that it was on */
-    bool
-        passing; /* not ok for a reason of the system's (EIO, ESTALE, too many open files ...), which may pass by itself */
+    int fd;                 /* the callback's own; -1 when it could not be opened or only a look was asked for */
+    bool ok;                /* a regular file that can be read */
+    bool missing;           /* there is nothing of that name */
+    bool away;              /* missing, and with it the disk that it was on */
+    bool passing;           /* not ok for a passing reason of the system's: EIO, ESTALE, too many open files ... */
     bool refused;           /* passing: it wasn't tried, for its file system is known to hang */
     struct store_stat stat; /* valid when ok */
     char reason[256];       /* a sentence, when not ok */
