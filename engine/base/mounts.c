@@ -9,7 +9,8 @@
 static bool is_remote(const char *type) {
     static const char *const remote[] = {"nfs",    "nfs4",  "cifs",     "smb3",      "smbfs",  "9p",   "ceph",
                                          "afs",    "ncpfs", "coda",     "glusterfs", "lustre", "gfs2", "ocfs2",
-                                         "beegfs", "davfs", "virtiofs", "vboxsf",    "fuse"};
+                                         "beegfs", "davfs", "virtiofs", "vboxsf",    "fuse",   "gpfs", "orangefs",
+                                         "pvfs2",  "panfs", "prl_fs",   "vmhgfs"};
     for (size_t i = 0; i < sizeof remote / sizeof *remote; i++)
         if (strcmp(type, remote[i]) == 0) return true;
     return strncmp(type, "fuse.", 5) == 0;

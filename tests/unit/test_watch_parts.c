@@ -74,6 +74,7 @@ static void mounts_tell_what_has_to_be_swept(void **state) {
     write_text(at(&place, "table"), "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
                                     "2 1 0:40 / /mnt/big\\040disk rw,noatime shared:1 - nfs4 server:/x rw\n"
                                     "3 1 0:41 / /home/x/remote rw - fuse.sshfs host: rw\n"
+                                    "4 1 0:42 / /cluster rw - gpfs cluster rw\n"
                                     "nonsense\n");
     struct mount mount;
     assert_true(mounts_find("/mnt/big disk/a/b.wav", place.path, &mount, NULL));
@@ -83,6 +84,8 @@ static void mounts_tell_what_has_to_be_swept(void **state) {
     assert_string_equal(mount.type, "ext4");
     assert_false(mount.remote);
     assert_true(mounts_find("/home/x/remote", place.path, &mount, NULL));
+    assert_true(mount.remote);
+    assert_true(mounts_find("/cluster/a.wav", place.path, &mount, NULL));
     assert_true(mount.remote);
     assert_true(mounts_find("/", NULL, &mount, NULL));
     place_remove(&place);
