@@ -3,6 +3,7 @@
 #include "engine/base/json.h"
 #include "engine/base/text.h"
 #include "engine/cli/cells.h"
+#include "engine/cli/cli.h"
 
 #include <math.h>
 #include <string.h>
@@ -58,6 +59,35 @@ static bool is_short_list(const cJSON *value) {
     return whole;
 }
 
+/* The first text of an object: the name of what it is about. */
+static const char *name_of(const cJSON *object) {
+    const cJSON *member = NULL;
+    cJSON_ArrayForEach(member, object) if (cJSON_IsString(member)) return member->valuestring;
+    return NULL;
+}
+
+/* Whether it is a short list of what begins when: keys, chords, segments. */
+static bool is_course(const cJSON *value) {
+    int n = cJSON_GetArraySize(value);
+    bool course = cJSON_IsArray(value) && n > 0 && n <= SHORT_LIST;
+    const cJSON *element = NULL;
+    cJSON_ArrayForEach(element, value)
+        course = course && cJSON_IsNumber(json_member(element, "start")) && name_of(element);
+    return course;
+}
+
+/* "0.0 s C major, 1:02 D major". */
+static void course_text(const cJSON *value, char *text, size_t size) {
+    char begins[32];
+    const cJSON *element = NULL;
+    cJSON_ArrayForEach(element, value) {
+        if (element != value->child) append(text, size, ", ");
+        append(text, size, cli_duration(json_number(element, "start", 0), begins, sizeof begins));
+        append(text, size, " ");
+        append(text, size, name_of(element));
+    }
+}
+
 /* "1, 2, 3", "57 entries" of a longer list, and so on for the members of an object, if they aren't too many or too deep. */
 static void value_text(const cJSON *value, int depth, char *text, size_t size) {
     char count[40];
@@ -70,6 +100,8 @@ static void value_text(const cJSON *value, int depth, char *text, size_t size) {
             if (element != value->child) append(text, size, ", ");
             scalar_text(element, text, size);
         }
+    } else if (is_course(value)) {
+        course_text(value, text, size);
     } else if (cJSON_IsObject(value) && n > 0 && n <= SHORT_LIST && depth < DEPTH) {
         members_text(value, depth, text, size);
     } else {

@@ -192,7 +192,8 @@ static void results_in_words(void **state) {
     (void)state;
     static const char text[] =
         "{\"bpm\":96.5,\"grid\":{\"start\":0,\"deep\":{\"deeper\":{\"deepest\":{\"a\":1}}}},\"many\":"
-        "[1,2,3,4,5,6,7],\"few\":[1,2],\"outputs\":{\"onsets\":{\"times\":[1,2],\"count\":2},\"none\":{}}}";
+        "[1,2,3,4,5,6,7],\"few\":[1,2],\"outputs\":{\"onsets\":{\"times\":[1,2],\"count\":2},\"none\":{}},\"keys\":"
+        "[{\"start\":0,\"end\":62,\"key\":\"C major\"},{\"start\":62,\"end\":90,\"key\":\"D major\"}],\"chords\":[{\"chord\":\"N\"}]}";
     char *said = NULL;
     size_t size = 0;
     cJSON *result = json_parse(text, sizeof text - 1, sizeof text, 20, NULL);
@@ -203,7 +204,8 @@ static void results_in_words(void **state) {
     fclose(out);
     assert_string_equal(said, "  bpm 96.5 \u00b7 grid (start 0, deep (deeper (deepest 1 member)))\n"
                               "  many 7 entries \u00b7 few 1, 2\n"
-                              "  outputs (onsets (times 1, 2, count 2), none 0 members)\n");
+                              "  outputs (onsets (times 1, 2, count 2), none 0 members)\n"
+                              "  keys 0.0 s C major, 1:02 D major \u00b7 chords 1 entry\n");
     free(said);
     cJSON_Delete(result);
 }
