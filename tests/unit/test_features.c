@@ -139,7 +139,7 @@ static void true_peak_lies_between_samples(void **state) {
 /* Wherever the two loudest samples lie among others: what is between them counts. */
 static void true_peak_is_found_anywhere(void **state) {
     struct rig *rig = *state;
-    for (int64_t at = 0; at <= 4798; at += at < 500 ? 1 : at < 4780 ? 61 : 1) {
+    for (int64_t at = 0; at <= 4798; at += at < 500 || at >= 4780 ? 1 : 10) {
         memset(left, 0, 4800 * sizeof *left);
         left[at] = left[at + 1] = .9f;
         cJSON *r = rig_run_mono(rig, "features", left, 4800, 48000);
