@@ -301,10 +301,6 @@ static double number_at(sqlite3_stmt *from, int column) {
     return sqlite3_column_type(from, column) == SQLITE_NULL ? NAN : sqlite3_column_double(from, column);
 }
 
-static const char *text_at(sqlite3_stmt *from, int column) {
-    return (const char *)sqlite3_column_text(from, column);
-}
-
 bool query_next(struct query_result *result, struct query_row *row, bool *more, struct error *error) {
     sqlite3_stmt *from = result->statement;
     int code = sqlite3_step(from);
@@ -316,8 +312,8 @@ bool query_next(struct query_result *result, struct query_row *row, bool *more, 
                               .region = sqlite3_column_int64(from, 2),
                               .path = sqlite3_column_blob(from, 3),
                               .path_length = (size_t)sqlite3_column_bytes(from, 3),
-                              .display = text_at(from, 4) ? text_at(from, 4) : "",
-                              .status = text_at(from, 5),
+                              .display = sql_text(from, 4) ? sql_text(from, 4) : "",
+                              .status = sql_text(from, 5),
                               .position = sqlite3_column_int64(from, 6),
                               .regions = sqlite3_column_int64(from, 7),
                               .start = number_at(from, 8),
@@ -325,14 +321,14 @@ bool query_next(struct query_result *result, struct query_row *row, bool *more, 
                               .duration = number_at(from, 10),
                               .bpm = number_at(from, 11),
                               .bpm_confidence = number_at(from, 12),
-                              .key = text_at(from, 13),
+                              .key = sql_text(from, 13),
                               .key_confidence = number_at(from, 14),
-                              .label = text_at(from, 15),
+                              .label = sql_text(from, 15),
                               .label_confidence = number_at(from, 16),
-                              .content = text_at(from, 17),
+                              .content = sql_text(from, 17),
                               .loudness = number_at(from, 18),
-                              .tags = text_at(from, 19),
-                              .summary = text_at(from, 20),
+                              .tags = sql_text(from, 19),
+                              .summary = sql_text(from, 20),
                               .similarity = number_at(from, 21)};
     return true;
 }

@@ -21,10 +21,6 @@ static const char select_segments[] =
     " AND json_type(s.value, '$.end') IN ('real', 'integer') AND json_type(s.value, '$.label') = 'text' END"
     " ORDER BY r.position, s.key";
 
-static const char *text_at(sqlite3_stmt *from, int column) {
-    return (const char *)sqlite3_column_text(from, column);
-}
-
 bool segments_each(struct catalogue *catalogue, int64_t audio, segments_take *take, void *context,
                    struct error *error) {
     sqlite3_stmt *from = sql_bind(catalogue, error, select_segments, "i", audio);
@@ -36,9 +32,9 @@ bool segments_each(struct catalogue *catalogue, int64_t audio, segments_take *ta
             .region = sqlite3_column_int64(from, 0),
             .start = sqlite3_column_double(from, 1),
             .end = sqlite3_column_double(from, 2),
-            .label = text_at(from, 3),
-            .group = text_at(from, 4),
-            .content = text_at(from, 5),
+            .label = sql_text(from, 3),
+            .group = sql_text(from, 4),
+            .content = sql_text(from, 5),
             .confidence = sqlite3_column_type(from, 6) == SQLITE_NULL ? NAN : sqlite3_column_double(from, 6)};
         if (take(context, &segment)) continue;
         (void)sqlite3_reset(from);

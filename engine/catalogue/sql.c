@@ -80,8 +80,12 @@ bool sql_number(struct catalogue *catalogue, struct error *error, int64_t *value
     return true;
 }
 
+const char *sql_text(sqlite3_stmt *statement, int column) {
+    return (const char *)sqlite3_column_text(statement, column);
+}
+
 bool sql_copy(sqlite3_stmt *statement, int column, char **text, struct error *error) {
-    const char *value = (const char *)sqlite3_column_text(statement, column);
+    const char *value = sql_text(statement, column);
     *text = NULL;
     if (!value) return sqlite3_column_type(statement, column) == SQLITE_NULL || error_memory(error);
     *text = strdup(value);

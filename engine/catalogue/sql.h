@@ -25,6 +25,9 @@ bool sql_number(struct catalogue *catalogue, struct error *error, int64_t *value
 /* Steps: *row says whether there is one. After the last row, and on failure, the statement is reset. */
 bool sql_step(struct catalogue *catalogue, sqlite3_stmt *statement, bool *row, struct error *error);
 
+/* Column as text, until the next step; NULL for null. */
+const char *sql_text(sqlite3_stmt *statement, int column);
+
 /* Column as a copy of its own (NULL for null), or false when out of memory. */
 bool sql_copy(sqlite3_stmt *statement, int column, char **text, struct error *error);
 

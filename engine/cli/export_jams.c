@@ -57,10 +57,6 @@ static const struct kind {
 
 /* -------------------------------------------------------------------------------------------------------- annotations */
 
-static const char *text_at(sqlite3_stmt *from, int column) {
-    return (const char *)sqlite3_column_text(from, column);
-}
-
 static void put_text(FILE *out, const char *name, const char *text) {
     fprintf(out, "\"%s\":", name);
     cells_json(out, text ? text : "");
@@ -93,9 +89,9 @@ static bool is_number(sqlite3_stmt *from, int column) {
 /* A column as JSON: numbers as numbers, text as text, all else as null. */
 static void put_value(FILE *out, sqlite3_stmt *from, int column) {
     if (sqlite3_column_type(from, column) == SQLITE_TEXT)
-        cells_json(out, text_at(from, column));
+        cells_json(out, sql_text(from, column));
     else
-        fputs(is_number(from, column) ? text_at(from, column) : "null", out);
+        fputs(is_number(from, column) ? sql_text(from, column) : "null", out);
 }
 
 /* Whether a row of time, duration, value, confidence has what an observation needs. */
@@ -135,7 +131,7 @@ static bool put_observations(struct document *document, const struct kind *kind,
 /* The next result: its observations, in an annotation of its own when the plugin is another. */
 static bool put_result(struct document *document, const struct kind *kind, struct series *series, sqlite3_stmt *from,
                        struct error *error) {
-    const char *plugin = text_at(from, 0) ? text_at(from, 0) : "", *version = text_at(from, 1);
+    const char *plugin = sql_text(from, 0) ? sql_text(from, 0) : "", *version = sql_text(from, 1);
     if (strncmp(series->plugin, plugin, sizeof series->plugin - 1) != 0) {
         if (series->open) end(document);
         series->open = false;
@@ -144,7 +140,7 @@ static bool put_result(struct document *document, const struct kind *kind, struc
     }
     return put_observations(document, kind, series,
                             sql_bind(document->catalogue, error, kind->observations, kind->placed ? "tdd" : "t",
-                                     text_at(from, 2), sqlite3_column_double(from, 3), sqlite3_column_double(from, 4)),
+                                     sql_text(from, 2), sqlite3_column_double(from, 3), sqlite3_column_double(from, 4)),
                             error);
 }
 
@@ -218,17 +214,17 @@ static bool put_edits(struct document *document, struct error *error) {
 static void put_head(struct document *document, sqlite3_stmt *from) {
     FILE *out = document->out;
     fputs("{\"file_metadata\":{", out);
-    put_text(out, "title", text_at(from, 1));
+    put_text(out, "title", sql_text(from, 1));
     fputc(',', out);
-    put_text(out, "artist", text_at(from, 2));
+    put_text(out, "artist", sql_text(from, 2));
     fputc(',', out);
-    put_text(out, "release", text_at(from, 3));
+    put_text(out, "release", sql_text(from, 3));
     fprintf(out, ",\"duration\":%.9g,\"jams_version\":\"0.3.4\",\"identifiers\":{", sqlite3_column_double(from, 4));
-    put_text(out, "path", text_at(from, 5));
+    put_text(out, "path", sql_text(from, 5));
     fputc(',', out);
-    put_text(out, "audio_hash", text_at(from, 6));
+    put_text(out, "audio_hash", sql_text(from, 6));
     fputc(',', out);
-    put_text(out, "bytes_hash", text_at(from, 7));
+    put_text(out, "bytes_hash", sql_text(from, 7));
     fputs("}},\"annotations\":[", out);
     document->audio = sqlite3_column_int64(from, 0);
     document->start = sqlite3_column_double(from, 8);

@@ -16,20 +16,15 @@ static const char *const queries[] = {
     [PROBLEMS_PATHS] = "SELECT DISTINCT f.path" OF_ALL " WHERE f.status <> 'missing' ORDER BY f.path",
 };
 
-static const char *text_at(sqlite3_stmt *row, int column) {
-    const unsigned char *text = sqlite3_column_text(row, column);
-    return text ? (const char *)text : "";
-}
-
 static void print_line(sqlite3_stmt *row) {
-    cells_put(stdout, text_at(row, 0));
+    cells_put(stdout, sql_text(row, 0));
     if (sqlite3_column_type(row, 1) != SQLITE_NULL) printf(", region %lld", (long long)sqlite3_column_int64(row, 1));
-    fputs(sqlite3_column_type(row, 2) == SQLITE_NULL ? "" : ", ", stdout);
-    cells_put(stdout, text_at(row, 2));
+    fputs(sql_text(row, 2) ? ", " : "", stdout);
+    cells_put(stdout, sql_text(row, 2));
     fputs(": ", stdout);
-    cells_put(stdout, text_at(row, 3));
-    fputs(text_at(row, 4)[0] ? ": " : "", stdout);
-    cells_put(stdout, text_at(row, 4));
+    cells_put(stdout, sql_text(row, 3));
+    fputs(sql_text(row, 4) ? ": " : "", stdout);
+    cells_put(stdout, sql_text(row, 4));
     putchar('\n');
 }
 
@@ -37,7 +32,7 @@ static void print(sqlite3_stmt *row, enum problems_style style) {
     if (style == PROBLEMS_LINES) {
         print_line(row);
     } else if (style == PROBLEMS_JSON) {
-        puts(text_at(row, 0));
+        printf("%s\n", sql_text(row, 0) ? sql_text(row, 0) : "null"); /* null: out of memory */
     } else {
         fwrite(sqlite3_column_blob(row, 0), 1, (size_t)sqlite3_column_bytes(row, 0), stdout);
         putchar('\0');

@@ -31,10 +31,6 @@ struct view {
     bool all, draw, json;
 };
 
-static const char *text_at(sqlite3_stmt *from, int column) {
-    return (const char *)sqlite3_column_text(from, column);
-}
-
 /* "name value", when there is one. */
 static void print_item(const char *name, const char *value, const char *behind) {
     if (!value || !value[0]) return;
@@ -58,13 +54,13 @@ static void print_format(sqlite3_stmt *from) {
     print_size(sqlite3_column_int64(from, 3), size, sizeof size);
     printf("  ");
     if (sqlite3_column_type(from, 6) != SQLITE_NULL) {
-        const char *container = text_at(from, 4), *codec = text_at(from, 5);
+        const char *container = sql_text(from, 4), *codec = sql_text(from, 5);
         bool same = container && codec && strcmp(container, codec) == 0; /* "flac flac" says no more than "flac" */
         print_item("", container, same || !codec || !codec[0] ? ", " : " ");
         if (!same) print_item("", codec, ", ");
         printf("%lld Hz, %lld channel%s, ", sqlite3_column_int64(from, 6), sqlite3_column_int64(from, 7),
                sqlite3_column_int64(from, 7) == 1 ? "" : "s");
-        print_item("", text_at(from, 8), " bit, ");
+        print_item("", sql_text(from, 8), " bit, ");
         printf("%s, ", cli_duration(sqlite3_column_double(from, 9), duration, sizeof duration));
     }
     printf("%s\n", size);
@@ -74,7 +70,7 @@ static void print_metadata(sqlite3_stmt *from) {
     static const char *const names[] = {"title", "artist", "album", "bpm", "key"};
     bool any = false;
     for (int i = 0; i < 5; i++) {
-        const char *value = text_at(from, 10 + i);
+        const char *value = sql_text(from, 10 + i);
         if (!value || !value[0]) continue;
         printf("%s%s \"", any ? ", " : "  embedded: ", names[i]);
         cells_put(stdout, value);
@@ -101,18 +97,18 @@ static bool print_facts(const struct view *view, struct error *error) {
     if (!from || !sql_step(view->catalogue, from, &row, error)) return false;
     if (!row) return error_set(error, "the file has just left the catalogue");
     const char *bold = view->cli->colour ? "\033[1m" : "", *plain = view->cli->colour ? "\033[0m" : "";
-    print_item(bold, text_at(from, 0), plain);
+    print_item(bold, sql_text(from, 0), plain);
     putchar('\n');
-    print_item("  ", text_at(from, 1), text_at(from, 2) ? ": " : "");
-    print_item("", text_at(from, 2), "");
-    print_item(", analysed ", text_at(from, 16), "");
-    print_item(", decoded by ", text_at(from, 15), "");
+    print_item("  ", sql_text(from, 1), sql_text(from, 2) ? ": " : "");
+    print_item("", sql_text(from, 2), "");
+    print_item(", analysed ", sql_text(from, 16), "");
+    print_item(", decoded by ", sql_text(from, 15), "");
     putchar('\n');
     print_format(from);
     print_metadata(from);
-    print_item("  tags: ", text_at(from, 17), "\n");
-    print_item("  heard: ", text_at(from, 18), "\n");
-    print_item("  warnings: ", text_at(from, 19), "\n");
+    print_item("  tags: ", sql_text(from, 17), "\n");
+    print_item("  heard: ", sql_text(from, 18), "\n");
+    print_item("  warnings: ", sql_text(from, 19), "\n");
     if (sqlite3_column_int64(from, 20) > 0)
         printf("  %lld samples were NaN or infinite, and taken as 0\n", sqlite3_column_int64(from, 20));
     (void)sqlite3_reset(from);
@@ -134,7 +130,7 @@ static bool print_words(const struct view *view, struct error *error) {
         char start[32], end[32];
         if (!sql_step(view->catalogue, from, &row, error)) return false;
         if (!row) break;
-        print_item("  yours: ", text_at(from, 0), "");
+        print_item("  yours: ", sql_text(from, 0), "");
         printf(", %s to %s, ", cli_duration(sqlite3_column_double(from, 1), start, sizeof start),
                cli_duration(sqlite3_column_double(from, 2), end, sizeof end));
         if (sqlite3_column_type(from, 3) == SQLITE_NULL)
@@ -153,7 +149,7 @@ static void print_value(const char *name, const char *value, const char *more, s
     printf("  %-9s ", name);
     cells_put(stdout, value);
     printf("%s%s", more[0] ? " " : "", more);
-    const char *source = text_at(from, confidence + 1);
+    const char *source = sql_text(from, confidence + 1);
     if (source && strcmp(source, "user") == 0)
         printf(" (yours)");
     else if (sqlite3_column_type(from, confidence) != SQLITE_NULL)
@@ -163,12 +159,12 @@ static void print_value(const char *name, const char *value, const char *more, s
 
 static void print_values(sqlite3_stmt *from) {
     char number[40];
-    const char *key = text_at(from, 3), *camelot = key ? keys_camelot(keys_parse(key)) : NULL;
+    const char *key = sql_text(from, 3), *camelot = key ? keys_camelot(keys_parse(key)) : NULL;
     snprintf(number, sizeof number, "%.1f", sqlite3_column_double(from, 0));
     print_value("tempo", sqlite3_column_type(from, 0) == SQLITE_NULL ? NULL : number, "bpm", from, 1);
     print_value("key", key, camelot ? camelot : "", from, 4);
-    print_value("label", text_at(from, 6), "", from, 7);
-    print_item("  content   ", text_at(from, 9), "\n");
+    print_value("label", sql_text(from, 6), "", from, 7);
+    print_item("  content   ", sql_text(from, 9), "\n");
     if (sqlite3_column_type(from, 10) != SQLITE_NULL)
         printf("  %-9s %.1f LUFS\n", "loudness", sqlite3_column_double(from, 10));
 }
@@ -268,7 +264,7 @@ static bool draw_pictures(const struct view *view, struct error *error) {
     if (points < 0 || channels < 1 || sqlite3_column_bytes(from, 0) / 6 / channels < points) points = 0; /* damaged */
     putchar('\n');
     draw_waveform(stdout, sqlite3_column_blob(from, 0), points, channels, columns, 6, view->cli->colour);
-    const char *text = text_at(from, 4);
+    const char *text = sql_text(from, 4);
     cJSON *summary = text ? cJSON_Parse(text) : NULL;
     (void)sqlite3_reset(from);
     bool fine = draw_regions(view, columns, duration, error);

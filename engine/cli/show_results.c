@@ -14,15 +14,11 @@
 
 #define FIRST_REGIONS 3
 
-static const char *text_at(sqlite3_stmt *from, int column) {
-    return (const char *)sqlite3_column_text(from, column);
-}
-
 /* ---------------------------------------------------------------------------------------------------------- regions */
 
 static void print_region(sqlite3_stmt *from) {
     char start[32], length[32];
-    int key = text_at(from, 6) ? keys_parse(text_at(from, 6)) : -1;
+    int key = sql_text(from, 6) ? keys_parse(sql_text(from, 6)) : -1;
     printf("  %4lld  %9s  %9s  ", sqlite3_column_int64(from, 1),
            cli_duration(sqlite3_column_double(from, 2), start, sizeof start),
            cli_duration(sqlite3_column_double(from, 3), length, sizeof length));
@@ -31,7 +27,7 @@ static void print_region(sqlite3_stmt *from) {
     else
         printf("%6.1f", sqlite3_column_double(from, 5));
     printf("  %-4s  ", key >= 0 ? keys_short(key) : "-");
-    cells_print(stdout, text_at(from, 7) ? text_at(from, 7) : "-", 20, 0);
+    cells_print(stdout, sql_text(from, 7) ? sql_text(from, 7) : "-", 20, 0);
     if (sqlite3_column_int(from, 9) > 1)
         printf("  part %d of %d", sqlite3_column_int(from, 8) + 1, sqlite3_column_int(from, 9));
     putchar('\n');
@@ -74,19 +70,19 @@ static const char *colour_of(const char *outcome) {
 }
 
 static void print_outcome(const struct show_results *show, sqlite3_stmt *from) {
-    const char *outcome = text_at(from, 2) ? text_at(from, 2) : "?", *reason = text_at(from, 3);
-    printf("    %-18s %-8s %s%s%s", text_at(from, 0), text_at(from, 1), show->colour ? colour_of(outcome) : "", outcome,
-           show->colour ? "\033[0m" : "");
+    const char *outcome = sql_text(from, 2) ? sql_text(from, 2) : "?", *reason = sql_text(from, 3);
+    printf("    %-18s %-8s %s%s%s", sql_text(from, 0), sql_text(from, 1), show->colour ? colour_of(outcome) : "",
+           outcome, show->colour ? "\033[0m" : "");
     if (sqlite3_column_type(from, 5) != SQLITE_NULL) printf("  %.0f ms", sqlite3_column_double(from, 5) * 1000);
     if (reason && reason[0]) fputs("  ", stdout);
     cells_put(stdout, reason);
-    if (text_at(from, 7)) fputs("  arrays: ", stdout);
-    cells_put(stdout, text_at(from, 7));
+    if (sql_text(from, 7)) fputs("  arrays: ", stdout);
+    cells_put(stdout, sql_text(from, 7));
     putchar('\n');
 }
 
 static void print_result(const struct show_results *show, sqlite3_stmt *from) {
-    const char *json = text_at(from, 4), *schema_text = text_at(from, 6);
+    const char *json = sql_text(from, 4), *schema_text = sql_text(from, 6);
     print_outcome(show, from);
     cJSON *result = json ? json_parse(json, strlen(json), 8 * RESULT_MAX_BYTES, RESULT_MAX_DEPTH + 1, NULL) : NULL;
     cJSON *schema = schema_text ? cJSON_Parse(schema_text) : NULL;
