@@ -27,8 +27,6 @@ struct store_run {
 
 /* Starts the record of one run of the engine; *run is its id. */
 bool store_run_begin(struct catalogue *catalogue, const struct store_run *about, int64_t *run, struct error *error);
-/* Replaces the sandbox note (the first worker's hello tells more than is known at the start). */
-bool store_run_sandbox(struct catalogue *catalogue, int64_t run, const char *sandbox, struct error *error);
 bool store_run_end(struct catalogue *catalogue, int64_t run, const char *outcome, struct error *error);
 
 /* ------------------------------------------------------------------------------------------------------------ files */
@@ -161,26 +159,6 @@ struct store_scan {
     size_t waveforms_count;
 };
 
-/* What the catalogue knows about some audio. */
-struct store_audio {
-    bool found;
-    int64_t content, audio; /* ids */
-    char audio_hash[HASH_TEXT];
-    int64_t rate, channels, frames;
-    char *facts; /* JSON object */
-    char *decoder, *decoder_version, *segmenter;
-    struct store_region *regions; /* the current ones, in time */
-    size_t regions_count;
-};
-void store_audio_free(struct store_audio *audio);
-
-/* The content with these bytes and its audio; found is false when unknown or never decoded. */
-bool store_content_find(struct catalogue *catalogue, const char *bytes_hash, struct store_audio *audio,
-                        struct error *error);
-
-/* The same by id. */
-bool store_content_load(struct catalogue *catalogue, int64_t content, struct store_audio *audio, struct error *error);
-
 /* Stores a scan for `file` and ties them together. Known bytes or known audio keep their ids; regions that are there
  * already (same segmenter, decoder version and frames) keep theirs, and with them results, tags and edits; regions of
  * an older segmentation become history. Known bytes that are another audio now take the users' words along (words.h). Fills
@@ -240,12 +218,6 @@ bool store_known_region(struct catalogue *catalogue, int64_t region, bool json, 
 /* The same for all current regions of an audio. */
 bool store_known_audio(struct catalogue *catalogue, int64_t audio, bool json, struct store_known_list *list,
                        struct error *error);
-
-/* An outcome of this identity on this region, current or history; list->n is 0 or 1. store_result_revive makes it the
- * current one again. */
-bool store_known_identity(struct catalogue *catalogue, int64_t region, const char *identity,
-                          struct store_known_list *list, struct error *error);
-bool store_result_revive(struct catalogue *catalogue, int64_t analysis, struct error *error);
 
 /* The arrays of a stored result. */
 struct store_array_list {

@@ -10,76 +10,38 @@
 
 /* ---------------------------------------------------------------------------------------------------------- reading */
 
-void store_audio_free(struct store_audio *audio) {
-    free(audio->facts);
-    free(audio->decoder);
-    free(audio->decoder_version);
-    free(audio->segmenter);
-    free(audio->regions);
-    *audio = (struct store_audio){0};
-}
+/* Regions in time. */
+struct region_list {
+    struct store_region *items;
+    size_t n;
+};
 
-static bool read_regions(struct catalogue *catalogue, struct store_audio *audio, struct error *error) {
+/* The current regions of an audio; `list` is the caller's to free, also after a failure. */
+static bool read_regions(struct catalogue *catalogue, int64_t audio, struct region_list *list, struct error *error) {
     sqlite3_stmt *from = sql_bind(catalogue, error,
                                   "SELECT region_id, start_frame, end_frame, sound_start_frame, sound_end_frame, part,"
                                   " parts FROM regions WHERE audio_id = ? AND current ORDER BY position",
-                                  "i", audio->audio);
+                                  "i", audio);
     size_t room = 0;
     bool row = from != NULL;
     while (row) {
         if (!sql_step(catalogue, from, &row, error)) return false;
         if (!row) return true;
-        if (audio->regions_count == room) {
+        if (list->n == room) {
             room = room ? 2 * room : 8;
-            struct store_region *grown = realloc(audio->regions, room * sizeof *grown);
+            struct store_region *grown = realloc(list->items, room * sizeof *grown);
             if (!grown) {
                 (void)sqlite3_reset(from);
                 return error_memory(error);
             }
-            audio->regions = grown;
+            list->items = grown;
         }
-        audio->regions[audio->regions_count++] = (struct store_region){
-            sqlite3_column_int64(from, 0), sqlite3_column_int64(from, 1), sqlite3_column_int64(from, 2),
-            sqlite3_column_int64(from, 3), sqlite3_column_int64(from, 4), sqlite3_column_int(from, 5),
-            sqlite3_column_int(from, 6)};
+        list->items[list->n++] = (struct store_region){sqlite3_column_int64(from, 0), sqlite3_column_int64(from, 1),
+                                                       sqlite3_column_int64(from, 2), sqlite3_column_int64(from, 3),
+                                                       sqlite3_column_int64(from, 4), sqlite3_column_int(from, 5),
+                                                       sqlite3_column_int(from, 6)};
     }
     return false;
-}
-
-#define AUDIO                                                                                                          \
-    "SELECT c.content_id, a.audio_id, a.audio_hash, a.rate, a.channels, a.frames, c.facts, a.decoder,"                 \
-    " a.decoder_version, a.segmenter FROM contents AS c JOIN audio AS a USING (audio_id) WHERE "
-
-/* Reads the row that `from` (an AUDIO query) gives, if any. */
-static bool read_audio(struct catalogue *catalogue, sqlite3_stmt *from, struct store_audio *audio,
-                       struct error *error) {
-    *audio = (struct store_audio){0};
-    bool row = false;
-    if (!from || !sql_step(catalogue, from, &row, error)) return false;
-    if (!row) return true;
-    audio->found = true;
-    audio->content = sqlite3_column_int64(from, 0);
-    audio->audio = sqlite3_column_int64(from, 1);
-    const char *hash = (const char *)sqlite3_column_text(from, 2);
-    if (hash && strlen(hash) < sizeof audio->audio_hash) strcpy(audio->audio_hash, hash);
-    audio->rate = sqlite3_column_int64(from, 3);
-    audio->channels = sqlite3_column_int64(from, 4);
-    audio->frames = sqlite3_column_int64(from, 5);
-    bool fine = sql_copy(from, 6, &audio->facts, error) && sql_copy(from, 7, &audio->decoder, error) &&
-                sql_copy(from, 8, &audio->decoder_version, error) && sql_copy(from, 9, &audio->segmenter, error);
-    (void)sqlite3_reset(from);
-    if (fine && read_regions(catalogue, audio, error)) return true;
-    store_audio_free(audio);
-    return false;
-}
-
-bool store_content_find(struct catalogue *catalogue, const char *bytes_hash, struct store_audio *audio,
-                        struct error *error) {
-    return read_audio(catalogue, sql_bind(catalogue, error, AUDIO "c.bytes_hash = ?", "t", bytes_hash), audio, error);
-}
-
-bool store_content_load(struct catalogue *catalogue, int64_t content, struct store_audio *audio, struct error *error) {
-    return read_audio(catalogue, sql_bind(catalogue, error, AUDIO "c.content_id = ?", "i", content), audio, error);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- storing */
@@ -124,15 +86,15 @@ static bool put_waveforms(struct catalogue *catalogue, const struct store_scan *
 }
 
 /* Whether the current regions are those of the scan; if so, the scan gets their ids. */
-static bool same_regions(const struct store_audio *known, struct store_scan *scan) {
-    if (known->regions_count != scan->regions_count) return false;
+static bool same_regions(const struct region_list *known, struct store_scan *scan) {
+    if (known->n != scan->regions_count) return false;
     for (size_t i = 0; i < scan->regions_count; i++) {
-        struct store_region old = known->regions[i], new = scan->regions[i];
+        struct store_region old = known->items[i], new = scan->regions[i];
         if (old.start != new.start || old.end != new.end || old.sound_start != new.sound_start ||
             old.sound_end != new.sound_end || old.part != new.part || old.parts != new.parts)
             return false;
     }
-    for (size_t i = 0; i < scan->regions_count; i++) scan->regions[i].region = known->regions[i].region;
+    for (size_t i = 0; i < scan->regions_count; i++) scan->regions[i].region = known->items[i].region;
     return true;
 }
 
@@ -152,11 +114,11 @@ static bool put_region(struct catalogue *catalogue, const struct store_scan *sca
 
 static bool put_regions(struct catalogue *catalogue, struct store_scan *scan, int64_t audio, bool *known,
                         struct error *error) {
-    struct store_audio old = {.audio = audio};
-    bool fine = read_regions(catalogue, &old, error);
+    struct region_list old = {0};
+    bool fine = read_regions(catalogue, audio, &old, error);
     *known = fine && same_regions(&old, scan);
-    bool replaces = old.regions_count > 0;
-    store_audio_free(&old);
+    bool replaces = old.n > 0;
+    free(old.items);
     if (!fine || *known) return fine;
     if (replaces && !sql_run(catalogue, error, "UPDATE regions SET current = 0 WHERE audio_id = ?", "i", audio))
         return false;

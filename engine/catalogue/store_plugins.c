@@ -15,10 +15,6 @@ bool store_run_begin(struct catalogue *catalogue, const struct store_run *about,
                       about->sandbox ? about->sandbox : "{}");
 }
 
-bool store_run_sandbox(struct catalogue *catalogue, int64_t run, const char *sandbox, struct error *error) {
-    return sql_run(catalogue, error, "UPDATE runs SET sandbox = ? WHERE run_id = ?", "ti", sandbox, run);
-}
-
 bool store_run_end(struct catalogue *catalogue, int64_t run, const char *outcome, struct error *error) {
     return sql_run(catalogue, error, "UPDATE runs SET ended = ?, outcome = ? WHERE run_id = ?", "dti", sql_now(),
                    outcome, run);

@@ -64,16 +64,6 @@ bool store_result(struct catalogue *catalogue, const struct store_result *result
            put_arrays(catalogue, result, *analysis, error);
 }
 
-bool store_result_revive(struct catalogue *catalogue, int64_t analysis, struct error *error) {
-    return sql_run(
-               catalogue, error,
-               "UPDATE region_analysis SET current = 0 WHERE current AND analysis_id <> ?1 AND (region_id, plugin) ="
-               " (SELECT region_id, plugin FROM region_analysis WHERE analysis_id = ?1)",
-               "i", analysis) &&
-           sql_run(catalogue, error, "UPDATE region_analysis SET current = 1 WHERE analysis_id = ? AND NOT current",
-                   "i", analysis);
-}
-
 /* ---------------------------------------------------------------------------------------------------------- reading */
 
 void store_known_free(struct store_known_list *list) {
@@ -138,17 +128,6 @@ bool store_known_audio(struct catalogue *catalogue, int64_t audio, bool json, st
                                           " ORDER BY r.position, x.plugin",
                                     "ik", audio, (int)json),
                            json, list, error);
-}
-
-bool store_known_identity(struct catalogue *catalogue, int64_t region, const char *identity,
-                          struct store_known_list *list, struct error *error) {
-    return read_known_list(catalogue,
-                           sql_bind(catalogue, error,
-                                    KNOWN
-                                    ", x.result FROM region_analysis AS x WHERE x.region_id = ? AND x.identity = ?"
-                                    " ORDER BY x.current DESC LIMIT 1",
-                                    "it", region, identity),
-                           true, list, error);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- arrays */

@@ -47,9 +47,8 @@ void answer_clear(struct answer *answer) {
 /* --------------------------------------------------------------------------------------------------------------- events */
 
 static void on_ready(struct worker *worker, const cJSON *message) {
+    (void)message;
     struct session *s = worker_context(worker);
-    const cJSON *sandbox = json_member(message, "sandbox");
-    s->sandbox = sandbox ? cJSON_Duplicate(sandbox, true) : NULL;
     s->ready = true;
 }
 
@@ -149,10 +148,6 @@ const cJSON *session_library(const struct session *s, size_t index) {
     return cJSON_GetArrayItem(s->libraries, (int)index);
 }
 
-const cJSON *session_sandbox(const struct session *s) {
-    return s->sandbox;
-}
-
 unsigned session_threads(const struct session *s) {
     char path[64], line[256];
     unsigned threads = 0;
@@ -184,6 +179,5 @@ void session_close(struct session *s) {
     if (s->worker && !s->ready) worker_kill(s->worker, WORKER_KILL_UNWANTED, "not needed any more");
     session_wait(s, &never);
     cJSON_Delete(s->libraries);
-    cJSON_Delete(s->sandbox);
     free(s);
 }

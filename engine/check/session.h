@@ -53,9 +53,6 @@ const struct blame *session_blame(const struct session *session);
 /* The `library` message about the `index`th library of the settings, or NULL: it never came. */
 const cJSON *session_library(const struct session *session, size_t index);
 
-/* The sandbox as `ready` described it, or NULL. */
-const cJSON *session_sandbox(const struct session *session);
-
 /* Threads of its process now; 0: unknown. */
 unsigned session_threads(const struct session *session);
 

@@ -11,7 +11,7 @@ struct session {
     struct desk *desk;
     struct worker *worker; /* NULL: dead */
     bool ready, unloaded, no_memory;
-    cJSON *libraries, *sandbox;
+    cJSON *libraries;
     struct blame blame;
     /* The job: */
     const struct session_job *job; /* NULL: none */

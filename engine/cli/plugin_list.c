@@ -32,7 +32,7 @@ struct entry {
 struct listing {
     bool json, broken;
     struct catalogue *catalogue; /* NULL: there is none yet */
-    size_t printed, broken_count;
+    size_t broken_count;
 };
 
 static bool is_broken(const struct entry *entry) {
@@ -74,7 +74,6 @@ static void print_text(const struct entry *entry) {
 static void print_entry(struct listing *listing, const struct entry *entry) {
     listing->broken_count += is_broken(entry);
     if (listing->broken && !is_broken(entry)) return;
-    listing->printed++;
     if (listing->json)
         print_json(entry);
     else

@@ -95,7 +95,6 @@ bool setup_open(struct setup *setup, const struct cli *cli, struct error *error)
     struct engine_options *options = &setup->options;
     engine_options_init(options);
     bool params_ok, segment_ok, cache_ok;
-    setup->choices.lock = -1;
     setup->probe_cache = cache_folder(&cache_ok);
     setup->params = params_json(config, &params_ok);
     setup->segment = segment_json(config, &segment_ok);

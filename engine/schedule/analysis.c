@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool analysis_begin_region(struct file *file, struct region *region) {
+static bool begin_region(struct file *file, struct region *region) {
     const struct registry *registry = file->engine->registry;
     if (!region->results) region->results = calloc(registry->plugins_count + 1, sizeof *region->results);
     region->alone = calloc(registry->groups_count + 1, sizeof *region->alone);
@@ -431,7 +431,7 @@ static bool pump_file(struct file *file, size_t group, bool *members) {
     for (size_t i = file->first_open; i < file->regions_count && !file->engine->failed; i++) {
         struct region *region = &file->regions[i];
         if (region->done) continue;
-        if (!region->alone && !analysis_begin_region(file, region)) {
+        if (!region->alone && !begin_region(file, region)) {
             engine_fail_memory(file->engine);
             return false;
         }

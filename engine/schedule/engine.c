@@ -139,7 +139,7 @@ static void on_died_idle(void *context, struct pool *pool, const struct worker_d
                          const struct blame *blame) {
     struct engine *engine = context;
     (void)pool;
-    (void)record_incident(engine, death, blame, NULL, NULL, NULL, NULL, false);
+    record_incident(engine, death, blame, NULL, NULL, NULL, NULL, false);
     engine_wake(engine);
 }
 
@@ -373,10 +373,6 @@ struct uv_loop_s *engine_loop(struct engine *engine) {
 
 const char *engine_profile(const struct engine *engine) {
     return engine->profile;
-}
-
-const struct registry *engine_registry(const struct engine *engine) {
-    return engine->registry;
 }
 
 /* -------------------------------------------------------------------------------------------------------- coming, going */

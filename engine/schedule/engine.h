@@ -228,9 +228,6 @@ bool engine_write(struct engine *engine, bool (*function)(struct catalogue *, vo
 /* Forgets what the engine knows of this plugin's crashes in this run. */
 void engine_plugin_reset(struct engine *engine, const char *plugin);
 
-/* The plugin table (engine/schedule/registry.h), owned by the engine. */
-const struct registry *engine_registry(const struct engine *engine);
-
 /* The final counts, also during a run. */
 void engine_progress(const struct engine *engine, struct engine_progress *out);
 

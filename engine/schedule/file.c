@@ -221,10 +221,6 @@ static void finish(struct file *file, enum file_status status, const char *reaso
     post(file->engine, record, store_end, on_end);
 }
 
-void file_finish(struct file *file, enum file_status status, const char *reason) {
-    finish(file, status, reason, false);
-}
-
 void file_known(struct file *file, bool has_regions) {
     finish(file, has_regions ? FILE_DONE : FILE_EMPTY, NULL, true);
 }
@@ -264,7 +260,7 @@ void file_starved(struct file *file, const char *reason) {
 }
 
 void file_scan_failed(struct file *file, const char *reason) {
-    file_finish(file, FILE_FAILED, reason);
+    finish(file, FILE_FAILED, reason, false);
 }
 
 void file_again(struct file *file) {

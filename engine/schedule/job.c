@@ -226,7 +226,7 @@ bool job_start(struct file *file, struct region *region, size_t group, bool alon
     }
     memcpy(job->members, members, n * sizeof *members);
     for (size_t i = 0; i < n; i++) {
-        job->members_open += members[i];
+        job->members_count += members[i];
         job->trials[i] = members[i] && breaker_begin(&engine->plugins[i].breaker);
     }
     job->kind = JOB_ANALYSE;
@@ -462,8 +462,7 @@ static void strike(struct job *job, const struct worker_death *death, const stru
     const char *outcome = blame->from_outside ? "crashed" : blame->outcome;
     bool counts = blame->counts || blame->from_outside;
     result_set(result, outcome, blame->reason);
-    (void)record_incident(engine, death, blame, engine->registry->plugins[index].id, file, region, result->identity,
-                          counts);
+    record_incident(engine, death, blame, engine->registry->plugins[index].id, file, region, result->identity, counts);
     circuit_died(engine, index, file);
     /* Once is no proof: the next run gives it a second try, and two strikes quarantine it. */
     int64_t before = result->had && strcmp(result->had_identity, result->identity) == 0 ? result->strikes : 0;
@@ -493,7 +492,7 @@ void job_died(struct job *job, const struct worker_death *death, const struct bl
         return;
     }
     bool outside = blame->from_outside && ++region->outside_kills <= OUTSIDE_KILLS_MAX;
-    if (!outside && job->members_open == 1 && (job->alone || fresh)) {
+    if (!outside && job->members_count == 1 && (job->alone || fresh)) {
         strike(job, death, blame);
         return;
     }
@@ -501,7 +500,7 @@ void job_died(struct job *job, const struct worker_death *death, const struct bl
      * this incident stays without a culprit. */
     if (!outside) region->alone[job->group] = true;
     struct blame told = *blame;
-    (void)record_incident(engine, death, &told, NULL, file, region, NULL, false);
+    record_incident(engine, death, &told, NULL, file, region, NULL, false);
     requeue_members(job);
     job_free(job);
     after(file, region);

@@ -119,7 +119,6 @@ static void take_chunk(struct job *job, const cJSON *message) {
 static void end_reading(struct job *job) {
     struct seat *seat = job->reader;
     job->reader = NULL;
-    job->read_over = true;
     job->wanted_serial = -1;
     chunk_unref(job->filling);
     job->filling = NULL;
@@ -167,7 +166,7 @@ void reading_died(struct job *job, const struct worker_death *death, const struc
     if (blame->starved)
         file_starved(job->file, blame->reason);
     else if (!blame->asked)
-        (void)record_incident(job->engine, death, blame, NULL, job->file, job->region, NULL, false);
+        record_incident(job->engine, death, blame, NULL, job->file, job->region, NULL, false);
     if (job->analysed) {
         job_end_when_done(job);
         return;

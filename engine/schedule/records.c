@@ -199,7 +199,7 @@ static bool add_scene(cJSON *detail, const struct engine *engine, const char *pl
     return ok;
 }
 
-bool record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame,
+void record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame,
                      const char *plugin, const struct file *file, const struct region *region, const char *identity,
                      bool strike) {
     struct incident_record *record = calloc(1, sizeof *record);
@@ -228,5 +228,4 @@ bool record_incident(struct engine *engine, const struct worker_death *death, co
     cJSON_Delete(detail);
     if (!ok && record) incident_free(record);
     engine_report_incident(engine, plugin, blame, file, strike);
-    return ok;
 }

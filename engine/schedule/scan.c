@@ -139,7 +139,7 @@ void scan_died(struct job *job, const struct worker_death *death, const struct b
         file_starved(file, blame->reason);
         return;
     }
-    (void)record_incident(engine, death, blame, NULL, file, NULL, NULL, false);
+    record_incident(engine, death, blame, NULL, file, NULL, NULL, false);
     if (blame->from_outside) {
         killed_outside(file, blame);
     } else if (!file->fell_back) {
@@ -185,6 +185,20 @@ static bool ask(struct catalogue *catalogue, void *argument, struct error *error
     return status == SQLITE_ROW || status == SQLITE_DONE || catalogue_failed(catalogue, error, "looking up a content");
 }
 
+static void proceed(struct file *file, bool wanted) {
+    struct job *job = file->scan;
+    cJSON *message = message_new_job("proceed", job->id, job->nonce);
+    if (!message || !cJSON_AddBoolToObject(message, "wanted", wanted)) engine_fail_memory(job->engine);
+    if (message) (void)worker_send(job->reader->worker, message);
+    cJSON_Delete(message);
+    if (wanted) {
+        set_deadline(job, "decode the file");
+    } else {
+        drop_chunks(job);
+        end_scan(job, true);
+    }
+}
+
 static void on_answer(void *argument, const struct error *error) {
     struct question *question = argument;
     struct engine *engine = question->engine;
@@ -199,25 +213,11 @@ static void on_answer(void *argument, const struct error *error) {
             file->content = question->content;
             file->duration = question->duration;
         }
-        scan_proceed(file, wanted);
+        proceed(file, wanted);
         if (!wanted) file_known(file, question->regions > 0);
     }
     free(question);
     engine_wake(engine);
-}
-
-void scan_proceed(struct file *file, bool wanted) {
-    struct job *job = file->scan;
-    cJSON *message = message_new_job("proceed", job->id, job->nonce);
-    if (!message || !cJSON_AddBoolToObject(message, "wanted", wanted)) engine_fail_memory(job->engine);
-    if (message) (void)worker_send(job->reader->worker, message);
-    cJSON_Delete(message);
-    if (wanted) {
-        set_deadline(job, "decode the file");
-    } else {
-        drop_chunks(job);
-        end_scan(job, true);
-    }
 }
 
 static void take_identified(struct job *job, const cJSON *message) {
@@ -231,7 +231,7 @@ static void take_identified(struct job *job, const cJSON *message) {
     worker_clear_deadline(job->reader->worker); /* it waits for us */
     memcpy(file->bytes_hash, hash, HASH_TEXT);
     if (file_is_twin(file)) {
-        scan_proceed(file, false);
+        proceed(file, false);
         file->stage = STAGE_WAITING;
         return;
     }
@@ -497,7 +497,6 @@ static void on_stored(void *argument, const struct error *error) {
     struct report *report = argument;
     struct file *file = report->file;
     file->content = report->content;
-    file->audio = report->audio;
     bool ok = !error && make_regions(report);
     if (ok)
         file_scanned(file);

@@ -143,7 +143,7 @@ struct file {
     char audio_hash[HASH_TEXT];
     uint32_t rate, channels;
     int64_t frames;
-    int64_t content, audio;
+    int64_t content;
 
     struct region *regions;
     size_t regions_count, regions_done, first_open;
@@ -171,7 +171,6 @@ struct job {
     uint64_t wanted_bytes;
     bool gave_up_keeping;
     bool identified;
-    bool read_over;
     int64_t read_position; /* next frame to come */
 
     /* Analysis. */
@@ -179,7 +178,7 @@ struct job {
     size_t group;
     bool alone;    /* one plugin, in a fresh worker */
     bool *members; /* one flag a plugin */
-    size_t members_open;
+    size_t members_count;
     struct seat *seat;
     struct chunk *queue[WINDOW]; /* read and not sent */
     size_t queued;
@@ -333,7 +332,6 @@ bool file_is_twin(
     const struct file *file);         /* another one with the same bytes came first: one analysis will do for both */
 void file_scanned(struct file *file); /* its facts and regions are filled in */
 void file_region_done(struct file *file, struct region *region);
-void file_finish(struct file *file, enum file_status status, const char *reason);
 void file_put_back(struct file *file, double delay);
 void file_starved(struct file *file,
                   const char *reason); /* its worker was (blame.h); after the job has been taken back */
@@ -343,7 +341,6 @@ void file_free(struct file *file);
 bool scan_start(struct file *file, struct seat *seat);
 void scan_message(struct job *job, const char *type, cJSON *message);
 void scan_died(struct job *job, const struct worker_death *death, const struct blame *blame);
-void scan_proceed(struct file *file, bool wanted);
 
 /* reading.c: the budget's side of both conversations with decoders */
 struct chunk *reading_give(struct job *job, int64_t serial, uint64_t bytes, struct error *error);
@@ -355,7 +352,6 @@ void reading_pump(struct engine *engine);
 
 /* analysis.c: which plugins run next on which region */
 void analysis_pump(struct engine *engine);
-bool analysis_begin_region(struct file *file, struct region *region);
 void analysis_over(struct file *file, struct region *region, size_t plugin); /* a result is over: store, and go on */
 
 /* job.c: the conversation with an analyser */
@@ -384,7 +380,7 @@ bool circuit_allows(struct engine *engine, size_t plugin);
 
 /* records.c: what is posted to the writer */
 bool record_results(struct file *file, struct region *region, const size_t *plugins, size_t count);
-bool record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame,
+void record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame,
                      const char *plugin, const struct file *file, const struct region *region, const char *identity,
                      bool strike);
 

@@ -286,7 +286,6 @@ bool registry_wire(struct registry *registry, const struct engine_options *optio
     if (!cut_circles(registry, error)) return false;
     while (refuse_unprovided(registry)) continue;
     if (options->only && !keep_only(registry, options->only, options->only_count, error)) return false;
-    (void)refuse_unprovided(registry);
     find_stand_ins(registry, options);
     for (size_t i = 0; i < registry->plugins_count; i++)
         if (registry->plugins[i].enabled) registry->groups[registry->plugins[i].group].plugins_count++;

@@ -69,11 +69,6 @@ static void close_pool(struct pool *pool, const char *sentence) {
 
 static void start(struct pool *pool);
 
-static void on_hello(struct worker *worker, const cJSON *message) {
-    struct seat *seat = worker_context(worker);
-    if (seat->pool->spec.events->hello) seat->pool->spec.events->hello(seat->pool->spec.context, seat->pool, message);
-}
-
 static void on_ready(struct worker *worker, const cJSON *message) {
     (void)message;
     struct seat *seat = worker_context(worker);
@@ -144,7 +139,7 @@ static void on_died(struct worker *worker, const struct worker_death *death) {
     free_when_done(pool);
 }
 
-static const struct worker_events worker_calls = {on_hello, on_ready, on_message, on_died};
+static const struct worker_events worker_calls = {NULL, on_ready, on_message, on_died};
 
 /* ------------------------------------------------------------------------------------------------------------- starting */
 
@@ -285,10 +280,6 @@ void pool_free(struct pool *pool, void (*freed)(void *context), void *context) {
             worker_quit(seat->worker);
     }
     uv_close((uv_handle_t *)&pool->timer, on_timer_closed);
-}
-
-unsigned pool_alive(const struct pool *pool) {
-    return pool->alive;
 }
 
 const char *pool_name(const struct pool *pool) {

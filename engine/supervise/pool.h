@@ -30,9 +30,8 @@ struct pool_events {
     /* A worker died outside of any job. */
     void (*died_idle)(void *context, struct pool *pool, const struct worker_death *death, const struct blame *blame);
     void (*closed)(void *context, struct pool *pool,
-                   const char *sentence); /* no worker will ever come; nothing is taken */
-    void (*hello)(void *context, struct pool *pool, const cJSON *message);            /* of each worker */
-    void (*started)(void *context, struct pool *pool, int64_t pid);                   /* may be NULL */
+                   const char *sentence);                           /* no worker will ever come; nothing is taken */
+    void (*started)(void *context, struct pool *pool, int64_t pid); /* may be NULL */
     void (*often)(void *context, struct pool *pool, unsigned deaths, double seconds); /* more deaths than is normal */
 };
 
@@ -71,8 +70,5 @@ void pool_untake(struct seat *seat);
 
 /* Ends all workers, politely where they are idle. `freed` is called when the last one is gone, and the pool with it. */
 void pool_free(struct pool *pool, void (*freed)(void *context), void *context);
-
-/* Workers alive, started ones included. */
-unsigned pool_alive(const struct pool *pool);
 
 #endif

@@ -34,7 +34,6 @@ struct worker {
     bool connection_lost, stderr_ended;
     enum worker_kill kill;
     char kill_reason[256];
-    cJSON *hello;
 
     uv_process_t process;
     uv_pipe_t stderr_pipe;
@@ -70,7 +69,6 @@ static bool passed(uint64_t since, double seconds) {
 static void free_when_done(struct worker *worker) {
     if (worker->handles > 0 || !worker->reported) return;
     cJSON_Delete(worker->settings);
-    cJSON_Delete(worker->hello);
     free(worker);
 }
 
@@ -290,8 +288,8 @@ static void take_hello(struct worker *worker, cJSON *message) {
     }
     worker->state = HELLO_SAID;
     worker->said_hello = true;
-    worker->hello = message;
     if (worker->spec.events->hello) worker->spec.events->hello(worker, message);
+    cJSON_Delete(message);
 }
 
 static void take_message(struct worker *worker, cJSON *message) {
@@ -541,10 +539,6 @@ bool worker_is_ready(const struct worker *worker) {
 bool worker_is_usable(const struct worker *worker) {
     return worker->spawned && worker->state < DYING && worker->kill == WORKER_NOT_KILLED && !worker->asked &&
            !worker->connection_lost;
-}
-
-const cJSON *worker_hello(const struct worker *worker) {
-    return worker->hello;
 }
 
 void *worker_read_out(const struct worker *worker, uint64_t offset, uint64_t bytes) {

@@ -47,7 +47,7 @@ struct worker_death {
 
 /* `hello`, `message`: owned by the worker, valid during the call. Inside any of them, everything below may be called. */
 struct worker_events {
-    void (*hello)(struct worker *worker, const cJSON *message);
+    void (*hello)(struct worker *worker, const cJSON *message); /* may be NULL */
     void (*ready)(struct worker *worker, const cJSON *message);
     void (*message)(struct worker *worker, const char *type, cJSON *message); /* any other than hello and ready */
     void (*died)(struct worker *worker, const struct worker_death *death);    /* the last one; then it is freed */
@@ -73,8 +73,6 @@ pid_t worker_pid(const struct worker *worker);
 bool worker_is_ready(const struct worker *worker);
 /* Whether it can take messages: not dead, not killed, not told to quit. */
 bool worker_is_usable(const struct worker *worker);
-/* The hello message, or NULL before it. */
-const cJSON *worker_hello(const struct worker *worker);
 
 /* Sends; when that can't be done the worker is dying, or is killed (WORKER_KILL_PROTOCOL, or _STARVED when it is the system
  * that has no room): `died` follows. */

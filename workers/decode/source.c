@@ -143,10 +143,6 @@ const char *source_trouble(const struct source *source) {
     return input_is_spent(source->input) ? "the library read in circles and was stopped" : "";
 }
 
-int64_t source_position(const struct source *source) {
-    return source->position;
-}
-
 static bool start_again(struct source *source, struct error *error) {
     struct facts facts = source->facts;
     source->reader->close(source->state);

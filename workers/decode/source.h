@@ -51,9 +51,6 @@ int64_t source_read(struct source *source, float *to, int64_t frames);
 /* A sentence on why decoding stopped before the file's end, or an empty text. */
 const char *source_trouble(const struct source *source);
 
-/* Frames read so far: the position. */
-int64_t source_position(const struct source *source);
-
 /* Moves to `frame`, by decoding up to it where the format can't be entered exactly. False with a sentence when the file
  * ends before; the source can then only be closed. */
 bool source_seek(struct source *source, int64_t frame, struct error *error);
