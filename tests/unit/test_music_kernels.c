@@ -150,6 +150,22 @@ static void yin_with_any_hop(void **state) {
     }
 }
 
+/* Down to periods several times as long as the window. */
+static void yin_with_any_window(void **state) {
+    (void)state;
+    static float x[RATE], pitch[RATE / 512 + 1];
+    for (int i = 0; i < RATE; i++) x[i] = (float)(0.5 * sin(2 * M_PI * 30 * i / RATE));
+    static const uint32_t windows[] = {128, 256, 300, 512, 735, 1024};
+    for (size_t i = 0; i < COUNT(windows); i++) {
+        sonde_yin_t *y = kernel_yin.create(RATE, 2048, windows[i], 512, 25, 2000, 0.01);
+        assert_non_null(y);
+        kernel_yin.process(y, x, RATE, pitch, NULL);
+        for (uint32_t k = 3; k < RATE / 512 - 3; k++)
+            if (fabsf(pitch[k] - 30) > 0.3f) fail_msg("window %u: %g Hz", windows[i], (double)pitch[k]);
+        kernel_yin.destroy(y);
+    }
+}
+
 static void cqt_is_as_defined(void **state) {
     (void)state;
     static float x[RATE], c[44 * 252], chroma[44 * 12];
@@ -239,10 +255,11 @@ static void impossible_kernels_are_null(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hpss_is_as_defined), cmocka_unit_test(hpss_of_any_shape),
-        cmocka_unit_test(yin_is_as_defined),  cmocka_unit_test(yin_with_any_hop),
-        cmocka_unit_test(cqt_is_as_defined),  cmocka_unit_test(cqt_hears_every_note),
-        cmocka_unit_test(cqt_has_no_seams),   cmocka_unit_test(impossible_kernels_are_null),
+        cmocka_unit_test(hpss_is_as_defined),          cmocka_unit_test(hpss_of_any_shape),
+        cmocka_unit_test(yin_is_as_defined),           cmocka_unit_test(yin_with_any_hop),
+        cmocka_unit_test(yin_with_any_window),         cmocka_unit_test(cqt_is_as_defined),
+        cmocka_unit_test(cqt_hears_every_note),        cmocka_unit_test(cqt_has_no_seams),
+        cmocka_unit_test(impossible_kernels_are_null),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,7 +215,7 @@ static sonde_yin_t *yin_create(uint32_t rate, uint32_t length, uint32_t window, 
     y->shared = window % hop == 0 && y->longest + 2 <= hop;
     y->piece = y->shared ? hop : window;
     y->pieces = window / y->piece;
-    y->size = y->shared ? 2 * hop : transform_length(window + y->longest + 2);
+    y->size = y->shared ? 2 * hop : transform_length((window > y->longest ? window : y->longest) + y->longest + 2);
     y->floats = y->size + 2;
     if (y->shortest >= y->longest) {
         free(y);
