@@ -9,7 +9,7 @@
  * input gives the same bits on one machine, and results within the stated tolerance on any.
  *
  * Every object belongs to whoever created it and is used by one thread at a time. `destroy` takes NULL. A function of a
- * table may be called in any phase, unless it says otherwise; `create` allocates, the others don't.
+ * table may be called in any phase, unless it says otherwise; `create` allocates, the others don't (but for sonde.fft/1, below).
  */
 #ifndef SONDE_KERNELS_H
 #define SONDE_KERNELS_H
@@ -27,8 +27,8 @@ extern "C" {
 typedef struct sonde_fft sonde_fft_t;
 
 /* Discrete Fourier transforms: X[k] = sum over n of x[n] exp(-2 pi i n k / N), unscaled in both directions, so that
- * inverse(forward(x)) = N x. Accurate to 1e-6 of the largest value. Fast for lengths with factors 2, 3 and 5. Complex
- * values are pairs re, im. Input and output may not overlap. */
+ * inverse(forward(x)) = N x. Lengths with no other factors than 2, 3 and 5: fast, accurate to 1e-6 of the largest value, and
+ * nothing is allocated after `create`; others: slower, to 1e-5. Complex values are pairs re, im. Input and output may not overlap. */
 typedef struct sonde_kernel_fft {
     uint32_t struct_size;
     uint32_t reserved;
@@ -170,9 +170,8 @@ typedef struct sonde_kernel_cqt {
     uint32_t struct_size;
     uint32_t reserved;
 
-    /* octaves: 1 to 9; bins_per_octave: 12, 24, 36, 48 or 60; hop: a multiple of 2^(octaves - 1), and of twice that when the
-     * highest bin is below rate / 5; the highest bin is below 0.38 rate. NULL: unsuitable, or out of memory. Usual: 22050,
-     * 512, 32.703, 7, 36. Tuned to other than A440: multiply `lowest`. */
+    /* octaves: 1 to 9; bins_per_octave: 12, 24, 36, 48 or 60; hop: a multiple of 2^(octaves - 1); the highest bin is below
+     * 0.38 rate. NULL: unsuitable, or out of memory. Usual: 22050, 512, 32.703, 7, 36. Tuned to other than A440: multiply `lowest`. */
     sonde_cqt_t *(*create)(uint32_t rate, uint32_t hop, double lowest, uint32_t octaves, uint32_t bins_per_octave);
     void (*destroy)(sonde_cqt_t *cqt);
 
