@@ -162,8 +162,7 @@ def recode(samples, name):
             soundfile.write(buffer, samples, mel.RATE, format="MP3", subtype="MPEG_LAYER_III")
         else:
             rate = (16000, 24000)[kind]
-            soundfile.write(buffer, mel.to_rate(samples, mel.RATE) if rate == mel.RATE
-                            else mel.resample_poly(samples, rate // 150, mel.RATE // 150), rate, format="OGG", subtype="OPUS")
+            soundfile.write(buffer, mel.resample_poly(samples, rate // 50, mel.RATE // 50), rate, format="OGG", subtype="OPUS")
         buffer.seek(0)
         return mel.to_rate(*soundfile.read(buffer, dtype="float32"))
     except (RuntimeError, soundfile.SoundFileError):

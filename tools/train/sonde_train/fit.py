@@ -201,7 +201,7 @@ def embeddings(network, clips, variant="plain", limit=1300):
     """Per clip: (embeddings [steps, DIMENSIONS], active [steps]); at most `limit` frames of a clip are used."""
     network.eval()
     out = [None] * len(clips)
-    spectra = [np.logaddexp(c.spectra[variant][:limit] + mel.HEARD, np.float32(SILENCE)) for c in clips]
+    spectra = [mel.heard(c.spectra[variant][:limit]) for c in clips]
     order = sorted(range(len(clips)), key=lambda i: len(spectra[i]))
     with torch.no_grad():
         first = 0

@@ -88,6 +88,11 @@ def log_mel(samples):
     return np.log(np.stack([p @ FILTERS.T, floors], 1) + FLOOR).astype(np.float32)
 
 
+def heard(x):
+    """What the network is given of log_mel's [..., BANDS]: bands above the ceiling count for less, the floor is what it was."""
+    return np.log(np.maximum(np.exp(x.astype(np.float32)) - FLOOR, 0) * np.exp(HEARD) + FLOOR)
+
+
 def of_noise(seconds=60):
     """[2, BANDS]: how the floors of noise lie below its bands, on average, in nepers; of the bands themselves 0."""
     noise = log_mel(np.random.default_rng(5).normal(0, .1, seconds * RATE).astype(np.float32))[4:-4]

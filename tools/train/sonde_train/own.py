@@ -31,7 +31,7 @@ class Frozen:
     def embed(self, spectrum):
         """[steps, DIMENSIONS] of one spectrum [frames, 2, BANDS]."""
         t, steps = self.tensors, -(-len(spectrum) // STRIDE)
-        spectrum = np.logaddexp(spectrum[:, 0] + mel.HEARD, np.float32(SILENCE))
+        spectrum = mel.heard(spectrum[:, 0])
         silence = np.full((MARGIN, BANDS), SILENCE, np.float32)
         x = torch.from_numpy(np.concatenate([silence, spectrum, silence]))
         x = ((x - t["input.mean"]) * t["input.scale"])[None, None]
@@ -70,7 +70,7 @@ def train(folder, network_path, out, log=print):
         for name in sorted(os.listdir(os.path.join(folder, label))):
             try:
                 found.append(describe(network, os.path.join(folder, label, name)))
-            except (RuntimeError, soundfile.SoundFileError) as error:
+            except (RuntimeError, ValueError, soundfile.SoundFileError) as error:
                 log(f"left out: {label}/{name}: {error}")
         if len(found) < FEWEST:
             log(f"left out: {label}: {len(found)} sounds, {FEWEST} are needed")

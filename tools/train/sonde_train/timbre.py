@@ -7,7 +7,7 @@ from scipy.fft import dct
 from torch import nn
 
 from . import mel
-from .batches import MADE, SILENCE, activity
+from .batches import MADE, activity
 from .dataset import CLASSES
 from .model import BANDS, STRIDE
 
@@ -28,7 +28,7 @@ def by_step(values):
 
 def measure(spectrum):
     """[steps, 4 CEPSTRA] of the bands of [frames, 2, BANDS]: mean, spread, mean size of the change and of the change's change."""
-    heard = np.logaddexp(spectrum[:LIMIT, 0].astype(np.float32) + mel.HEARD, np.float32(SILENCE))
+    heard = mel.heard(spectrum[:LIMIT, 0])
     cepstra = heard @ BASIS
     change = np.diff(cepstra, axis=0, prepend=cepstra[:1])
     bend = np.diff(change, axis=0, prepend=change[:1])
