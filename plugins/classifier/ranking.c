@@ -77,7 +77,7 @@ static int read_timbre(struct ranking *ranking, char *error, size_t n) {
 /* What familiarity is measured by, if the vocabulary asks. */
 static int read_familiar(struct ranking *ranking, char *error, size_t n) {
     const struct weights *w = &ranking->weights;
-    const uint32_t d = RANKING_DIMENSIONS;
+    const uint32_t d = EMBEDDING_DIMENSIONS;
     const float *weight;
     if (weights_rows(w, "familiar.weight") == 0) return 0;
     if ((weight = weights_floats(w, "familiar.weight", 1, 1, 1, error, n)) == NULL ||
@@ -109,7 +109,8 @@ int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char 
         return -1;
     }
     ranking->classes = classes;
-    if ((ranking->weight = weights_floats(w, "classes.weight", 2 * RANKING_DIMENSIONS, classes, 1, error, n)) == NULL ||
+    if ((ranking->weight = weights_floats(w, "classes.weight", 2 * EMBEDDING_DIMENSIONS, classes, 1, error, n)) ==
+            NULL ||
         (ranking->bias = weights_floats(w, "classes.bias", classes, 1, 1, error, n)) == NULL ||
         (ranking->shipped = weights_floats(w, "classes.shipped", classes, 1, 1, error, n)) == NULL ||
         (ranking->calibration = weights_floats(w, "calibration", 3, 1, 1, error, n)) == NULL)
@@ -139,19 +140,19 @@ static float level_limit(const float *level, uint32_t first, uint32_t end) {
 /* Mean and maximum of the steps that sound. */
 static void pool_embedding(const struct embedding *embedding, uint32_t first, uint32_t end, float limit,
                            float *pooled) {
-    float *mean = pooled, *most = pooled + RANKING_DIMENSIONS;
-    memset(pooled, 0, 2 * RANKING_DIMENSIONS * sizeof(float));
+    float *mean = pooled, *most = pooled + EMBEDDING_DIMENSIONS;
+    memset(pooled, 0, 2 * EMBEDDING_DIMENSIONS * sizeof(float));
     uint32_t used = 0;
     for (uint32_t t = first; t < end; t++) {
         if (embedding->level[t] <= limit) continue;
-        const float *row = embedding->values + (size_t)t * RANKING_DIMENSIONS;
-        for (uint32_t i = 0; i < RANKING_DIMENSIONS; i++) {
+        const float *row = embedding->values + (size_t)t * EMBEDDING_DIMENSIONS;
+        for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++) {
             mean[i] += row[i];
             most[i] = fmaxf(most[i], row[i]); /* embeddings are not negative */
         }
         used++;
     }
-    for (uint32_t i = 0; i < RANKING_DIMENSIONS && used > 0; i++) mean[i] /= (float)used;
+    for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS && used > 0; i++) mean[i] /= (float)used;
 }
 
 /* The statistics of RANKING_TIMBRE of one cepstrum (column n); `out` points at its place in the first of them. */
@@ -200,29 +201,30 @@ static void add_timbre(const struct ranking *ranking, const struct embedding *em
             logits[c] += hidden[h] * ranking->timbre_weight[(size_t)h * ranking->classes + c];
 }
 
-/* out = weight' x; the weight is [RANKING_DIMENSIONS][RANKING_DIMENSIONS]. Returns its squared length. */
+/* out = weight' x; the weight is [EMBEDDING_DIMENSIONS][EMBEDDING_DIMENSIONS]. Returns its squared length. */
 static double whiten(const float *x, const float *weight, float *out) {
     double sum = 0;
-    memset(out, 0, RANKING_DIMENSIONS * sizeof(float));
-    for (uint32_t i = 0; i < RANKING_DIMENSIONS; i++)
-        for (uint32_t k = 0; k < RANKING_DIMENSIONS; k++) out[k] += x[i] * weight[(size_t)i * RANKING_DIMENSIONS + k];
-    for (uint32_t k = 0; k < RANKING_DIMENSIONS; k++) sum += (double)out[k] * (double)out[k];
+    memset(out, 0, EMBEDDING_DIMENSIONS * sizeof(float));
+    for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++)
+        for (uint32_t k = 0; k < EMBEDDING_DIMENSIONS; k++)
+            out[k] += x[i] * weight[(size_t)i * EMBEDDING_DIMENSIONS + k];
+    for (uint32_t k = 0; k < EMBEDDING_DIMENSIONS; k++) sum += (double)out[k] * (double)out[k];
     return sum;
 }
 
 /* `mean` is the mean embedding. */
 static void measure_familiarity(const struct ranking *ranking, const float *mean, float *familiarity) {
-    float x[RANKING_DIMENSIONS], white[RANKING_DIMENSIONS];
+    float x[EMBEDDING_DIMENSIONS], white[EMBEDDING_DIMENSIONS];
     memset(familiarity, 0, ranking->classes * sizeof(float));
     if (ranking->familiar_mean == NULL) return;
-    for (uint32_t i = 0; i < RANKING_DIMENSIONS; i++)
+    for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++)
         x[i] = (mean[i] - ranking->familiar_mean[i]) * ranking->familiar_scale[i];
     const double far = whiten(x, ranking->familiar_far, white);
     whiten(x, ranking->familiar_near, white);
     for (uint32_t c = 0; c < ranking->classes; c++) {
-        const float *centre = ranking->familiar_centres + (size_t)c * RANKING_DIMENSIONS;
+        const float *centre = ranking->familiar_centres + (size_t)c * EMBEDDING_DIMENSIONS;
         double near = 0;
-        for (uint32_t k = 0; k < RANKING_DIMENSIONS; k++)
+        for (uint32_t k = 0; k < EMBEDDING_DIMENSIONS; k++)
             near += ((double)white[k] - centre[k]) * ((double)white[k] - centre[k]);
         familiarity[c] = (float)(ranking->familiar_weight * (far - near));
     }
@@ -249,11 +251,11 @@ static void join_labels(const struct ranking *ranking, float *probabilities, flo
 
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
                      const float *heard, float *probabilities, float *familiarity) {
-    float pooled[2 * RANKING_DIMENSIONS], logits[RANKING_MOST];
+    float pooled[2 * EMBEDDING_DIMENSIONS], logits[RANKING_MOST];
     const float limit = level_limit(embedding->level, first, end);
     pool_embedding(embedding, first, end, limit, pooled);
     memcpy(logits, ranking->bias, ranking->classes * sizeof(float));
-    for (uint32_t i = 0; i < 2 * RANKING_DIMENSIONS; i++)
+    for (uint32_t i = 0; i < 2 * EMBEDDING_DIMENSIONS; i++)
         for (uint32_t c = 0; c < ranking->classes; c++)
             logits[c] += pooled[i] * ranking->weight[(size_t)i * ranking->classes + c];
     if (ranking->hidden > 0) add_timbre(ranking, embedding, first, end, limit, logits);

@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #define RANKING_ARCHITECTURE 2u
-#define RANKING_DIMENSIONS   96u
 #define RANKING_MOST         128u  /* classes */
 #define RANKING_WIDEST       1024u /* hidden units of the timbre's part */
 #define RANKING_TOP          5u
@@ -28,15 +27,15 @@
 struct ranking {
     struct weights weights;
     uint32_t classes;
-    const float *weight; /* [2 * RANKING_DIMENSIONS][classes]: rows for the mean, then for the maximum */
+    const float *weight; /* [2 * EMBEDDING_DIMENSIONS][classes]: rows for the mean, then for the maximum */
     const float *bias;   /* [classes] */
     uint32_t hidden;     /* 0: this vocabulary doesn't look at the timbre */
     const float *timbre_mean, *timbre_scale;     /* [RANKING_TIMBRE] */
     const float *hidden_weight, *hidden_bias;    /* [RANKING_TIMBRE][hidden], [hidden] */
     const float *timbre_weight;                  /* [hidden][classes]: added to what the embedding says */
-    const float *familiar_mean, *familiar_scale; /* [RANKING_DIMENSIONS], or NULL: this vocabulary doesn't ask */
-    const float *familiar_far, *familiar_near;   /* [RANKING_DIMENSIONS][RANKING_DIMENSIONS] */
-    const float *familiar_centres;               /* [classes][RANKING_DIMENSIONS] */
+    const float *familiar_mean, *familiar_scale; /* [EMBEDDING_DIMENSIONS], or NULL: this vocabulary doesn't ask */
+    const float *familiar_far, *familiar_near;   /* [EMBEDDING_DIMENSIONS][EMBEDDING_DIMENSIONS] */
+    const float *familiar_centres;               /* [classes][EMBEDDING_DIMENSIONS] */
     float familiar_weight;
     const float *kinds;       /* [classes][RANKING_KINDS]: 1 for what a class can be, or NULL: not known */
     const float *shipped;     /* [classes]: 1 or 0 */

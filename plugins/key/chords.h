@@ -18,7 +18,7 @@ struct chord {
     size_t from, to; /* frames, end exclusive */
     int root;        /* 0 (C) to 11, or CHORD_NONE */
     int quality;     /* 0 to 8: see chords_quality */
-    float fit;       /* mean cosine of its frames, 0 to 1 */
+    float fit; /* mean over its frames, 0 to 1, of how near they are to it: cosine and share of the root in the bass */
 };
 
 /* "maj", "min", "7", "maj7", "min7", "dim", "aug", "sus4", "sus2". */

@@ -32,7 +32,7 @@ static double distance(const struct placed *p, int subdivision) {
     return fabs(p->phase * subdivision - round(p->phase * subdivision)) / subdivision;
 }
 
-/* Weight of the onsets within a tenth of a beat (narrower for short beats) of `phase`. */
+/* Weight of the onsets within .07 of a beat of `phase`. */
 static double weight_near(const struct placed *placed, int n, double phase) {
     double sum = 0;
     for (int i = 0; i < n; i++)

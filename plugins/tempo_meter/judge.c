@@ -29,9 +29,11 @@ double judge_loop(const struct loop *loop, const struct judge_facts *facts) {
                                      f[5],
                                      f[6],
                                      usual,
-                                     whole > 0,
-                                     whole<0, log(fmax(1, facts->onsets)), facts->confirmed, facts->seconds>
-                                         LONG_LOOP_S,
+                                     (whole > 0),
+                                     (whole < 0),
+                                     log(fmax(1, facts->onsets)),
+                                     facts->confirmed,
+                                     (facts->seconds > LONG_LOOP_S),
                                      log(facts->seconds),
                                      f[9]};
     return logistic(LOOP_WEIGHT, term, LOOP_TERMS);

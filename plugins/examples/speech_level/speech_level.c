@@ -23,7 +23,7 @@ static void add_span(struct power *power, const sonde_array_view_t *rms, double 
     }
 }
 
-/* The label of a segment may name a mixture: "speech+music". */
+/* The label of a segment may name a mixture: "speech over music". */
 static double add_speech(struct power *power, const sonde_array_view_t *rms, const cJSON *timeline) {
     double seconds = 0.0;
     const cJSON *segment;
