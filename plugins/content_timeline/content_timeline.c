@@ -102,6 +102,11 @@ static int32_t on_finish(void *state, const sonde_inputs_t *inputs, const sonde_
         n = timeline_decode(kinds, change, embedding.level, count, embedding.hop, timeline->segments, MOST_SEGMENTS);
     free(kinds);
     if (n < 1) return SONDE_NO_MEMORY;
+    if (embedding.cancels && n == 1 && timeline->segments[0].state == TIMELINE_SILENCE) {
+        out->fail(out,
+                  "the channels cancel each other out: one is the other turned over, and their mean is what is heard");
+        return SONDE_EMPTY;
+    }
     write_overall(timeline, (uint32_t)n, out);
     write_segments(timeline, (uint32_t)n, count, embedding.hop, out);
     out->string(out, "network", embedding.model);
@@ -116,7 +121,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "content_timeline",
     .name = "Content timeline",
     .vendor = "sonde",
-    .version = "0.5.0",
+    .version = "0.5.1",
     .licence = "MIT",
     .description = "What happens when: segments of speech, music, environment, their mixtures, noise and near-silence.",
     .schema = content_timeline_schema,

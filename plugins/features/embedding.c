@@ -9,6 +9,8 @@
 _Static_assert(EMBEDDING_DIMENSIONS == NETWORK_DIMENSIONS && EMBEDDING_STEPS == NETWORK_STEPS,
                "what `features` writes is what its readers expect");
 
+#define OPPOSITE (-.98) /* correlation of two channels of which one is the other turned over */
+
 static int check_network(struct embedding *embedding, const sonde_inputs_t *inputs, uint64_t parent, char *error,
                          size_t n) {
     uint64_t length = 0;
@@ -32,6 +34,8 @@ static int check_network(struct embedding *embedding, const sonde_inputs_t *inpu
                  expected);
     else {
         snprintf(embedding->model, sizeof embedding->model, "%.40s/%d %.16s", model, version->valueint, hash);
+        const cJSON *correlation = cJSON_GetObjectItemCaseSensitive(root, "correlation");
+        embedding->cancels = cJSON_IsNumber(correlation) && correlation->valuedouble < OPPOSITE;
         result = 0;
     }
     cJSON_Delete(root);

@@ -19,6 +19,7 @@ struct embedding {
     const float *level;  /* [count], dBFS */
     const float *timbre; /* [count][TIMBRE_DIMENSIONS] */
     char model[96];      /* "sonde-embedding/1 0123456789abcdef" */
+    int cancels; /* one channel is the other turned over: of their mean, which is what is heard, nothing is left */
 };
 
 /* `parent` is the hash of the network that the caller's weights were trained on: an embedding of any other is refused.

@@ -112,7 +112,7 @@ static const sonde_descriptor_t descriptor = {
     .id = "features",
     .name = "Features",
     .vendor = "sonde",
-    .version = "1.4.0",
+    .version = "1.5.0",
     .licence = "MIT",
     .description = "Level, loudness, envelope, spectrum, pitch and stereo image of a region, and a fingerprint for "
                    "similarity search.",
@@ -257,7 +257,7 @@ static int32_t features_begin(void *state, const sonde_region_t *region, const s
     f->duration = region->duration;
     f->whole_file = (region->flags & both) == both;
     f->level = level_new(region->rate, region->channels, region->frames);
-    f->spectral = spectral_new(samples / SPECTRAL_HOP + 1, f->design);
+    f->spectral = spectral_new(samples / SPECTRAL_HOP + 1, region->rate, f->design);
     f->chroma = chroma_new(samples / CHROMA_HOP + 1);
     if (f->network && network_begin(f->network, region->duration) != 0) return SONDE_NO_MEMORY;
     return f->level && f->spectral && f->chroma ? SONDE_OK : SONDE_NO_MEMORY;

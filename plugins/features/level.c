@@ -58,7 +58,7 @@ struct level {
     double hop_loud;    /* K-weighted energy since the last 100 ms boundary */
     int64_t loud_start;
     size_t loud_count;
-    double cross, side, mid; /* of channels 1 and 2 */
+    double cross; /* product of channels 1 and 2 */
     int64_t clipped, nonfinite;
     uint32_t phases;
     float filter[PHASES][TAPS];
@@ -243,7 +243,7 @@ static void hop_measure(struct level *l) {
         else
             ch->run = 0;
         if (l->phases > 1 && (peak >= TRUE_PEAK_FROM || ch->last >= TRUE_PEAK_FROM)) over_measure(l, ch, x, n);
-        ch->last = peak;
+        ch->last = n < DELAY && ch->last > peak ? ch->last : peak;
     }
     for (uint32_t c = 0; c < l->channels; c += 2) {
         const float *x = l->hop + c * stride + CONTEXT, *y = c + 1 < l->channels ? x + stride : x;

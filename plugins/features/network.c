@@ -14,6 +14,7 @@ enum { LANES = 8 };
 /* Above the telephone's band, bands count for less: what is up there tells recordings apart more than sounds. */
 #define CEILING       3400.0
 #define CEILING_SLOPE 36.0  /* dB an octave */
+#define FIRST_BIN     2     /* below lie DC and its side lobes */
 #define FLOOR         1e-9f /* power added to every band: -90 dB */
 
 struct network {
@@ -172,7 +173,7 @@ int network_push(struct network *network, const float *power, uint32_t frames, u
         const uint64_t at = network->frames * NETWORK_BANDS;
         listen(network, power, network->mel + at, network->below + at);
         float total, square, peak;
-        sums_level(power, NETWORK_BINS, &total, &square, &peak);
+        sums_level(power + FIRST_BIN, NETWORK_BINS - FIRST_BIN, &total, &square, &peak);
         network->power[network->frames++] = total;
     }
     return 0;
@@ -198,14 +199,14 @@ static void summarise(const struct network *network, struct network_result *resu
     for (uint32_t i = 0; i < NETWORK_DIMENSIONS; i++) result->catalogue[i] = length > 0 ? (float)(sum[i] / length) : 0;
 }
 
-/* The loudest of the frames nearest to each embedding; the frame's power of a full-scale sine is 1.5 (Hann). */
+/* The loudest of the frames nearest to each embedding (behind the last one, all); the frame's power of a full-scale sine is 1.5 (Hann). */
 static void measure_levels(struct network *network, uint32_t count) {
     for (uint32_t k = 0; k < count; k++) {
         const uint64_t centre = (uint64_t)k * NETWORK_STRIDE;
         const uint64_t from = centre < NETWORK_STRIDE / 2 ? 0 : centre - NETWORK_STRIDE / 2;
         float loudest = 0;
-        for (uint64_t f = from; f < centre + NETWORK_STRIDE / 2 && f < network->frames; f++)
-            loudest = fmaxf(loudest, network->power[f]);
+        const uint64_t end = k + 1 < count ? centre + NETWORK_STRIDE / 2 : network->frames;
+        for (uint64_t f = from; f < end; f++) loudest = fmaxf(loudest, network->power[f]);
         network->level[k] = 10.0f * log10f(loudest / 1.5f + 1e-12f);
     }
 }

@@ -15,7 +15,7 @@
  *
  * The result depends on the frames only, not on how they were pushed, to the last bit: everything is computed in finish.
  *
- * Memory: 512 bytes a frame (22 kB per second of audio) and 2 MB. Weights may be shared; a stream is for one thread. */
+ * Memory: 512 bytes a frame until finish, which takes about 250 more (33 kB per second of audio in all), and 2 MB. Weights may be shared; a stream is for one thread. */
 #ifndef SONDE_FEATURES_NETWORK_H
 #define SONDE_FEATURES_NETWORK_H
 

@@ -11,9 +11,10 @@
 #include <string.h>
 
 #define BIN_HZ        ((double)SPECTRAL_RATE / SPECTRAL_WINDOW)
-#define FIRST_BIN     2   /* below lie DC and its side lobes */
-#define FLAT_FROM     9   /* 100 Hz */
-#define FLAT_TO       929 /* 10 kHz */
+#define FIRST_BIN     2    /* below lie DC and its side lobes */
+#define FLAT_FROM     9    /* 100 Hz */
+#define FLAT_TO       929  /* 10 kHz */
+#define PASSBAND      .455 /* of a rate: above, the resampler leaves less and less */
 #define DETAIL_EVERY  8
 #define HIGHEST_POWER 1e9f /* float files may hold anything */
 #define FLOOR_DB      (-100.0f)
@@ -38,6 +39,7 @@ struct spectral_design {
 
 struct spectral {
     size_t room, count;
+    uint32_t top; /* flatness and contrast end here: 10 kHz, or where a recording of a lower rate ends */
     struct spectral_design *design;
     float *level; /* dB, of the whole frame */
     float *bands; /* frames x SPECTRAL_MEL, dB */
@@ -101,11 +103,13 @@ void spectral_design_free(struct spectral_design *d) {
     free(d);
 }
 
-struct spectral *spectral_new(size_t frames, struct spectral_design *design) {
+struct spectral *spectral_new(size_t frames, uint32_t rate, struct spectral_design *design) {
     struct spectral *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->room = frames + 1;
     s->design = design;
+    const uint32_t top = (uint32_t)fmin(PASSBAND * rate / BIN_HZ, FLAT_TO);
+    s->top = FLAT_FROM + (top > FLAT_FROM + LANES ? top - FLAT_FROM : LANES) / LANES * LANES;
     s->bands = calloc(s->room, SPECTRAL_MEL * sizeof(float));
     s->level = calloc(s->room, 5 * sizeof(float));
     s->f0 = calloc(s->room / SPECTRAL_PITCH_EVERY + 1, sizeof(float));
@@ -155,13 +159,13 @@ static float rolloff_find(const float *p, double total) {
 /* Geometric over arithmetic mean. The logarithm of a product is that of its mantissa and its exponent: exponents are added
  * up now and then, so that nothing overflows, and one logarithm is left. */
 SONDE_CLONES
-static float flatness_of(const float *p, double total) {
+static float flatness_of(const float *p, uint32_t to, double total) {
     double sum[LANES] = {0}, mantissa[LANES], least = total / SPECTRAL_BINS * 1e-10;
     int64_t exponent[LANES] = {0};
     for (uint32_t j = 0; j < LANES; j++) mantissa[j] = 1.0;
-    for (uint32_t i = FLAT_FROM; i < FLAT_TO; i += 4 * LANES) {
+    for (uint32_t i = FLAT_FROM; i < to; i += 4 * LANES) {
         double product[LANES];
-        uint32_t end = i + 4 * LANES < FLAT_TO ? i + 4 * LANES : FLAT_TO;
+        uint32_t end = i + 4 * LANES < to ? i + 4 * LANES : to;
         for (uint32_t j = 0; j < LANES; j++) product[j] = mantissa[j];
         for (uint32_t k = i; k < end; k += LANES)
             for (uint32_t j = 0; j < LANES; j++) {
@@ -184,8 +188,8 @@ static float flatness_of(const float *p, double total) {
         product *= mantissa[j];
         powers += exponent[j];
     }
-    double mean_log = (log(product) + (double)powers * M_LN2) / (FLAT_TO - FLAT_FROM);
-    return (float)(exp(mean_log) * (FLAT_TO - FLAT_FROM) / all);
+    double mean_log = (log(product) + (double)powers * M_LN2) / (to - FLAT_FROM);
+    return (float)(exp(mean_log) * (to - FLAT_FROM) / all);
 }
 
 /* Powers are compared as the bits of their floats: from 0 on both are in the same order. */
@@ -243,7 +247,9 @@ static void tails_of(const float *p, uint32_t n, uint32_t part, float *low_mean,
 
 static void detail_add(struct spectral *s, const float *p, float least) {
     for (uint32_t b = 0; b < SPECTRAL_CONTRAST; b++) {
-        uint32_t n = contrast_edges[b + 1] - contrast_edges[b], tenth = (n + 9) / 10;
+        const uint32_t end = contrast_edges[b + 1] < s->top ? contrast_edges[b + 1] : s->top;
+        if (end <= contrast_edges[b]) break;
+        uint32_t n = end - contrast_edges[b], tenth = (n + 9) / 10;
         float low, high;
         tails_of(p + contrast_edges[b], n, tenth, &low, &high);
         s->contrast[b] += 10.0f * log10f((high + least) / (low + least));
@@ -270,7 +276,7 @@ static void frame_add(struct spectral *s, const float *power) {
         s->centroid[k] = (float)(c * BIN_HZ);
         s->bandwidth[k] = (float)(sqrt(fmax(0.0, m[2] / m[0] - c * c)) * BIN_HZ);
         s->rolloff[k] = (float)((double)rolloff_find(p, m[0]) * BIN_HZ);
-        s->flatness[k] = flatness_of(p, m[0]);
+        s->flatness[k] = flatness_of(p, s->top, m[0]);
         if (k % DETAIL_EVERY == 0) detail_add(s, p, least * 1e-2f);
         if (k % SPECTRAL_PITCH_EVERY == 0 && s->flatness[k] < 0.3f && s->level[k] > ACTIVE_FROM)
             pitch_add(s->design->pitch, p, &s->f0[k / SPECTRAL_PITCH_EVERY]);

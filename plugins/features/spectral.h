@@ -5,8 +5,9 @@
  * Frames are stored as 40 mel bands in dB and a few numbers each (180 bytes a frame, 28 MB an hour), and summarised at
  * the end over the frames that are active: within 50 dB of the loudest and above -80 dBFS. Definitions:
  *   centroid, bandwidth, roll-off (85 %), flatness: Peeters 2004, "A large set of audio features", sections 6.1 and 6.2,
- *     on power; flatness from 100 Hz to 10 kHz.
- *   contrast: Jiang and others 2002, six bands from 200 Hz to 10 kHz, mean of the top and bottom 10 % of bins; every 8th frame.
+ *     on power; flatness from 100 Hz to 10 kHz, or to where a recording of a lower rate ends.
+ *   contrast: Jiang and others 2002, six bands from 200 Hz to 10 kHz (a recording of a lower rate ends in the middle of
+ *     one, and has 0 above), mean of the top and bottom 10 % of bins; every 8th frame.
  *   flux: mean rise of the mel bands in dB from one frame to the next (Boeck and Widmer 2013, "SuperFlux", maximum over
  *     three bands).
  *   MFCC: 40 Slaney mel bands 30 Hz to 10 kHz (where the resampler ends), dB (at most 80 below
@@ -58,8 +59,8 @@ struct spectral_result {
 struct spectral_design *spectral_design_new(const sonde_kernel_fft_many_t *kernel);
 void spectral_design_free(struct spectral_design *design); /* NULL is fine */
 
-/* For at most `frames` frames; `design` must outlive it. NULL: no memory. */
-struct spectral *spectral_new(size_t frames, struct spectral_design *design);
+/* For at most `frames` frames of a region whose file has this `rate` in Hz; `design` must outlive it. NULL: no memory. */
+struct spectral *spectral_new(size_t frames, uint32_t rate, struct spectral_design *design);
 void spectral_free(struct spectral *s);
 
 /* The next frames: power of bin b of frame f is power[f * stride + b]. */

@@ -384,6 +384,21 @@ static void features_that_do_not_fit_are_named(void **state) {
     assert_outcome(rig, &rig->features, 1, HOST_EMPTY, "no frames");
 }
 
+static void channels_that_cancel_are_no_silence(void **state) {
+    struct embedding_rig *rig = *state;
+    embedding_rig_fill(rig, 50);
+    loudness(rig, 0, 10, -120);
+    struct host_input input = rig->features;
+    char json[200];
+    snprintf(json, sizeof json, "{\"correlation\":-1,%s", EMBEDDING_RIG_FEATURES + 1);
+    input.json = json, input.json_length = strlen(json);
+    assert_outcome(rig, &input, 1, HOST_EMPTY, "the channels cancel each other out");
+    snprintf(json, sizeof json, "{\"correlation\":null,%s", EMBEDDING_RIG_FEATURES + 1);
+    input.json_length = strlen(json);
+    assert_outcome(rig, &input, 1, HOST_OK, "");
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(rig->json, "label")), "near-silence");
+}
+
 static void bad_weights_make_every_result_say_so(void **state) {
     (void)state;
     static const char *const expected[] = {"content_timeline.weights: the file is missing",
@@ -425,6 +440,7 @@ int main(void) {
         RIGGED(restless_sounds_stay_within_the_limits),
         cmocka_unit_test(room_is_kept_by_joining_the_shortest),
         RIGGED(features_that_do_not_fit_are_named),
+        RIGGED(channels_that_cancel_are_no_silence),
         cmocka_unit_test(bad_weights_make_every_result_say_so),
     };
     return cmocka_run_group_tests(tests, make_weights, free_weights);

@@ -146,6 +146,27 @@ static void true_peak_is_found_anywhere(void **state) {
         near(r, "true_peak", 1.02, 0.05);
         cJSON_Delete(r);
     }
+    memset(left, 0, 4808 * sizeof *left);
+    left[4798] = left[4799] = .9f; /* the last but a few samples behind the last whole hop */
+    for (int64_t more = 1; more < 8; more++) {
+        cJSON *r = rig_run_mono(rig, "features", left, 4800 + more, 48000);
+        near(r, "true_peak", 1.02, 0.05);
+        cJSON_Delete(r);
+    }
+}
+
+/* A recording ends where its rate ends: nothing is said of what it can't hold. */
+static void noise_is_white_at_every_rate(void **state) {
+    struct rig *rig = *state;
+    static const uint32_t rates[] = {4000, 8000, 16000, 22050, 48000};
+    rig_noise(left, 3 * 48000, 0.3f);
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        cJSON *r = rig_run_mono(rig, "features", left, 3 * rates[i], rates[i]);
+        near(r, "flatness", 0.56, 0.02);
+        const cJSON *band;
+        cJSON_ArrayForEach(band, cJSON_GetObjectItem(r, "contrast")) assert_true(band->valuedouble < 25);
+        cJSON_Delete(r);
+    }
 }
 
 /* BS.1770-5 table 4, in the order of WAVE and FLAC files. */
@@ -293,6 +314,9 @@ static void odd_signals_have_results(void **state) {
     cJSON_Delete(rig_run_mono(rig, "features", left, 48000, 48000)); /* numbers no sum survives */
     for (int i = 0; i < 48000; i++) left[i] = 1e-40f;
     cJSON_Delete(rig_run_mono(rig, "features", left, 48000, 48000)); /* denormal numbers */
+    for (int i = 0; i < 48000; i++) left[i] = i % 4 < 2 ? 1e6f : -1e6f;
+    const float *same[8] = {left, left, left, left, left, left, left, left};
+    cJSON_Delete(rig_run(rig, "features", same, 8, 24000, 48000)); /* as loud as can be */
     sine(left, 10 * 48000, 48000, 3, 0.9);
     r = rig_run_mono(rig, "features", left, 10 * 48000, 48000); /* an LFO */
     assert_true(is_null(r, "f0_median"));
@@ -366,6 +390,7 @@ int main(void) {
         cmocka_unit_test(loudness_range_is_as_ebu_tests_it),
         cmocka_unit_test(true_peak_lies_between_samples),
         cmocka_unit_test(true_peak_is_found_anywhere),
+        cmocka_unit_test(noise_is_white_at_every_rate),
         cmocka_unit_test(channels_count_by_their_place),
         cmocka_unit_test(stereo_is_measured),
         cmocka_unit_test(envelopes_have_their_kind),

@@ -420,6 +420,14 @@ static void levels_and_the_catalogue_vector_are_as_defined(void **state) {
     assert_int_equal(network_finish(network, &result), 0);
     assert_float_equal(result.level[5], 0, 1e-3);
     assert_float_equal(result.level[8], -120, 1e-3);
+    for (uint32_t f = 0; f < 14; f++) power[(size_t)f * BINS] = power[(size_t)f * BINS + 1] = 1; /* DC isn't heard */
+    power[(size_t)13 * BINS + 100] = 1.5f; /* one of the last frames, behind those nearest to the last embedding */
+    assert_int_equal(network_begin(network, .3), 0);
+    assert_int_equal(network_push(network, power, 14, BINS), 0);
+    assert_int_equal(network_finish(network, &result), 0);
+    assert_int_equal(result.count, 2);
+    assert_float_equal(result.level[0], -120, 1e-3);
+    assert_float_equal(result.level[1], 0, 1e-3);
     double length = 0;
     for (uint32_t i = 0; i < D; i++) length += (double)result.catalogue[i] * (double)result.catalogue[i];
     assert_float_equal(length, 1, 1e-5);
