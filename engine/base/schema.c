@@ -227,8 +227,8 @@ static bool compile_into(struct node *node, const cJSON *source, const char *uni
             if (!node->items) return false;
             node->holds_instants |= node->items->holds_instants;
         } else if (strcmp(item->string, "x-summary") == 0) {
-            if (depth != 2 || !path || path->name == NULL || strcmp(path->parent->name, "properties") != 0)
-                return refuse_schema(error, path, "x-summary belongs on a property of the top level", "");
+            bool property = depth == 2 && path && path->parent && strcmp(path->parent->name, "properties") == 0;
+            if (!property) return refuse_schema(error, path, "x-summary belongs on a property of the top level", "");
         } else if (strcmp(item->string, "required") != 0) {
             return refuse_schema(error, path, "not in the subset: ", item->string);
         }

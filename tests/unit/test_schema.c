@@ -51,6 +51,7 @@ static void schemas_outside_the_subset_are_refused(void **state) {
     assert_refused("{\"type\":\"object\",\"properties\":[]}", "properties must be an object");
     assert_refused("{\"type\":\"object\",\"x-summary\":{}}", "x-summary belongs");
     assert_refused(OBJECT("\"a\":" OBJECT("\"b\":{\"type\":\"null\",\"x-summary\":{}}")), "x-summary belongs");
+    assert_refused("{\"type\":\"object\",\"items\":{\"type\":\"null\",\"x-summary\":{}}}", "/items: x-summary belongs");
     assert_refused("{\"type\":\"object\"", "not valid JSON");
 }
 
