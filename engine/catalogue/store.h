@@ -53,7 +53,8 @@ struct store_file {
 };
 
 /* A path was seen on disk. `path` is `length` bytes of anything but zero bytes, and the key. Makes its row where
- * missing. A `missing` file that is back unchanged gets the status it had before it went missing. */
+ * missing. A `missing` file that is back unchanged gets the status it had before it went missing. `stat` NULL: the name was
+ * seen, but not what is behind it: size, time and place stay as they are known, and the file doesn't count as unchanged. */
 bool store_file_seen(struct catalogue *catalogue, const char *path, size_t length, const struct store_stat *stat,
                      struct store_file *file, struct error *error);
 
@@ -74,7 +75,8 @@ bool store_file_is_at(struct catalogue *catalogue, int64_t file, const char *pat
  * `stat` as what was analysed, takes the file out of the queue, computes the summary of its audio (summary.h) and its
  * search texts. `profile` is a hash of all that decides which results the file should have (plugins, versions,
  * parameters, segmenter ...): when it is equal later and the file unchanged, there is nothing to do. A file that has become
- * `missing` meanwhile stays so; `status` is then the one that it gets when it is back unchanged. */
+ * `missing` meanwhile stays so; `status` is then the one that it gets when it is back unchanged. `stat` NULL: it could not be looked at,
+ * so that its content, its size and what was analysed stay as they are. */
 bool store_file_finish(struct catalogue *catalogue, int64_t file, enum file_status status, const char *reason,
                        const struct store_stat *stat, const char *profile, struct error *error);
 

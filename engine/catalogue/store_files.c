@@ -24,10 +24,12 @@ static enum file_status status_of(const char *name) {
 
 static bool insert_file(struct catalogue *catalogue, const char *path, size_t length, const struct store_stat *stat,
                         struct store_file *file, struct error *error) {
+    static const struct store_stat unknown = {0};
     char *text = text_display(path, length);
     if (!text) return error_memory(error);
     const char *slash = strrchr(text, '/');
     double now = sql_now();
+    if (!stat) stat = &unknown;
     bool fine = sql_number(
         catalogue, error, &file->file,
         "INSERT INTO files (path, path_text, name, status, size, mtime_ns, device, inode, added, seen)"
@@ -54,8 +56,8 @@ static void read_file(sqlite3_stmt *found, const struct store_stat *stat, struct
     row->before = status_of((const char *)sqlite3_column_text(found, 2));
     file->content = sqlite3_column_int64(found, 3);
     file->audio = sqlite3_column_int64(found, 4);
-    file->unchanged = sqlite3_column_type(found, 5) != SQLITE_NULL && sqlite3_column_int64(found, 5) == stat->size &&
-                      sqlite3_column_int64(found, 6) == stat->mtime_ns;
+    file->unchanged = stat && sqlite3_column_type(found, 5) != SQLITE_NULL &&
+                      sqlite3_column_int64(found, 5) == stat->size && sqlite3_column_int64(found, 6) == stat->mtime_ns;
     const char *profile = (const char *)sqlite3_column_text(found, 7);
     if (profile && strlen(profile) < sizeof file->profile) strcpy(file->profile, profile);
     row->stat = (struct store_stat){sqlite3_column_int64(found, 8), sqlite3_column_int64(found, 9),
@@ -65,6 +67,7 @@ static void read_file(sqlite3_stmt *found, const struct store_stat *stat, struct
 
 static bool update_seen(struct catalogue *catalogue, const struct store_stat *stat, struct store_file *file,
                         const struct seen_row *row, struct error *error) {
+    if (!stat) stat = &row->stat;
     bool same = row->stat.size == stat->size && row->stat.mtime_ns == stat->mtime_ns &&
                 row->stat.device == stat->device && row->stat.inode == stat->inode;
     if (same && !row->missing) return true;
@@ -128,12 +131,13 @@ bool store_file_finish(struct catalogue *catalogue, int64_t file, enum file_stat
     /* A changed file that can't be decoded is no longer the content that it was. */
     bool fine = sql_run(
         catalogue, error,
-        "UPDATE files SET content_id = CASE WHEN ?1 = 'failed' AND (analysed_size IS NOT ?3 OR"
+        "UPDATE files SET content_id = CASE WHEN ?8 AND ?1 = 'failed' AND (analysed_size IS NOT ?3 OR"
         " analysed_mtime_ns IS NOT ?4) THEN NULL ELSE content_id END, status_reason = ?2,"
-        " status = iif(status = 'missing', status, ?1),"
-        " status_before = iif(status = 'missing', ?1, NULL), analysed_size = ?3, analysed_mtime_ns = ?4, size = ?3, mtime_ns = ?4,"
-        " profile = ?5, finished = ?6 WHERE file_id = ?7",
-        "ttiitdi", file_status_name(status), reason, stat->size, stat->mtime_ns, profile, sql_now(), file);
+        " status = iif(status = 'missing', status, ?1), status_before = iif(status = 'missing', ?1, NULL),"
+        " analysed_size = iif(?8, ?3, analysed_size), analysed_mtime_ns = iif(?8, ?4, analysed_mtime_ns),"
+        " size = iif(?8, ?3, size), mtime_ns = iif(?8, ?4, mtime_ns), profile = ?5, finished = ?6 WHERE file_id = ?7",
+        "ttiitdik", file_status_name(status), reason, stat ? stat->size : 0, stat ? stat->mtime_ns : 0, profile,
+        sql_now(), file, stat != NULL);
     int64_t audio = 0;
     return fine && finish_queue(catalogue, file, error) &&
            sql_number(catalogue, error, &audio,

@@ -96,32 +96,47 @@ static bool has_failures(struct catalogue *catalogue, int64_t file, bool *has, s
 }
 
 /* `file`: its row, or 0. */
-static bool forget_missing(struct catalogue *catalogue, const char *path, int64_t *file, struct error *error) {
+static bool find_row(struct catalogue *catalogue, const char *path, int64_t *file, struct error *error) {
     sqlite3_stmt *statement = catalogue_statement(catalogue, "SELECT file_id FROM files WHERE path = ?1", error);
     if (!statement) return false;
     (void)sqlite3_bind_blob(statement, 1, path, (int)strlen(path), SQLITE_STATIC);
-    *file = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    int status = sqlite3_step(statement);
+    *file = status == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     (void)sqlite3_reset(statement);
-    return *file == 0 || store_file_missing(catalogue, *file, error);
+    return status == SQLITE_ROW || status == SQLITE_DONE || catalogue_failed(catalogue, error, "looking for a file");
+}
+
+static bool record_missing(struct catalogue *catalogue, struct sighting *sighting, struct error *error) {
+    sighting->verdict = VERDICT_MISSING;
+    (void)snprintf(sighting->reason, sizeof sighting->reason, "%s", sighting->seen.reason);
+    return find_row(catalogue, sighting->path, &sighting->file, error) &&
+           (sighting->file == 0 || store_file_missing(catalogue, sighting->file, error));
+}
+
+/* What is no file that can be read, or could not be looked at: then what is known of it stays true. For what doesn't answer no
+ * row is made: it may be a folder, and would be a file that failed for ever. */
+static bool record_unreadable(struct catalogue *catalogue, struct sighting *sighting, struct error *error) {
+    const struct opened *seen = &sighting->seen;
+    const struct store_stat *stat = seen->looked ? &seen->stat : NULL;
+    struct store_file file = {0};
+    sighting->verdict = VERDICT_FAILED;
+    sighting->status = FILE_FAILED;
+    (void)snprintf(sighting->reason, sizeof sighting->reason, "%s", seen->reason);
+    if (!(seen->passing ? find_row(catalogue, sighting->path, &file.file, error)
+                        : store_file_seen(catalogue, sighting->path, strlen(sighting->path), stat, &file, error)))
+        return false;
+    sighting->file = file.file;
+    return file.file == 0 || store_file_finish(catalogue, file.file, FILE_FAILED, sighting->reason, stat, "", error);
 }
 
 static bool record_sighting(struct catalogue *catalogue, const struct batch *batch, struct sighting *sighting,
                             struct error *error) {
     struct store_file file;
-    if (sighting->seen.missing) {
-        sighting->verdict = VERDICT_MISSING;
-        (void)snprintf(sighting->reason, sizeof sighting->reason, "%s", sighting->seen.reason);
-        return forget_missing(catalogue, sighting->path, &sighting->file, error);
-    }
+    if (sighting->seen.missing) return record_missing(catalogue, sighting, error);
+    if (!sighting->seen.ok) return record_unreadable(catalogue, sighting, error);
     if (!store_file_seen(catalogue, sighting->path, strlen(sighting->path), &sighting->seen.stat, &file, error))
         return false;
     sighting->file = file.file;
-    if (!sighting->seen.ok) {
-        sighting->verdict = VERDICT_FAILED;
-        sighting->status = FILE_FAILED;
-        (void)snprintf(sighting->reason, sizeof sighting->reason, "%s", sighting->seen.reason);
-        return store_file_finish(catalogue, file.file, FILE_FAILED, sighting->reason, &sighting->seen.stat, "", error);
-    }
     bool same = !batch->force && file.unchanged && strcmp(file.profile, batch->profile) == 0, failures = false;
     if (same && batch->retry && !has_failures(catalogue, file.file, &failures, error)) return false;
     same = same && !failures;
@@ -242,6 +257,7 @@ static void post_hanging(struct engine *engine, const char *path) {
         struct opened *seen = &batch->sightings[0].seen;
         batch->sightings[0].path = strdup(path);
         seen->fd = -1;
+        seen->passing = true;
         (void)snprintf(seen->reason, sizeof seen->reason, "could not be looked at: its file system does not answer");
         if (!batch->sightings[0].path) {
             free(batch);

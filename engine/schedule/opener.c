@@ -56,6 +56,7 @@ static void judge_error(struct opened *opened, int code) {
 void opener_judge(struct opened *opened, const void *stat_buffer, int code) {
     const struct stat *st = stat_buffer;
     opened->ok = opened->passing = false;
+    opened->looked = code == 0;
     if (code != 0) {
         judge_error(opened, code);
         return;

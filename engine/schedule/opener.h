@@ -19,7 +19,8 @@ struct opened {
     bool away;              /* missing, and with it the disk that it was on */
     bool passing;           /* not ok for a passing reason of the system's: EIO, ESTALE, too many open files ... */
     bool refused;           /* passing: it wasn't tried, for its file system is known to hang */
-    struct store_stat stat; /* valid when ok */
+    bool looked;            /* the system said what is there; else it may be anything, as before or not */
+    struct store_stat stat; /* valid when looked */
     char reason[256];       /* a sentence, when not ok */
 };
 
@@ -44,7 +45,7 @@ bool opener_is_away(const char *path, uint64_t device, size_t *folder);
 void opener_note_hanging(struct opener *opener, const char *path);
 bool opener_is_hanging(const struct opener *opener, const char *path);
 
-/* The same check of what a stat says, for whoever has one: fills in ok, stat and reason. `code` is the errno, or 0. */
+/* The same check of what a stat says, for whoever has one: fills in ok, looked, stat, passing and reason. `code` is the errno, or 0. */
 void opener_judge(struct opened *opened, const void *stat_buffer, int code);
 
 /* After errands_free. */

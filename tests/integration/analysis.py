@@ -448,6 +448,9 @@ def test_hanging_share(suite):
     with Run(suite.build) as run:
         share = os.path.join(run.work, "share")
         os.mkdir(share)
+        known = os.path.join(share, "known.wav")
+        tone(known, 8)
+        run.analyse(known)
         fuse = os.open("/dev/fuse", os.O_RDWR)
         options = f"fd={fuse},rootmode=40000,user_id=0,group_id=0".encode()
         if libc.mount(b"hanging", share.encode(), b"fuse", 0, options) != 0:
@@ -460,24 +463,53 @@ def test_hanging_share(suite):
             paths = [os.path.join(share, f"lost {k}.wav") for k in range(3)]
             run.environment = traceable(run.environment)  # nor can it stop a thread that hangs in the system
             start = time.monotonic()
-            code, printed = run.analyse(*paths, run.sounds, settings=["engine.open_deadline=2"], timeout=150)
+            code, printed = run.analyse(*paths, known, run.sounds, settings=["engine.open_deadline=2"], timeout=150)
             seconds = time.monotonic() - start
             suite.check(code == 1, f"{name}: the run ends ({seconds:.0f} s)", f"{code}\n{printed}")
             suite.check(count_done(run) == 5, f"{name}: the other files are done", printed)
-            reasons = [row[0] for row in run.rows("SELECT status_reason FROM files WHERE status = 'failed'")]
-            suite.check(len(reasons) == 3 and all("does not answer" in reason for reason in reasons),
-                        f"{name}: the lost files have a row and the reason", f"{reasons}\n{printed}")
+            told = [line for line in printed.splitlines() if "does not answer" in line]
+            suite.check(all(any(f"  {path}:" in line for line in told) for path in [*paths, known]),
+                        f"{name}: the lost files are named with the reason", printed)
+            rows = run.rows("SELECT path, status_reason, size > 0, content_id IS NOT NULL FROM files WHERE status = 'failed'")
+            suite.check([row[0] for row in rows] == [os.fsencode(known)] and "does not answer" in rows[0][1] and rows[0][2:] == (1, 1),
+                        f"{name}: a known file keeps what is known of it; what is unknown gets no row", rows)
             tone(f"{run.work}/zeta.wav", 7)  # beside the share, below one folder
             os.remove(f"{run.sounds}/0.wav")
             code, printed = run.analyse(run.work, settings=["engine.open_deadline=2"], timeout=150)
             suite.check(code == 1 and count_done(run) == 5 and
                         run.rows("SELECT count(*) FROM files WHERE status = 'missing' AND name = '0.wav'") == [(1,)],
                         f"{name}: below a folder it costs nothing but itself", printed)
-            reasons = run.rows("SELECT status_reason FROM files WHERE path = ?", os.fsencode(share))
-            suite.check(len(reasons) == 1 and "does not answer" in reasons[0][0], f"{name}: and is named", f"{reasons}\n{printed}")
+            suite.check(any(f"  {share}:" in line and "does not answer" in line for line in printed.splitlines()),
+                        f"{name}: and is named", printed)
+            suite.check(run.rows("SELECT 1 FROM files WHERE path = ?", os.fsencode(share)) == [],
+                        f"{name}: a folder does not become a file that failed", printed)
         finally:
             os.close(fuse)  # the connection aborts, and whoever waits gets an error
             libc.umount2(share.encode(), 2)
+        code, printed = run.analyse(run.work)
+        suite.check(code == 0 and run.rows("SELECT 1 FROM files WHERE status = 'failed'") == [],
+                    f"{name}: when it answers again, nothing has failed", printed)
+
+
+def test_unplugged_disk(suite):
+    """A known file behind a link whose disk is gone for now."""
+    with Run(suite.build) as run:
+        disk = os.path.join(run.work, "disk")
+        os.mkdir(disk)
+        tone(disk + "/far.wav", 1)
+        os.symlink(disk + "/far.wav", run.sounds + "/link.wav")
+        run.analyse()
+        os.rename(disk, disk + ".unplugged")
+        code, printed = run.analyse()
+        row = run.rows("SELECT status, status_reason FROM files")
+        suite.check(code == 1 and len(row) == 1 and row[0][0] == "failed" and "isn't there" in row[0][1],
+                    "unplugged disk: its file can't be read, and says why", f"{row}\n{printed}")
+        found = subprocess.run(run.command("find", "--paths"), env=run.environment, capture_output=True, check=False)
+        suite.check("link.wav" in found.stdout.decode(), "unplugged disk: what is known of it is still found", found)
+        os.rename(disk + ".unplugged", disk)
+        code, printed = run.analyse()
+        suite.check(code == 0 and run.rows("SELECT status, content_id IS NOT NULL FROM files") == [("done", 1)],
+                    "unplugged disk: with the disk it is back", printed)
 
 
 def test_changed_library(suite):

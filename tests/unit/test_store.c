@@ -92,6 +92,40 @@ static void missing_and_back(void **state) {
     assert_int_equal(file.status, FILE_QUEUED);
 }
 
+/* A disk that is gone for now, a share that hangs: nothing is learnt of the file, and nothing forgotten. */
+static void not_looked_at(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file made = fixture_scan(f, "/a.wav", "bytes", "sound", 1);
+    struct store_file file;
+    fixture_finish(f, &made);
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, NULL, &file, &error));
+    assert_int_equal(file.file, made.file);
+    assert_false(file.created);
+    assert_false(file.unchanged);
+    OK(store_file_finish(f->catalogue, made.file, FILE_FAILED, "does not answer", NULL, "", &error));
+    assert_string_equal(fixture_text(f, "SELECT status || ': ' || status_reason FROM files"),
+                        "failed: does not answer");
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error)); /* and back */
+    assert_true(file.unchanged);
+    assert_int_equal(file.content, made.content);
+    assert_int_equal(file.audio, made.audio);
+    assert_string_equal(file.profile, "");
+    assert_int_equal(fixture_number(f, "SELECT size FROM files"), made.stat.size);
+    assert_int_equal(fixture_number(f, "SELECT inode FROM files"), made.stat.inode);
+    OK(store_file_missing(f->catalogue, made.file, &error));
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, NULL, &file, &error)); /* back, and hanging */
+    assert_string_equal(fixture_text(f, "SELECT status FROM files"), "queued");
+    assert_int_equal(fixture_number(f, "SELECT size FROM files"), made.stat.size);
+    OK(store_file_seen(f->catalogue, "/b.wav", 6, NULL, &file, &error));
+    assert_true(file.created);
+    assert_int_equal(fixture_number(f, "SELECT size FROM files WHERE name = 'b.wav'"), 0);
+    OK(store_file_finish(f->catalogue, file.file, FILE_FAILED, "leads nowhere", NULL, "", &error));
+    made.stat.size++; /* one that was looked at and is another now */
+    OK(store_file_finish(f->catalogue, made.file, FILE_FAILED, "is broken", &made.stat, "", &error));
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error));
+    assert_int_equal(file.content, 0);
+}
+
 /* Deleted while it is under way: neither its end nor its return to the queue make it one that is there. */
 static void missing_while_under_way(void **state) {
     struct fixture *f = *state;
@@ -450,6 +484,7 @@ int main(void) {
         TEST(seen_and_unchanged),
         TEST(paths_are_bytes),
         TEST(missing_and_back),
+        TEST(not_looked_at),
         TEST(missing_while_under_way),
         TEST(queue_orders),
         TEST(queue_recovers),
