@@ -565,6 +565,7 @@ void scan_message(struct job *job, const char *type, cJSON *message) {
             return;
         }
         (void)snprintf(sentence, sizeof sentence, "%.390s", reason[0] ? reason : "cannot be decoded");
+        job->file->incomplete |= json_bool(message, "passing", false);
         give_up(job->file, sentence);
     } else if (!job->identified) {
         worker_break_protocol(job->reader->worker, "the file was not identified first");

@@ -37,6 +37,7 @@ struct job {
     struct decoder *decoder;
     const cJSON *message;
     int64_t id, nonce;
+    bool unreadable; /* the system couldn't read the file, which says nothing about what is in it */
     struct chunks chunks;
 };
 
@@ -79,9 +80,17 @@ static bool take_file(struct opened *opened, const struct descriptor *file, stru
     return input_open(&opened->input, file->fd, (int64_t)file->bytes, error);
 }
 
+/* To a library a read that fails looks like the end of the file, at which it stops content. */
+static bool was_read(struct job *job, const struct opened *opened, struct error *error) {
+    int code = opened->input.error_code;
+    job->unreadable = code != 0;
+    return code == 0 || error_system(error, code, "cannot read the file");
+}
+
 static bool open_source(struct job *job, struct opened *opened, struct error *error) {
     worker_note_phase(job->decoder->worker, (uint64_t)job->id, NULL, NOTE_OPEN);
     opened->source = source_open(&opened->input, libav_reader(job->decoder->libav), error);
+    job->unreadable = !opened->source && opened->input.error_code;
     return opened->source;
 }
 
@@ -100,6 +109,7 @@ static enum end send_refusal(struct job *job, const struct error *error, bool tr
     cJSON *message = message_new_job("failed", job->id, job->nonce);
     if (message && cJSON_AddStringToObject(message, "outcome", error->code == ENOTSUP ? "unsupported" : "failed") &&
         cJSON_AddStringToObject(message, "reason", error->text) &&
+        (!job->unreadable || cJSON_AddTrueToObject(message, "passing")) &&
         (!try_ffmpeg || cJSON_AddTrueToObject(message, "try_ffmpeg")))
         return send_answer(job, message);
     cJSON_Delete(message);
@@ -248,7 +258,7 @@ static enum end scan_opened(struct job *job, struct opened *opened, const struct
     chunks_begin(&job->chunks, decoder->worker, job->id, job->nonce, facts, 0, promised,
                  json_integer(job->message, "keep_bytes", 0));
     if (!scan_run(&decoder->scan, opened->source, parameters, keep_block, job, &error) ||
-        !chunks_end(&job->chunks, &error))
+        !was_read(job, opened, &error) || !chunks_end(&job->chunks, &error))
         return end_chunks(job, &error);
     worker_note_phase(decoder->worker, (uint64_t)job->id, NULL, NOTE_SEGMENT);
     return send_answer(job, make_scanned(job, opened->source, parameters, promised));
@@ -268,6 +278,7 @@ static enum end run_scan(struct job *job) {
     if (!receive_file(job, &file, &error) || !take_file(&opened, &file, &error) ||
         !segment_parse(&parameters, json_member(job->message, "segment"), &error) ||
         !input_hash(&opened.input, bytes_hash, &error)) {
+        job->unreadable = opened.input.error_code != 0;
         end = send_failed(job, &error);
     } else {
         end = ask_whether_wanted(job, bytes_hash, &wanted);
@@ -313,7 +324,7 @@ static bool read_stretch(struct job *job, int64_t frames, int64_t *done, struct 
         ok = keep_block(job, block, n, error);
     }
     free(block);
-    return ok && chunks_end(&job->chunks, error);
+    return ok && was_read(job, &decoder->kept, error) && chunks_end(&job->chunks, error);
 }
 
 static enum end run_read(struct job *job) {
@@ -333,7 +344,10 @@ static enum end run_read(struct job *job) {
         close_opened(&decoder->kept);
         return send_failed(job, &error);
     }
-    if (!read_stretch(job, frames, &done, &error)) return end_chunks(job, &error);
+    if (!read_stretch(job, frames, &done, &error)) {
+        if (job->unreadable) close_opened(&decoder->kept); /* its source has gone astray */
+        return end_chunks(job, &error);
+    }
     cJSON *message = message_new_job("read_done", job->id, job->nonce);
     if (message && !cJSON_AddNumberToObject(message, "frames", (double)done)) {
         cJSON_Delete(message);
