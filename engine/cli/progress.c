@@ -200,6 +200,10 @@ static void on_warning(void *user, const char *sentence) {
     say(user, "warning", NULL, sentence);
 }
 
+static void on_holding(void *user, const char *why) {
+    say(user, "warning", NULL, why ? why : "it goes on");
+}
+
 static void on_vanished(void *user, const char *display) {
     struct progress *p = user;
     p->gone++;
@@ -228,6 +232,7 @@ const struct engine_events *progress_events(void) {
         .incident = on_incident,
         .plugin_problem = on_plugin_problem,
         .warning = on_warning,
+        .holding = on_holding,
         .vanished = on_vanished,
     };
     return &events;

@@ -105,7 +105,8 @@ static bool run(struct setup *setup, const struct scene *scene, bool debugger, s
     setup->options.debugger = debugger;
     setup->options.allow_weak_sandbox = scene->weak;
     setup->options.jobs = 1;
-    double patience = 1e7; /* s: a person at a debugger thinks for longer than any deadline */
+    setup->options.min_free = 0; /* what it writes is little, and thrown away */
+    double patience = 1e7;       /* s: a person at a debugger thinks for longer than any deadline */
     if (debugger)
         setup->options.deadlines = (struct engine_deadlines){.open = 10,
                                                              .hello = patience,

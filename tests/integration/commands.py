@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import analysis  # noqa: E402
-from analysis import Run, tone  # noqa: E402
+from analysis import Run, tone, wait_for  # noqa: E402
 
 
 def call(run, *words, **more):
@@ -101,6 +101,28 @@ def test_progress(suite):
         suite.check(code == 1 and not out and not err, "progress: none", out + err)
         code, out, err = go("json", "/nowhere/at all.wav")
         suite.check(code == 1 and '"missing"' in out, "progress: a file that isn't there", out + err)
+
+
+def test_low_disk(suite):
+    """Where nothing is begun for want of room, somebody who waits is told why."""
+    with Run(suite.build) as run:
+        tone(run.sounds + "/one.wav", 1)
+        words = run.command("--set", "engine.min_free=1000000000", "analyze", "--progress", "lines", run.sounds)
+        told = os.path.join(run.work, "told")
+        with open(told, "wb") as file:
+            engine = subprocess.Popen(words, env=run.environment, stdout=file, stderr=file)
+
+        def heard(text):
+            with open(told, encoding="utf-8") as file:
+                return text in file.read()
+
+        try:
+            waits = wait_for(lambda: heard("waiting for room") or engine.poll() is not None)
+            suite.check(waits and heard("warning: only ") and engine.poll() is None, "low disk: it says what it waits for",
+                        open(told, encoding="utf-8").read())
+        finally:
+            engine.terminate()
+            engine.wait()
 
 
 if __name__ == "__main__":
