@@ -98,9 +98,9 @@ struct store_job {
     struct store_stat stat;
 };
 
-/* Puts a file into the queue (status `queued`), or raises the priority of its entry and replaces its options. A file
- * that is being worked on is marked to wait again when it finishes, if it has changed since it was queued or options are
- * given. `options`: JSON object or NULL, the engine's own. */
+/* Puts a file into the queue (status `queued`), or raises the priority of its entry; options that are given replace
+ * those of the entry. A file that is being worked on is marked to wait again when it finishes, if it has changed since it was
+ * queued or options are given. `options`: JSON object, the engine's own, or NULL: none, or those that the entry has. */
 bool store_queue_add(struct catalogue *catalogue, int64_t file, int64_t priority, const char *options,
                      struct error *error);
 

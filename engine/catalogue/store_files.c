@@ -161,7 +161,7 @@ bool store_queue_add(struct catalogue *catalogue, int64_t file, int64_t priority
                    "?2") ", 0, size, mtime_ns, ?3"
                          " FROM files WHERE file_id = ?1"
                          " ON CONFLICT (file_id) DO UPDATE SET priority = max(priority, excluded.priority),"
-                         " options = excluded.options, size = excluded.size, mtime_ns = excluded.mtime_ns, due = 0,"
+                         " options = ifnull(excluded.options, options), size = excluded.size, mtime_ns = excluded.mtime_ns, due = 0,"
                          " again = max(again, state = 'working' AND (size <> excluded.size OR mtime_ns <> excluded.mtime_ns OR"
                          " excluded.options IS NOT NULL))",
                "iit", file, priority, options) &&

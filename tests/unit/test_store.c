@@ -217,6 +217,19 @@ static void queue_recovers(void **state) {
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM queue"), 0);
 }
 
+/* Who asks for a file without a word doesn't take back what another one asked for. */
+static void wishes_stay(void **state) {
+    struct fixture *f = *state;
+    struct store_stat stat = {1, 1, 1, 1};
+    struct store_file file;
+    OK(store_file_seen(f->catalogue, "/a", 2, &stat, &file, &error));
+    OK(store_queue_add(f->catalogue, file.file, 0, NULL, &error));
+    assert_int_equal(fixture_number(f, "SELECT options IS NULL FROM queue"), 1);
+    OK(store_queue_add(f->catalogue, file.file, 0, "{\"force\":true}", &error));
+    OK(store_queue_add(f->catalogue, file.file, 0, NULL, &error));
+    assert_string_equal(fixture_text(f, "SELECT options FROM queue"), "{\"force\":true}");
+}
+
 static void copies_and_retags_share(void **state) {
     struct fixture *f = *state;
     struct fixture_file a = fixture_scan(f, "/a.wav", "bytes", "sound", 3);
@@ -485,6 +498,7 @@ int main(void) {
         TEST(paths_are_bytes),
         TEST(missing_and_back),
         TEST(not_looked_at),
+        TEST(wishes_stay),
         TEST(missing_while_under_way),
         TEST(queue_orders),
         TEST(queue_recovers),
