@@ -1,6 +1,7 @@
 /* sonde analyze: runs the engine over files and folders. */
 #include "engine/cli/commands.h"
 #include "engine/cli/handover.h"
+#include "engine/cli/named.h"
 #include "engine/cli/progress.h"
 #include "engine/cli/reach.h"
 #include "engine/cli/setup.h"
@@ -142,10 +143,9 @@ static bool add_stale(struct engine *engine, int argc, char **argv) {
     struct engine_task *task = engine_task_new(engine, &spec);
     bool ok = task && (optind < argc || engine_task_add(task, "", 0));
     for (int i = optind; ok && i < argc; i++) {
-        char *real = realpath(argv[i], NULL);
-        const char *path = real ? real : argv[i];
-        ok = engine_task_add(task, path, strlen(path));
-        free(real);
+        char *path = named_path(argv[i], true);
+        ok = path && engine_task_add(task, path, strlen(path));
+        free(path);
     }
     engine_task_free(task);
     return ok;
@@ -154,12 +154,10 @@ static bool add_stale(struct engine *engine, int argc, char **argv) {
 static bool add_paths(struct engine *engine, int argc, char **argv, const struct request *request) {
     if (request->stale) return add_stale(engine, argc, argv);
     for (int i = optind; i < argc; i++) {
-        /* One file has one path: what leads up and down again is resolved (where it can be). */
-        char *real = strstr(argv[i], "..") ? realpath(argv[i], NULL) : NULL;
-        const char *path = real ? real : argv[i];
-        bool added = request->sweep ? engine_sweep(engine, path, strlen(path))
-                                    : engine_add_path(engine, path, strlen(path));
-        free(real);
+        char *path = named_path(argv[i], false); /* the engine's walk does the rest, where it may hang */
+        bool added = path && (request->sweep ? engine_sweep(engine, path, strlen(path))
+                                             : engine_add_path(engine, path, strlen(path)));
+        free(path);
         if (!added) return false;
     }
     return true;
@@ -212,7 +210,7 @@ static int hand_over(struct control_link *link, int argc, char **argv, const str
         return CLI_USAGE;
     }
     cJSON *message = control_request(request->sweep ? "rescan" : "analyze");
-    bool ok = message && handover_add_paths(message, argc - optind, argv + optind) &&
+    bool ok = message && handover_add_paths(message, argc - optind, argv + optind, request->stale) &&
               (!request->force || cJSON_AddTrueToObject(message, "force")) &&
               (!request->retry || cJSON_AddTrueToObject(message, "retry")) &&
               (!request->stale || cJSON_AddTrueToObject(message, "stale"));

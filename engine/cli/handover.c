@@ -2,30 +2,21 @@
 
 #include "engine/base/json.h"
 #include "engine/cli/cli.h"
+#include "engine/cli/named.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SILENCE_SECONDS 120 /* progress comes twice a second */
 
-bool handover_add_paths(cJSON *request, int count, char **paths) {
+bool handover_add_paths(cJSON *request, int count, char **paths, bool resolved) {
     for (int i = 0; i < count; i++) {
-        /* As in the engine: links among folders are resolved there, ".." here, where it is known what it means. */
-        char *real = strstr(paths[i], "..") ? realpath(paths[i], NULL) : NULL, *whole = NULL;
-        const char *path = real ? real : paths[i];
-        char folder[PATH_MAX];
-        if (path[0] != '/') {
-            if (!getcwd(folder, sizeof folder) || asprintf(&whole, "%s/%s", folder, path) < 0) whole = NULL;
-            path = whole;
-        }
+        char *path = named_path(paths[i], resolved);
         bool ok = path && control_add_path(request, path, strlen(path));
-        free(whole);
-        free(real);
+        free(path);
         if (!ok) return false;
     }
     return true;

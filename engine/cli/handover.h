@@ -5,8 +5,8 @@
 #include "engine/cli/progress.h"
 #include "engine/control/client.h"
 
-/* Adds what was named on a command line, made absolute. */
-bool handover_add_paths(cJSON *request, int count, char **paths);
+/* Adds what was named on a command line (named.h). */
+bool handover_add_paths(cJSON *request, int count, char **paths, bool resolved);
 
 /* Sends the request (analyze or rescan; taken) with `follow`, and shows its progress until it is done; returns an exit code.
  * Ctrl-C leaves the engine to it. */

@@ -69,6 +69,32 @@ def names(rig):
     check(rig.stop() == 0, "end")
 
 
+def stale_links(rig):
+    """--stale of a link: to a folder it is the folder, to a file it is the name that the file has, with an engine and without."""
+    check, at = rig.check, rig.at
+    folder, link = os.path.join(rig.work, "a folder"), os.path.join(rig.work, "a link")
+    os.symlink(rig.folder, link)
+    os.mkdir(folder)
+    shutil.copy(rig.sounds[0], at("one.wav"))
+    shutil.copy(rig.sounds[1], os.path.join(folder, "far.wav"))
+    os.symlink(os.path.join(folder, "far.wav"), at("link.wav"))
+
+    def told(path):
+        with sqlite3.connect(rig.catalogue, timeout=30) as db:
+            db.execute("UPDATE files SET profile = 'of another time'")
+        db.close()
+        return rig.command("analyze", "--stale", path)[1]
+
+    rig.start()
+    check(rig.done("one.wav", "link.wav"), "a file, and a link to another one")
+    for who in ("by an engine", "alone"):
+        for path, count in ((link, 2), (os.path.join(link, "link.wav"), 1), (os.path.join(link, "..", "a link"), 2)):
+            text = told(path)
+            check(f"{count} of {count} files" in text, f"--stale {os.path.relpath(path, rig.work)}, {who}", text)
+        if rig.process.poll() is None:
+            check(rig.stop() == 0, "end")
+
+
 def its_own(rig):
     """A catalogue among the sounds, under a name that doesn't tell."""
     check, at = rig.check, rig.at
@@ -453,5 +479,5 @@ def full(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (names, its_own, contents, permissions, roots, places, swept, unwatched, outage, vanishing, full)
+    TESTS = (names, stale_links, its_own, contents, permissions, roots, places, swept, unwatched, outage, vanishing, full)
     main(__doc__, {test.__name__: test for test in TESTS})
