@@ -44,7 +44,7 @@ void catalogue_close(struct catalogue *catalogue);
 /* The connection, for prepared statements of one's own. */
 sqlite3 *catalogue_db(const struct catalogue *catalogue);
 
-/* The path it was opened with. */
+/* Its path, absolute and without links. */
 const char *catalogue_path(const struct catalogue *catalogue);
 
 /* Whether `path` is the catalogue `catalogue` or lies beside it as a part of it: what SQLite keeps there, the lock, the engine's

@@ -244,9 +244,8 @@ static bool check_other(const char *from, struct error *error) {
 
 bool merge_catalogue(struct catalogue *catalogue, const char *from, struct merge_counts *counts, struct error *error) {
     *counts = (struct merge_counts){0};
-    char *ours = realpath(catalogue_path(catalogue), NULL), *theirs = realpath(from, NULL);
-    bool same = ours && theirs && strcmp(ours, theirs) == 0;
-    free(ours);
+    char *theirs = realpath(from, NULL);
+    bool same = theirs && strcmp(catalogue_path(catalogue), theirs) == 0;
     free(theirs);
     if (same) return error_set(error, "%s can't be merged into itself", from);
     if (!check_other(from, error) || !sql_run(catalogue, error, "ATTACH ? AS other", "t", from)) return false;

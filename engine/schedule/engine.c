@@ -399,7 +399,7 @@ static bool start(struct engine *engine, struct catalogue **catalogue, struct pr
                   struct error *error) {
     const struct engine_options *options = &engine->options;
     *catalogue = catalogue_open(options->catalogue, CATALOGUE_WRITE, error);
-    if (!*catalogue || !hold_open(engine, error) || !run_folder_open(&engine->folder, error)) return false;
+    if (!*catalogue || !hold_open(engine, *catalogue, error) || !run_folder_open(&engine->folder, error)) return false;
     engine->folder_open = true;
     if (!learn_plugins(engine, report, error) || !make_profile(engine, error) || !make_pools(engine, error))
         return false;

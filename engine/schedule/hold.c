@@ -2,7 +2,6 @@
 #include "engine/catalogue/store.h"
 #include "engine/schedule/state.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,12 +90,11 @@ static void look_at_disk(uv_timer_t *timer) {
     }
 }
 
-bool hold_open(struct engine *engine, struct error *error) {
-    const char *path = engine->options.catalogue, *slash = strrchr(path, '/');
-    engine->catalogue_folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    if (!engine->catalogue_folder) return error_memory(error);
-    engine->catalogue_path = realpath(path, NULL);
-    return engine->catalogue_path || error_system(error, errno, "cannot find the way to the catalogue %s", path);
+bool hold_open(struct engine *engine, const struct catalogue *catalogue, struct error *error) {
+    const char *path = catalogue_path(catalogue), *slash = strrchr(path, '/');
+    engine->catalogue_folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+    engine->catalogue_path = strdup(path);
+    return (engine->catalogue_folder && engine->catalogue_path) || error_memory(error);
 }
 
 void hold_begin(struct engine *engine) {

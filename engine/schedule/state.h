@@ -234,7 +234,7 @@ struct engine {
     bool loop_ready, stopping, running, failed, dirty;
     bool paused, draining;
     char full[300];                          /* why nothing new is begun for want of disk space; "": there is enough */
-    char *catalogue_folder, *catalogue_path; /* the path is without links */
+    char *catalogue_folder, *catalogue_path; /* both without links */
     struct error failure;
 
     char *worker_binary, *cache_folder;
@@ -290,7 +290,7 @@ void engine_report_incident(struct engine *engine, const char *plugin, const str
 bool run_open(struct engine *engine, struct catalogue *catalogue, const char *sandbox, struct error *error);
 
 /* hold.c: when nothing new is begun: paused, draining, disk full; and how fast it goes */
-bool hold_open(struct engine *engine, struct error *error);
+bool hold_open(struct engine *engine, const struct catalogue *catalogue, struct error *error);
 void hold_begin(struct engine *engine);
 void hold_end(struct engine *engine);
 void hold_note_file(struct engine *engine, const struct file *file);

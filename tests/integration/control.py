@@ -275,8 +275,9 @@ def low_disk(rig):
     if not os.access(place, os.W_OK) or shutil.disk_usage(place).free < 64 << 20:
         check(True, "low disk # SKIP needs a /dev/shm with 64 MiB")
         return
-    rig.catalogue = os.path.join(place, f"sonde-test-{os.getpid()}.db")
-    ballast = rig.catalogue + ".ballast"
+    ballast = os.path.join(place, f"sonde-test-{os.getpid()}.ballast")
+    rig.catalogue = os.path.join(rig.work, "a link.db")  # the disk of what it leads to counts
+    os.symlink(os.path.join(place, f"sonde-test-{os.getpid()}.db"), rig.catalogue)
     try:
         free = shutil.disk_usage(place).free >> 20
         with open(ballast, "wb") as file:
