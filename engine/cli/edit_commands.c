@@ -115,7 +115,6 @@ static int edit_once(int argc, char **argv, const struct cli *cli, word_function
     bool fine = link ? send_words(cli->catalogue, link, argc, argv, &missed, error)
                      : edit_words(catalogue, argc, argv, function, &missed, error);
     *again = link && !fine && error->code == EPIPE;
-    if (fine) error->text[0] = '\0'; /* what reaching it took is no matter now */
     catalogue_close(catalogue);
     control_close(link);
     return fine && !missed ? CLI_OK : CLI_SOME_FAILED;

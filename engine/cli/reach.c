@@ -33,7 +33,10 @@ bool reach_writer(const char *catalogue, struct catalogue **own, struct control_
     *link = NULL;
     for (int attempt = 0;; attempt++) {
         *own = catalogue_open(catalogue, CATALOGUE_WRITE, error);
-        if (*own) return true;
+        if (*own) {
+            *error = (struct error){0}; /* that of an attempt before was no failure */
+            return true;
+        }
         if (!reach_again(catalogue, attempt, link, error)) return false;
         if (*link) return true;
     }

@@ -6,7 +6,8 @@
 #include "engine/control/client.h"
 
 /* Opens the catalogue for writing (*own), or, when an engine runs, a connection to it (*link): exactly one of them is not NULL.
- * An engine that is starting or ending is waited for, some 20 s, which is told on stderr. False with a sentence. */
+ * An engine that is starting or ending is waited for, some 20 s, which is told on stderr. False with a sentence; `error` is
+ * empty on success. */
 bool reach_writer(const char *catalogue, struct catalogue **own, struct control_link **link, struct error *error);
 
 /* A connection to the running engine, or NULL. `*running` says whether somebody holds the lock; when nobody does, `error` is

@@ -3,11 +3,13 @@
 
     commands.py --build DIR
 """
+import fcntl
 import json
 import os
 import re
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import analysis  # noqa: E402
@@ -123,6 +125,21 @@ def test_low_disk(suite):
         finally:
             engine.terminate()
             engine.wait()
+
+
+def test_waiting(suite):
+    """Who had to wait for another writer, and got its turn, has nothing to complain of."""
+    with Run(suite.build) as run:
+        tone(run.sounds + "/one.wav", 1)
+        run.analyse()
+        for words, said in ((["plugin", "reset", "key"], "forgotten"), (["tag", run.sounds + "/one.wav", "mine"], "")):
+            with open(run.catalogue + ".lock", "ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                timer = threading.Timer(1.2, fcntl.flock, (lock, fcntl.LOCK_UN))
+                timer.start()
+                code, out, err = call(run, "--catalogue", run.catalogue, *words)
+                timer.join()
+            suite.check(code == 0 and said in out and "being written" not in err, f"waiting: {words[0]}", f"{code} {out} {err}")
 
 
 if __name__ == "__main__":
