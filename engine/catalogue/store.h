@@ -275,7 +275,11 @@ bool store_incident(struct catalogue *catalogue, const struct store_incident *in
 /* Strikes against an identity so far; two mean quarantine. */
 bool store_strikes(struct catalogue *catalogue, const char *identity, int64_t *strikes, struct error *error);
 
-/* Forgets strikes, of one plugin or (NULL) of all: for `sonde plugin reset`. */
+/* Forgets strikes, of one plugin or (NULL) of all. */
 bool store_strikes_clear(struct catalogue *catalogue, const char *plugin, struct error *error);
+
+/* For `sonde plugin reset`: forgets the plugin's strikes, and its circuit is open no more. Any other state is not for its dying,
+ * and stays. */
+bool store_plugin_reset(struct catalogue *catalogue, const char *plugin, struct error *error);
 
 #endif

@@ -94,3 +94,10 @@ bool store_strikes(struct catalogue *catalogue, const char *identity, int64_t *s
 bool store_strikes_clear(struct catalogue *catalogue, const char *plugin, struct error *error) {
     return sql_run(catalogue, error, "DELETE FROM strikes WHERE ?1 IS NULL OR plugin = ?1", "t", plugin);
 }
+
+bool store_plugin_reset(struct catalogue *catalogue, const char *plugin, struct error *error) {
+    return store_strikes_clear(catalogue, plugin, error) &&
+           sql_run(catalogue, error,
+                   "UPDATE plugins SET state = 'ready', reason = NULL WHERE plugin = ? AND state = 'open'", "t",
+                   plugin);
+}

@@ -59,8 +59,7 @@ static bool knows(struct catalogue *catalogue, const char *id, struct error *err
 static int reset(struct catalogue *catalogue, const char *id, struct error *error) {
     if (!knows(catalogue, id, error)) return CLI_SOME_FAILED;
     if (!catalogue_execute(catalogue, "BEGIN IMMEDIATE", error)) return CLI_CANNOT_RUN;
-    if (store_strikes_clear(catalogue, id, error) && store_plugin_state(catalogue, id, "ready", NULL, error) &&
-        catalogue_execute(catalogue, "COMMIT", error)) {
+    if (store_plugin_reset(catalogue, id, error) && catalogue_execute(catalogue, "COMMIT", error)) {
         printf("%s: strikes forgotten\n", id);
         return CLI_OK;
     }

@@ -227,8 +227,7 @@ static bool edit(struct catalogue *catalogue, void *argument, struct error *erro
 
 static bool reset(struct catalogue *catalogue, void *argument, struct error *error) {
     const struct errand *errand = argument;
-    const char *plugin = json_string(errand->request, "plugin", "");
-    return store_strikes_clear(catalogue, plugin, error) && store_plugin_state(catalogue, plugin, "ready", NULL, error);
+    return store_plugin_reset(catalogue, json_string(errand->request, "plugin", ""), error);
 }
 
 static void on_written(void *argument, const struct error *error) {

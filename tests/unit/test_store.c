@@ -459,6 +459,18 @@ static void strikes_and_plugins(void **state) {
     OK(store_run_end(f->catalogue, run, "all done", &error));
     fixture_plugin(f, "a", NULL);
     fixture_plugin(f, "b", NULL);
+    incident.strike = true;
+    OK(store_incident(f->catalogue, &incident, &id, &error));
+    incident.plugin = "a";
+    OK(store_incident(f->catalogue, &incident, &id, &error));
+    OK(store_plugin_state(f->catalogue, "a", "open", "it has died too often", &error));
+    OK(store_plugin_state(f->catalogue, "b", "disabled", "by you", &error));
+    OK(store_plugin_reset(f->catalogue, "a", &error));
+    OK(store_plugin_reset(f->catalogue, "b", &error)); /* what isn't its dying's doing stays */
+    assert_string_equal(fixture_text(f, "SELECT group_concat(plugin) FROM strikes"), "p");
+    assert_string_equal(fixture_text(f, "SELECT group_concat(plugin || ' ' || state || ifnull(' ' || reason, ''), '; ')"
+                                        " FROM plugins WHERE plugin IN ('a', 'b')"),
+                        "a ready; b disabled by you");
     const char *const only[] = {"b"};
     OK(store_plugins_only(f->catalogue, only, 1, &error));
     assert_string_equal(fixture_text(f, "SELECT group_concat(plugin) FROM plugins WHERE enabled"), "b");
