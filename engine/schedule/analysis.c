@@ -315,6 +315,15 @@ static bool take_loaded(struct loading *loading) {
     return result->json && take_arrays(result, &loading->arrays, loading->start);
 }
 
+/* Its stored result is there no more, or there is no memory for it now: it is made anew, and so may be what it reads. */
+static void make_anew(struct region *region, struct result *result) {
+    result_clear(result);
+    result->state = RESULT_PENDING;
+    result->known = result->loaded = result->had = false;
+    result->outcome[0] = '\0';
+    region->open++;
+}
+
 static void on_loaded(void *argument, const struct error *error) {
     struct loading *loading = argument;
     struct result *result = &loading->region->results[loading->plugin];
@@ -323,8 +332,8 @@ static void on_loaded(void *argument, const struct error *error) {
     result->loaded = true;
     if (error)
         engine_fail(loading->engine, error);
-    else if (!take_loaded(loading)) /* an input that can't be read again: made anew */
-        result_set(result, "failed", "its stored result could not be read back");
+    else if (!take_loaded(loading))
+        make_anew(loading->region, result);
     store_known_free(&loading->known);
     store_arrays_free(&loading->arrays);
     engine_wake(loading->engine);
@@ -491,7 +500,9 @@ void analysis_over(struct file *file, struct region *region, size_t plugin) {
         region->open += region->results[i].state != RESULT_OVER;
     for (size_t i = 0; i < engine->registry->plugins_count; i++) {
         struct result *result = &region->results[i];
-        if (result->json && !is_read_later(file, region, i) && region->jobs == 0) result_clear(result);
+        if (!result->json || is_read_later(file, region, i) || region->jobs > 0) continue;
+        result_clear(result);
+        if (result->known) result->loaded = false; /* it can be fetched once more */
     }
     if (region->open > 0 || region->jobs > 0 || region->loading > 0 || region->done) return;
     for (size_t i = 0; i < engine->registry->plugins_count; i++) result_clear(&region->results[i]);

@@ -282,6 +282,25 @@ def test_across_processes(suite):
         suite.check(house.analyse(settings=["plugins.isolation=together"])[0] != 0, "another word is refused")
 
 
+def test_unreadable_input(suite):
+    """An input whose stored result can't be read back is made anew, and whoever reads it runs as if nothing had been."""
+    with House(suite) as house:
+        house.add("reader_1")
+        house.add("second")
+        house.analyse()
+        plain = house.rows(RESULTS)
+        with sqlite3.connect(house.catalogue) as db:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA ignore_check_constraints = ON")
+            db.execute("UPDATE region_analysis SET result = NULL WHERE plugin = 'test.reader'")
+            db.execute("DELETE FROM region_analysis WHERE plugin = 'test.second'")
+            db.execute("UPDATE files SET profile = ''")
+        db.close()
+        code, printed = house.analyse()
+        suite.check(code == 0 and plain and house.rows(RESULTS) == plain, "an input that can't be read back is made anew",
+                    f"{printed}\n{house.rows(RESULTS)}")
+
+
 def processes_of(house, isolation):
     found = {}
     for plugin in ("test.reader", "test.second", "hostile.segv_in_process"):
