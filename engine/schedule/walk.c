@@ -241,7 +241,10 @@ static void look_at(struct walker *walker, const char *name) {
         return;
     }
     if (lstat(path, &st) != 0) {
-        add_entry(walker, path, &st, errno);
+        if (errno == ENOENT)
+            free(path); /* it has gone since its name was read: whoever compares with what is known will notice */
+        else
+            add_entry(walker, path, &st, errno);
         return;
     }
     if (S_ISDIR(st.st_mode)) {

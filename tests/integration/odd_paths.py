@@ -341,6 +341,17 @@ def swept(rig):
     check(rig.stop() == 0, "end")
 
 
+def gone_meanwhile(rig):
+    """A file that goes between the reading of its folder and the look at it, as temporary ones do, is no failure."""
+    check, at = rig.check, rig.at
+    shutil.copy(rig.sounds[0], at("one.wav"))
+    shutil.copy(rig.sounds[1], at("gone.wav"))
+    pretend(rig, PRETEND_GONE=at("gone.wav"))
+    code, text = rig.command("analyze", rig.folder)
+    check(code == 0 and "0 failed" in text and rig.status("one.wav") == "done" and rig.status("gone.wav") is None,
+          "a file that goes while its folder is read is left out", (code, text))
+
+
 def unwatched(rig):
     """As many programs watch folders as may: what can't be watched is swept."""
     check, at = rig.check, rig.at
@@ -479,5 +490,5 @@ def full(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (names, stale_links, its_own, contents, permissions, roots, places, swept, unwatched, outage, vanishing, full)
+    TESTS = (names, stale_links, its_own, contents, permissions, roots, places, swept, gone_meanwhile, unwatched, outage, vanishing, full)
     main(__doc__, {test.__name__: test for test in TESTS})

@@ -1,7 +1,7 @@
 /* Loaded before the C library. With PRETEND_NFS set, every file system says that it is NFS; with PRETEND_MOUNTS, that file is
  * what /proc/self/mountinfo says; with PRETEND_NO_INOTIFY, as many programs watch folders as may; with PRETEND_DEAD=FOLDER,
- * nothing below the folder answers any more once FOLDER.dead exists; with PRETEND_FULL=FILE, there is no room for what SQLite
- * writes while FILE exists. */
+ * nothing below the folder answers any more once FOLDER.dead exists; with PRETEND_GONE=FILE, that one is listed, and gone when
+ * somebody looks at it; with PRETEND_FULL=FILE, there is no room for what SQLite writes while FILE exists. */
 #define _LARGEFILE64_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -40,7 +40,9 @@ EXPORT int stat64(const char *path, struct stat64 *about) {
 }
 
 EXPORT int lstat64(const char *path, struct stat64 *about) {
+    const char *gone = getenv("PRETEND_GONE");
     hang_if_dead(path);
+    if (gone && strcmp(path, gone) == 0) return errno = ENOENT, -1;
     return fstatat64(AT_FDCWD, path, about, AT_SYMLINK_NOFOLLOW);
 }
 
