@@ -264,10 +264,11 @@ static bool end_job(struct analyser *a, struct error *error) {
 /* ---------------------------------------------------------------------------------------------------------------- jobs */
 
 /* The region can't be analysed at all: every plugin hears so. */
-static bool refuse_region(struct analyser *a, const char *sentence, struct error *error) {
+static bool refuse_region(struct analyser *a, const struct error *why, struct error *error) {
     for (size_t i = 0; i < a->job.run_count; i++) {
-        struct host_result result = {.plugin = a->job.run[i], .outcome = HOST_UNSUPPORTED};
-        snprintf(result.reason, sizeof result.reason, "%s", sentence);
+        struct host_result result = {.plugin = a->job.run[i],
+                                     .outcome = why->code == ENOMEM ? HOST_MEMORY : HOST_UNSUPPORTED};
+        snprintf(result.reason, sizeof result.reason, "%s", why->text);
         if (!send_result(a, &result, error)) return false;
     }
     return end_job(a, error);
@@ -304,7 +305,7 @@ static bool begin_job(struct analyser *a, cJSON *message, struct error *error) {
                           (uint32_t)a->worker->block_frames, &why))
         return true;
     a->busy = false;
-    return refuse_region(a, why.text, error);
+    return refuse_region(a, &why, error);
 }
 
 static bool finish_job(struct analyser *a, struct error *error) {
