@@ -51,8 +51,10 @@ static bool begin_run(struct catalogue *catalogue, void *argument, struct error 
     char host[128] = "";
     int64_t recovered = 0;
     (void)gethostname(host, sizeof host - 1);
-    struct store_run about = {
-        .version = engine->build, .host = host, .command = "analyze", .sandbox = beginning->sandbox};
+    struct store_run about = {.version = engine->build,
+                              .host = host,
+                              .command = engine->options.stay ? "watch" : "analyze",
+                              .sandbox = beginning->sandbox};
     return store_run_begin(catalogue, &about, &engine->run, error) &&
            store_plugins(catalogue, engine->registry, error) && store_queue_recover(catalogue, &recovered, error) &&
            store_queue_count(catalogue, &beginning->counts, error) &&

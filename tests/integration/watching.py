@@ -82,6 +82,7 @@ def run(self):
     check(not os.path.exists(self.catalogue + "-wal"), "the catalogue is closed")
     check(not self.rows("SELECT 1 FROM files WHERE name LIKE '%.part'"), "partial downloads were left alone")
     check(not self.rows("SELECT 1 FROM files WHERE path_text LIKE '%ignored%'"), "so was what .sondeignore names")
+    check(self.rows("SELECT DISTINCT command FROM runs") == [("watch",)], "its runs say what they were", self.rows("SELECT * FROM runs"))
     check(self.rows("PRAGMA integrity_check") == [("ok",)], "the catalogue is sound")
 
 
