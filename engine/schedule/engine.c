@@ -352,6 +352,7 @@ bool engine_run(struct engine *engine, struct error *error) {
     (void)uv_prepare_stop(&engine->prepare);
     (void)uv_timer_stop(&engine->progress_timer);
     (void)uv_timer_stop(&engine->due_timer);
+    engine->due = false;
     (void)uv_timer_stop(&engine->circuit_timer);
     hold_end(engine);
     engine->running = false;
