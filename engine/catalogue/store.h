@@ -261,7 +261,7 @@ bool store_plugin_state(struct catalogue *catalogue, const char *plugin, const c
 
 struct store_incident {
     int64_t run;
-    const char *kind;     /* "crashed", "timeout", "memory", "violation", "decoder", "protocol", "unattributed" ... */
+    const char *kind;     /* "crashed", "timeout", "memory", "violation", "failed", or "killed" (from outside) */
     const char *plugin;   /* or NULL */
     int64_t file, region; /* or 0; one whose row is gone counts as 0 */
     const char *identity; /* or NULL */

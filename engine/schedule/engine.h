@@ -56,8 +56,8 @@ struct engine_deadlines {
     double hello;    /* from spawn to hello; 10 */
     double load;     /* from hello to ready; 60 */
     double identify; /* from scan to identified, plus 1 s for every 4 MiB of file; 20 */
-    double decode;   /* between two signs of life of a decoder at work; a scan or a read may take ten times that
-                                * in all, plus 1 s for every 2 MiB of file; 60 */
+    double decode;   /* between two signs of life of a decoder at work; ten times that, plus 1 s for every 2 MiB of
+                                * file, from each piece of memory that it asks for to the next one, or to its end; 60 */
     double analyse;  /* a region, with all plugins of a run ... */
     double analyse_per_second; /* ... and for each second of its audio; 30 + 2/s */
 };

@@ -10,7 +10,7 @@
 struct stored {
     struct store_result result;
     char *identity, *outcome, *reason, *json, *inputs;
-    struct array *arrays; /* taken from the result, or copies when it is still read */
+    struct array *arrays; /* copies: the result may still be read */
     size_t arrays_count;
     struct store_array *views;
 };

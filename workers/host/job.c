@@ -136,7 +136,7 @@ static bool read_array(const struct job *job, const cJSON *from, struct host_inp
         !read_shape(json_member(from, "shape"), array, &bytes))
         return error_set(error, "array %.100s has an impossible type or shape", array->name);
     array->data = nothing;
-    if (bytes == 0) return true; /* no descriptor came for it */
+    if (bytes == 0) return true; /* what was mapped for it holds nothing of it */
     array->data = NULL;
     for (size_t i = 0; i < job->mappings_count; i++)
         if ((int64_t)job->mappings[i].serial == json_integer(from, "serial", -1) && job->mappings[i].bytes >= bytes)
