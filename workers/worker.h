@@ -21,14 +21,12 @@
 #include "engine/base/error.h"
 #include "engine/ipc/descriptors.h"
 #include "engine/ipc/memfd.h"
+#include "engine/ipc/message.h"
 #include "engine/ipc/note.h"
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define WORKER_EXIT_NO_RESPAWN 64
-#define WORKER_EXIT_HUNG_UP    65 /* the connection to the engine is gone: main sees to it */
 
 /* Version of what a worker makes of a file's samples before a plugin sees them: resampling, channels, spectra. Whoever changes
  * one of these values changes it: results that were made under another are stale. (Decoders and the segmenter have versions

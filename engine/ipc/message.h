@@ -13,6 +13,10 @@
 #define MESSAGE_FROM_WORKER ((size_t)2 << 20) /* bytes, at most */
 #define MESSAGE_DEPTH       40
 
+/* What a worker exits with, where it is not 0 or the system's doing. */
+#define WORKER_EXIT_NO_RESPAWN 64 /* trying again is pointless, the last line on stderr says why */
+#define WORKER_EXIT_HUNG_UP    65 /* its connection to the engine broke */
+
 /* A new message {"type": type}; NULL when out of memory. cJSON_Delete frees it. */
 cJSON *message_new(const char *type);
 

@@ -60,8 +60,8 @@ static void judge_exit(const struct worker_death *death, struct blame *blame) {
     blame->outcome = "crashed";
     blame->counts = death->was_ready;
     bool in_plugin = death->was_ready || (death->note.valid && death->note.phase != NOTE_NONE);
-    blame->refused = death->spawned && death->exit_code == WORKER_DO_NOT_RESPAWN && !in_plugin;
-    blame->from_outside = death->spawned && death->exit_code == WORKER_HUNG_UP && death->said_hello;
+    blame->refused = death->spawned && death->exit_code == WORKER_EXIT_NO_RESPAWN && !in_plugin;
+    blame->from_outside = death->spawned && death->exit_code == WORKER_EXIT_HUNG_UP && death->said_hello;
     const char *line = strrchr(death->last_words, '\n');
     line = line ? line + 1 : death->last_words;
     if (blame->from_outside) {

@@ -9,15 +9,14 @@
 
 #include "engine/base/error.h"
 #include "engine/ipc/descriptors.h"
+#include "engine/ipc/message.h"
 #include "engine/ipc/note.h"
 
 #include <cjson/cJSON.h>
 #include <uv.h>
 
-#define WORKER_DO_NOT_RESPAWN 64   /* exit code: trying again is pointless, the last line on stderr says why */
-#define WORKER_HUNG_UP        65   /* exit code: its connection to the engine broke */
-#define WORKER_STDERR_BYTES   8192 /* what is kept of it: the end */
-#define WORKER_STDERR_FLOOD   ((size_t)4 << 20) /* beyond this, between two jobs, nothing more is read */
+#define WORKER_STDERR_BYTES 8192              /* what is kept of it: the end */
+#define WORKER_STDERR_FLOOD ((size_t)4 << 20) /* beyond this, between two jobs, nothing more is read */
 
 struct worker;
 

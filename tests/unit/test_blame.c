@@ -155,16 +155,16 @@ static void test_blame_of_exits(void **state) {
     blame_judge(&death, 0, &blame);
     assert_true(blame.asked);
 
-    death = dead(0, WORKER_DO_NOT_RESPAWN, NOTE_FINISH);
+    death = dead(0, WORKER_EXIT_NO_RESPAWN, NOTE_FINISH);
     blame_judge(&death, 0, &blame);
     assert_false(blame.refused); /* only a plugin pretending */
-    death = dead(0, WORKER_DO_NOT_RESPAWN, NOTE_NONE);
+    death = dead(0, WORKER_EXIT_NO_RESPAWN, NOTE_NONE);
     death.was_ready = false;
     blame_judge(&death, 0, &blame);
     assert_true(blame.refused && !blame.counts);
     assert_string_equal(blame.reason, "the last line");
 
-    death = dead(0, WORKER_HUNG_UP,
+    death = dead(0, WORKER_EXIT_HUNG_UP,
                  NOTE_PROCESS); /* or a plugin pretending: so it counts like a kill, bounded by how often */
     blame_judge(&death, 0, &blame);
     assert_true(blame.from_outside && !blame.counts && !blame.refused && !blame.asked && !blame.starved);
