@@ -249,13 +249,19 @@ static bool keep_block(void *context, const float *samples, int64_t frames, stru
     return chunks_add(&job->chunks, samples, frames, error);
 }
 
+/* Frames. libsndfile takes from a chunk's size what a file that was cut doesn't have, and says nothing of it. */
+static int64_t promised_by(const struct facts *facts) {
+    bool clamped = facts->cut > 0 && strcmp(facts->decoder, "libsndfile") == 0;
+    return clamped ? (int64_t)((double)facts->frames * facts->cut) : facts->frames;
+}
+
 static enum end scan_opened(struct job *job, struct opened *opened, const struct segment_parameters *parameters) {
     struct decoder *decoder = job->decoder;
     struct error error = {0};
     if (!open_source(job, opened, &error)) return send_refusal(job, &error, job->decoder->without_ffmpeg);
     const struct facts *facts = source_facts(opened->source);
-    int64_t promised = facts->frames;
-    chunks_begin(&job->chunks, decoder->worker, job->id, job->nonce, facts, 0, promised,
+    int64_t promised = promised_by(facts);
+    chunks_begin(&job->chunks, decoder->worker, job->id, job->nonce, facts, 0, facts->frames,
                  json_integer(job->message, "keep_bytes", 0));
     if (!scan_run(&decoder->scan, opened->source, parameters, keep_block, job, &error) ||
         !was_read(job, opened, &error) || !chunks_end(&job->chunks, &error))

@@ -28,6 +28,7 @@ struct facts {
     int bit_depth;  /* of lossless codecs */
     bool shorts;    /* every sample is a whole multiple of 1/32768, below 1: nothing is lost in 16 bits */
     int64_t frames; /* as promised by the header, 0 when unknown; as decoded once the end has been seen */
+    double cut;     /* the chunk of samples is so many times as long as what the file has of it; 0: all is there */
     char title[FACTS_TEXT], artist[FACTS_TEXT], album[FACTS_TEXT], comment[FACTS_TEXT];
     char key[FACTS_WORD]; /* as written in the file */
     double bpm;

@@ -60,6 +60,12 @@ static bool is_zero(struct input *input) {
     return n > 0;
 }
 
+/* An MP4 whose table of contents (moov) isn't there is nothing to any library. */
+static bool is_mp4(struct input *input) {
+    char head[8];
+    return input_read_at(input, 0, head, sizeof head) == sizeof head && memcmp(head + 4, "ftyp", 4) == 0;
+}
+
 static bool open_any(struct source *source, struct error *error) {
     struct error first = {0}, second = {0};
     if (source->input->size == 0) return error_set(error, "the file is empty (0 bytes)");
@@ -71,7 +77,11 @@ static bool open_any(struct source *source, struct error *error) {
     if (source->libav && open_with(source, source->libav, &second)) return true;
     if (source->input->error_code) return error_system(error, source->input->error_code, "cannot read the file");
     bool unknown = first.code == ENOTSUP && (!source->libav || second.code == ENOTSUP);
-    if (unknown && source->libav) {
+    if (unknown && source->libav && is_mp4(source->input)) {
+        unknown = false;
+        error_set(error,
+                  "FFmpeg can't read this MP4; it was probably never completely copied, or its recording never ended");
+    } else if (unknown && source->libav) {
         error_set(error, "this is not audio in a format that libsndfile or FFmpeg knows");
     } else if (unknown) {
         error_set(error,

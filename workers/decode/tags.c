@@ -242,16 +242,22 @@ static void read_ogg(struct input *input, struct facts *facts) {
 
 /* ----------------------------------------------------------------------------------------------------- RIFF and AIFF */
 
+/* Whoever writes to a pipe can't come back to say how long it has become: such sizes are 0, or about 2 or 4 GiB. */
+static int is_promise(uint32_t size) {
+    return size < 0x7fff0000u || (size > 0x80000000u && size < 0xffff0000u);
+}
+
 static void read_chunks(struct input *input, int big, struct facts *facts) {
+    const char *samples = big ? "SSND" : "data";
     int64_t at = 12;
     unsigned char head[8];
     for (int i = 0; i < CHUNKS_MAX && input_read_at(input, at, head, 8) == 8; i++) {
         uint32_t size = big ? big32(head + 4) : little32(head + 4);
-        if (memcmp(head, "id3 ", 4) == 0 || memcmp(head, "ID3 ", 4) == 0) {
-            read_id3(input, at + 8, facts);
-            return;
-        }
-        at += 8 + (int64_t)size + (size & 1);
+        if (memcmp(head, "id3 ", 4) == 0 || memcmp(head, "ID3 ", 4) == 0) read_id3(input, at + 8, facts);
+        at += 8;
+        if (memcmp(head, samples, 4) == 0 && is_promise(size) && size > input->size - at && at < input->size)
+            facts->cut = (double)size / (double)(input->size - at);
+        at += (int64_t)size + (size & 1);
     }
 }
 

@@ -1,5 +1,6 @@
 /* Embedded tags that the decoding libraries keep to themselves: ID3v2 (in front of MP3, inside WAV and AIFF), Vorbis
- * comments (FLAC, Ogg Vorbis, Opus). Tempo and key are the reason; the texts come along. */
+ * comments (FLAC, Ogg Vorbis, Opus). Tempo and key are the reason; the texts come along. And whether a WAV or AIFF was cut,
+ * which they keep to themselves too. */
 #ifndef SONDE_DECODE_TAGS_H
 #define SONDE_DECODE_TAGS_H
 
