@@ -45,6 +45,7 @@
     X("tags", TAGS("NOT automatic" own))                                                                               \
     X("heard", TAGS("automatic"))                                                                                      \
     X("status", "f.status")                                                                                            \
+    X("warnings", "(SELECT group_concat(value, '; ') FROM json_each(a.warnings))")                                     \
     X("rate", "a.rate")                                                                                                \
     X("channels", "a.channels") X("container", "c.container") X("codec", "c.codec") X("bit_depth", "c.bit_depth")      \
     X("title", "c.title") X("artist", "c.artist") X("album", "c.album") X("comment", "c.comment")                  \

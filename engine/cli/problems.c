@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#define OF_ALL  " FROM problems AS p CROSS JOIN files AS f USING (file_id)"
+#define OF_ALL  " FROM " PROBLEMS_ALL " AS p CROSS JOIN files AS f USING (file_id)"
 #define IN_ROWS " ORDER BY f.path, p.region, p.plugin"
 
 static const char *const queries[] = {
@@ -13,7 +13,8 @@ static const char *const queries[] = {
     [PROBLEMS_JSON] = "SELECT json_object('path', p.path, 'path_hex', CASE WHEN CAST(f.path AS TEXT) IS NOT f.path_text"
                       " THEN lower(hex(f.path)) END, 'file_id', f.file_id, 'region', p.region, 'plugin', p.plugin,"
                       " 'outcome', p.outcome, 'reason', p.reason)" OF_ALL IN_ROWS,
-    [PROBLEMS_PATHS] = "SELECT DISTINCT f.path" OF_ALL " WHERE f.status <> 'missing' ORDER BY f.path",
+    [PROBLEMS_PATHS] = "SELECT DISTINCT f.path" OF_ALL
+                       " WHERE f.status <> 'missing' AND p.outcome <> 'warning' ORDER BY f.path",
 };
 
 static void print_line(sqlite3_stmt *row) {

@@ -17,9 +17,10 @@ const char status_help[] =
     " wrong,\n"
     "the plugins, and the engine that runs: how far it is, how long it will still take, why it waits.\n\n"
     "  --json       the same as one JSON object\n"
-    "  --problems   a line for each file that failed or is gone, and for each region without a plugin's result, and why\n"
+    "  --problems   a line for each file that failed or is gone, for each region without a plugin's result, and for each\n"
+    "               warning of the decoder (a file that was cut), and why\n"
     "                   --json   an object a line\n"
-    "                   -0       the files that are there, each ended by NUL: for `xargs -0 sonde retry`\n\n"
+    "                   -0       the files that failed and are there, each ended by NUL: for `xargs -0 sonde retry`\n\n"
     "Exit codes of --problems: 0 there are some, 1 there are none, 3 the catalogue can't be read.\n";
 
 #define NUMBERS                                                                                                                \
@@ -31,8 +32,8 @@ const char status_help[] =
     "'regions', (SELECT count(*) FROM regions WHERE current),"                                                                 \
     "'results', (SELECT count(*) FROM region_analysis WHERE current),"                                                         \
     "'history', (SELECT count(*) FROM region_analysis WHERE NOT current),"                                                     \
-    "'problems', json((SELECT json_group_object(outcome, n) FROM (SELECT outcome, count(*) AS n FROM region_analysis"          \
-    " WHERE current AND outcome NOT IN ('ok', 'empty', 'unsupported') GROUP BY outcome))),"                                    \
+    "'problems', json((SELECT json_group_object(outcome, n) FROM (SELECT outcome, count(*) AS n FROM " PROBLEMS_ALL            \
+    " GROUP BY outcome))),"                                                                                                    \
     "'queue', json((SELECT json_object('waiting', ifnull(sum(state = 'waiting'), 0), 'working',"                               \
     " ifnull(sum(state = 'working'), 0), 'bytes', ifnull(sum(size), 0)) FROM queue)),"                                         \
     "'quarantined', (SELECT count(*) FROM quarantine),"                                                                        \
@@ -79,14 +80,14 @@ static void add_surroundings(cJSON *numbers, const struct cli *cli) {
     add_rest(numbers);
 }
 
-/* "12 done, 3 failed" */
-static void print_counts(const char *title, const cJSON *counts) {
+/* "3 failed, 1 missing: ..." */
+static void print_problem_counts(const cJSON *problems) {
     const cJSON *count = NULL;
-    if (!counts || !counts->child) return;
-    printf("%-10s ", title);
-    cJSON_ArrayForEach(count, counts)
-        printf("%s%.0f %s", count == counts->child ? "" : ", ", count->valuedouble, count->string);
-    putchar('\n');
+    if (!problems || !problems->child) return;
+    printf("%-10s ", "problems");
+    cJSON_ArrayForEach(count, problems)
+        printf("%s%.0f %s", count == problems->child ? "" : ", ", count->valuedouble, count->string);
+    puts(" (`sonde status --problems` says which, and why)");
 }
 
 static void print_plugins(const cJSON *plugins) {
@@ -145,7 +146,7 @@ static void print_engine(const cJSON *numbers) {
 
 static void print_numbers(const cJSON *numbers) {
     char audio[32];
-    const cJSON *queue = json_member(numbers, "queue"), *problems = json_member(numbers, "problems");
+    const cJSON *queue = json_member(numbers, "queue");
     printf("%-10s %s, %.1f MB\n", "catalogue", json_string(numbers, "catalogue", ""),
            json_number(numbers, "bytes", 0) / 1e6);
     printf("%-10s %lld", "files", (long long)json_integer(numbers, "files", 0));
@@ -158,10 +159,7 @@ static void print_numbers(const cJSON *numbers) {
     printf("%-10s %lld, with %lld results (and %lld in the history)\n", "regions",
            (long long)json_integer(numbers, "regions", 0), (long long)json_integer(numbers, "results", 0),
            (long long)json_integer(numbers, "history", 0));
-    print_counts("without a result", problems);
-    if (json_integer(by_status, "failed", 0) > 0 || json_integer(by_status, "missing", 0) > 0 ||
-        (problems && problems->child))
-        printf("%-10s `sonde status --problems` says which, and why\n", "");
+    print_problem_counts(json_member(numbers, "problems"));
     printf("%-10s %lld waiting (%.1f MB), %lld under way\n", "queue", (long long)json_integer(queue, "waiting", 0),
            json_number(queue, "bytes", 0) / 1e6, (long long)json_integer(queue, "working", 0));
     if (json_integer(numbers, "quarantined", 0) > 0)

@@ -379,12 +379,30 @@ static void status_counts(void **state) {
     cJSON *json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
     assert_int_equal(json_integer(json, "files", 0), 3);
     assert_int_equal(json_integer(json_member(json, "by_status"), "failed", 0), 1);
-    assert_int_equal(json_integer(json_member(json, "problems"), "failed", 0), 1);
+    assert_int_equal(json_integer(json_member(json, "problems"), "failed", 0), 2); /* a file, and a result */
     assert_true(json_bool(json, "writing", false));
     assert_int_equal(json_integer(json, "writer_pid", 0), getpid());
     cJSON_Delete(json);
     assert_int_equal(RUN(status_command, "status"), CLI_OK);
     assert_non_null(strstr(output, "3: 2 done, 1 failed"));
+    assert_non_null(strstr(output, "\nproblems   2 failed (`sonde status --problems` says which, and why)\n"));
+}
+
+/* What the decoder had to say of a file is in all that is said of it, and no reason to try again. */
+static void warnings_are_said_everywhere(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fixture_scan(f, "/s/cut.wav", "c", "c", 1);
+    fixture_finish(f, &file);
+    fixture_run(f, "UPDATE audio SET warnings = '[\"it ends early\"]'");
+    assert_int_equal(RUN(status_command, "status", "--problems"), CLI_OK);
+    assert_string_equal(output, "/s/cut.wav: warning: it ends early\n");
+    assert_int_equal(RUN(status_command, "status", "--problems", "-0"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(status_command, "status"), CLI_OK);
+    assert_non_null(strstr(output, "\nproblems   1 warning (`sonde"));
+    assert_int_equal(RUN(show_command, "show", "--json", "cut.wav"), CLI_OK);
+    assert_non_null(strstr(output, "\"warnings\":[\"it ends early\"]"));
+    assert_int_equal(RUN(export_command, "export", "--csv"), CLI_OK);
+    assert_non_null(strstr(output, ",done,it ends early,"));
 }
 
 static void status_lists_problems(void **state) {
@@ -396,7 +414,7 @@ static void status_lists_problems(void **state) {
     assert_string_equal(
         output, "/s/broken.wav: failed: the file is empty\n/s/drum, \"loop\".wav, region 1, q: failed: no idea\n");
     assert_int_equal(RUN(status_command, "status"), CLI_OK);
-    assert_non_null(strstr(output, "`sonde status --problems` says which, and why\n"));
+    assert_non_null(strstr(output, "`sonde status --problems` says which, and why"));
     fixture_run(f, "UPDATE files SET status = 'missing' WHERE status = 'failed'");
     fixture_run(f, "UPDATE files SET status = 'failed' WHERE path_text LIKE '%\xe6\x97\xa5%'");
     assert_int_equal(RUN(status_command, "status", "--problems", "-0"), CLI_OK);
@@ -427,6 +445,7 @@ int main(void) {
         TEST(kind_of_content_where_no_label_is_sure),
         TEST(find_segments),
         TEST(status_counts),
+        TEST(warnings_are_said_everywhere),
         TEST(status_lists_problems),
         TEST(escapes_do_not_reach_the_terminal),
         TEST(show_says_what_is_unanchored),
