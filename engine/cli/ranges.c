@@ -65,13 +65,13 @@ static bool parse_date(const char *text, double *low, double *high) {
     return true;
 }
 
-/* Where the range is divided: at "..", else at the first "-" that has something before it and isn't part of a date. */
+/* Where the range is divided: at "..", else at the first "-" that isn't part of a date, nor the sign of a level. */
 static const char *divider(const char *text, enum range_kind kind, size_t *n) {
     const char *dots = strstr(text, "..");
     *n = 2;
     if (dots || kind == RANGE_DATE) return dots;
     *n = 1;
-    return strchr(text, '-');
+    return strchr(text + (kind == RANGE_LEVEL && text[0] != '\0'), '-');
 }
 
 static bool parse_part(const char *text, size_t n, point_parser parse, double *low, double *high) {
@@ -84,9 +84,9 @@ static bool parse_part(const char *text, size_t n, point_parser parse, double *l
 
 bool range_parse(const char *text, enum range_kind kind, double tolerance, struct query_range *range,
                  struct error *error) {
-    static const point_parser parsers[] = {parse_number, parse_duration, parse_date};
+    static const point_parser parsers[] = {parse_number, parse_duration, parse_date, parse_number};
     static const char *const examples[] = {"118-122, 120, 90- or ..100", "1-10, 90s, 1:30-2:00 or 10m-",
-                                           "2024-05-01, 2024-01..2024-06 or 7d.."};
+                                           "2024-05-01, 2024-01..2024-06 or 7d..", "-20..-10, -14, -14.. or ..-30"};
     size_t n = 0;
     double low = NAN, high = NAN, unused;
     const char *cut = divider(text, kind, &n);

@@ -90,7 +90,7 @@ static bool take_value(struct selection *selection, const char *name, const char
     if (strcmp(name, "--tag") == 0) return add_word(query->tags, &query->tags_count, value, error);
     if (strcmp(name, "--text") == 0) return selection_add_text(selection, value, error);
     if (strcmp(name, "--duration") == 0) return range_parse(value, RANGE_DURATION, 0.05, &query->duration, error);
-    if (strcmp(name, "--loudness") == 0) return range_parse(value, RANGE_NUMBER, 0.05, &query->loudness, error);
+    if (strcmp(name, "--loudness") == 0) return range_parse(value, RANGE_LEVEL, 0.05, &query->loudness, error);
     if (strcmp(name, "--modified") == 0) return range_parse(value, RANGE_DATE, 0, &query->modified, error);
     if (strcmp(name, "--added") == 0) return range_parse(value, RANGE_DATE, 0, &query->added, error);
     if (strcmp(name, "--under") == 0) return set_folder(selection, value, error);

@@ -14,24 +14,26 @@
 #include <limits.h>
 
 /* The part of a command's help that explains the conditions. */
-#define SELECTION_HELP                                                                                                 \
-    "  TEXT...              words, each the beginning of one in path, tags, labels, title, artist, album or comment\n" \
-    "  --bpm RANGE          118-122, 120 (within 1 %), 90- (from), ..100 (up to)\n"                                    \
-    "  --octaves            with --bpm: half and double of it too\n"                                                   \
-    "  --key KEY            Am, \"A minor\", F#, Bb, 8A (Camelot), 1m (Open Key); several with commas between them\n"  \
-    "  --compatible         with --key: the keys that mix well with it too (relative, fifth above and below)\n"        \
-    "  --label LABEL        drums, speech, music, loop ...: what plugins heard; several mean any of them\n"            \
-    "  --tag TAG            a tag of yours or a plugin's; several mean all of them\n"                                  \
-    "  --duration RANGE     seconds, or 1:30-2:00, 90s, 10m-\n"                                                        \
-    "  --loudness RANGE     LUFS, with two dots: -20..-10\n"                                                           \
-    "  --modified RANGE     date of the file: 2024-05-01, 2024-01..2024-06, 7d.. (the last seven days), today\n"       \
-    "  --added RANGE        date on which sonde first saw it, in the same way\n"                                       \
-    "  --similar FILE       sounds alike, the most alike first (20 of them); FILE#2: like its region 2\n"              \
-    "  --under FOLDER       below this folder\n"                                                                       \
-    "  --missing            files that are gone, too\n\n"                                                              \
-    "  --regions            a row for each region instead of each file\n"                                              \
-    "  --sort ORDER         path, name, bpm, key, label, duration, loudness, added, modified or confidence; -ORDER:"   \
-    " descending\n"                                                                                                    \
+#define SELECTION_HELP                                                                                                  \
+    "  TEXT...              words, each the beginning of one in path, tags, labels, title, artist, album or comment\n"  \
+    "  --text TEXT          the same, also where it begins with a dash\n"                                               \
+    "  --bpm RANGE          118-122, 120 (within 1 %), 90- (from), ..100 (up to)\n"                                     \
+    "  --octaves            with --bpm: half and double of it too\n"                                                    \
+    "  --key KEY            Am, \"A minor\", F#, Bb, 8A (Camelot), 1m (Open Key); several with commas between them\n"   \
+    "  --compatible         with --key: the keys that mix well with it too (relative, fifth above and below)\n"         \
+    "  --label LABEL        drums, speech, music, loop ...: what plugins heard; several mean any of them\n"             \
+    "  --tag TAG            a tag of yours or a plugin's; several mean all of them\n"                                   \
+    "  --duration RANGE     seconds, or 1:30-2:00, 90s, 10m-\n"                                                         \
+    "  --loudness RANGE     LUFS: -20..-10, -14 (within 5 %), -14.. (from), ..-30 (up to)\n"                            \
+    "  --modified RANGE     date of the file: 2024-05-01, 2024-01..2024-06, 7d.. (the last seven days), today\n"        \
+    "  --added RANGE        date on which sonde first saw it, in the same way\n"                                        \
+    "  --similar FILE       sounds alike, the most alike first (20 of them), copies of it included; FILE#2: like its\n" \
+    "                       region 2\n"                                                                                 \
+    "  --under FOLDER       below this folder\n"                                                                        \
+    "  --missing            files that are gone, too\n\n"                                                               \
+    "  --regions            a row for each region instead of each file\n"                                               \
+    "  --sort ORDER         path, name, bpm, key, label, duration, loudness, added, modified or confidence (of the\n"   \
+    "                       tempo); -ORDER: descending\n"                                                               \
     "  --limit N            at most N rows\n"
 
 struct selection {

@@ -74,6 +74,12 @@ static void ranges(void **state) {
     expect_range("-100", RANGE_NUMBER, NAN, 100);
     expect_range("..100", RANGE_NUMBER, NAN, 100);
     expect_range("-20..-10", RANGE_NUMBER, -20, -10);
+    expect_range("-20..-10", RANGE_LEVEL, -20, -10);
+    expect_range("-20--10", RANGE_LEVEL, -20, -10);
+    expect_range("-14", RANGE_LEVEL, -14.14, -13.86);
+    expect_range("-14-", RANGE_LEVEL, -14, NAN);
+    expect_range("..-30", RANGE_LEVEL, NAN, -30);
+    expect_range("-3-3", RANGE_LEVEL, -3, 3);
     expect_range("1:30-2:00", RANGE_DURATION, 90, 120);
     expect_range("1:00:05..", RANGE_DURATION, 3605, NAN);
     expect_range("10m-1h", RANGE_DURATION, 600, 3600);
@@ -82,6 +88,12 @@ static void ranges(void **state) {
     const char *const wrong[] = {"", "-", "..", "x", "10-5", "1-2-3", "12bpm", "nan", "1..inf"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_false(range_parse(wrong[i], RANGE_NUMBER, 0, &range, NULL));
+    const char *const no_levels[] = {"", "-", "--", "..", "x", "-10--20", "-1--2--3"};
+    struct error error = {0};
+    for (size_t i = 0; i < sizeof no_levels / sizeof *no_levels; i++)
+        assert_false(range_parse(no_levels[i], RANGE_LEVEL, 0, &range, &error));
+    assert_false(range_parse("loud", RANGE_LEVEL, 0, &range, &error));
+    assert_non_null(strstr(error.text, "-20..-10"));
     assert_true(range_parse("2024-05-01", RANGE_DATE, 0, &range, NULL));
     assert_true(fabs(range.high - range.low - 86399.999) < 3601);
     assert_true(range_parse("2024-01..2024-02", RANGE_DATE, 0, &range, NULL));
