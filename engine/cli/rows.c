@@ -18,20 +18,24 @@ static void table_begin(struct rows *rows) {
         fprintf(rows->out, "%s%9s  %-9s  %-16s  %-22s  %4s  %s%s%s\n", bold, "start", "length", "label", "content",
                 "sure", rows->similar ? "alike  " : "", "path", plain);
     else
-        fprintf(rows->out, "%s%9s  %6s  %-8s  %-16s  %6s  %s%s%s%s\n", bold, rows->regions ? "start" : "length", "bpm",
-                "key", "label", "LUFS", rows->regions ? "length     " : "", rows->similar ? "alike  " : "", "path",
-                plain);
+        fprintf(rows->out, "%s%9s  %s%6s  %-8s  %-16s  %6s  %s%s%s\n", bold, rows->regions ? "start" : "length",
+                rows->regions ? "length     " : "", "bpm", "key", "label", "LUFS", rows->similar ? "alike  " : "",
+                "path", plain);
 }
 
-/* The path, in what room is left after so many columns. */
-static void print_path(const struct rows *rows, const struct query_row *row, int columns) {
-    const int room = rows->width - columns - (rows->similar ? 7 : 0);
+/* The path, in what room is left after so many columns, with #REGION behind it (-1: none) as other commands take it. */
+static void print_path(const struct rows *rows, const struct query_row *row, int64_t region, int columns) {
+    char behind[40] = "";
+    const bool gone = row->status && strcmp(row->status, "missing") == 0;
+    if (region >= 0) snprintf(behind, sizeof behind, "#%lld", (long long)region);
+    if (gone) strcat(behind, "  (missing)");
+    const int room = rows->width - columns - (rows->similar ? 7 : 0) - (int)strlen(behind);
     if (rows->similar) fprintf(rows->out, "%5.2f  ", row->similarity);
     if (rows->cut && room >= 8 && cells_width(row->display) > room)
         cells_print(rows->out, row->display, room, 1);
     else
         cells_put(rows->out, row->display);
-    fputc('\n', rows->out);
+    fprintf(rows->out, "%s\n", behind);
 }
 
 static void print_number(FILE *out, int width, double value) {
@@ -59,6 +63,7 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     cli_duration(rows->regions ? row->start : row->duration, first, sizeof first);
     cli_duration(row->duration, length, sizeof length);
     fprintf(rows->out, "%9s  ", first);
+    if (rows->regions) fprintf(rows->out, "%-9s  ", length);
     print_number(rows->out, 6, row->bpm);
     fputs("  ", rows->out);
     cells_print(rows->out, key >= 0 ? keys_short(key) : row->key ? row->key : "-", 4, 0);
@@ -68,8 +73,7 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     fputs("  ", rows->out);
     print_number(rows->out, 6, row->loudness);
     fputs("  ", rows->out);
-    if (rows->regions) fprintf(rows->out, "%-9s  ", length);
-    print_path(rows, row, TABLE_COLUMNS + (rows->regions ? 11 : 0));
+    print_path(rows, row, row->position, TABLE_COLUMNS + (rows->regions ? 11 : 0));
 }
 
 /* What has no label has a group, perhaps. */
@@ -91,7 +95,7 @@ static void table_segment(struct rows *rows, const struct query_row *row, const 
         fputs("     -  ", rows->out);
     else
         fprintf(rows->out, "  %4.2f  ", segment->confidence);
-    print_path(rows, row, SEGMENT_COLUMNS);
+    print_path(rows, row, segment->region, SEGMENT_COLUMNS);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- JSON */

@@ -101,6 +101,22 @@ static void find_formats(void **state) {
     cJSON_Delete(json);
     assert_int_equal(RUN(find_command, "find", "--label", "nothing", "--json"), CLI_SOME_FAILED);
     assert_string_equal(output, "[]\n");
+    assert_int_equal(RUN(find_command, "find", "--regions", "--bpm", "60"), CLI_OK);
+    assert_non_null(strstr(output, "    start  length        bpm  key       label"));
+    assert_non_null(strstr(output, "    2.0 s  1.0 s        60.0  -"));
+    assert_non_null(strstr(output, "/s/drum, \"loop\".wav#1\n"));
+}
+
+/* What is gone can be told from what is there. */
+static void find_marks_what_is_missing(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    fixture_run(f, "UPDATE files SET status = 'missing' WHERE path_text LIKE '%drum%'");
+    assert_int_equal(RUN(find_command, "find", "--missing"), CLI_OK);
+    assert_non_null(strstr(output, "/s/drum, \"loop\".wav  (missing)\n"));
+    assert_null(strstr(strstr(output, "(missing)") + 1, "(missing)"));
+    assert_int_equal(RUN(find_command, "find", "--missing", "--regions", "--bpm", "60"), CLI_OK);
+    assert_non_null(strstr(output, ".wav#1  (missing)\n"));
 }
 
 /* No line is wider than the terminal. */
@@ -361,9 +377,9 @@ static void find_segments(void **state) {
     assert_int_equal(RUN(find_command, "find", "--segments", "--paths", "--limit", "3"), CLI_OK);
     assert_string_equal(output, "/s/walk.wav\n/s/walk.wav\n/s/walk.wav\n");
     assert_int_equal(ON_TERMINAL(100, find_command, "find", "--segments", "--limit", "3"), CLI_OK);
-    assert_non_null(strstr(output, "dog bark          environment             0.50  /s/walk.wav\n"));
-    assert_non_null(strstr(output, "(weather)         environment             0.75  /s/walk.wav\n"));
-    assert_non_null(strstr(output, "-                 speech over music       0.90  /s/walk.wav\n3 segments\n"));
+    assert_non_null(strstr(output, "dog bark          environment             0.50  /s/walk.wav#0\n"));
+    assert_non_null(strstr(output, "(weather)         environment             0.75  /s/walk.wav#0\n"));
+    assert_non_null(strstr(output, "-                 speech over music       0.90  /s/walk.wav#1\n3 segments\n"));
     assert_int_equal(RUN(find_command, "find", "--segments", "--label", "nothing", "--json"), CLI_SOME_FAILED);
     assert_string_equal(output, "[]\n");
     assert_int_equal(RUN(find_command, "find", "--segments", "--regions"), CLI_USAGE);
@@ -438,6 +454,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(find_formats),
+        TEST(find_marks_what_is_missing),
         TEST(find_fits_the_terminal),
         TEST(find_usage),
         TEST(find_below_a_folder),
