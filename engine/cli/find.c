@@ -36,6 +36,8 @@ static bool take_style(struct request *request, const char *name, struct error *
     } styles[] = {{"--json", ROWS_JSON}, {"--csv", ROWS_CSV}, {"--paths", ROWS_PATHS}, {"-0", ROWS_PATHS_ZERO}};
     for (size_t i = 0; i < sizeof styles / sizeof *styles; i++) {
         if (strcmp(name, styles[i].name) != 0) continue;
+        if (request->style != ROWS_TABLE && request->style != styles[i].style)
+            return error_set(error, "say one of --json, --csv, --paths and -0");
         request->style = styles[i].style;
         return true;
     }

@@ -6,6 +6,8 @@
 #include "engine/catalogue/sql.h"
 #include "engine/cli/ranges.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +146,9 @@ bool selection_finish(struct selection *selection, struct error *error) {
     uint32_t keys = selection->query.keys;
     for (int key = 0; selection->compatible && key < KEYS_COUNT; key++)
         if (keys & 1u << key) selection->query.keys |= keys_neighbours(key);
+    const struct query_range *bpm = &selection->query.bpm;
+    if (selection->query.octaves && isnan(bpm->low) && isnan(bpm->high))
+        return error_set(error, "--octaves needs --bpm");
     return !selection->compatible || keys != 0 || error_set(error, "--compatible needs --key");
 }
 

@@ -153,6 +153,8 @@ static void find_usage(void **state) {
     assert_int_equal(RUN(find_command, "find", "--limit", "0"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--sort", "colour"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", "--compatible"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--octaves"), CLI_USAGE);
+    assert_int_equal(RUN(find_command, "find", "--json", "--paths"), CLI_USAGE);
     assert_int_equal(RUN(find_command, "find", ""),
                      CLI_SOME_FAILED); /* no words, no condition; and there is nothing here */
     assert_int_equal(RUN(find_command, "find", "--text", " "), CLI_SOME_FAILED);
