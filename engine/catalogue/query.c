@@ -223,17 +223,25 @@ static bool find_similar(const struct query_result *result, const struct query *
     return fine;
 }
 
+/* What the sounds are compared with. */
+static int64_t own_id(const struct query *query) {
+    return query->regions ? query->similar_region : query->similar_audio;
+}
+
 /* The files of what was found, as "[[RANK,FILE,ID,SIMILARITY],...]". */
 static char *list_text(const struct acceptance *acceptance, const struct similar_list *list, struct error *error) {
+    const struct query *query = acceptance->query;
     sqlite3_str *text = sqlite3_str_new(NULL);
     bool fine = true;
     sqlite3_str_appendall(text, "[");
     for (size_t i = 0; i < list->n && fine; i++) {
         int64_t file = 0;
         fine = sqlite3_bind_int64(acceptance->all, 2, list->items[i].id) == SQLITE_OK || error_memory(error);
-        while (fine && (fine = next_file(acceptance, &file, error)) && file != 0)
+        while (fine && (fine = next_file(acceptance, &file, error)) && file != 0) {
+            if (file == query->similar_file && list->items[i].id == own_id(query)) continue;
             sqlite3_str_appendf(text, "%s[%d,%lld,%lld,%!.17g]", sqlite3_str_length(text) > 1 ? "," : "", (int)i,
                                 (long long)file, (long long)list->items[i].id, list->items[i].similarity);
+        }
         (void)sqlite3_reset(acceptance->all);
     }
     sqlite3_str_appendall(text, "]");
@@ -246,9 +254,10 @@ static char *list_text(const struct acceptance *acceptance, const struct similar
 
 static bool open_similar(struct query_result *result, const struct query *query, struct error *error) {
     struct acceptance acceptance;
+    const bool copies = query->similar_file != 0; /* then the sound itself is one more in the list */
     struct similar_list list = {.kind = query->regions ? VECTORS_REGION : VECTORS_AUDIO,
-                                .most = query->limit < 0 ? SIZE_MAX : (size_t)query->limit,
-                                .but = query->regions ? query->similar_region : query->similar_audio};
+                                .most = query->limit < 0 ? SIZE_MAX : (size_t)query->limit + copies,
+                                .but = copies ? 0 : own_id(query)};
     bool fine = acceptance_open(&acceptance, result, query, error) &&
                 find_similar(result, query, &acceptance, &list, error);
     result->found = fine ? list_text(&acceptance, &list, error) : NULL;

@@ -59,7 +59,8 @@ struct query {
     bool regions;                     /* a row for each region, not for each file */
     const struct similar *similar_to; /* only sounds that can be compared with this one, most alike first */
     int64_t similar_audio;            /* leave this one out (files) ... */
-    int64_t similar_region;           /* ... or this one (regions) */
+    int64_t similar_region;           /* ... or this one (regions) ... */
+    int64_t similar_file;             /* ... of this file alone, so that its copies are found; 0: of all */
     enum query_sort sort;
     bool descending;
     int64_t limit; /* rows; -1: all */

@@ -14,7 +14,7 @@
 
 const char export_help[] =
     "usage: sonde export --csv | --json | --jams [conditions] [--regions] [--sort ORDER] [--limit N] [-o FILE]\n\n"
-    "Writes the sounds that meet all conditions for other programs (without conditions: all of them), in the order of their\n"
+    "Writes the sounds that meet all conditions for other programs (without conditions: all that could be read), in the order of their\n"
     "paths, one after the other as they are found: however many they are, memory stays the same. Columns and members are\n"
     "explained in schema/export.md.\n\n"
     "  --csv                a line for each sound, with a header (RFC 4180)\n"
@@ -175,11 +175,11 @@ int export_command(int argc, char **argv, const struct cli *cli) {
     long long count = -1;
     if (catalogue && selection_resolve(&request.selection, catalogue, &error))
         count = export(&request, cli, catalogue, &error);
+    if (count == 0) selection_found_nothing(&request.selection, catalogue);
     catalogue_close(catalogue);
     if (count < 0) {
         cli_complain("%s", error.text);
         return CLI_CANNOT_RUN;
     }
-    if (count == 0) fputs("nothing found\n", stderr);
     return count > 0 ? CLI_OK : CLI_SOME_FAILED;
 }

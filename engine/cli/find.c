@@ -8,7 +8,8 @@
 const char find_help[] =
     "usage: sonde find [conditions] [--regions | --segments] [--sort ORDER] [--limit N] [--json | --csv | --paths | -0]\n\n"
     "Lists the sounds of the catalogue that meet all conditions. A label in brackets tells what kind of content it is\n"
-    "(music, speech, environment ...) where no label of the classifier is sure.\n\n" SELECTION_HELP
+    "(music, speech, environment ...) where no label of the classifier is sure. Files that failed are not among them: `sonde\n"
+    "status --problems` lists those.\n\n" SELECTION_HELP
     "  --segments           a row for each stretch in which the same was heard; with --label, only what is called so, is of\n"
     "                       such a group, or has such content\n"
     "  --json               one JSON array, with all values of the summary\n"
@@ -141,6 +142,7 @@ int find_command(int argc, char **argv, const struct cli *cli) {
     struct query_result *result = ready ? query_open(catalogue, &request.selection.query, &error) : NULL;
     long long count = result ? print_rows(catalogue, result, &request, cli, &error) : -1;
     query_close(result);
+    if (request.style == ROWS_TABLE && count == 0) selection_found_nothing(&request.selection, catalogue);
     catalogue_close(catalogue);
     if (count < 0) {
         cli_complain("%s", error.text);
@@ -148,6 +150,5 @@ int find_command(int argc, char **argv, const struct cli *cli) {
     }
     if (request.style == ROWS_TABLE && cli->terminal && count > 0)
         printf("%lld %s%s\n", count, row_name(&request), count == 1 ? "" : "s");
-    if (request.style == ROWS_TABLE && count == 0) fputs("nothing found\n", stderr);
     return count > 0 ? CLI_OK : CLI_SOME_FAILED;
 }

@@ -4,6 +4,7 @@
 #include "engine/catalogue/keys.h"
 #include "engine/catalogue/lookup.h"
 #include "engine/catalogue/sql.h"
+#include "engine/cli/cells.h"
 #include "engine/cli/ranges.h"
 
 #include <math.h>
@@ -152,14 +153,31 @@ bool selection_finish(struct selection *selection, struct error *error) {
     return !selection->compatible || keys != 0 || error_set(error, "--compatible needs --key");
 }
 
+/* Why there is nothing to compare a sound by: what has failed or is silent, no plugin has heard. */
+static bool explain(struct catalogue *catalogue, const char *name, int64_t file, struct error *error) {
+    sqlite3_stmt *from = sql_bind(catalogue, error, "SELECT status, status_reason FROM files WHERE file_id = ?", "i",
+                                  file);
+    bool row = false;
+    if (!from || !sql_step(catalogue, from, &row, error) || !row) return false;
+    const char *status = sql_text(from, 0), *reason = sql_text(from, 1);
+    if (status && strcmp(status, "failed") == 0)
+        error_set(error, "%s: it could not be analysed, so there is nothing to compare by: %s", name,
+                  reason ? reason : "no reason was given");
+    else if (status && strcmp(status, "empty") == 0)
+        error_set(error, "%s: it is silent, so there is nothing to compare by", name);
+    (void)sqlite3_reset(from);
+    return false;
+}
+
 bool selection_resolve(struct selection *selection, struct catalogue *catalogue, struct error *error) {
     struct lookup file;
     struct query *query = &selection->query;
     if (!selection->similar) return true;
-    if (!lookup_find(catalogue, selection->similar, &file, error) ||
-        !similar_load(catalogue, file.audio, file.region, &selection->vector, error))
-        return false;
+    if (!lookup_find(catalogue, selection->similar, &file, error)) return false;
+    if (!similar_load(catalogue, file.audio, file.region, &selection->vector, error))
+        return explain(catalogue, selection->similar, file.file, error);
     query->similar_to = &selection->vector;
+    query->similar_file = file.file;
     query->similar_audio = file.audio;
     query->similar_region = file.region;
     if (file.region == 0 && !sql_number(catalogue, error, &query->similar_region,
@@ -167,4 +185,42 @@ bool selection_resolve(struct selection *selection, struct catalogue *catalogue,
         return false;
     if (query->limit < 0) query->limit = 20;
     return true;
+}
+
+/* ----------------------------------------------------------------------------------------------------- nothing found */
+
+#define HEARD                                                                                                          \
+    "SELECT name, count(*) AS n FROM tags WHERE automatic AND name <> 'unknown' GROUP BY name ORDER BY n DESC, name"
+
+static void list_labels(struct catalogue *catalogue) {
+    sqlite3_stmt *from = sql_bind(catalogue, NULL, "SELECT group_concat(name, ', ') FROM (" HEARD " LIMIT 40)", "");
+    bool row = false;
+    if (!from || !sql_step(catalogue, from, &row, NULL) || !row) return;
+    if (sql_text(from, 0)) {
+        fputs("  the most frequent that have been heard: ", stderr);
+        cells_put(stderr, sql_text(from, 0));
+        fputc('\n', stderr);
+    }
+    (void)sqlite3_reset(from);
+}
+
+void selection_found_nothing(const struct selection *selection, struct catalogue *catalogue) {
+    const struct query *query = &selection->query;
+    int64_t failed = 0, there = 1;
+    bool strange = false;
+    fputs("nothing found\n", stderr);
+    for (size_t i = 0; i < query->labels_count; i++) {
+        if (!sql_number(catalogue, NULL, &there, "SELECT EXISTS (SELECT 1 FROM tags WHERE name = ? AND automatic)", "t",
+                        query->labels[i]) ||
+            there)
+            continue;
+        fprintf(stderr, "  no sound has the label \"%s\"%s\n", query->labels[i],
+                strchr(query->labels[i], ',') ? " (several: --label kick --label snare)" : "");
+        strange = true;
+    }
+    if (strange) list_labels(catalogue);
+    if (query->text && sql_number(catalogue, NULL, &failed, "SELECT count(*) FROM files WHERE status = 'failed'", "") &&
+        failed > 0)
+        fprintf(stderr, "  %lld file%s failed: `sonde status --problems` says why\n", (long long)failed,
+                failed == 1 ? "" : "s");
 }

@@ -55,6 +55,26 @@ static int run(const struct fixture *f, int (*command)(int, char **, const struc
 #define RUN(command, ...)                run(f, command, false, 100, (const char *const[]){__VA_ARGS__, NULL})
 #define ON_TERMINAL(width, command, ...) run(f, command, true, width, (const char *const[]){__VA_ARGS__, NULL})
 
+/* The same; its standard error lies in `complaint`. */
+static char complaint[4000];
+
+static int run_says(const struct fixture *f, int (*command)(int, char **, const struct cli *),
+                    const char *const *words) {
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    int saved = dup(STDERR_FILENO);
+    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+    int code = run(f, command, false, 100, words);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    close(saved);
+    rewind(file);
+    complaint[fread(complaint, 1, sizeof complaint - 1, file)] = '\0';
+    fclose(file);
+    return code;
+}
+
+#define RUN_SAYS(command, ...) run_says(f, command, (const char *const[]){__VA_ARGS__, NULL})
+
 static void fill(struct fixture *f) {
     fixture_plugin(f, "p", schema);
     struct fixture_file a = fixture_scan(f, "/s/drum, \"loop\".wav", "a", "a", 2);
@@ -256,6 +276,44 @@ static void find_similar(void **state) {
     assert_int_equal(RUN(find_command, "find", "--similar", "0.wav#0", "--regions", "--limit", "1", "--paths"), CLI_OK);
     assert_string_equal(output, "/s/1.wav\n");
     assert_int_equal(RUN(find_command, "find", "--similar", "9.wav"), CLI_CANNOT_RUN);
+    struct fixture_file copy = fixture_scan(f, "/s/copy.wav", "/s/0.wav", "/s/0.wav", 1);
+    fixture_finish(f, &copy);
+    for (int regions = 0; regions < 2; regions++) {
+        assert_int_equal(
+            RUN(find_command, "find", "--similar", "0.wav", "--limit", "2", "--paths", regions ? "--regions" : "--"),
+            CLI_OK);
+        assert_string_equal(output, "/s/copy.wav\n/s/1.wav\n");
+    }
+}
+
+/* The reason is said, not what would have helped another sound. */
+static void nothing_to_compare_by(void **state) {
+    struct fixture *f = *state;
+    struct error error = {0};
+    fill(f);
+    assert_int_equal(RUN_SAYS(find_command, "find", "--similar", "broken.wav"), CLI_CANNOT_RUN);
+    assert_non_null(strstr(complaint, "could not be analysed"));
+    assert_non_null(strstr(complaint, "the file is empty"));
+    struct fixture_file silent = fixture_scan(f, "/s/silent.wav", "s", "s", 0);
+    assert_true(store_file_finish(f->catalogue, silent.file, FILE_EMPTY, NULL, &silent.stat, NULL, &error));
+    assert_int_equal(RUN_SAYS(find_command, "find", "--similar", "silent.wav"), CLI_CANNOT_RUN);
+    assert_non_null(strstr(complaint, "it is silent"));
+    assert_int_equal(RUN_SAYS(find_command, "find", "--similar", "drum, \"loop\".wav"), CLI_CANNOT_RUN);
+    assert_non_null(strstr(complaint, "features plugin"));
+}
+
+/* Whoever finds nothing is told which labels there are, and that some files failed. */
+static void nothing_found_says_why(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    assert_int_equal(RUN_SAYS(find_command, "find", "--label", "drum,bass"), CLI_SOME_FAILED);
+    assert_non_null(strstr(complaint, "no sound has the label \"drum,bass\" (several: "));
+    assert_non_null(strstr(complaint, "have been heard: drums, music\n"));
+    assert_int_equal(RUN_SAYS(find_command, "find", "broken"), CLI_SOME_FAILED);
+    assert_string_equal(complaint, "nothing found\n  1 file failed: `sonde status --problems` says why\n");
+    fixture_run(f, "UPDATE files SET status = 'missing' WHERE status = 'failed'");
+    assert_int_equal(RUN_SAYS(find_command, "find", "--label", "Music", "--bpm", "7"), CLI_SOME_FAILED);
+    assert_string_equal(complaint, "nothing found\n");
 }
 
 /* Words on a stretch say where they are, also when the region under them is gone. */
@@ -470,6 +528,8 @@ int main(void) {
         TEST(show_says_what_is_unanchored),
         cmocka_unit_test(results_in_words),
         TEST(find_similar),
+        TEST(nothing_to_compare_by),
+        TEST(nothing_found_says_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
