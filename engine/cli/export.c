@@ -20,8 +20,8 @@ const char export_help[] =
     "  --csv                a line for each sound, with a header (RFC 4180)\n"
     "  --json               one array; for each sound an object with everything: facts, values, tags, all results\n"
     "  --jams               a JAMS document a line: beats, tempo, key, chords, segments and tags\n"
-    "  -o FILE              to this file, which appears when it is complete; with --jams a folder (it must exist) gets a\n"
-    "                       file NAME-HASH.jams for each sound\n\n" SELECTION_HELP "\n"
+    "  -o FILE              to this file, which appears when it is complete (-: standard output); with --jams a folder (it\n"
+    "                       must exist) gets a file NAME-HASH.jams for each sound\n\n" SELECTION_HELP "\n"
     "Examples:\n"
     "  sonde export --csv -o library.csv\n"
     "  sonde export --csv --regions --label speech > speech.csv\n"
@@ -52,6 +52,7 @@ static bool take_option(struct request *request, int argc, char **argv, int *i, 
     if (strcmp(argv[*i], "-o") != 0) return error_set(error, "%s: no such option", argv[*i]);
     if (*i + 1 >= argc) return error_set(error, "-o lacks the name of a file");
     request->to = argv[++*i];
+    if (strcmp(request->to, "-") == 0) request->to = NULL;
     return true;
 }
 
@@ -80,7 +81,7 @@ static bool put_row(FILE *out, enum format format, struct catalogue *catalogue, 
                     long long count, struct error *error) {
     bool fine;
     switch (format) {
-    case CSV: return export_csv_row(out, catalogue, row->file, row->region, error);
+    case CSV: return export_csv_row(out, catalogue, row, error);
     case JSON: fputs(count ? ",\n" : "[\n", out); return file_json_print(out, catalogue, row->file, row->region, error);
     default:
         fine = export_jams_print(out, catalogue, row->file, row->region, error);
@@ -120,11 +121,12 @@ static bool put_alone(const char *folder, struct catalogue *catalogue, const str
 /* All rows; how many, or -1 with a sentence. `out` is NULL: a file for each in the folder. */
 static long long put_rows(const struct request *request, struct catalogue *catalogue, const struct sink *sink,
                           struct error *error) {
-    struct query_result *result = query_open(catalogue, &request->selection.query, error);
+    const struct query *query = &request->selection.query;
+    struct query_result *result = query_open(catalogue, query, error);
     struct query_row row;
     bool more = true, fine = result != NULL;
     long long count = 0;
-    if (sink && request->format == CSV) export_csv_head(sink->out, request->selection.query.regions);
+    if (sink && request->format == CSV) export_csv_head(sink->out, query->regions, query->similar_to != NULL);
     while (fine && (fine = query_next(result, &row, &more, error)) && more) {
         fine = sink ? put_row(sink->out, request->format, catalogue, &row, count, error)
                     : put_alone(request->to, catalogue, &row, error);

@@ -4,6 +4,7 @@
 #include "engine/catalogue/sql.h"
 #include "engine/cli/cells.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Names and where the values come from: files AS f, contents AS c, audio AS a, regions AS r, and the summary AS s of the file
@@ -69,9 +70,9 @@ static const char region_sql[] = "SELECT " FIRST(EXPRESSION) PLACE(EXPRESSION) V
                                     " LEFT JOIN region_summary AS s USING (region_id) WHERE f.file_id = ?1";
 /* clang-format on */
 
-void export_csv_head(FILE *out, bool regions) {
+void export_csv_head(FILE *out, bool regions, bool similar) {
     const char *names = regions ? region_names : file_names;
-    fprintf(out, "%.*s\r\n", (int)strlen(names) - 1, names);
+    fprintf(out, "%.*s%s\r\n", (int)strlen(names) - 1, names, similar ? ",similarity" : "");
 }
 
 /* The code of the key where the column is of that name. */
@@ -80,9 +81,10 @@ static const char *text_of(sqlite3_stmt *from, int column, const char *name, siz
     return text && n == 7 && memcmp(name, "camelot", 7) == 0 ? keys_camelot(keys_parse(text)) : text;
 }
 
-bool export_csv_row(FILE *out, struct catalogue *catalogue, int64_t file, int64_t region, struct error *error) {
-    sqlite3_stmt *from = region ? sql_bind(catalogue, error, region_sql, "ii", file, region)
-                                : sql_bind(catalogue, error, file_sql, "i", file);
+bool export_csv_row(FILE *out, struct catalogue *catalogue, const struct query_row *sound, struct error *error) {
+    const int64_t region = sound->region;
+    sqlite3_stmt *from = region ? sql_bind(catalogue, error, region_sql, "ii", sound->file, region)
+                                : sql_bind(catalogue, error, file_sql, "i", sound->file);
     bool row = false;
     if (!from || !sql_step(catalogue, from, &row, error)) return false;
     const char *names = region ? region_names : file_names;
@@ -92,6 +94,7 @@ bool export_csv_row(FILE *out, struct catalogue *catalogue, int64_t file, int64_
         cells_csv(out, text_of(from, i, names, n));
         names += n + 1;
     }
+    if (row && !isnan(sound->similarity)) fprintf(out, ",%.9g", sound->similarity);
     if (row) fputs("\r\n", out);
     (void)sqlite3_reset(from);
     return true;

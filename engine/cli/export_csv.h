@@ -2,15 +2,14 @@
 #ifndef SONDE_CLI_EXPORT_CSV_H
 #define SONDE_CLI_EXPORT_CSV_H
 
-#include "engine/catalogue/catalogue.h"
+#include "engine/catalogue/query.h"
 
-#include <stdint.h>
 #include <stdio.h>
 
-/* The line of names. */
-void export_csv_head(FILE *out, bool regions);
+/* The line of names; `similar`: rows have a similarity, which stands last. */
+void export_csv_head(FILE *out, bool regions, bool similar);
 
-/* The line of a file (region 0), or of one of its regions. */
-bool export_csv_row(FILE *out, struct catalogue *catalogue, int64_t file, int64_t region, struct error *error);
+/* The line of a file, or of one of its regions. */
+bool export_csv_row(FILE *out, struct catalogue *catalogue, const struct query_row *sound, struct error *error);
 
 #endif

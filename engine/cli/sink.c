@@ -43,7 +43,7 @@ static FILE *open_part(struct sink *sink, const char *path, struct error *error)
     mode_t mask = umask(0);
     (void)umask(mask);
     if (fd >= 0) (void)fchmod(fd, 0666 & ~mask);
-    FILE *out = stream_to(fd, sink->part, error);
+    FILE *out = stream_to(fd, path, error);
     if (!out && fd >= 0) (void)unlink(sink->part);
     return out;
 }

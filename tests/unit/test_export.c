@@ -421,6 +421,10 @@ static void a_file_is_whole_or_not_there(void **state) {
     free(text);
     assert_int_equal(EXPORT_TO(NULL, "--json", "-o", f->path), CLI_CANNOT_RUN); /* the catalogue itself */
     assert_int_equal(EXPORT_TO(NULL, "--json", "-o", "/nowhere/x"), CLI_CANNOT_RUN);
+    text = EXPORT(CLI_OK, "--json", "-o", "-"); /* as everywhere: standard output */
+    cJSON_Delete(parsed(text, strlen(text) - 1));
+    free(text);
+    assert_int_not_equal(access("-", F_OK), 0);
     assert_int_equal(EXPORT_TO(NULL, "--json", "-o", "/dev/full"), CLI_CANNOT_RUN);
     assert_int_equal(EXPORT_TO("/dev/full", "--json"), CLI_OK); /* main reports what became of standard output */
     assert_int_equal(EXPORT_TO(NULL, "--csv", "--json"), CLI_USAGE);

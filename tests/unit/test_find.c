@@ -275,6 +275,9 @@ static void find_similar(void **state) {
     assert_null(strstr(output, "/s/0.wav"));
     assert_int_equal(RUN(find_command, "find", "--similar", "0.wav#0", "--regions", "--limit", "1", "--paths"), CLI_OK);
     assert_string_equal(output, "/s/1.wav\n");
+    assert_int_equal(RUN(export_command, "export", "--similar", "0.wav", "--csv", "--limit", "1"), CLI_OK);
+    assert_non_null(strstr(output, ",bytes_hash,similarity\r\n"));
+    assert_non_null(strstr(output, ",0.600000024\r\n"));
     assert_int_equal(RUN(find_command, "find", "--similar", "9.wav"), CLI_CANNOT_RUN);
     struct fixture_file copy = fixture_scan(f, "/s/copy.wav", "/s/0.wav", "/s/0.wav", 1);
     fixture_finish(f, &copy);

@@ -101,6 +101,15 @@ static void what_is_open_is_written_as_it_stands(void **state) {
     assert_non_null(strstr(error.text, target));
 }
 
+/* No name that the user has never heard of. */
+static void a_missing_folder_is_said_plainly(void **state) {
+    (void)state;
+    struct sink sink;
+    struct error error = {0};
+    assert_false(sink_open(&sink, "/nowhere/list.csv", &error));
+    assert_non_null(strstr(error.text, "can't write /nowhere/list.csv: No such file"));
+}
+
 /* Killed in the middle of writing, nothing is left of it, and what had the name stays. */
 static void a_killed_export_leaves_nothing(void **state) {
     struct fixture *f = *state;
@@ -135,6 +144,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_killed_export_leaves_nothing),
         TEST(a_link_stays_one),
+        TEST(a_missing_folder_is_said_plainly),
         TEST(what_is_open_is_written_as_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
