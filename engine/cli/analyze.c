@@ -1,4 +1,7 @@
 /* sonde analyze: runs the engine over files and folders. */
+#include "engine/base/text.h"
+#include "engine/catalogue/lookup.h"
+#include "engine/catalogue/sql.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/handover.h"
 #include "engine/cli/named.h"
@@ -11,10 +14,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -234,9 +239,40 @@ static bool set_up(struct setup *setup, const struct cli *cli, const struct requ
     return !request->order || setup_set_order(setup, request->order, error);
 }
 
+/* Whether the catalogue knows files of this path, or below it. */
+static bool is_known(struct catalogue *catalogue, const char *path) {
+    char whole[PATH_MAX], folder[PATH_MAX] = "";
+    int64_t known = 0;
+    if (path[0] != '/' && !getcwd(folder, sizeof folder)) return false;
+    int n = snprintf(whole, sizeof whole, "%s%s%s", folder, path[0] == '/' ? "" : "/", path);
+    while (n > 0 && n < PATH_MAX && whole[n - 1] == '/') whole[--n] = '\0';
+    char *text = text_display(whole, strlen(whole));
+    bool asked = text && sql_number(catalogue, NULL, &known,
+                                    "SELECT EXISTS (SELECT 1 FROM files WHERE path_text = ?1 OR"
+                                    " (path_text >= ?1 || '/' AND path_text < ?1 || '0'))",
+                                    "t", text);
+    free(text);
+    return asked && known;
+}
+
+/* What isn't there can be looked at again where the catalogue knows something of it: that becomes missing. */
+static bool can_sweep(int argc, char **argv, const struct cli *cli) {
+    struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, NULL);
+    struct stat about;
+    bool fine = true;
+    for (int i = optind; i < argc; i++) {
+        if (lstat(argv[i], &about) == 0 || errno != ENOENT || (catalogue && is_known(catalogue, argv[i]))) continue;
+        cli_complain("%s: no such file or folder, and none in the catalogue", argv[i]);
+        fine = false;
+    }
+    catalogue_close(catalogue);
+    return fine;
+}
+
 static int analyze(int argc, char **argv, const struct cli *cli, struct request *request) {
     int code = parse(argc, argv, request);
     if (code != CLI_OK) return code;
+    if (request->sweep && !can_sweep(argc, argv, cli)) return CLI_SOME_FAILED;
     struct setup setup;
     struct error error = {0};
     struct engine *engine = NULL;
@@ -274,11 +310,37 @@ int analyze_command(int argc, char **argv, const struct cli *cli) {
 
 const char retry_help[] =
     "usage: sonde retry FILE...\n\n"
-    "Tries again what failed, and what was quarantined because a plugin died twice on it: sonde analyze --retry.\n";
+    "Tries again what failed, and what was quarantined because a plugin died twice on it: sonde analyze --retry.\n"
+    "FILE is a path, or a file's name where only one in the catalogue has it.\n";
 
+/* The path of the catalogue's file that `name` is the bare name of, in `path`; `name` itself where it is anything else. */
+static const char *path_of(struct catalogue *catalogue, const char *name, char path[PATH_MAX]) {
+    struct lookup file;
+    struct stat about;
+    bool row = false;
+    if (name[0] == '-' || strchr(name, '/') || stat(name, &about) == 0) return name;
+    if (!lookup_find(catalogue, name, &file, NULL) || file.region) return name;
+    sqlite3_stmt *from = sql_bind(catalogue, NULL, "SELECT path FROM files WHERE file_id = ?", "i", file.file);
+    if (!from || !sql_step(catalogue, from, &row, NULL) || !row) return name;
+    int n = snprintf(path, PATH_MAX, "%.*s", sqlite3_column_bytes(from, 0), (const char *)sqlite3_column_blob(from, 0));
+    (void)sqlite3_reset(from);
+    return n < PATH_MAX ? path : name;
+}
+
+/* As for `show`, a name is enough where only one file in the catalogue has it. */
 int retry_command(int argc, char **argv, const struct cli *cli) {
     struct request request = {.retry = true};
-    return analyze(argc, argv, cli, &request);
+    struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, NULL);
+    char **words = calloc((size_t)argc + 1, sizeof *words), path[PATH_MAX];
+    bool ok = words != NULL;
+    for (int i = 0; ok && i < argc; i++)
+        ok = (words[i] = strdup(catalogue && i > 0 ? path_of(catalogue, argv[i], path) : argv[i])) != NULL;
+    catalogue_close(catalogue);
+    int code = ok ? analyze(argc, words, cli, &request) : CLI_CANNOT_RUN;
+    if (!ok) cli_complain("out of memory");
+    for (int i = 0; words && i < argc; i++) free(words[i]);
+    free(words);
+    return code;
 }
 
 const char rescan_help[] =
