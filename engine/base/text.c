@@ -40,16 +40,21 @@ void text_cut(char *s, size_t max) {
     s[end] = '\0';
 }
 
+bool text_is_control(const char *s, size_t length) {
+    const unsigned char *u = (const unsigned char *)s;
+    if (length == 1) return u[0] < 0x20 || u[0] == 0x7f;
+    if (length == 2) return u[0] == 0xc2 && u[1] < 0xa0;
+    return length == 3 && u[0] == 0xe2 &&
+           ((u[1] == 0x80 && u[2] >= 0xaa && u[2] <= 0xae) || (u[1] == 0x81 && u[2] >= 0xa6 && u[2] <= 0xa9));
+}
+
 char *text_display(const char *s, size_t n) {
     char *out = malloc(n * 3 + 1);
     if (!out) return NULL;
     size_t o = 0;
     for (size_t i = 0; i < n;) {
         size_t length = text_character(s + i, n - i);
-        unsigned char c = (unsigned char)s[i];
-        bool control = length == 1 && (c < 0x20 || c == 0x7f);
-        control = control || (length == 2 && c == 0xc2 && (unsigned char)s[i + 1] < 0xa0);
-        if (length == 0 || control) {
+        if (length == 0 || text_is_control(s + i, length)) {
             memcpy(out + o, "\xef\xbf\xbd", 3);
             o += 3;
             i += length ? length : 1;

@@ -14,8 +14,12 @@ bool text_is_utf8(const char *s, size_t n);
 /* Shortens the zero-terminated `s` to at most `max` bytes, without cutting a UTF-8 character in two. */
 void text_cut(char *s, size_t max);
 
+/* Whether the character of `length` bytes (text_character) commands a terminal instead of being shown: control characters, and
+ * those that turn the direction of what follows (U+202A to U+202E, U+2066 to U+2069), so that "gpj.exe" reads "exe.jpg". */
+bool text_is_control(const char *s, size_t length);
+
 /* A copy of `n` bytes as valid UTF-8 for display: bytes that aren't become U+FFFD, and control characters (a newline in a
- * file name, an escape sequence) become U+FFFD too, so that one name stays on one line. Caller frees; NULL: out of memory. */
+ * file name, an escape sequence, text_is_control) become U+FFFD too, so that one name stays on one line. Caller frees; NULL: out of memory. */
 char *text_display(const char *s, size_t n);
 
 #endif

@@ -7,10 +7,10 @@
 /* Ranges from Unicode's EastAsianWidth (W, F) and general categories (Mn, Me, Cf), to the precision that a table needs.
  */
 static int width_of(unsigned c) {
-    static const unsigned none[][2] = {{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a},
-                                       {0x064b, 0x065f}, {0x0900, 0x0902}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff},
-                                       {0x200b, 0x200f}, {0x202a, 0x202e}, {0x2060, 0x2064}, {0x20d0, 0x20f0},
-                                       {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xe0100, 0xe01ef}};
+    static const unsigned none[][2] = {{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd},  {0x0610, 0x061a},
+                                       {0x064b, 0x065f}, {0x0900, 0x0902}, {0x1ab0, 0x1aff},  {0x1dc0, 0x1dff},
+                                       {0x200b, 0x200f}, {0x2060, 0x2064}, {0x20d0, 0x20f0},  {0xfe00, 0xfe0f},
+                                       {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}, {0xe0100, 0xe01ef}};
     static const unsigned two[][2] = {{0x1100, 0x115f},   {0x231a, 0x231b},   {0x2e80, 0x303e},   {0x3041, 0x33ff},
                                       {0x3400, 0x4dbf},   {0x4e00, 0x9fff},   {0xa000, 0xa4cf},   {0xac00, 0xd7a3},
                                       {0xf900, 0xfaff},   {0xfe30, 0xfe6f},   {0xff00, 0xff60},   {0xffe0, 0xffe6},
@@ -45,7 +45,7 @@ static void put_bytes(FILE *out, const char *text, size_t length) {
     const char *end = text + length;
     for (size_t n = 0; text < end; text += n) {
         unsigned c = decode(text, &n);
-        if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+        if (text_is_control(text, n) || (n == 1 && c >= 0x80 && c < 0xa0)) /* a byte of C1, too */
             fputs("\xef\xbf\xbd", out);
         else
             fwrite(text, 1, n, out);

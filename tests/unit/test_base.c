@@ -45,6 +45,12 @@ static void text_display_is_one_clean_line(void **state) {
     assert_string_equal(s, "a\xef\xbf\xbd"
                            "b\xef\xbf\xbd\xef\xbf\xbd[0m\xef\xbf\xbd");
     free(s);
+    static const char turning[] =
+        "a\u202egpj.exe\u2067b\u200f"; /* what only says of itself which way it goes is left */
+    s = text_display(turning, sizeof turning - 1);
+    assert_non_null(s);
+    assert_string_equal(s, "a\ufffdgpj.exe\ufffdb\u200f");
+    free(s);
 }
 
 static cJSON *parse(const char *text, struct error *error) {

@@ -352,6 +352,7 @@ static void escapes_do_not_reach_the_terminal(void **state) {
         " WHERE outcome = 'ok'");
     fixture_run(f, "UPDATE audio_summary SET label = char(27) || '[31m'");
     fixture_run(f, "UPDATE region_summary SET label = char(27) || '[31m'");
+    fixture_run(f, "UPDATE files SET path_text = path_text || char(8238) || 'gpj' WHERE path_text LIKE '%drum%'");
     const char *const names[] = {"drum, \"loop\".wav"};
     assert_int_equal(ON_TERMINAL(80, show_command, "show", "--all", names[0]), CLI_OK);
     assert_non_null(strstr(output, "owned"));
@@ -359,6 +360,8 @@ static void escapes_do_not_reach_the_terminal(void **state) {
     assert_null(strstr(output, "\xc2\x9b"));
     assert_int_equal(ON_TERMINAL(80, find_command, "find"), CLI_OK);
     assert_null(strchr(output, 27));
+    assert_null(strstr(output, "\u202e"));
+    assert_non_null(strstr(output, "\ufffdgpj\n"));
 }
 
 static void kind_of_content_where_no_label_is_sure(void **state) {
