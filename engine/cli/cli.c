@@ -1,6 +1,7 @@
 /* What every command uses to speak to its user. */
 #include "engine/cli/cli.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -25,6 +26,10 @@ int cli_usage(const char *command, const char *format, ...) {
 
 char *cli_duration(double seconds, char *out, size_t size) {
     if (!(seconds >= 0)) seconds = 0;
+    if (seconds > 0 && seconds < 0.095) {
+        snprintf(out, size, "%.0f ms", ceil(seconds * 1000));
+        return out;
+    }
     if (seconds < 59.95) {
         snprintf(out, size, "%.1f s", seconds);
         return out;

@@ -122,7 +122,8 @@ bool show_results_print(const struct show_results *show, struct error *error) {
     size_t n = 0, total = 0;
     bool fine = show->audio == 0 || print_regions(show, &ids, &n, &total, error);
     for (size_t i = 0; i < n && fine; i++) fine = print_results(show, ids[i], error);
-    if (fine && n < total) printf("\n  %zu more regions: --all shows their results\n", total - n);
+    if (fine && n < total)
+        printf("\n  %zu more region%s: --all shows the rest\n", total - n, total - n == 1 ? "" : "s");
     free(ids);
     return fine;
 }

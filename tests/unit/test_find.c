@@ -225,6 +225,19 @@ static void show_says_everything(void **state) {
     cJSON_Delete(json);
 }
 
+static void durations(void **state) {
+    (void)state;
+    static const struct {
+        double seconds;
+        const char *text;
+    } cases[] = {{0, "0.0 s"},      {0.0002, "1 ms"},  {0.005, "5 ms"}, {0.0945, "95 ms"},
+                 {0.0951, "0.1 s"}, {59.94, "59.9 s"}, {59.96, "1:00"}, {-1, "0.0 s"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[32];
+        assert_string_equal(cli_duration(cases[i].seconds, text, sizeof text), cases[i].text);
+    }
+}
+
 /* What is short is said, also inside of objects; of what is long, how much there is. */
 static void results_in_words(void **state) {
     (void)state;
@@ -533,6 +546,7 @@ int main(void) {
         TEST(escapes_do_not_reach_the_terminal),
         TEST(show_says_what_is_unanchored),
         cmocka_unit_test(results_in_words),
+        cmocka_unit_test(durations),
         TEST(find_similar),
         TEST(nothing_to_compare_by),
         TEST(nothing_found_says_why),
