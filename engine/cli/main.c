@@ -21,7 +21,8 @@ static void print_help(void) {
         "  --catalogue FILE     the catalogue (default: the configuration's, else ~/.local/share/sonde/catalogue.db)\n"
         "  --config FILE        the configuration file (default: ~/.config/sonde/sonde.ini)\n"
         "  --set KEY=VALUE      one key of the configuration (segment.min_silence=0.5), or a plugin's parameter (ID:key=1)\n"
-        "  --help               what the command does and takes\n\n"
+        "  --help               what the command does and takes\n"
+        "  --version            the version of sonde\n\n"
         "Exit codes: 0 all well; 1 some files failed, or nothing was found; 2 wrong usage; 3 cannot run.\n\n"
         "Begin with:  sonde analyze ~/Sounds   and then   sonde find --bpm 118-122 --key Am");
 }

@@ -107,9 +107,12 @@ static void fill(const struct fixture *f) {
         "\"percussive\":{\"type\":\"number\",\"x-unit\":\"ratio\",\"x-summary\":{\"as\":\"percussive\",\"rule\":\"mean\"}},"
         "\"lufs\":{\"type\":\"number\",\"x-unit\":\"LUFS\",\"x-summary\":{\"as\":\"lufs\",\"rule\":\"mean\"}},"
         "\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"longest\"}},"
-        "\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"longest\"}}}}");
+        "\"label\":{\"type\":\"string\",\"x-summary\":{\"as\":\"label\",\"rule\":\"longest\"}},"
+        "\"groups\":{\"type\":\"array\",\"x-summary\":{\"as\":\"groups\",\"rule\":\"union\"}}}}");
+    /* as the bundled plugins have it: drums are a group, never a label */
     const char *json =
-        "{\"bpm\":120,\"key\":\"A minor\",\"label\":\"drums\",\"centroid\":3000,\"percussive\":0.5,\"lufs\":-9}";
+        "{\"bpm\":120,\"key\":\"A minor\",\"label\":\"drum loop\",\"groups\":[\"drums\"],\"centroid\":3000,"
+        "\"percussive\":0.5,\"lufs\":-9}";
     struct fixture_file a = fixture_scan(f, "/s/drum/loop.wav", "a", "a", 2),
                         b = fixture_scan(f, "/s/copy.wav", "a", "a", 2);
     fixture_result(f, a.regions[0], "tempo_meter", "old", json);
