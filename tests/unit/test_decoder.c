@@ -5,8 +5,6 @@
 #include "engine/ipc/memfd.h"
 #include "tests/unit/decoder_rig.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <sndfile.h>
@@ -15,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
