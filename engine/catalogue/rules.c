@@ -378,11 +378,13 @@ static cJSON *settle(const struct votes *votes, const struct vote *winner, doubl
     return cJSON_CreateNumber(total > 0 ? sum / total : winner->number);
 }
 
+/* Where no region recognised anything, what each thought of and rejected isn't asked. */
 static cJSON *end_mode(struct rules_sum *sum, double *confidence) {
+    struct votes *votes = sum->known ? &sum->all : &sum->own;
     double tolerance = sum->rule->tolerance;
     struct vote winner;
-    if (!find_winner(&sum->all, tolerance, &winner)) return NULL;
-    cJSON *result = settle(&sum->all, &winner, tolerance);
+    if (!find_winner(votes, tolerance, &winner)) return NULL;
+    cJSON *result = settle(votes, &winner, tolerance);
     *confidence = confidence_in(&sum->own, &winner, tolerance);
     if (isnan(*confidence)) *confidence = confidence_in(&sum->all, &winner, tolerance);
     return result;

@@ -169,6 +169,14 @@ static void unknown_loses(void **state) {
         rule, "\"unknown\"",
         {60,
          "{\"x\":\"unknown\",\"w\":0.9,\"c\":[{\"value\":\"unknown\",\"strength\":0.9},{\"value\":\"rain\",\"strength\":0.1}]}"});
+    /* what every region has rejected doesn't come back, however strong it was */
+    EXPECT(
+        rule, "\"unknown\"",
+        {1,
+         "{\"x\":\"unknown\",\"w\":0.3,\"c\":[{\"value\":\"unknown\",\"strength\":0.3},{\"value\":\"rain\",\"strength\":0.4}]}"},
+        {1,
+         "{\"x\":\"unknown\",\"w\":0.5,\"c\":[{\"value\":\"rain\",\"strength\":0.6},{\"value\":\"unknown\",\"strength\":0.5}]}"});
+    assert_true(fabs(confidence - 0.4) < 1e-12);
 }
 
 static void many_regions_stay_quick(void **state) {
