@@ -294,7 +294,7 @@ static int analyze(int argc, char **argv, const struct cli *cli, struct request 
         code = hand_over(link, argc, argv, request, progress);
     else
         cli_complain("%s", error.text);
-    if (!engine && !link && error.code == EINVAL) code = CLI_USAGE; /* a plugin's parameter */
+    if (!engine && !link && error.code == EINVAL) code = CLI_USAGE; /* an order, a plugin, a parameter */
     desk_free(desk);
     control_close(link);
     engine_free(engine);

@@ -3,6 +3,7 @@
 #include "engine/cli/config.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,7 +87,9 @@ bool setup_set_order(struct setup *setup, const char *name, struct error *error)
         setup->order = names[i];
         return true;
     }
-    return error_set(error, "order %s: should be arrival, newest, oldest or smallest", name);
+    error_set(error, "order %s: should be arrival, newest, oldest or smallest", name);
+    error->code = EINVAL;
+    return false;
 }
 
 bool setup_open(struct setup *setup, const struct cli *cli, struct error *error) {

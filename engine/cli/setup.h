@@ -19,7 +19,7 @@ struct setup {
 
 /* False with a sentence; setup_close in any case. */
 bool setup_open(struct setup *setup, const struct cli *cli, struct error *error);
-/* Sets the queue's order by its name: arrival, newest, oldest or smallest. */
+/* Sets the queue's order by its name: arrival, newest, oldest or smallest. Another name: false, with EINVAL. */
 bool setup_set_order(struct setup *setup, const char *name, struct error *error);
 void setup_close(struct setup *setup);
 

@@ -4,6 +4,7 @@
 #include "engine/base/json.h"
 #include "engine/base/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,10 +258,12 @@ static bool keep_only(struct registry *registry, const char *const *only, size_t
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++) {
         size_t index = registry_find(registry, only[i]);
-        if (index == SIZE_MAX)
-            ok = error_set(error, "there is no plugin \"%s\" (sonde plugin list shows all)", only[i]);
-        else
+        if (index != SIZE_MAX) {
             mark_wanted(registry, index, wanted);
+            continue;
+        }
+        ok = error_set(error, "there is no plugin \"%s\" (sonde plugin list shows all)", only[i]);
+        if (error) error->code = EINVAL;
     }
     for (size_t i = 0; ok && i < registry->plugins_count; i++)
         if (!wanted[i] && registry->plugins[i].enabled)

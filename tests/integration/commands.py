@@ -58,6 +58,7 @@ def test_globals(suite):
         code, out, err = call(run, "--catalogue", run.work + "/none.db", "status")
         suite.check(code == 3 and "none.db" in err, "options: a catalogue that isn't there", err)
         for words in (["watch"], ["analyze"], ["analyze", "--jobs", "0", "x"], ["analyze", "--jobs", "many", "x"], ["analyze", "--progress", "song", "x"],
+                      ["analyze", "--order", "foo", "x"], ["analyze", "--only", "nosuch", "x"], ["--set", "queue.order=foo", "analyze", "x"],
                       ["catalogue"], ["catalogue", "backup"], ["catalogue", "sing"], ["catalogue", "prune", "--all"], ["config", "x"]):
             code, out, err = call(run, "--catalogue", run.catalogue, *words)
             suite.check(code == 2 and err, f"usage: {' '.join(words)}", f"{code} {out} {err}")
