@@ -29,8 +29,11 @@ static bool refresh(struct catalogue *catalogue, int64_t audio, struct error *er
     return summary_update(catalogue, audio, error) && search_update_audio(catalogue, audio, error);
 }
 
-/* Checks a word and brings it into the form that is stored. */
+/* Checks a word and brings it into the form that is stored; NULL is one of any field. */
 static bool read_value(const char *field, const char *value, char out[120], struct error *error) {
+    if (strcmp(field, "bpm") != 0 && strcmp(field, "key") != 0 && strcmp(field, "label") != 0)
+        return error_set(error, "%s: only bpm, key and label can be set", field);
+    if (!value) return true;
     if (!text_is_utf8(value, strlen(value))) return error_set(error, "%s: the value isn't UTF-8", field);
     if (strcmp(field, "bpm") == 0) {
         char *end = NULL;
@@ -46,7 +49,6 @@ static bool read_value(const char *field, const char *value, char out[120], stru
         snprintf(out, 120, "%s", keys_name(key));
         return true;
     }
-    if (strcmp(field, "label") != 0) return error_set(error, "%s: only bpm, key and label can be set", field);
     if (value[0] == '\0' || strlen(value) > 100) return error_set(error, "label: should be 1 to 100 bytes long");
     snprintf(out, 120, "%s", value);
     return true;
@@ -54,9 +56,9 @@ static bool read_value(const char *field, const char *value, char out[120], stru
 
 bool edit_set(struct catalogue *catalogue, const struct edit_place *place, const char *field, const char *value,
               struct error *error) {
-    char stored[120];
+    char stored[120] = "";
     struct stretch stretch;
-    if (!read_value(field, value ? value : strcmp(field, "bpm") == 0 ? "100" : "A", stored, error)) return false;
+    if (!read_value(field, value, stored, error)) return false;
     if (!find_stretch(catalogue, place, &stretch, error)) return false;
     bool fine = sql_run(catalogue, error,
                         "DELETE FROM edits WHERE audio_id = ? AND field = ? AND ifnull(start_frame, -1) = ? AND"
@@ -70,7 +72,7 @@ bool edit_set(struct catalogue *catalogue, const struct edit_place *place, const
     return fine && refresh(catalogue, place->audio, error);
 }
 
-static bool check_tag(const char *name, struct error *error) {
+bool edit_check_tag(const char *name, struct error *error) {
     size_t n = strlen(name);
     if (n == 0 || n > 100) return error_set(error, "a tag should be 1 to 100 bytes long");
     if (!text_is_utf8(name, n)) return error_set(error, "a tag should be UTF-8");
@@ -80,19 +82,32 @@ static bool check_tag(const char *name, struct error *error) {
     return true;
 }
 
-bool edit_set_word(struct catalogue *catalogue, const struct edit_place *place, const char *word, struct error *error) {
-    char field[16];
+/* The field's name before the "="; what stands behind that is the value, NULL when it is empty. */
+static bool split_word(const char *word, char field[16], const char **value, struct error *error) {
     const char *equals = strchr(word, '=');
     size_t n = equals ? (size_t)(equals - word) : 0;
-    if (n == 0 || n >= sizeof field) return error_set(error, "%s: should be FIELD=VALUE, with bpm, key or label", word);
+    if (n == 0 || n >= 16) return error_set(error, "%s: should be FIELD=VALUE, with bpm, key or label", word);
     memcpy(field, word, n);
     field[n] = '\0';
-    return edit_set(catalogue, place, field, equals[1] ? equals + 1 : NULL, error);
+    *value = equals[1] ? equals + 1 : NULL;
+    return true;
+}
+
+bool edit_check_word(const char *word, struct error *error) {
+    char field[16], stored[120];
+    const char *value = NULL;
+    return split_word(word, field, &value, error) && read_value(field, value, stored, error);
+}
+
+bool edit_set_word(struct catalogue *catalogue, const struct edit_place *place, const char *word, struct error *error) {
+    char field[16];
+    const char *value = NULL;
+    return split_word(word, field, &value, error) && edit_set(catalogue, place, field, value, error);
 }
 
 bool edit_tag(struct catalogue *catalogue, const struct edit_place *place, const char *name, struct error *error) {
     struct stretch stretch;
-    return check_tag(name, error) && find_stretch(catalogue, place, &stretch, error) &&
+    return edit_check_tag(name, error) && find_stretch(catalogue, place, &stretch, error) &&
            /* the user's word takes the place of an automatic one */
            sql_run(catalogue, error, "DELETE FROM tags WHERE audio_id = ? AND name = ? AND automatic AND ? < 0", "iti",
                    place->audio, name, stretch.start) &&

@@ -21,6 +21,10 @@ bool edit_set(struct catalogue *catalogue, const struct edit_place *place, const
 /* The same from "FIELD=VALUE"; nothing behind the "=" takes the user's word back. */
 bool edit_set_word(struct catalogue *catalogue, const struct edit_place *place, const char *word, struct error *error);
 
+/* Whether edit_set_word could, and edit_tag: of the words alone. False with a sentence. */
+bool edit_check_word(const char *word, struct error *error);
+bool edit_check_tag(const char *name, struct error *error);
+
 /* Adds a tag (any text on one line, up to 100 bytes); giving it twice changes nothing. */
 bool edit_tag(struct catalogue *catalogue, const struct edit_place *place, const char *name, struct error *error);
 

@@ -416,6 +416,70 @@ static int run(const struct fixture *f, int (*command)(int, char **, const struc
 
 #define RUN(command, ...) run(f, command, (const char *const[]){__VA_ARGS__, NULL})
 
+static const char *own_tags(const struct fixture *f) {
+    return fixture_text(f,
+                        "SELECT group_concat(name || ':' || tag, ' ') FROM (SELECT f.name, t.tag FROM sound_tags AS t"
+                        " JOIN files AS f USING (file_id) WHERE NOT automatic ORDER BY f.name, tag)");
+}
+
+static void many_files_at_once(void **state) {
+    struct fixture *f = *state;
+    char on_disk[160];
+    fill_five(f);
+    catalogue_close(f->catalogue);
+    f->catalogue = NULL;
+    snprintf(on_disk, sizeof on_disk, "%s/new.wav", f->folder);
+    FILE *file = fopen(on_disk, "w");
+    assert_non_null(file);
+    fclose(file);
+    /* what a shell makes of *.wav: nothing is done */
+    assert_int_equal(RUN(tag_command, "tag", "b.wav", "c.wav", "many"), CLI_USAGE);
+    assert_int_equal(RUN(tag_command, "tag", "b.wav", "/s/../s/c.wav", "many"), CLI_USAGE);
+    assert_int_equal(RUN(tag_command, "tag", "b.wav", "a.wav#1", "many"), CLI_USAGE);
+    assert_int_equal(RUN(tag_command, "tag", "b.wav", on_disk, "many"), CLI_USAGE);
+    assert_int_equal(RUN(untag_command, "untag", "b.wav", "c.wav", "many"), CLI_USAGE);
+    assert_int_equal(RUN(tag_command, "tag", "many", "--", "b.wav", "nowhere.wav"), CLI_SOME_FAILED); /* all or none */
+    assert_int_equal(RUN(tag_command, "tag", "many", "more", "--", "b.wav", "c.wav", "d.wav"), CLI_OK);
+    assert_int_equal(RUN(tag_command, "tag", "c.wav", "--", "d.wav"), CLI_OK); /* he wants it */
+    assert_int_equal(RUN(untag_command, "untag", "more", "--", "b.wav", "d.wav"), CLI_OK);
+    assert_int_equal(RUN(untag_command, "untag", "more", "--", "b.wav", "c.wav"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(set_command, "set", "bpm=99", "key=Am", "--", "a.wav#1", "b.wav"), CLI_OK);
+    struct error error;
+    f->catalogue = catalogue_open(f->path, CATALOGUE_WRITE, &error);
+    assert_string_equal(own_tags(f), "b.wav:many c.wav:many d.wav:c.wav d.wav:many");
+    assert_string_equal(fixture_text(f, "SELECT group_concat(bpm) FROM (SELECT bpm FROM sounds ORDER BY name)"),
+                        "120.0,99.0,120.0,120.0,120.0");
+}
+
+static void dashes(void **state) {
+    struct fixture *f = *state;
+    fixture_plugin(f, "p", schema);
+    struct fixture_file file = fixture_scan(f, "/s/-dash.wav", "a", "a", 1);
+    fixture_finish(f, &file);
+    catalogue_close(f->catalogue);
+    f->catalogue = NULL;
+    assert_int_equal(RUN(tag_command, "tag", "-dash.wav", "x"), CLI_USAGE);
+    assert_int_equal(RUN(tag_command, "tag", "--foo", "x"), CLI_USAGE);
+    assert_int_equal(RUN(tag_command, "tag", "--", "-dash.wav"), CLI_USAGE);
+    assert_int_equal(RUN(tag_command, "tag", "x", "--"), CLI_USAGE);
+    assert_int_equal(RUN(tag_command, "tag", "--", "-dash.wav", "x", "-y"), CLI_OK);
+    assert_int_equal(RUN(tag_command, "tag", "z", "--", "-dash.wav"), CLI_OK);
+    struct error error;
+    f->catalogue = catalogue_open(f->path, CATALOGUE_WRITE, &error);
+    assert_string_equal(own_tags(f), "-dash.wav:-y -dash.wav:x -dash.wav:z");
+}
+
+static void words_make_no_catalogue(void **state) {
+    struct fixture *f = *state;
+    char there[sizeof f->path];
+    memcpy(there, f->path, sizeof there);
+    snprintf(f->path, sizeof f->path, "%.60s/none.db", f->folder);
+    assert_int_equal(RUN(tag_command, "tag", "loop.wav", "x"), CLI_CANNOT_RUN);
+    assert_int_equal(RUN(set_command, "set", "loop.wav", "bpm=100"), CLI_CANNOT_RUN);
+    assert_int_equal(access(f->path, F_OK), -1);
+    memcpy(f->path, there, sizeof there);
+}
+
 static void commands(void **state) {
     struct fixture *f = *state;
     fill(f);
@@ -423,9 +487,12 @@ static void commands(void **state) {
     catalogue_close(f->catalogue);
     f->catalogue = NULL;
     assert_int_equal(RUN(tag_command, "tag", "loop.wav", "dusty", "old"), CLI_OK);
-    assert_int_equal(RUN(tag_command, "tag", "loop.wav", "fine", "not,fine"), CLI_SOME_FAILED); /* all or none */
+    assert_int_equal(RUN(tag_command, "tag", "loop.wav", "fine", "not,fine"), CLI_USAGE); /* all or none */
     assert_int_equal(RUN(set_command, "set", "loop.wav#1", "bpm=99", "key=Am"), CLI_OK);
-    assert_int_equal(RUN(set_command, "set", "loop.wav", "tempo=99"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(tag_command, "tag", "nowhere.wav", "fine"), CLI_SOME_FAILED);
+    const char *const wrong[] = {"tempo=99", "bpm=abc", "key=H", "Key=D", "bpm", "tempo=", "=5"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(RUN(set_command, "set", "loop.wav", "label=x", wrong[i]), CLI_USAGE);
     assert_int_equal(RUN(set_command, "set", "loop.wav"), CLI_USAGE);
     assert_int_equal(RUN(untag_command, "untag", "loop.wav", "old"), CLI_OK);
     assert_int_equal(RUN(untag_command, "untag", "loop.wav", "old"), CLI_SOME_FAILED);
@@ -456,6 +523,9 @@ int main(void) {
         TEST(recovering),
         TEST(what_is_half_lost_is_looked_at_again),
         TEST(results_without_their_arrays_are_made_anew),
+        TEST(many_files_at_once),
+        TEST(dashes),
+        TEST(words_make_no_catalogue),
         TEST(commands),
     };
     return cmocka_run_group_tests(all, NULL, NULL);
