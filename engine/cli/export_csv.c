@@ -44,7 +44,7 @@
 #define DATE(of) "strftime('%Y-%m-%dT%H:%M:%SZ', " of ", 'unixepoch')"
 #define LAST(X, own)                                                                                                   \
     X("tags", TAGS("NOT automatic" own))                                                                               \
-    X("heard", TAGS("automatic"))                                                                                      \
+    X("heard", TAGS("automatic AND source <> 'user'"))                                                                                   \
     X("status", "f.status")                                                                                            \
     X("warnings", "(SELECT group_concat(value, '; ') FROM json_each(a.warnings))")                                     \
     X("rate", "a.rate")                                                                                                \

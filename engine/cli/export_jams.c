@@ -188,7 +188,7 @@ static bool put_tags(struct document *document, struct error *error) {
     static const char *const own = STRETCH "t.name, t.confidence FROM tags AS t" OF
                                            " AND NOT t.automatic ORDER BY 1, t.name";
     static const char *const heard = STRETCH "t.name, t.confidence FROM tags AS t" OF
-                                             " AND t.automatic ORDER BY 1, t.name";
+                                             " AND t.automatic AND t.source <> 'user' ORDER BY 1, t.name";
     return put_rows(document, "tag_open", true, sql_bind(document->catalogue, error, own, BIND), error) &&
            put_rows(document, "tag_open", false, sql_bind(document->catalogue, error, heard, BIND), error);
 }

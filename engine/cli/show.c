@@ -88,7 +88,7 @@ static bool print_facts(const struct view *view, struct error *error) {
         " c.embedded_key, a.decoder || ' ' || a.decoder_version,"
         " datetime(f.finished, 'unixepoch', 'localtime'),"
         " (SELECT group_concat(name, ', ') FROM tags WHERE audio_id = a.audio_id AND NOT automatic),"
-        " (SELECT group_concat(name, ', ') FROM tags WHERE audio_id = a.audio_id AND automatic),"
+        " (SELECT group_concat(name, ', ') FROM tags WHERE audio_id = a.audio_id AND automatic AND source <> 'user'),"
         " (SELECT group_concat(value, '; ') FROM json_each(a.warnings)), a.nonfinite"
         " FROM files AS f LEFT JOIN contents AS c USING (content_id)"
         " LEFT JOIN audio AS a USING (audio_id) WHERE f.file_id = ?",

@@ -321,6 +321,34 @@ static void jams_is_valid(void **state) {
     free(text);
 }
 
+/* A label that a user has set is found as tags are, but no plugin heard it. */
+static void what_users_say_is_not_heard(void **state) {
+    struct fixture *f = *state;
+    struct error error;
+    fixture_plugin(f, "classifier",
+                   "{\"type\":\"object\",\"properties\":{\"classes\":{\"type\":\"array\",\"x-summary\":{\"as\":"
+                   "\"classes\",\"rule\":\"union\"}}}}");
+    struct fixture_file a = fixture_scan(f, "/s/a.wav", "a", "a", 1);
+    fixture_provide(f, a.regions[0], "classifier", "classifier/1", "{\"classes\":[\"kick\"]}");
+    fixture_finish(f, &a);
+    const struct edit_place whole = {a.audio, 0};
+    assert_true(edit_set(f->catalogue, &whole, "label", "snare", &error));
+    char *text = EXPORT(CLI_OK, "--csv", "--label", "snare");
+    assert_string_equal(cell(text, 0, "heard"), "kick");
+    free(text);
+    text = EXPORT(CLI_OK, "--jams");
+    cJSON *jams = parsed(text, strlen(text) - 1);
+    check_jams(jams);
+    const cJSON *heard = data_of(jams, "tag_open", "sonde", "program"),
+                *said = data_of(jams, "tag_open", "sonde", "user");
+    assert_int_equal(cJSON_GetArraySize(heard), 1);
+    assert_string_equal(json_string(cJSON_GetArrayItem(heard, 0), "value", ""), "kick");
+    assert_int_equal(cJSON_GetArraySize(said), 1);
+    assert_string_equal(json_string(cJSON_GetArrayItem(said, 0), "value", ""), "snare");
+    cJSON_Delete(jams);
+    free(text);
+}
+
 /* The results of another plugin, with other kinds of values under the names that are read: left out, and the rest stands. */
 static void jams_of_odd_results(void **state) {
     struct fixture *f = *state;
@@ -496,13 +524,9 @@ int main(int argc, char **argv) {
     document_path = argc > 1 ? argv[1] : "schema/export.md";
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(csv_has_the_documented_columns),
-        TEST(json_is_one_array),
-        TEST(jams_is_valid),
-        TEST(jams_of_odd_results),
-        TEST(jams_into_a_folder),
-        TEST(a_file_is_whole_or_not_there),
-        TEST(memory_does_not_grow),
+        TEST(csv_has_the_documented_columns), TEST(json_is_one_array),    TEST(jams_is_valid),
+        TEST(what_users_say_is_not_heard),    TEST(jams_of_odd_results),  TEST(jams_into_a_folder),
+        TEST(a_file_is_whole_or_not_there),   TEST(memory_does_not_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
