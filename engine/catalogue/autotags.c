@@ -77,12 +77,23 @@ static bool add_timeline(struct catalogue *catalogue, int64_t audio, const cJSON
     return true;
 }
 
+/* What users call it, or one of its regions: behind what plugins heard, which stays theirs. */
+static bool add_labels(struct catalogue *catalogue, int64_t audio, struct error *error) {
+    return sql_run(catalogue, error,
+                   "INSERT INTO tags (audio_id, name, source, automatic, confidence, created)"
+                   " SELECT ?1, e.value, 'user', 1, 1, ?2 FROM edits AS e WHERE e.audio_id = ?1 AND e.field = 'label'"
+                   " AND (e.start_frame IS NULL OR e.region_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM tags AS t"
+                   " WHERE t.audio_id = ?1 AND t.name = e.value AND t.start_frame IS NULL) ON CONFLICT DO NOTHING",
+                   "id", audio, sql_now());
+}
+
 bool autotags_update(struct catalogue *catalogue, int64_t audio, const cJSON *summary, const cJSON *origins,
                      struct error *error) {
     if (!sql_run(catalogue, error, "DELETE FROM tags WHERE audio_id = ? AND automatic", "i", audio)) return false;
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
         const cJSON *value = cJSON_GetObjectItemCaseSensitive(summary, sources[i].value), *word = NULL;
         const char *source = json_string(origins, sources[i].value, "");
+        if (strcmp(source, "user") == 0) continue; /* below */
         double confidence = sources[i].confidence ? json_number(summary, sources[i].confidence, NAN) : NAN;
         if (!cJSON_IsArray(value)) {
             if (cJSON_IsString(value) && !add(catalogue, audio, value->valuestring, source, confidence, error))
@@ -97,5 +108,6 @@ bool autotags_update(struct catalogue *catalogue, int64_t audio, const cJSON *su
         }
     }
     return add_timeline(catalogue, audio, json_member(summary, "timeline"), json_string(origins, "timeline", ""),
-                        error);
+                        error) &&
+           add_labels(catalogue, audio, error);
 }

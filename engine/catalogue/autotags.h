@@ -8,7 +8,8 @@
 #include <cjson/cJSON.h>
 
 /* Replaces the automatic tags of an audio by those of its summary. `origins` has, for each value's name, the id of the
- * plugin that made it, or "user". A word that a user has given as a tag stays the user's. */
+ * plugin that made it, or "user". A word that a user has given as a tag stays the user's. What users call the sound, or one of
+ * its regions (edits), is among them too, with the source "user", unless a plugin has heard just that. */
 bool autotags_update(struct catalogue *catalogue, int64_t audio, const cJSON *summary, const cJSON *origins,
                      struct error *error);
 

@@ -8,15 +8,19 @@
 
 #define MIXTURE " over " /* in what the timeline calls two sounds at once */
 
-/* In ?1: of each region the result of the better of the two interfaces. What has no start, end and label isn't a segment. */
+/* In ?1: of each region the result of the better of the two interfaces, and a user's word (w) over its labels. What has no
+ * start, end and label isn't a segment. */
 static const char select_segments[] =
-    "SELECT r.position, s.value ->> '$.start', s.value ->> '$.end', iif(x.named, s.value ->> '$.label', NULL),"
-    " s.value ->> '$.group', iif(x.named, s.value ->> '$.content', s.value ->> '$.label'), s.value ->> '$.confidence'"
+    "SELECT r.position, s.value ->> '$.start', s.value ->> '$.end',"
+    " iif(w.region_id, w.label, iif(x.named, s.value ->> '$.label', NULL)),"
+    " iif(w.region_id, NULL, s.value ->> '$.group'), iif(x.named, s.value ->> '$.content', s.value ->> '$.label'),"
+    " iif(w.region_id, w.label_confidence, s.value ->> '$.confidence')"
     " FROM (SELECT r.region_id, r.position, max(i.value = 'classifier/1') AS named, x.result FROM regions AS r"
     " JOIN region_analysis AS x USING (region_id) JOIN json_each(x.interfaces) AS i"
     " WHERE r.audio_id = ?1 AND r.current AND x.current AND x.outcome = 'ok'"
     " AND i.value IN ('classifier/1', 'content_timeline/1') GROUP BY r.region_id) AS x"
     " JOIN regions AS r USING (region_id) JOIN json_each(x.result, '$.segments') AS s"
+    " LEFT JOIN region_summary AS w ON w.region_id = x.region_id AND w.label_source = 'user'"
     " WHERE CASE WHEN s.type = 'object' THEN json_type(s.value, '$.start') IN ('real', 'integer')"
     " AND json_type(s.value, '$.end') IN ('real', 'integer') AND json_type(s.value, '$.label') = 'text' END"
     " ORDER BY r.position, s.key";

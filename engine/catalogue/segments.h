@@ -1,5 +1,6 @@
 /* What was heard when: the segments of a sound's current regions, in time, as the classifier's results have them
- * (interface classifier/1), or the content timeline's where a region has none of those. Reads only. One thread. */
+ * (interface classifier/1), or the content timeline's where a region has none of those. A user's word on a region is the label
+ * of all its segments. Reads only. One thread. */
 #ifndef SONDE_CATALOGUE_SEGMENTS_H
 #define SONDE_CATALOGUE_SEGMENTS_H
 

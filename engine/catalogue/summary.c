@@ -119,10 +119,79 @@ static bool read_material(struct catalogue *catalogue, int64_t audio, struct mat
     return fine;
 }
 
+/* ------------------------------------------------------------------------------------------------------ users' words */
+
+enum { BPM, KEY, LABEL, FIELDS };
+static const char *const fields[FIELDS] = {"bpm", "key", "label"};
+static const char *const confidences[FIELDS] = {"bpm_confidence", "key_confidence", "label_confidence"};
+
+struct words {
+    char *of[FIELDS]; /* NULL: nothing has been said */
+};
+
+static void words_free(struct words *words) {
+    for (int i = 0; i < FIELDS; i++) free(words->of[i]);
+    *words = (struct words){0};
+}
+
+/* What has been said of a part, or (NULL) of the whole. Where there is but one region, either counts for both, each with its
+ * own first. words_free also after a failure. */
+static bool read_words(struct catalogue *catalogue, int64_t audio, const struct material *material,
+                       const struct part *part, struct words *words, struct error *error) {
+    const bool lone = material->n == 1;
+    const int64_t region = part ? part->region : lone ? material->parts[0].region : 0;
+    *words = (struct words){0};
+    for (int i = 0; i < FIELDS; i++) {
+        sqlite3_stmt *from = sql_bind(catalogue, error,
+                                      "SELECT value FROM edits WHERE audio_id = ?1 AND field = ?2 AND"
+                                      " ((region_id = ?3 AND start_frame IS NOT NULL) OR (start_frame IS NULL AND ?4))"
+                                      " ORDER BY (start_frame IS NULL) <> ?5, created DESC LIMIT 1",
+                                      "itikk", audio, fields[i], region, (int)(!part || lone), (int)!part);
+        bool row = false;
+        if (!from || !sql_step(catalogue, from, &row, error)) return false;
+        if (!row) continue;
+        const char *value = sql_text(from, 0);
+        words->of[i] = value ? strdup(value) : NULL;
+        (void)sqlite3_reset(from);
+        if (!words->of[i]) return error_memory(error);
+    }
+    return true;
+}
+
+static bool add_item(cJSON *object, const char *name, cJSON *item, struct error *error) {
+    if (item && cJSON_AddItemToObject(object, name, item)) return true;
+    cJSON_Delete(item);
+    return error_memory(error);
+}
+
+/* A word in the place of what the plugin says of its region, without a doubt: so it counts among the other regions. */
+static bool impose(cJSON *result, const struct schema_summary *rule, int field, const char *value,
+                   struct error *error) {
+    cJSON_DeleteItemFromObjectCaseSensitive(result, rule->property);
+    if (rule->candidates) cJSON_DeleteItemFromObjectCaseSensitive(result, rule->candidates);
+    if (rule->weight) cJSON_DeleteItemFromObjectCaseSensitive(result, rule->weight);
+    return add_item(result, rule->property,
+                    field == BPM ? cJSON_CreateNumber(strtod(value, NULL)) : cJSON_CreateString(value), error) &&
+           (!rule->weight || add_item(result, rule->weight, cJSON_CreateNumber(1), error));
+}
+
+static bool impose_all(cJSON *result, const struct schema *schema, const struct words *words, struct error *error) {
+    for (size_t i = 0; i < schema_summary_count(schema); i++) {
+        const struct schema_summary *rule = schema_summary_at(schema, i);
+        for (int field = 0; field < FIELDS; field++)
+            if (words->of[field] && strcmp(rule->as, fields[field]) == 0 &&
+                !impose(result, rule, field, words->of[field], error))
+                return false;
+    }
+    return true;
+}
+
+/* --------------------------------------------------------------------------------------------------------- results */
+
 /* Takes in one row, of a plugin and what it found, if the plugin has rules: into the sums of the part alone, and into those
  * of the whole. A result that doesn't parse (it was checked before it was stored) says nothing. */
-static bool take_result(struct sums *alone, struct sums *whole, const struct part *part, sqlite3_stmt *from,
-                        struct error *error) {
+static bool take_result(struct sums *alone, struct sums *whole, const struct part *part, const struct words *words,
+                        sqlite3_stmt *from, struct error *error) {
     const char *plugin = (const char *)sqlite3_column_text(from, 0), *json = (const char *)sqlite3_column_text(from, 1);
     const struct ruleset *ruleset = whole->ruleset;
     size_t p = 0;
@@ -130,14 +199,15 @@ static bool take_result(struct sums *alone, struct sums *whole, const struct par
     if (!plugin || !json || p == ruleset->n || alone->rules[p]) return true;
     cJSON *result = json_parse(json, (size_t)sqlite3_column_bytes(from, 1), 4 * RESULT_MAX_BYTES, RESULT_MAX_DEPTH + 1,
                                NULL);
-    bool fine = !result || (sums_add(alone, p, part, result, error) && sums_add(whole, p, part, result, error));
+    bool fine = !result || (impose_all(result, ruleset->plugins[p].schema, words, error) &&
+                            sums_add(alone, p, part, result, error) && sums_add(whole, p, part, result, error));
     cJSON_Delete(result);
     return fine;
 }
 
 /* The results of one part, one after the other: those of all parts of a long recording would fill hundreds of megabytes. */
 static bool take_part(struct catalogue *catalogue, struct sums *alone, struct sums *whole, const struct part *part,
-                      struct error *error) {
+                      const struct words *words, struct error *error) {
     sqlite3_stmt *from = sql_bind(
         catalogue, error,
         "SELECT plugin, result FROM region_analysis WHERE region_id = ? AND current AND outcome = 'ok'", "i",
@@ -145,19 +215,13 @@ static bool take_part(struct catalogue *catalogue, struct sums *alone, struct su
     bool row = from != NULL, fine = row;
     while (fine && row) {
         fine = sql_step(catalogue, from, &row, error);
-        if (fine && row) fine = take_result(alone, whole, part, from, error);
+        if (fine && row) fine = take_result(alone, whole, part, words, from, error);
     }
     if (from) (void)sqlite3_reset(from);
     return fine;
 }
 
 /* -------------------------------------------------------------------------------------------------------- computing */
-
-static bool add_item(cJSON *object, const char *name, cJSON *item, struct error *error) {
-    if (item && cJSON_AddItemToObject(object, name, item)) return true;
-    cJSON_Delete(item);
-    return error_memory(error);
-}
 
 /* Values by name, and for each the id of the plugin that made it. */
 struct values {
@@ -209,11 +273,7 @@ static bool compute(struct sums *sums, bool single, struct values *values, struc
     return fine;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ edits */
-
-enum { BPM, KEY, LABEL, FIELDS };
-static const char *const fields[FIELDS] = {"bpm", "key", "label"};
-static const char *const confidences[FIELDS] = {"bpm_confidence", "key_confidence", "label_confidence"};
+/* ------------------------------------------------------------------------------------------------------- overriding */
 
 /* One user's word over the values. */
 static bool override(struct values *values, int field, const char *value, struct error *error) {
@@ -226,22 +286,9 @@ static bool override(struct values *values, int field, const char *value, struct
            add_item(values->origins, fields[field], cJSON_CreateString("user"), error);
 }
 
-/* Users' words that apply: of the whole audio (region 0, and a lone region too), or of one region. */
-static bool override_all(struct catalogue *catalogue, int64_t audio, int64_t region, bool lone, struct values *values,
-                         struct error *error) {
-    for (int i = 0; i < FIELDS; i++) {
-        sqlite3_stmt *from = sql_bind(catalogue, error,
-                                      "SELECT value FROM edits WHERE audio_id = ?1 AND field = ?2 AND"
-                                      " ((region_id = ?3 AND start_frame IS NOT NULL) OR (start_frame IS NULL AND ?4))"
-                                      " ORDER BY start_frame IS NULL, created DESC LIMIT 1",
-                                      "itik", audio, fields[i], region, (int)(region == 0 || lone));
-        bool row = false;
-        if (!from || !sql_step(catalogue, from, &row, error)) return false;
-        if (!row) continue;
-        bool fine = override(values, i, (const char *)sqlite3_column_text(from, 0), error);
-        (void)sqlite3_reset(from);
-        if (!fine) return false;
-    }
+static bool override_all(const struct words *words, struct values *values, struct error *error) {
+    for (int i = 0; i < FIELDS; i++)
+        if (words->of[i] && !override(values, i, words->of[i], error)) return false;
     return true;
 }
 
@@ -340,7 +387,7 @@ static int64_t longest_with(const struct sums *sums, const char *plugin) {
 
 /* Stores the summary that the sums make, of a part or (NULL) of the whole; or, with `same`, compares it. */
 static bool do_one(struct catalogue *catalogue, int64_t audio, const struct material *material, const struct part *part,
-                   struct sums *sums, bool *same, struct error *error) {
+                   const struct words *words, struct sums *sums, bool *same, struct error *error) {
     struct columns columns = {0};
     struct values values;
     bool fine = compute(sums, part != NULL, &values, error);
@@ -350,8 +397,7 @@ static bool do_one(struct catalogue *catalogue, int64_t audio, const struct mate
         fine = similar_store(catalogue, part ? 0 : audio, part ? part->region : longest_with(sums, plugin), plugin,
                              embedding, error);
     cJSON_Delete(embedding);
-    fine = fine && override_all(catalogue, audio, part ? part->region : 0, material->n == 1, &values, error) &&
-           fill_columns(&values, &columns, error);
+    fine = fine && override_all(words, &values, error) && fill_columns(&values, &columns, error);
     if (fine && !part)
         fine = same ? same_audio(catalogue, audio, material, &columns, same, error)
                     : put_audio(catalogue, audio, material, &columns, error) &&
@@ -364,20 +410,32 @@ static bool do_one(struct catalogue *catalogue, int64_t audio, const struct mate
     return fine;
 }
 
+static bool do_part(struct catalogue *catalogue, int64_t audio, const struct material *material,
+                    const struct part *part, struct sums *whole, bool *same, struct error *error) {
+    struct sums alone;
+    struct words words;
+    bool fine = sums_begin(&alone, material->ruleset, error);
+    fine = read_words(catalogue, audio, material, part, &words, error) && fine &&
+           take_part(catalogue, &alone, whole, part, &words, error) &&
+           do_one(catalogue, audio, material, part, &words, &alone, same, error);
+    words_free(&words);
+    sums_free(&alone);
+    return fine;
+}
+
 /* All of them, whole audio last; stops at the first that differs. */
 static bool do_all(struct catalogue *catalogue, int64_t audio, bool *same, struct error *error) {
     struct material material;
     struct sums whole;
+    struct words words = {0};
     if (!read_material(catalogue, audio, &material, error)) return false;
     bool fine = sums_begin(&whole, material.ruleset, error);
-    for (size_t i = 0; i < material.n && fine && (!same || *same); i++) {
-        const struct part *part = &material.parts[i];
-        struct sums alone;
-        fine = sums_begin(&alone, material.ruleset, error) && take_part(catalogue, &alone, &whole, part, error) &&
-               do_one(catalogue, audio, &material, part, &alone, same, error);
-        sums_free(&alone);
-    }
-    if (fine && (!same || *same)) fine = do_one(catalogue, audio, &material, NULL, &whole, same, error);
+    for (size_t i = 0; i < material.n && fine && (!same || *same); i++)
+        fine = do_part(catalogue, audio, &material, &material.parts[i], &whole, same, error);
+    if (fine && (!same || *same))
+        fine = read_words(catalogue, audio, &material, NULL, &words, error) &&
+               do_one(catalogue, audio, &material, NULL, &words, &whole, same, error);
+    words_free(&words);
     sums_free(&whole);
     material_free(&material);
     return fine;

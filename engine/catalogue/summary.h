@@ -4,7 +4,8 @@
  * When several plugins make a value of the same name, the first that has one for this audio counts: bundled ones first,
  * then by id. Only the columns' values (bpm, key, label) can be edited by users. A user's word on the whole audio sets
  * the file's value, and its region's where it has but one; a word on a stretch sets the value of the region it is
- * anchored to. What a user said has confidence 1. */
+ * anchored to, and the file's where it has but one. Among several regions it stands in the place of what plugins say of its
+ * own, and counts by their rules (the value's source is then still the plugin). What a user said has confidence 1. */
 #ifndef SONDE_CATALOGUE_SUMMARY_H
 #define SONDE_CATALOGUE_SUMMARY_H
 

@@ -89,6 +89,52 @@ static void a_word_on_a_region(void **state) {
     assert_int_equal(fixture_number(f, "SELECT region FROM sound_tags WHERE tag = 'night'"), 1);
 }
 
+/* On one of several regions it votes in the plugin's place; on the only one it is the file's. */
+static void a_word_on_a_region_counts_in_the_file(void **state) {
+    struct fixture *f = *state;
+    fixture_plugin(
+        f, "k",
+        "{\"type\":\"object\",\"properties\":{\"key\":{\"type\":[\"string\",\"null\"],\"x-summary\":{\"as\":\"key\","
+        "\"rule\":\"mode\",\"weight\":\"sure\",\"candidates\":\"heard\",\"confidence_as\":\"key_confidence\"}},"
+        "\"sure\":{\"type\":\"number\",\"x-unit\":\"1\"},\"heard\":{\"type\":\"array\",\"items\":{\"type\":"
+        "\"object\",\"properties\":{\"value\":{\"type\":\"string\"},\"strength\":{\"type\":\"number\","
+        "\"x-unit\":\"1\"}}}}}}");
+    const char *const pitched =
+        "{\"key\":\"A minor\",\"sure\":0.5,\"heard\":[{\"value\":\"A minor\",\"strength\":0.5}]}";
+    struct fixture_file file = fixture_scan(f, "/s/walk.wav", "a", "a", 2),
+                        lone = fixture_scan(f, "/s/one.wav", "b", "b", 1);
+    fixture_result(f, file.regions[0], "k", "n", "{\"key\":null,\"sure\":0}");
+    fixture_result(f, file.regions[1], "k", "i", pitched);
+    fixture_finish(f, &file);
+    fixture_result(f, lone.regions[0], "k", "i", pitched);
+    fixture_finish(f, &lone);
+    const struct edit_place pitch = {file.audio, file.regions[1]}, first = {file.audio, file.regions[0]};
+    OK(edit_set(f->catalogue, &pitch, "key", "D", &error));
+    assert_string_equal(
+        fixture_text(f, "SELECT key || key_confidence || key_source FROM sounds WHERE name = 'walk.wav'"),
+        "D major1.0plugin");
+    OK(edit_set(f->catalogue, &pitch, "key", NULL, &error));
+    OK(edit_set(f->catalogue, &first, "key", "E", &error));
+    assert_string_equal(fixture_text(f, "SELECT key FROM sounds WHERE name = 'walk.wav'"), "E major");
+    OK(edit_set(f->catalogue, &pitch, "label", "owl", &error)); /* of which no plugin says anything */
+    assert_string_equal(fixture_text(f, "SELECT group_concat(source || automatic) FROM tags WHERE name = 'owl'"),
+                        "user1");
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM search WHERE search MATCH 'labels: owl'"), 1);
+    OK(edit_set(f->catalogue, &pitch, "label", NULL, &error));
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM tags WHERE name = 'owl'"), 0);
+
+    const struct edit_place all = {lone.audio, 0}, only = {lone.audio, lone.regions[0]};
+    OK(edit_set(f->catalogue, &only, "key", "G", &error));
+    OK(edit_set(f->catalogue, &only, "bpm", "90", &error));
+    assert_string_equal(fixture_text(f, "SELECT key || key_source || bpm FROM sounds WHERE name = 'one.wav'"),
+                        "G majoruser90.0");
+    OK(edit_set(f->catalogue, &all, "key", "C", &error));
+    assert_string_equal(fixture_text(f, "SELECT s.key || ', ' || r.key FROM sounds AS s JOIN sound_regions AS r USING"
+                                        " (file_id) WHERE s.name = 'one.wav'"),
+                        "C major, G major");
+    if (check(f) != 0) fail_msg("%s", reported);
+}
+
 static void words_come_along_to_another_decoders_samples(void **state) {
     struct fixture *f = *state;
     struct fixture_file file = fill(f), copy = fixture_scan(f, "/s/copy.wav", "a", "a", 2),
@@ -512,6 +558,7 @@ int main(void) {
     const struct CMUnitTest all[] = {
         TEST(a_users_word_wins_and_stays),
         TEST(a_word_on_a_region),
+        TEST(a_word_on_a_region_counts_in_the_file),
         TEST(words_come_along_to_another_decoders_samples),
         TEST(words_go_by_time_where_rates_differ),
         TEST(words_meet),

@@ -467,6 +467,33 @@ static void find_segments(void **state) {
     assert_int_equal(RUN(find_command, "find", "--segments"), CLI_CANNOT_RUN);
 }
 
+/* A user's word on a region is what its segments are called, whatever plugins heard there. */
+static void find_segments_by_a_users_label(void **state) {
+    struct fixture *f = *state;
+    struct error error;
+    fill_segments(f);
+    const struct edit_place second = {fixture_number(f, "SELECT audio_id FROM sound_regions WHERE region = 1"),
+                                      fixture_number(f, "SELECT region_id FROM sound_regions WHERE region = 1")},
+                            first = {second.audio,
+                                     fixture_number(f, "SELECT region_id FROM sound_regions WHERE region = 0"
+                                                       " AND path = '/s/walk.wav'")};
+    assert_true(edit_set(f->catalogue, &second, "label", "owl", &error));
+    assert_int_equal(RUN(find_command, "find", "--segments", "--csv", "--label", "owl"), CLI_OK);
+    assert_string_equal(output, "path,region,start,end,label,group,content,confidence\r\n"
+                                "/s/walk.wav,1,2,2.5,owl,,speech over music,1\r\n"
+                                "/s/walk.wav,1,2.5,3,owl,,music,1\r\n");
+    assert_true(edit_set(f->catalogue, &first, "label", "fox", &error));
+    assert_int_equal(RUN(find_command, "find", "--segments", "--label", "dog bark"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(find_command, "find", "--segments", "--label", "fox"), CLI_OK);
+    assert_int_equal(RUN(find_command, "find", "--label", "fox"), CLI_OK);
+    assert_int_equal(RUN(show_command, "show", "walk.wav"), CLI_OK);
+    char *heard = strstr(output, "  heard: ");
+    assert_non_null(heard);
+    heard[strcspn(heard, "\n")] = '\0';
+    assert_non_null(strstr(heard, "dog bark"));
+    assert_null(strstr(heard, "fox")); /* nobody did */
+}
+
 static void status_counts(void **state) {
     struct fixture *f = *state;
     fill(f);
@@ -540,6 +567,7 @@ int main(void) {
         TEST(show_says_everything),
         TEST(kind_of_content_where_no_label_is_sure),
         TEST(find_segments),
+        TEST(find_segments_by_a_users_label),
         TEST(status_counts),
         TEST(warnings_are_said_everywhere),
         TEST(status_lists_problems),
