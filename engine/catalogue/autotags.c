@@ -2,6 +2,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/text.h"
+#include "engine/catalogue/edit.h"
 #include "engine/catalogue/segments.h"
 #include "engine/catalogue/sql.h"
 
@@ -79,12 +80,14 @@ static bool add_timeline(struct catalogue *catalogue, int64_t audio, const cJSON
 
 /* What users call it, or one of its regions: behind what plugins heard, which stays theirs. */
 static bool add_labels(struct catalogue *catalogue, int64_t audio, struct error *error) {
-    return sql_run(catalogue, error,
-                   "INSERT INTO tags (audio_id, name, source, automatic, confidence, created)"
-                   " SELECT ?1, e.value, 'user', 1, 1, ?2 FROM edits AS e WHERE e.audio_id = ?1 AND e.field = 'label'"
-                   " AND (e.start_frame IS NULL OR e.region_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM tags AS t"
-                   " WHERE t.audio_id = ?1 AND t.name = e.value AND t.start_frame IS NULL) ON CONFLICT DO NOTHING",
-                   "id", audio, sql_now());
+    return sql_run(
+        catalogue, error,
+        "INSERT INTO tags (audio_id, name, source, automatic, confidence, created)"
+        " SELECT ?1, e.value, 'user', 1, 1, ?2 FROM edits AS e WHERE e.audio_id = ?1 AND e.field = 'label' AND e.value <> '" EDIT_NONE
+        "'"
+        " AND (e.start_frame IS NULL OR e.region_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM tags AS t"
+        " WHERE t.audio_id = ?1 AND t.name = e.value AND t.start_frame IS NULL) ON CONFLICT DO NOTHING",
+        "id", audio, sql_now());
 }
 
 bool autotags_update(struct catalogue *catalogue, int64_t audio, const cJSON *summary, const cJSON *origins,

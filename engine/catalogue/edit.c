@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The stretch of the place's region in frames; -1 for the whole audio. */
 struct stretch {
@@ -34,18 +35,23 @@ static bool read_value(const char *field, const char *value, char out[120], stru
     if (strcmp(field, "bpm") != 0 && strcmp(field, "key") != 0 && strcmp(field, "label") != 0)
         return error_set(error, "%s: only bpm, key and label can be set", field);
     if (!value) return true;
+    if (strcasecmp(value, EDIT_NONE) == 0) {
+        strcpy(out, EDIT_NONE);
+        return true;
+    }
     if (!text_is_utf8(value, strlen(value))) return error_set(error, "%s: the value isn't UTF-8", field);
     if (strcmp(field, "bpm") == 0) {
         char *end = NULL;
         double bpm = strtod(value, &end);
         if (end == value || *end != '\0' || !(bpm >= 10 && bpm <= 999))
-            return error_set(error, "bpm=%s: should be a number from 10 to 999", value);
+            return error_set(error, "bpm=%s: should be a number from 10 to 999, or none", value);
         snprintf(out, 120, "%.9g", bpm);
         return true;
     }
     if (strcmp(field, "key") == 0) {
         int key = keys_parse(value);
-        if (key < 0) return error_set(error, "key=%s: no key that I know; say Am, \"A minor\", F#, Bb or 8A", value);
+        if (key < 0)
+            return error_set(error, "key=%s: no key that I know; say Am, \"A minor\", F#, Bb, 8A or none", value);
         snprintf(out, 120, "%s", keys_name(key));
         return true;
     }

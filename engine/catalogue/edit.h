@@ -13,6 +13,8 @@ struct edit_place {
     int64_t region; /* 0: the whole audio */
 };
 
+#define EDIT_NONE "none" /* the value of a sound without tempo, key or label */
+
 /* Sets `field` (bpm, key or label); NULL takes the user's word back. Tempo is 10 to 999; a key in any spelling of
  * keys.h is stored as keys_name has it. False with a sentence when the field or the value isn't one. */
 bool edit_set(struct catalogue *catalogue, const struct edit_place *place, const char *field, const char *value,

@@ -2,6 +2,7 @@
 
 #include "engine/base/json.h"
 #include "engine/catalogue/autotags.h"
+#include "engine/catalogue/edit.h"
 #include "engine/catalogue/rules.h"
 #include "engine/catalogue/ruleset.h"
 #include "engine/catalogue/similar.h"
@@ -164,14 +165,19 @@ static bool add_item(cJSON *object, const char *name, cJSON *item, struct error 
     return error_memory(error);
 }
 
+/* What a word other than "none" makes of its field. */
+static cJSON *value_of(int field, const char *word) {
+    return field == BPM ? cJSON_CreateNumber(strtod(word, NULL)) : cJSON_CreateString(word);
+}
+
 /* A word in the place of what the plugin says of its region, without a doubt: so it counts among the other regions. */
 static bool impose(cJSON *result, const struct schema_summary *rule, int field, const char *value,
                    struct error *error) {
     cJSON_DeleteItemFromObjectCaseSensitive(result, rule->property);
     if (rule->candidates) cJSON_DeleteItemFromObjectCaseSensitive(result, rule->candidates);
     if (rule->weight) cJSON_DeleteItemFromObjectCaseSensitive(result, rule->weight);
-    return add_item(result, rule->property,
-                    field == BPM ? cJSON_CreateNumber(strtod(value, NULL)) : cJSON_CreateString(value), error) &&
+    if (strcmp(value, EDIT_NONE) == 0) return true;
+    return add_item(result, rule->property, value_of(field, value), error) &&
            (!rule->weight || add_item(result, rule->weight, cJSON_CreateNumber(1), error));
 }
 
@@ -277,13 +283,13 @@ static bool compute(struct sums *sums, bool single, struct values *values, struc
 
 /* One user's word over the values. */
 static bool override(struct values *values, int field, const char *value, struct error *error) {
-    cJSON *item = field == BPM ? cJSON_CreateNumber(strtod(value, NULL)) : cJSON_CreateString(value);
     cJSON_DeleteItemFromObjectCaseSensitive(values->summary, fields[field]);
     cJSON_DeleteItemFromObjectCaseSensitive(values->summary, confidences[field]);
     cJSON_DeleteItemFromObjectCaseSensitive(values->origins, fields[field]);
-    return add_item(values->summary, fields[field], item, error) &&
-           add_item(values->summary, confidences[field], cJSON_CreateNumber(1), error) &&
-           add_item(values->origins, fields[field], cJSON_CreateString("user"), error);
+    if (!add_item(values->origins, fields[field], cJSON_CreateString("user"), error)) return false;
+    return strcmp(value, EDIT_NONE) == 0 ||
+           (add_item(values->summary, fields[field], value_of(field, value), error) &&
+            add_item(values->summary, confidences[field], cJSON_CreateNumber(1), error));
 }
 
 static bool override_all(const struct words *words, struct values *values, struct error *error) {
@@ -320,7 +326,7 @@ static bool fill_columns(const struct values *values, struct columns *columns, s
     bool has[FIELDS] = {!isnan(columns->bpm), columns->key != NULL, columns->label != NULL};
     for (int i = 0; i < FIELDS; i++) {
         bool user = strcmp(json_string(values->origins, fields[i], ""), "user") == 0;
-        columns->source[i] = !has[i] ? NULL : user ? "user" : "plugin";
+        columns->source[i] = user ? "user" : has[i] ? "plugin" : NULL;
     }
     return columns->json || error_memory(error);
 }

@@ -36,7 +36,7 @@ const char set_help[] =
     "       sonde set FIELD=VALUE... -- FILE[#REGION]...\n\n"
     "Corrects what plugins say: bpm, key or label, of a file or of one region; with --, of several. Your word wins, belongs\n"
     "to the sound, and survives analysing again. On one of several regions it counts in the file's value in the place of what\n"
-    "plugins say of that region. FIELD= (without a value) takes your word back.\n\n"
+    "plugins say of that region. FIELD=none says that there is none, FIELD= (without a value) takes your word back.\n\n"
     "  sonde set loop.wav bpm=121.5 key=\"A minor\"\n"
     "  sonde set field.wav#3 label=owl\n"
     "  sonde set label=kick -- kicks/*.wav\n"

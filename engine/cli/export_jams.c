@@ -1,5 +1,6 @@
 #include "engine/cli/export_jams.h"
 
+#include "engine/catalogue/edit.h"
 #include "engine/catalogue/sql.h"
 #include "engine/cli/cells.h"
 
@@ -198,9 +199,12 @@ static bool put_edits(struct document *document, struct error *error) {
     static const struct {
         const char *namespace, *sql;
     } fields[] = {
-        {"tempo", STRETCH "CAST(t.value AS REAL), 1 FROM edits AS t" OF " AND t.field = 'bpm' ORDER BY 1"},
-        {"key_mode", STRETCH "replace(t.value, ' ', ':'), 1 FROM edits AS t" OF " AND t.field = 'key' ORDER BY 1"},
-        {"tag_open", STRETCH "t.value, 1 FROM edits AS t" OF " AND t.field = 'label' ORDER BY 1"},
+        {"tempo", STRETCH "CAST(t.value AS REAL), 1 FROM edits AS t" OF
+                          " AND t.field = 'bpm' AND t.value <> '" EDIT_NONE "' ORDER BY 1"},
+        {"key_mode", STRETCH "iif(t.value = '" EDIT_NONE "', 'N', replace(t.value, ' ', ':')), 1 FROM edits AS t" OF
+                             " AND t.field = 'key' ORDER BY 1"},
+        {"tag_open",
+         STRETCH "t.value, 1 FROM edits AS t" OF " AND t.field = 'label' AND t.value <> '" EDIT_NONE "' ORDER BY 1"},
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!put_rows(document, fields[i].namespace, true, sql_bind(document->catalogue, error, fields[i].sql, BIND),

@@ -145,12 +145,13 @@ static bool print_words(const struct view *view, struct error *error) {
 
 /* "  bpm  120.0 (0.93, plugin)" */
 static void print_value(const char *name, const char *value, const char *more, sqlite3_stmt *from, int confidence) {
-    if (!value) return;
-    printf("  %-9s ", name);
-    cells_put(stdout, value);
-    printf("%s%s", more[0] ? " " : "", more);
     const char *source = sql_text(from, confidence + 1);
-    if (source && strcmp(source, "user") == 0)
+    bool yours = source && strcmp(source, "user") == 0;
+    if (!value && !yours) return;
+    printf("  %-9s ", name);
+    cells_put(stdout, value ? value : "none");
+    if (value && more[0]) printf(" %s", more);
+    if (yours)
         printf(" (yours)");
     else if (sqlite3_column_type(from, confidence) != SQLITE_NULL)
         printf(" (confidence %.2f)", sqlite3_column_double(from, confidence));

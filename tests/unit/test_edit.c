@@ -135,6 +135,26 @@ static void a_word_on_a_region_counts_in_the_file(void **state) {
     if (check(f) != 0) fail_msg("%s", reported);
 }
 
+static void none_is_a_word(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file file = fill(f);
+    const struct edit_place whole = {file.audio, 0}, first = {file.audio, file.regions[0]};
+    OK(edit_set(f->catalogue, &whole, "bpm", "none", &error));
+    OK(edit_set(f->catalogue, &whole, "label", "None", &error));
+    OK(edit_set(f->catalogue, &first, "key", "none", &error));
+    assert_string_equal(fixture_text(f, "SELECT ifnull(bpm, '-') || ifnull(bpm_confidence, '-') || bpm_source ||"
+                                        " ifnull(label, '-') || label_source FROM sounds"),
+                        "--user-user");
+    assert_string_equal(fixture_text(f, "SELECT group_concat(ifnull(key, '-') || key_source) FROM sound_regions"),
+                        "-user,A minorplugin");
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM tags"), 0);
+    OK(edit_set(f->catalogue, &whole, "bpm", NULL, &error));
+    assert_true(fixture_real(f, "SELECT bpm FROM sounds") == 120);
+    OK(edit_set(f->catalogue, &whole, "key", "none", &error));
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM sounds WHERE key IS NULL"), 1);
+    if (check(f) != 0) fail_msg("%s", reported);
+}
+
 static void words_come_along_to_another_decoders_samples(void **state) {
     struct fixture *f = *state;
     struct fixture_file file = fill(f), copy = fixture_scan(f, "/s/copy.wav", "a", "a", 2),
@@ -559,6 +579,7 @@ int main(void) {
         TEST(a_users_word_wins_and_stays),
         TEST(a_word_on_a_region),
         TEST(a_word_on_a_region_counts_in_the_file),
+        TEST(none_is_a_word),
         TEST(words_come_along_to_another_decoders_samples),
         TEST(words_go_by_time_where_rates_differ),
         TEST(words_meet),

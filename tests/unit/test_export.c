@@ -333,6 +333,8 @@ static void what_users_say_is_not_heard(void **state) {
     fixture_finish(f, &a);
     const struct edit_place whole = {a.audio, 0};
     assert_true(edit_set(f->catalogue, &whole, "label", "snare", &error));
+    assert_true(edit_set(f->catalogue, &whole, "bpm", "none", &error));
+    assert_true(edit_set(f->catalogue, &whole, "key", "none", &error));
     char *text = EXPORT(CLI_OK, "--csv", "--label", "snare");
     assert_string_equal(cell(text, 0, "heard"), "kick");
     free(text);
@@ -345,6 +347,9 @@ static void what_users_say_is_not_heard(void **state) {
     assert_string_equal(json_string(cJSON_GetArrayItem(heard, 0), "value", ""), "kick");
     assert_int_equal(cJSON_GetArraySize(said), 1);
     assert_string_equal(json_string(cJSON_GetArrayItem(said, 0), "value", ""), "snare");
+    const cJSON *keys = data_of(jams, "key_mode", "sonde", "user");
+    assert_string_equal(json_string(cJSON_GetArrayItem(keys, 0), "value", ""), "N");
+    assert_null(strstr(text, "\"tempo\""));
     cJSON_Delete(jams);
     free(text);
 }
