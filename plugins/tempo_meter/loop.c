@@ -8,10 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOWEST_BPM 40.0
-#define FASTEST_BPM 220.0
-#define EXACT_S     1e-4 /* loops are cut to a sample or two */
-#define USUAL_METER .8   /* confidence in bars of four */
+#define SLOWEST_BPM   40.0
+#define FASTEST_BPM   220.0
+#define EXACT_S       1e-4 /* loops are cut to a sample or two */
+#define USUAL_METER   .8   /* confidence in bars of four */
+
+#define PADDING_S     .072 /* the most that encoders add: AAC 2,112 samples before, and up to a frame after */
+#define PADDING_SHARE .02  /* of the loop: in a short one onsets can't tell that many tempi apart */
+#define ATTACK_S      .025 /* onsets of soft sounds are heard late by up to this ... */
+#define EARLY_S       .005 /* ... and others early by this */
+#define STEPS_A_BEAT  4
+#define ONSET_S       .006 /* standard deviation of an onset from its step */
+#define PHASE_S       .001
+#define PADDED_ONSETS .5 /* so many more must keep to another tempo than to the length's own ... */
+#define PADDED_FIT    .4 /* ... and this part of them all */
 
 /* How usual a loop of so many beats is: the logarithm of a probability but for a constant. Producers cut 1, 2, 4, 8 or 16
  * bars of four; 3 and 6 bars are rare, and other numbers rarer. */
@@ -86,4 +96,39 @@ bool loop_meter(const struct network_output *heard, int64_t count, struct loop *
     bars_free(&bars);
     free(time);
     return ok;
+}
+
+/* How well onsets keep to a grid of so many steps a second whose first beat lies `low` to `high` after the loop's start:
+ * 0 to 1, the best phase's. */
+static double grid_fit(const struct onsets *onsets, double start, double step, double low, double high, double *phase) {
+    double best = 0, all = 0;
+    for (int i = 0; i < onsets->count; i++) all += (double)onsets->strength[i];
+    for (double tried = low; tried <= high; tried += PHASE_S) {
+        double sum = 0;
+        for (int i = 0; i < onsets->count; i++) {
+            const double off = remainder(onsets->time[i] - start - tried, step) / ONSET_S;
+            sum += (double)onsets->strength[i] * exp(-.5 * off * off);
+        }
+        if (sum <= best) continue;
+        best = sum;
+        *phase = tried;
+    }
+    return all > 0 ? best / all : 0;
+}
+
+struct loop_padding loop_unpad(const struct onsets *onsets, double start, double seconds, int beats) {
+    const double most = fmin(PADDING_S, PADDING_SHARE * seconds), bpm = 60 * beats / seconds;
+    struct loop_padding padding = {0};
+    double phase = 0;
+    if (onsets->count == 0 || fabs(seconds - 60 * beats / round(bpm)) < EXACT_S) return padding;
+    double least = grid_fit(onsets, start, seconds / beats / STEPS_A_BEAT, -EARLY_S, most + ATTACK_S, &phase);
+    least = fmax(PADDED_FIT, least + PADDED_ONSETS / onsets->count);
+    for (double whole = ceil(bpm); seconds - 60 * beats / whole <= most; whole++) {
+        const double all = seconds - 60 * beats / whole;
+        const double fit = grid_fit(onsets, start, 60 / whole / STEPS_A_BEAT, -EARLY_S, all + ATTACK_S, &phase);
+        if (fit <= least) continue;
+        least = fit;
+        padding = (struct loop_padding){.before = fmin(fmax(phase, 0), all), .all = all};
+    }
+    return padding;
 }

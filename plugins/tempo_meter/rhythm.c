@@ -75,17 +75,17 @@ static float *loop_repeat(const float *frames, int64_t count, double start, doub
     return out;
 }
 
-/* Beats on the loop's own grid, bars from its start. */
-static bool loop_beats(const struct rhythm_facts *facts, const struct loop *loop, struct rhythm *rhythm) {
+/* Beats on the loop's own grid, whose first is at `start`; bars from there. */
+static bool loop_beats(const struct rhythm_facts *facts, double start, const struct loop *loop, struct rhythm *rhythm) {
     const double period = 60 / loop->bpm;
     const size_t most = (size_t)(facts->duration / period) + 2;
     rhythm->beats.time = malloc(most * sizeof *rhythm->beats.time);
     rhythm->beats.strength = malloc(most * sizeof *rhythm->beats.strength);
     rhythm->bars.is_downbeat = malloc(most);
     if (!rhythm->beats.time || !rhythm->beats.strength || !rhythm->bars.is_downbeat) return false;
-    const int first = (int)ceil(-facts->loop_start / period - 1e-6), bar = loop->beats_per_bar;
+    const int first = (int)ceil(-start / period - 1e-6), bar = loop->beats_per_bar;
     for (int i = first; rhythm->beats.count < (int)most; i++) {
-        const double time = facts->loop_start + i * period;
+        const double time = start + i * period;
         if (time > facts->duration - .25 * period) break; /* the next round's first beat */
         rhythm->beats.time[rhythm->beats.count] = time > 0 ? time : 0;
         rhythm->beats.strength[rhythm->beats.count] = 1;
@@ -166,9 +166,12 @@ static bool is_relative(double bpm, double other) {
 }
 
 /* The most probable reading as a loop replaces whatever was tracked. */
-static bool loop_take(const struct rhythm_facts *facts, const struct loop *loop, int count, double probability,
+static bool loop_take(const struct rhythm_facts *facts, struct loop *loop, int count, double probability,
                       struct rhythm *rhythm) {
     struct tempo_candidate known[LOOPS];
+    const struct loop_padding padding = loop_unpad(&rhythm->onsets, facts->loop_start, facts->loop_seconds,
+                                                   loop->beats);
+    for (int i = 0; i < count; i++) loop[i].bpm = 60 * loop[i].beats / (facts->loop_seconds - padding.all);
     beats_free(&rhythm->beats);
     bars_free(&rhythm->bars);
     rhythm->bpm = loop[0].bpm;
@@ -177,7 +180,7 @@ static bool loop_take(const struct rhythm_facts *facts, const struct loop *loop,
     rhythm->stability = 1;
     for (int i = 0; i < count; i++) known[i] = (struct tempo_candidate){loop[i].bpm, loop[i].probability};
     rhythm->candidate_count = tempo_candidates(known, count, loop[0].bpm, rhythm->candidates);
-    return loop_beats(facts, loop, rhythm);
+    return loop_beats(facts, facts->loop_start + padding.before, loop, rhythm);
 }
 
 /* Tries to understand the region as a loop. `tracked_bpm` is what was found without that idea, 0: nothing. */

@@ -175,6 +175,34 @@ static void a_loop_is_exact(void **state) {
     free(x);
 }
 
+/* MP3 and AAC add silence to a loop, before it and up to a whole frame; its tempo and beats are those of what sounds. A loop whose
+ * tempo isn't whole keeps the one its length says. */
+static void an_encoded_loop_keeps_its_tempo(void **state) {
+    static const struct {
+        double bpm, before, after;
+    } loops[] = {
+        {120, 1105, 0},    {120, 0, 1105}, {120, 1105, 903}, {120, 2112, 0}, {120, 0, 2112},
+        {120, 2112, 1024}, {120, 1024, 0}, {120, 0, 1024},   {96, 1105, 47}, {174, 1024, 476},
+        {119.3, 0, 0},     {119.6, 0, 0},  {96.4, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
+        const double before = loops[i].before / 44100, period = 60 / loops[i].bpm;
+        const int64_t frames = SECONDS(16 * period + before + loops[i].after / 44100);
+        float *x = calloc((size_t)frames, sizeof *x);
+        assert_non_null(x);
+        for (int k = 0; k < 16; k++) strike(x, frames, before + k * period, k % 4 ? 1200 : 1800, .02, .7f);
+        cJSON *json = analyse(*state, x, frames, RATE, 0);
+        assert_string_equal(json_string(json, "bpm_basis", ""), "loop length");
+        assert_true(fabs(tempo_of(json) - loops[i].bpm) < .05);
+        const cJSON *beats = json_member(json, "beats");
+        assert_int_equal(cJSON_GetArraySize(beats), 16);
+        for (int k = 0; k < 16; k++)
+            assert_true(fabs(cJSON_GetArrayItem(beats, k)->valuedouble - before - k * period) < .01);
+        cJSON_Delete(json);
+        free(x);
+    }
+}
+
 /* Bars of three fill a loop of twelve beats as bars of four do. */
 static void a_loop_may_be_in_three(void **state) {
     static const double tempi[] = {96, 132, 174};
@@ -348,6 +376,7 @@ int main(void) {
         cmocka_unit_test(drums_are_understood),
         cmocka_unit_test(music_begins_with_a_beat),
         cmocka_unit_test(a_loop_is_exact),
+        cmocka_unit_test(an_encoded_loop_keeps_its_tempo),
         cmocka_unit_test(a_loop_may_be_in_three),
         cmocka_unit_test(onsets_are_where_sounds_begin),
         cmocka_unit_test(candidates_hold_relatives),
