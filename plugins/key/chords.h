@@ -13,6 +13,8 @@
 
 #define CHORD_QUALITIES 9
 #define CHORD_NONE      (-1)
+#define CHORD_MAJOR     0 /* the qualities that are triads of a key */
+#define CHORD_MINOR     1
 
 struct chord {
     size_t from, to; /* frames, end exclusive */

@@ -21,7 +21,10 @@
 #define LEAST               1e-6
 #define LONE_SHARE                                                                                                     \
     0.8 /* of the treble, from which on one pitch class is all there is; labelled music has .44 at most */
-#define LONE_SCORE 0.45 /* of major and of minor on a lone note */
+#define LONE_SCORE      0.45 /* of major and of minor on a lone note */
+#define ONE_CHORD_SHARE 0.9  /* of all chords, and half of the region, from which on a triad is all there is ... */
+#define ONE_CHORD_FIT   0.8  /* ... if it fits so well */
+#define ONE_CHORD_SAY   0.9  /* its share in the scores then */
 
 enum { TREBLE, BASS, OPENING, ROOTS, FIRST_MAJOR, FIRST_MINOR };
 
@@ -147,15 +150,42 @@ static int lone_note(const struct tonality_view *view) {
 }
 
 /* A note by itself is its own tonic, and its mode is anybody's guess: no music to learn from is like that. */
-static void score_lone_note(const struct tonality_view *view, double score[KEYS]) {
-    int note = lone_note(view);
-    for (int key = 0; note >= 0 && key < KEYS; key++)
+static void score_lone_note(int note, double score[KEYS]) {
+    for (int key = 0; key < KEYS; key++)
         score[key] = key % 12 == note ? LONE_SCORE : (1.0 - 2.0 * LONE_SCORE) / (KEYS - 2);
 }
 
+/* The key of the triad that sounds alone, or -1. */
+static int one_chord(const struct music *m) {
+    double length[KEYS] = {0}, fit[KEYS] = {0}, all = 0.0;
+    for (size_t i = 0; i < m->chords; i++) {
+        const struct chord *c = &m->chord[i];
+        if (c->root == CHORD_NONE) continue;
+        double n = (double)(c->to - c->from);
+        all += n;
+        if (c->quality != CHORD_MAJOR && c->quality != CHORD_MINOR) continue;
+        length[c->root + 12 * c->quality] += n;
+        fit[c->root + 12 * c->quality] += n * (double)c->fit;
+    }
+    int key = best_of(length);
+    double least = fmax(ONE_CHORD_SHARE * all, (double)m->frames / 2.0);
+    return all > 0.0 && length[key] >= least && fit[key] >= ONE_CHORD_FIT * length[key] ? key : -1;
+}
+
+/* A chord by itself is its own key: what the scores have learned of scales and progressions it doesn't show. */
+static void score_one_chord(const struct music *m, double score[KEYS]) {
+    int chord = one_chord(m);
+    for (int key = 0; chord >= 0 && key < KEYS; key++)
+        score[key] = (1.0 - ONE_CHORD_SAY) * score[key] + (key == chord ? ONE_CHORD_SAY : 0.0);
+}
+
 void tonality_judge(const struct music *m, const struct tonality_view *view, struct tonality *r) {
+    int note = lone_note(view);
     tonality_score(view, r->score);
-    score_lone_note(view, r->score);
+    if (note >= 0)
+        score_lone_note(note, r->score);
+    else
+        score_one_chord(m, r->score);
     r->key = best_of(r->score);
     double evidence[TONALITY_EVIDENCE], sum = 0.0;
     tonality_evidence(m, view, evidence);
@@ -214,5 +244,10 @@ size_t tonality_follow(const struct music *m, const double global[KEYS], struct 
         path[k] = key;
         key = from[k][key];
     }
-    return spans_collect(path, scores, n, step, m->frames, spans, room);
+    size_t count = spans_collect(path, scores, n, step, m->frames, spans, room);
+    if (count == 1) {
+        spans[0].key = best_of(global);
+        spans[0].strength = global[spans[0].key];
+    }
+    return count;
 }

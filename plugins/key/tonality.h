@@ -50,17 +50,18 @@ void tonality_score(const struct tonality_view *view, double score[KEYS]);
  * of held tones too, both again beyond chance, the part of held tones, and the logarithms of both numbers of tones. */
 void tonality_evidence(const struct music *music, const struct tonality_view *view, double evidence[TONALITY_EVIDENCE]);
 
-/* `view` is of the whole region. */
+/* `view` is of the whole region. Where one note or one triad is all there is, that says more than the weights do. */
 void tonality_judge(const struct music *music, const struct tonality_view *view, struct tonality *result);
 
 struct key_span {
     size_t from, to; /* frames */
     int key;
-    double strength; /* mean probability */
+    double strength; /* probability: the views' mean, or the whole region's */
 };
 
 /* The key over time: views of 16 s every 2 s, and a Markov chain that rather stays. `global`, the probabilities for the
- * whole region, has a word in it, so that a short stray doesn't count as a change. At most `room` spans; returns how many. */
+ * whole region, has a word in it, so that a short stray doesn't count as a change. A key that never changes is the most probable one
+ * of `global`, and so strong. At most `room` spans; returns how many. */
 size_t tonality_follow(const struct music *music, const double global[KEYS], struct key_span *spans, size_t room);
 
 #endif

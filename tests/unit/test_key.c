@@ -192,6 +192,40 @@ static void a_sine_has_no_other_key(void **state) {
     cJSON_Delete(r);
 }
 
+/* A key that never changes is told once, as one and the same. */
+static void told_as_one(const cJSON *r) {
+    const cJSON *keys = cJSON_GetObjectItem(r, "keys"), *one = cJSON_GetArrayItem(keys, 0), *score;
+    double best = 0;
+    cJSON_ArrayForEach(score, cJSON_GetObjectItem(r, "scores")) best = fmax(best, score->valuedouble);
+    assert_int_equal(cJSON_GetArraySize(keys), 1);
+    assert_string_equal(text_of(one, "key"), text_of(r, "key"));
+    assert_true(fabs(rig_number(one, "strength") - best) < 1e-6);
+}
+
+static void one_sine_has_one_key(void **state) {
+    memset(samples, 0, sizeof samples);
+    rig_tone(samples, RATE, 0, 5, 440, 0.3);
+    cJSON *r = rig_run_mono(*state, "key", samples, 5 * RATE, RATE);
+    assert_string_equal(text_of(r, "tonic"), "A");
+    told_as_one(r);
+    cJSON_Delete(r);
+}
+
+/* Strings in fifths and octaves with one third among them, strummed: nothing but the chord tells the mode. */
+static void one_chord_is_its_own_key(void **state) {
+    static const int strings[2][6] = {{0, 7, 12, 16, 19, 24}, {0, 7, 12, 15, 19, 24}};
+    for (int key = 0; key < KEYS; key++) {
+        memset(samples, 0, sizeof samples);
+        for (int i = 0; i < 6; i++)
+            for (int h = 1; h <= 6; h++)
+                rig_tone(samples, RATE, .02 * i, 4, h * hz_of(40 + key % 12 + strings[key / 12][i], 0), .1 / h);
+        cJSON *r = rig_run_mono(*state, "key", samples, 4 * RATE, RATE);
+        assert_string_equal(text_of(r, "key"), names_key((key + 4) % 12 + key / 12 * 12));
+        told_as_one(r);
+        cJSON_Delete(r);
+    }
+}
+
 static void odd_levels_change_nothing(void **state) {
     struct rig *rig = *state;
     for (int i = 0; i < 3; i++) {
@@ -288,6 +322,8 @@ int main(void) {
         cmocka_unit_test(a_change_of_key_is_told),
         cmocka_unit_test(what_has_no_key_gets_none),
         cmocka_unit_test(a_sine_has_no_other_key),
+        cmocka_unit_test(one_sine_has_one_key),
+        cmocka_unit_test(one_chord_is_its_own_key),
         cmocka_unit_test(odd_levels_change_nothing),
         cmocka_unit_test(blocks_change_nothing),
     };
