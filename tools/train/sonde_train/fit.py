@@ -127,10 +127,16 @@ def mixed_up(batch, rng):
     return (x, kinds, known, rows, masks, labels), torch.cat([part[rows[:count]], 1 - part[rows[count:]]])
 
 
+def swiftly(network, x, rng=None):
+    """Embeddings of a batch to learn from, convolved in bfloat16: two thirds of the time where the processor has it."""
+    with torch.autocast("cpu", torch.bfloat16):
+        return network.embed(x, rng).float()
+
+
 def lesson(teacher, x, rows, masks):
     """What a teacher hears in a batch: probabilities of the kinds for each step, and, softened, of the classes for each segment."""
     with torch.no_grad():
-        embedding = teacher.embed(x)
+        embedding = swiftly(teacher, x)
         classes = teacher.classes(teacher.pooled(embedding[rows], masks))
         return torch.sigmoid(teacher.kinds(embedding)), F.softmax(classes / SOFTNESS, 1)
 
@@ -138,7 +144,7 @@ def lesson(teacher, x, rows, masks):
 def loss_of(network, batch, rng, mix, recipe, teacher=None):
     batch, weight = mixed_up(batch, rng) if mix else (batch, torch.ones(len(batch[3])))
     x, truth, known, rows, masks, labels = batch
-    kinds, embedding = truth, network.embed(x, rng)
+    kinds, embedding = truth, swiftly(network, x, rng)
     logits = network.classes(network.drop(network.pooled(embedding[rows], masks)))
     segment = F.cross_entropy(logits, labels, reduction="none", label_smoothing=.05)
     if teacher is not None:
