@@ -47,14 +47,16 @@ def commands(rig):
     check(pid == rig.process.pid, "status asks it", pid)
     code, text = rig.command("tag", rig.at(first), "loud", "odd")
     check(code == 0 and rig.command("find", "--tag", "loud", "--paths")[1].strip() == rig.at(first), "tag, by the engine", text)
+    code, text = rig.command("tag", "both", "--", rig.at(first), rig.at(second))
+    check(code == 0 and len(rig.command("find", "--tag", "both", "--paths")[1].split()) == 2, "and of many files", text)
     code, text = rig.command("untag", rig.at(first), "loud", "never")
     check(code == 1 and 'no tag "never"' in text and rig.command("find", "--tag", "loud", "--paths")[0] == 1,
           "untag says what wasn't there", text)
     code, text = rig.command("set", rig.at(first), "bpm=121.5", "key=A minor")
     check(code == 0 and rig.rows("SELECT bpm, key FROM sounds WHERE name = ?", first) == [(121.5, "A minor")], "set", text)
     code, text = rig.command("set", rig.at(first), "label=owl", "bpm=4000")
-    check(code == 1 and "4000" in text and not rig.rows("SELECT 1 FROM sounds WHERE label = 'owl'"),
-          "all words or none, with the engine's sentence", text)
+    check(code == 2 and "4000" in text and not rig.rows("SELECT 1 FROM sounds WHERE label = 'owl'"),
+          "all words or none: one that makes no sense is wrong usage", text)
     code, text = rig.command("plugin", "reset", "key")
     check(code == 0 and "forgotten" in text, "plugin reset", text)
     aside = os.path.join(rig.work, "aside")
