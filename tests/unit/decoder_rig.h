@@ -24,11 +24,12 @@ void decoder_send_descriptor(struct rig *rig, uint32_t kind, int64_t job, int64_
 /* The file at `path`, to be closed by the caller, and its size. */
 int decoder_open_input(const char *path, int64_t *size);
 
-/* From now on, what is read through this open file at a place of no sector fails, in other processes too. False: not on this file
- * system. */
+/* From now on, what is read through this open file into memory that malloc gave fails, in other processes too. False: not on this
+ * file system, or in a build with a sanitizer. */
 bool decoder_break_reads(int input);
 
-/* Answers `fill` until the job ends. At most `fills` are granted, then `full`. Reads of `breaking` (-1: none) fail after a chunk.
+/* Answers `fill` until the job ends. At most `fills` are granted, then `full`. Reads of `breaking` (-1: none) fail from
+ * the second `fill` on.
  * `fd`: memory that has been sent already, or -1. */
 struct decoded decoder_serve(struct rig *rig, int64_t job, int channels, int fills, int fd, int breaking);
 

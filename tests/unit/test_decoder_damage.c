@@ -31,7 +31,7 @@ static void test_failing_reads(void **state) {
     int fd = decoder_open_input(decoder_path("fails.wav"), &size);
     bool possible = decoder_break_reads(fd);
     close(fd);
-    if (!possible) print_message("# this file system reads anything directly: skipped\n");
+    if (!possible) print_message("# reads can't be made to fail here: skipped\n");
     decoder_start(&rig);
     for (int job = 1; job <= 2 && possible; job++) {
         fd = decoder_open_input(decoder_path("fails.wav"), &size);
