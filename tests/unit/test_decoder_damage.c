@@ -1,13 +1,9 @@
 /* The decoder role on what is cut, strange, or fails to be read halfway. */
-#include "engine/base/hash.h"
 #include "engine/base/json.h"
 #include "engine/ipc/descriptors.h"
-#include "engine/ipc/memfd.h"
 #include "tests/unit/decoder_rig.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <math.h>
 #include <setjmp.h>
 #include <sndfile.h>
 #include <stdarg.h>
