@@ -28,6 +28,7 @@ static void read_progress(const cJSON *from, struct engine_progress *to) {
         .files_done = (uint64_t)json_integer(from, "files_done", 0),
         .files_failed = (uint64_t)json_integer(from, "files_failed", 0),
         .files_known = (uint64_t)json_integer(from, "files_known", 0),
+        .files_under_way = (uint64_t)json_integer(from, "files_under_way", 0),
         .audio_total = json_number(from, "audio_total", 0),
         .audio_done = json_number(from, "audio_done", 0),
         .regions_done = (uint64_t)json_integer(from, "regions_done", 0),

@@ -112,11 +112,9 @@ static double fraction_done(const struct engine_progress *g) {
     double by_files = (double)g->files_done / (double)g->files_total;
     if (!(g->audio_total > 0)) return by_files;
     /* Audio of files that haven't been opened yet isn't known: it is taken to be like that of those which have. */
-    double under_way = g->audio_total - g->audio_done;
-    double mean = g->files_done > 0 ? g->audio_done / (double)g->files_done : g->audio_total;
-    double waiting = (double)(g->files_total - g->files_done) * mean;
-    double rest = waiting > under_way ? waiting : under_way;
-    double all = g->audio_done + rest;
+    double opened = (double)(g->files_done + g->files_under_way);
+    double unopened = (double)g->files_total - opened;
+    double all = g->audio_total + (opened > 0 && unopened > 0 ? unopened * g->audio_total / opened : 0);
     return all > 0 ? g->audio_done / all : by_files;
 }
 

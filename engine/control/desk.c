@@ -61,6 +61,7 @@ static void add_progress(cJSON *object, const struct engine_progress *progress) 
     add_number(object, "files_total", (double)progress->files_total);
     add_number(object, "files_failed", (double)progress->files_failed);
     add_number(object, "files_known", (double)progress->files_known);
+    add_number(object, "files_under_way", (double)progress->files_under_way);
     add_number(object, "audio_done", progress->audio_done);
     add_number(object, "audio_total", progress->audio_total);
     add_number(object, "regions_done", (double)progress->regions_done);

@@ -83,6 +83,8 @@ static void tell_progress(struct engine *engine) {
 
 void engine_progress(const struct engine *engine, struct engine_progress *out) {
     *out = engine->progress;
+    for (const struct file *file = engine->files; file; file = file->next)
+        out->files_under_way += file_is_under_way(file);
     out->counting = engine->running && engine->walk && !intake_is_over(engine);
 }
 

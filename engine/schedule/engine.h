@@ -118,6 +118,7 @@ struct engine_file {
 /* Never goes backwards, except that totals may grow while folders are being walked. */
 struct engine_progress {
     uint64_t files_total, files_done, files_failed, files_known;
+    uint64_t files_under_way;       /* scanned: their audio is in audio_total */
     double audio_total, audio_done; /* s of audio known so far to need analysis, and analysed */
     uint64_t regions_done;
     uint64_t results_failed;

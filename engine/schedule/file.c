@@ -345,8 +345,14 @@ void file_region_done(struct file *file, struct region *region) {
     region->done = true;
     file->regions_done++;
     engine->progress.regions_done++;
-    engine->progress.audio_done += (double)(region->frames.end - region->frames.start) / file->rate;
+    double seconds = (double)(region->frames.end - region->frames.start) / file->rate;
+    file->work_done += seconds;
+    engine->progress.audio_done += seconds;
     engine_changed(engine);
+}
+
+bool file_is_under_way(const struct file *file) {
+    return file->stage >= STAGE_ANALYSING;
 }
 
 void file_scanned(struct file *file) {

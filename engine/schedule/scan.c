@@ -473,7 +473,7 @@ static bool make_regions(struct report *report) {
     file->regions = calloc(report->scan.regions_count + 1, sizeof *file->regions);
     if (!file->regions) return false;
     file->regions_count = report->scan.regions_count;
-    file->work = 0;
+    file->work = file->work_done = 0;
     for (size_t i = 0; i < file->regions_count; i++) {
         struct region *region = &file->regions[i];
         region->frames = report->regions[i];

@@ -147,7 +147,7 @@ struct file {
 
     struct region *regions;
     size_t regions_count, regions_done, first_open;
-    double duration, work; /* s: of the file; of its regions */
+    double duration, work, work_done; /* s: of the file; of its regions; of those that are done */
     unsigned jobs;
     uint32_t results_failed, results_unrun;
 };
@@ -331,6 +331,7 @@ void file_known(struct file *file, bool has_regions);                  /* nothin
 bool file_is_twin(
     const struct file *file);         /* another one with the same bytes came first: one analysis will do for both */
 void file_scanned(struct file *file); /* its facts and regions are filled in */
+bool file_is_under_way(const struct file *file); /* it was scanned: its work is in the audio_total of progress */
 void file_region_done(struct file *file, struct region *region);
 void file_put_back(struct file *file, double delay);
 void file_starved(struct file *file,

@@ -160,6 +160,13 @@ void engine_task_begin(struct engine_task *task) {
 
 void engine_task_progress(const struct engine_task *task, struct engine_progress *out) {
     *out = task->progress;
+    for (const struct file *file = task->engine->files; file; file = file->next) {
+        if (!file_is_under_way(file) || !ids_has(&task->waiting, file->entry.file)) continue;
+        out->files_under_way++;
+        out->regions_done += file->regions_done;
+        out->audio_done += file->work_done;
+        out->audio_total += file->work;
+    }
     out->counting = task->references > 1;
 }
 

@@ -33,7 +33,7 @@ struct engine_task *engine_task_new(struct engine *engine,
                                     const struct engine_task_spec *spec);   /* NULL: out of memory */
 bool engine_task_add(struct engine_task *task, const char *path, size_t n); /* false: out of memory */
 void engine_task_begin(struct engine_task *task);
-/* The files of this task. Audio is counted when a file is done. */
+/* The files of this task, and what is done of those that are under way. */
 void engine_task_progress(const struct engine_task *task, struct engine_progress *out);
 void engine_task_free(struct engine_task *task); /* NULL is fine */
 
