@@ -14,8 +14,9 @@
 
 #define QUEUE       32 /* messages that may wait for the loop; the worker's next ones wait in the kernel */
 #define SEND_BUFFER 16 /* messages that may wait for the worker */
-/* In which NNG takes leave of a worker that died in the handshake; without, it leaks a descriptor now and then. */
-#define REST_MS 20
+/* ms in which NNG takes leave of a worker that died in the handshake; without, it leaks a descriptor now and then. */
+#define REST_MS     20
+#define CLOSE_TRIES 500 /* ms */
 
 struct channel {
     nng_socket socket;
@@ -282,5 +283,12 @@ void channel_close(struct channel *channel) {
     } else { /* see channel.h: first the connection has to go */
         uv_timer_start(&channel->rest, rested, REST_MS, 0);
         uv_async_send(&channel->wake);
+    }
+}
+
+void channel_close_loop(uv_loop_t *loop) {
+    for (int i = 0; i < CLOSE_TRIES && uv_loop_close(loop) == UV_EBUSY; i++) {
+        (void)uv_run(loop, UV_RUN_NOWAIT);
+        (void)usleep(1000);
     }
 }

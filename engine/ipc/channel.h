@@ -49,4 +49,7 @@ bool channel_send(struct channel *channel, const cJSON *message, struct error *e
  * say hello in time is killed, and the next one gets a new channel. */
 void channel_close(struct channel *channel);
 
+/* Ends a loop whose channels are closed, as uv_loop_close does: once their memory is gone, or after half a second without. */
+void channel_close_loop(uv_loop_t *loop);
+
 #endif

@@ -1,14 +1,12 @@
 #include "engine/schedule/discovery.h"
 
 #include "engine/base/json.h"
+#include "engine/ipc/channel.h"
 #include "engine/ipc/run_folder.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#define CLOSE_TRIES 500 /* ms */
 
 cJSON *discovery_settings(const struct engine_options *options) {
     cJSON *settings = cJSON_CreateObject();
@@ -81,11 +79,7 @@ struct registry *discovery_run(const struct engine_options *options, struct prob
     if (status == 0) {
         struct discovery discovery = {.loop = &loop, .folder = folder.path, .numbers = &numbers};
         registry = discovery_learn(&discovery, options, report, error);
-        /* Channels close when their connections are seen to be gone, which takes them a moment. */
-        for (int i = 0; i < CLOSE_TRIES && uv_loop_close(&loop) == UV_EBUSY; i++) {
-            (void)uv_run(&loop, UV_RUN_NOWAIT);
-            (void)usleep(1000);
-        }
+        channel_close_loop(&loop);
     } else {
         error_set(error, "no event loop: %s", uv_strerror(status));
     }

@@ -1,16 +1,15 @@
 #include "engine/schedule/state.h"
 
 #include "engine/base/json.h"
+#include "engine/ipc/channel.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PROGRESS_MS    100
 #define ERRAND_THREADS 4
-#define CLOSE_TRIES    500 /* ms */
 
 void engine_options_init(struct engine_options *options) {
     *options = (struct engine_options){
@@ -537,11 +536,7 @@ void engine_free(struct engine *engine) {
         while (engine->closing > 0) (void)uv_run(&engine->loop, UV_RUN_ONCE);
     }
     while (engine->files) file_free(engine->files);
-    /* Channels close when their connections are seen to be gone, which takes them a moment. */
-    for (int i = 0; engine->loop_ready && i < CLOSE_TRIES && uv_loop_close(&engine->loop) == UV_EBUSY; i++) {
-        (void)uv_run(&engine->loop, UV_RUN_NOWAIT);
-        (void)usleep(1000);
-    }
+    if (engine->loop_ready) channel_close_loop(&engine->loop);
     if (engine->folder_open) run_folder_close(&engine->folder);
     intake_free(engine);
     while (engine->sweeping) sweep_free(engine->sweeping);
