@@ -305,6 +305,40 @@ bool beats_steady(const float *activation, int64_t count, double fps, double bpm
     return ok;
 }
 
+static bool beats_double(struct beats *beats) {
+    if (beats->count == 0) return true;
+    const int doubled = 2 * beats->count - 1;
+    double *time = realloc(beats->time, (size_t)doubled * sizeof *time);
+    if (time) beats->time = time;
+    float *strength = realloc(beats->strength, (size_t)doubled * sizeof *strength);
+    if (strength) beats->strength = strength;
+    if (!time || !strength) return false;
+    for (int i = doubled - 1; i > 0; i--) {
+        time[i] = i % 2 ? .5 * (time[i / 2] + time[i / 2 + 1]) : time[i / 2];
+        strength[i] = i % 2 ? 0 : strength[i / 2];
+    }
+    beats->count = doubled;
+    return true;
+}
+
+static void beats_halve(const float *marks, int64_t count, double fps, struct beats *beats) {
+    double sum[2] = {0, 0};
+    for (int i = 0; i < beats->count; i++) sum[i % 2] += (double)activation_at(marks, count, beats->time[i] * fps);
+    int kept = 0;
+    for (int i = sum[1] > sum[0]; i < beats->count; i += 2) {
+        beats->time[kept] = beats->time[i];
+        beats->strength[kept++] = beats->strength[i];
+    }
+    beats->count = kept;
+}
+
+bool beats_fold(const float *marks, int64_t count, double fps, double ratio, struct beats *beats) {
+    for (; ratio < 1; ratio *= 2) beats_halve(marks, count, fps, beats);
+    for (; ratio > 1; ratio /= 2)
+        if (!beats_double(beats)) return false;
+    return true;
+}
+
 void beats_free(struct beats *beats) {
     free(beats->time);
     free(beats->strength);

@@ -44,6 +44,10 @@ bool beats_track(const float *activation, int64_t count, double fps, const struc
 #define BEATS_BETWEEN_SHARE .8
 bool beats_steady(const float *activation, int64_t count, double fps, double bpm, double first, struct beats *beats,
                   double *steady_bpm);
+
+/* Makes the beats those of `ratio` times the tempo, a power of two: puts one more between each two of them, or keeps every
+ * other one, those at which `marks`, `count` values at `fps` a second, is higher. False when out of memory. */
+bool beats_fold(const float *marks, int64_t count, double fps, double ratio, struct beats *beats);
 void beats_free(struct beats *beats);
 
 #endif

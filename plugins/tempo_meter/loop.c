@@ -80,6 +80,24 @@ int loop_rank(const struct pulse_view *view, double seconds, struct loop loop[LO
     return count;
 }
 
+int loops_fold(const struct tempo_range *range, double seconds, struct loop loop[LOOPS], int count) {
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+        const double ratio = tempo_range_ratio(range, 60 * loop[i].beats / seconds), beats = ratio * loop[i].beats;
+        if (beats != floor(beats)) continue;
+        loop[i].beats = (int)beats;
+        loop[i].bpm *= ratio;
+        int same = 0;
+        while (same < kept && loop[same].beats != loop[i].beats) same++;
+        if (same < kept)
+            loop[same].probability += loop[i].probability;
+        else
+            loop[kept++] = loop[i];
+    }
+    qsort(loop, (size_t)kept, sizeof *loop, loop_compare);
+    return kept;
+}
+
 bool loop_meter(const struct network_output *heard, int64_t count, struct loop *loop) {
     if (loop->beats % 3 != 0) return true;
     const double period = 60 / loop->bpm;

@@ -5,6 +5,7 @@
 
 #include "onsets.h"
 #include "pulse.h"
+#include "tempo.h"
 
 #include <stdbool.h>
 
@@ -26,6 +27,11 @@ struct loop {
  * repeated from its start on, again and again. Fills in `loop` and returns how many; 0 when no usual number of beats gives
  * a tempo from 40 to 220 bpm. */
 int loop_rank(const struct pulse_view *view, double seconds, struct loop loop[LOOPS]);
+
+/* Brings the readings of a loop of `seconds` within a range: one outside stands for twice or half as many beats, and so on, and
+ * lends them its probability; it is left out where half of its beats is no whole number. Most probable first again. Returns how
+ * many there are then. */
+int loops_fold(const struct tempo_range *range, double seconds, struct loop loop[LOOPS], int count);
 
 /* Loops are taken to be cut in four; one whose beats fill bars of three as well is in three where its downbeats say so. `heard`
  * and `count` are those of the loop repeated. False when out of memory. */

@@ -2,14 +2,11 @@
 #include "pulse.h"
 
 #include "bands.h"
-#include "tempo.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOWEST_BPM  32.0
-#define FASTEST_BPM  236.0
 #define SAME_OCTAVES .03  /* pulses nearer to each other are one */
 #define NARROW       1.25 /* a pulse is tracked within this ratio of its tempo */
 
@@ -82,7 +79,7 @@ static int list_tempi(const struct pulse_view *view, double bpm, double out[PULS
     static const double ratio[] = {1, 2, .5, 1.5, 2.0 / 3, 3, 1.0 / 3, 4.0 / 3, .75};
     int n = 0;
     for (size_t i = 0; i < sizeof ratio / sizeof *ratio; i++)
-        if (bpm * ratio[i] >= SLOWEST_BPM && bpm * ratio[i] <= FASTEST_BPM) out[n++] = bpm * ratio[i];
+        if (bpm * ratio[i] >= TEMPO_SLOWEST_BPM && bpm * ratio[i] <= TEMPO_FASTEST_BPM) out[n++] = bpm * ratio[i];
     n = add_peak(view->heard->tempo, out, n);
     n = add_peak(view->tempogram, out, n);
     return n;
@@ -136,6 +133,7 @@ bool pulses_find(const struct pulse_view *view, struct pulse pulse[PULSES], int 
     const int n = bpm > 0 ? list_tempi(view, bpm, tempi) : 0;
     for (int i = 0; i < n; i++) {
         struct pulse *p = pulse + *count;
+        p->ratio = 1;
         params = (struct beats_params){
             .lambda = FREELY.lambda, .slowest_bpm = tempi[i] / NARROW, .fastest_bpm = tempi[i] * NARROW};
         if (!beats_track(view->heard->beat, view->count, BANDS_FPS, &params, &p->beats)) {
@@ -151,6 +149,36 @@ bool pulses_find(const struct pulse_view *view, struct pulse pulse[PULSES], int 
     }
     *count = rank(pulse, *count);
     return true;
+}
+
+/* Two pulses that stand for one: what was measured of the more probable says how sure one may be, and the beats are those tracked
+ * at that very tempo, if any were. */
+static void pulse_join(struct pulse *more, struct pulse *less) {
+    more->probability += less->probability;
+    if (more->ratio != 1 && less->ratio == 1) {
+        const struct beats beats = more->beats;
+        more->beats = less->beats;
+        less->beats = beats;
+        more->bpm = less->bpm;
+        more->ratio = 1;
+    }
+    beats_free(&less->beats);
+}
+
+int pulses_fold(const struct tempo_range *range, struct pulse pulse[PULSES], int count) {
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+        pulse[i].ratio = tempo_range_ratio(range, pulse[i].bpm);
+        const double bpm = pulse[i].bpm * pulse[i].ratio;
+        int same = 0;
+        while (same < kept && fabs(log2(bpm / (pulse[same].bpm * pulse[same].ratio))) >= SAME_OCTAVES) same++;
+        if (same < kept)
+            pulse_join(&pulse[same], &pulse[i]);
+        else
+            pulse[kept++] = pulse[i];
+    }
+    qsort(pulse, (size_t)kept, sizeof *pulse, pulse_compare);
+    return kept;
 }
 
 void pulses_free(struct pulse pulse[PULSES], int count) {

@@ -7,6 +7,7 @@
 #include "beats.h"
 #include "network.h"
 #include "onsets.h"
+#include "tempo.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 
 struct pulse {
     double bpm;
+    double ratio;       /* to the tempo that it stands for; 1 but by pulses_fold */
     double probability; /* among the pulses of the same call */
     struct beats beats;
     double feature[PULSE_FEATURES];
@@ -44,6 +46,10 @@ void pulse_measure(const struct pulse_view *view, const double *time, int beats,
 /* Tracks and ranks pulses related to the most probable path through all tempi. Fills in `pulse`, most probable first,
  * each with its beats, and `count`; 0 when there is no pulse. The caller frees with pulses_free; false when out of memory. */
 bool pulses_find(const struct pulse_view *view, struct pulse pulse[PULSES], int *count);
+
+/* Brings them within a range: a pulse outside stands for the one that is twice or half as fast, and so on, and lends it its
+ * probability where that was tracked as well. Most probable first again. Returns how many there are then. */
+int pulses_fold(const struct tempo_range *range, struct pulse pulse[PULSES], int count);
 void pulses_free(struct pulse pulse[PULSES], int count);
 
 #endif

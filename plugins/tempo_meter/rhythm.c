@@ -124,7 +124,10 @@ static bool pulse_take(struct pulse pulse[PULSES], int count, const struct netwo
     rhythm->bpm = steady > 0 && fabs(steady / pulse[0].bpm - 1) > LINE_OFF ? steady : pulse[0].bpm;
     rhythm->stability = tempo_stability(rhythm->beats.time, rhythm->beats.count, rhythm->bpm);
     rhythm->basis = RHYTHM_FROM_BEATS;
-    for (int i = 0; i < count; i++) known[i] = (struct tempo_candidate){pulse[i].bpm, pulse[i].probability};
+    rhythm->bpm *= pulse[0].ratio;
+    if (!beats_fold(heard->downbeat, frames, BANDS_FPS, pulse[0].ratio, &rhythm->beats)) return false;
+    for (int i = 0; i < count; i++)
+        known[i] = (struct tempo_candidate){pulse[i].bpm * pulse[i].ratio, pulse[i].probability};
     known[0].bpm = rhythm->bpm;
     rhythm->candidate_count = tempo_candidates(known, count, rhythm->bpm, rhythm->candidates);
     return bars_find(heard->downbeat, frames, BANDS_FPS, rhythm->beats.time, rhythm->beats.count, &rhythm->bars);
@@ -147,6 +150,7 @@ static bool track(const struct rhythm_models *models, const float *frames, int64
                                           .seconds = facts->duration};
         *tracked_bpm = pulse[0].bpm;
         if (judge_tempo(&pulse[0], &known) > TEMPO_PROBABLE) {
+            pulses = pulses_fold(&facts->range, pulse, pulses);
             rhythm->bpm_confidence = judge_right(&pulse[0], &known);
             const double first = begins(frames, count, facts, &rhythm->onsets);
             ok = pulse_take(pulse, pulses, &heard.network, count, first, rhythm);
@@ -165,13 +169,17 @@ static bool is_relative(double bpm, double other) {
     return false;
 }
 
-/* The most probable reading as a loop replaces whatever was tracked. */
-static bool loop_take(const struct rhythm_facts *facts, struct loop *loop, int count, double probability,
-                      struct rhythm *rhythm) {
+/* The most probable reading as a loop replaces whatever was tracked; `heard` in the loop repeated. */
+static bool loop_take(const struct rhythm_facts *facts, const struct network_output *heard, struct loop *loop,
+                      int count, double probability, struct rhythm *rhythm) {
     struct tempo_candidate known[LOOPS];
     const struct loop_padding padding = loop_unpad(&rhythm->onsets, facts->loop_start, facts->loop_seconds,
                                                    loop->beats);
-    for (int i = 0; i < count; i++) loop[i].bpm = 60 * loop[i].beats / (facts->loop_seconds - padding.all);
+    const double seconds = facts->loop_seconds - padding.all;
+    count = loops_fold(&facts->range, seconds, loop, count);
+    if (count == 0) return true;
+    if (!loop_meter(heard, LOOP_FRAMES, loop)) return false;
+    for (int i = 0; i < count; i++) loop[i].bpm = 60 * loop[i].beats / seconds;
     beats_free(&rhythm->beats);
     bars_free(&rhythm->bars);
     rhythm->bpm = loop[0].bpm;
@@ -201,8 +209,7 @@ static bool loop_try(const struct rhythm_models *models, const float *frames, in
                                           .seconds = facts->loop_seconds,
                                           .confirmed = tracked_bpm > 0 && is_relative(tracked_bpm, loop[0].bpm)};
         const double probability = judge_loop(&loop[0], &known);
-        if (probability > LOOP_PROBABLE)
-            ok = loop_meter(&heard.network, LOOP_FRAMES, loop) && loop_take(facts, loop, loops, probability, rhythm);
+        if (probability > LOOP_PROBABLE) ok = loop_take(facts, &heard.network, loop, loops, probability, rhythm);
     }
     free(repeated);
     onsets_free(&onsets);

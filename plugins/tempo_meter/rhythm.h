@@ -25,6 +25,7 @@ struct rhythm_facts {
     double loop_start;   /* s from the start of the region; negative where the loop begins before it */
     double embedded_bpm; /* from the file's tags; 0: none */
     double lead;         /* s of silence before the region */
+    struct tempo_range range;
 };
 
 #define RHYTHM_FROM_BEATS "beats"

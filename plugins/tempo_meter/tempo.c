@@ -8,6 +8,30 @@
 
 #define LEAST_STRENGTH .001 /* of the relatives that are always named */
 #define AGREE          .04  /* the usual tolerance of tempo estimates (Gouyon et al. 2006) */
+#define BEYOND         .01  /* an end of a range */
+
+bool tempo_range_read(const char *text, struct tempo_range *range) {
+    char *end = NULL;
+    *range = (struct tempo_range){0};
+    if (text[0] == '\0') return true;
+    const double slowest = strtod(text, &end);
+    if (end == text || *end != '-') return false;
+    const char *rest = end + 1;
+    const double fastest = strtod(rest, &end);
+    if (end == rest || *end != '\0' || !(slowest >= TEMPO_SLOWEST_BPM) || !(fastest <= TEMPO_FASTEST_BPM) ||
+        !(2 * slowest <= fastest))
+        return false;
+    *range = (struct tempo_range){slowest, fastest};
+    return true;
+}
+
+double tempo_range_ratio(const struct tempo_range *range, double bpm) {
+    double ratio = 1;
+    if (range->fastest == 0) return ratio;
+    while (bpm * ratio < range->slowest * (1 - BEYOND)) ratio *= 2;
+    while (bpm * ratio > range->fastest * (1 + BEYOND)) ratio /= 2;
+    return ratio;
+}
 
 /* The tempo around beat `i`, over up to `span` beats. */
 static double local_bpm(const double *time, int beats, int i, int span) {

@@ -5,12 +5,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TEMPO_CANDIDATES 8
+#define TEMPO_CANDIDATES  8
+#define TEMPO_SLOWEST_BPM 32.0
+#define TEMPO_FASTEST_BPM 236.0
+
+/* The tempi that a user has: others are doubled or halved until they lie within, for which it is at least an octave wide. 0 to
+ * 0: any tempo. A tempo is measured, and so lies within a range up to 1 % beyond its ends. */
+struct tempo_range {
+    double slowest, fastest; /* bpm */
+};
 
 struct tempo_candidate {
     double bpm;
     double strength; /* 0 to 1; those of one region sum to 1 */
 };
+
+/* Reads "85-170"; "" is any tempo. False for anything else, for less than an octave, and beyond TEMPO_SLOWEST_BPM and
+ * TEMPO_FASTEST_BPM. */
+bool tempo_range_read(const char *text, struct tempo_range *range);
+
+/* What `bpm` is to be multiplied by to lie within the range: a power of two. */
+double tempo_range_ratio(const struct tempo_range *range, double bpm);
 
 /* The steady tempo behind beat times: the most common local tempo (over 8 beats), then a least-squares line through the
  * longest run of beats that keep to it within 4 %. 0 for fewer than 4 beats. */

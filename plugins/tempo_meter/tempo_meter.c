@@ -21,6 +21,7 @@ struct tempo_meter {
     struct network *network;
     struct tempogram *tempogram;
     struct bands bands;
+    struct tempo_range range;
     struct rhythm_facts facts;
     float *amplitudes; /* count * BANDS_COUNT, room for `room` frames */
     int64_t count, room;
@@ -36,9 +37,9 @@ static void forget(void *state) {
 }
 
 /* A loop: the one written in the file where it lies within the region, else the whole file. */
-static void facts_read(const sonde_region_t *region, struct rhythm_facts *facts) {
+static void facts_read(const sonde_region_t *region, const struct tempo_range *range, struct rhythm_facts *facts) {
     *facts = (struct rhythm_facts){
-        .duration = region->duration, .embedded_bpm = region->embedded_bpm, .lead = region->lead};
+        .duration = region->duration, .embedded_bpm = region->embedded_bpm, .lead = region->lead, .range = *range};
     if (region->regions == 1 && region->parts <= 1) {
         facts->loop_seconds = region->file_duration;
         facts->loop_start = -(double)region->start_frame / region->rate;
@@ -57,7 +58,7 @@ static void facts_read(const sonde_region_t *region, struct rhythm_facts *facts)
 static int32_t begin(void *state, const sonde_region_t *region, const sonde_inputs_t *inputs) {
     struct tempo_meter *t = state;
     (void)inputs;
-    facts_read(region, &t->facts);
+    facts_read(region, &t->range, &t->facts);
     return SONDE_OK;
 }
 
@@ -188,6 +189,18 @@ static const sonde_input_t inputs[] = {{.struct_size = sizeof(sonde_input_t),
                                         .hop = BANDS_HOP,
                                         .form = SONDE_SPECTRUM_POWER}};
 
+enum { RANGE }; /* the parameters, in the descriptor's order */
+static const sonde_param_t params[] = {
+    {.struct_size = sizeof(sonde_param_t),
+     .kind = SONDE_PARAM_TEXT,
+     .id = "range",
+     .name = "Tempo range",
+     .description =
+         "The tempi that your music has, at least an octave: 85-170. Others are doubled or halved; empty: any.",
+     .unit = "bpm",
+     .default_text = ""},
+};
+
 static const sonde_descriptor_t descriptor = {
     .struct_size = sizeof descriptor,
     .flags = SONDE_FLAG_DETERMINISTIC,
@@ -202,6 +215,8 @@ static const sonde_descriptor_t descriptor = {
     .provides_count = 1,
     .inputs = inputs,
     .inputs_count = 1,
+    .params = params,
+    .params_count = 1,
 };
 
 static int32_t file_open(const sonde_host_t *host, const char *name, const void **data, uint64_t *size) {
@@ -230,9 +245,15 @@ static int32_t models_open(const sonde_host_t *host, struct tempo_meter *t) {
 
 static int32_t instance_open(void *state, const sonde_host_t *host, const sonde_param_value_t *values) {
     struct tempo_meter *t = state;
-    (void)values;
     bands_init(&t->bands);
-    return models_open(host, t);
+    if (tempo_range_read(values[RANGE].text, &t->range)) return models_open(host, t);
+    char line[300];
+    snprintf(
+        line, sizeof line,
+        "parameter range should be two tempi from %g to %g bpm, at least an octave apart, as in 85-170, not \"%.100s\"",
+        TEMPO_SLOWEST_BPM, TEMPO_FASTEST_BPM, values[RANGE].text);
+    host->log(host, SONDE_LOG_ERROR, line);
+    return SONDE_UNSUPPORTED;
 }
 
 static void instance_close(void *state) {

@@ -68,6 +68,14 @@ def main():
         code, _, told = run("analyze", sounds)
         check(code == 0 and "4 already known" in told, "a second run has nothing to do", told)
         check(os.path.getsize(catalogue) == before and not os.path.exists(catalogue + "-wal"), "and leaves the catalogue closed")
+        code, _, told = run("--set", "tempo_meter:range=110-40", "analyze", sounds)
+        check(code == 2 and "an octave apart" in told and '"110-40"' in told, "a tempo range that is none is refused with a sentence", told)
+        code, _, told = run("--set", "tempo_meter:range=40-110", "analyze", sounds)
+        check(code == 0 and "4 analysed" in told, "with one, tempi are looked for again", told)
+        code, out, _ = run("find", "--json")
+        slow = {os.path.basename(item["path"]): item["bpm"] for item in json.loads(out)}
+        check(all(abs(slow[name] - 60) < 0.5 for name in ("drum loop 120.wav", "melody in A minor.wav", "a walk with silences.flac")),
+              "and are half as fast where they were beyond it, for the whole file as well", slow)
         check(run("analyze")[0] == 2 and run("nonsense")[0] == 2, "wrong usage is exit code 2")
         check(run("analyze", os.path.join(work, "nowhere"))[0] == 1, "a path that isn't there is exit code 1")
     finally:

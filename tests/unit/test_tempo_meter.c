@@ -23,16 +23,26 @@ struct rig {
     const struct host_plugin *plugin;
 };
 
-static int rig_open(void **state) {
-    static struct rig rig;
+/* `range`: the parameter; NULL: none is set. */
+static struct rig rig_make(const char *range) {
+    struct rig rig;
     struct error error;
     rig.host = host_new(&(struct host_hooks){0}, &error);
     assert_non_null(rig.host);
-    if (!host_load(rig.host, getenv("TEMPO_METER_SO"), getenv("TEMPO_METER_DIR"), NULL, NULL, &error))
+    cJSON *settings = cJSON_CreateObject();
+    if (range) cJSON_AddStringToObject(cJSON_AddObjectToObject(settings, "tempo_meter"), "range", range);
+    if (!host_load(rig.host, getenv("TEMPO_METER_SO"), getenv("TEMPO_METER_DIR"), NULL, settings, &error))
         fail_msg("%s", error.text);
+    cJSON_Delete(settings);
     host_create(rig.host);
     rig.plugin = host_plugin_find(rig.host, "tempo_meter");
     assert_non_null(rig.plugin);
+    return rig;
+}
+
+static int rig_open(void **state) {
+    static struct rig rig;
+    rig = rig_make(NULL);
     assert_non_null(rig.plugin->instance);
     *state = &rig;
     return 0;
@@ -270,6 +280,63 @@ static void candidates_hold_relatives(void **state) {
     free(x);
 }
 
+/* Its bpm, its beats, its bars and its grid are those of `bpm`, and it is what the file's tempo will be: the strongest. */
+static void all_at(const cJSON *json, double bpm, double tolerance) {
+    const cJSON *beats = json_member(json, "beats"), *one = NULL;
+    const int count = cJSON_GetArraySize(beats);
+    assert_true(fabs(tempo_of(json) - bpm) < tolerance);
+    assert_true(count > 1);
+    for (int i = 1; i < count; i++) {
+        const double step = cJSON_GetArrayItem(beats, i)->valuedouble - cJSON_GetArrayItem(beats, i - 1)->valuedouble;
+        assert_true(fabs(step - 60 / bpm) < .04);
+    }
+    cJSON_ArrayForEach(one, json_member(json, "tempo_curve")) assert_true(fabs(json_number(one, "bpm", 0) - bpm) < 3);
+    const cJSON *grid = json_member(json, "grid");
+    assert_true(fabs(json_number(grid, "step", 0) * json_number(grid, "steps_per_beat", 0) - 60 / tempo_of(json)) <
+                .001);
+    const cJSON *candidates = json_member(json, "candidates"), *first = cJSON_GetArrayItem(candidates, 0);
+    cJSON_ArrayForEach(one, candidates)
+        assert_true(json_number(one, "strength", 0) <= json_number(first, "strength", 0));
+}
+
+/* Much of it, a loop, and a few beats; at the tempo that is played, and at what it is doubled and halved to. */
+static void a_range_folds_what_is_heard(void **state) {
+    static const struct {
+        const char *range;
+        double played, said;
+    } cases[] = {
+        {"100-200", 85, 170}, {"60-120", 170, 85}, {"60-120", 85, 85}, {"118-236", 55, 220}, {"32-64", 140, 35}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig = rig_make(cases[i].range);
+        assert_non_null(rig.plugin->instance);
+        const double beat = 60 / cases[i].played;
+        const double seconds[] = {45.3, 16 * beat, 7.3 * beat};
+        for (size_t k = 0; k < sizeof seconds / sizeof *seconds; k++) {
+            const int64_t frames = llround(seconds[k] * RATE);
+            float *x = drums_new(frames, cases[i].played, 4, 0);
+            cJSON *json = analyse(&rig, x, frames, RATE, 0);
+            all_at(json, cases[i].said, k == 2 ? .6 : .1);
+            assert_true(k != 1 || strcmp(json_string(json, "bpm_basis", ""), "loop length") == 0);
+            cJSON_Delete(json);
+            free(x);
+        }
+        host_free(rig.host);
+    }
+}
+
+/* As what is outside its range is refused by the host: in a sentence, and not as a plugin that is broken. */
+static void a_range_that_is_none_is_refused(void **state) {
+    (void)state;
+    struct rig rig = rig_make("170-85");
+    assert_null(rig.plugin->instance);
+    assert_null(rig.plugin->params.values);
+    assert_string_equal(rig.plugin->failure.text,
+                        "parameter range should be two tempi from 32 to 236 bpm, at least an octave "
+                        "apart, as in 85-170, not \"170-85\"");
+    host_free(rig.host);
+}
+
 /* One made-up signal; `music`: whether a tempo may be found in it. */
 struct signal {
     const char *name;
@@ -380,6 +447,8 @@ int main(void) {
         cmocka_unit_test(a_loop_may_be_in_three),
         cmocka_unit_test(onsets_are_where_sounds_begin),
         cmocka_unit_test(candidates_hold_relatives),
+        cmocka_unit_test(a_range_folds_what_is_heard),
+        cmocka_unit_test(a_range_that_is_none_is_refused),
         cmocka_unit_test(odd_signals_have_results),
         cmocka_unit_test(ten_minutes),
         cmocka_unit_test(an_instance_remembers_nothing),

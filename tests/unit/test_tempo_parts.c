@@ -233,6 +233,83 @@ static void candidates_are_ranked(void **state) {
     assert_true(fabs(sum - 1) < 1e-9);
 }
 
+static void ranges_are_read(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"85",      "85-",       "-170", "170-85",  "85-169", "31-170", "85-237",
+                                        "85-170-", "85 to 170", "x",    "nan-nan", "85-inf", "-",      " "};
+    struct tempo_range range;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        if (tempo_range_read(wrong[i], &range)) fail_msg("\"%s\" is no range", wrong[i]);
+    assert_true(tempo_range_read("87.5-175", &range) && range.slowest == 87.5 && range.fastest == 175);
+    assert_true(tempo_range_read("32-236", &range));
+    assert_true(tempo_range_read("", &range) && tempo_range_ratio(&range, 500) == 1);
+}
+
+/* An octave has room for every tempo; one just beyond an end is not turned into something else for a hundredth of a beat. */
+static void tempi_are_folded(void **state) {
+    (void)state;
+    const struct tempo_range range = {87, 174};
+    for (double bpm = 20; bpm < 400; bpm += .7) {
+        const double ratio = tempo_range_ratio(&range, bpm), folded = bpm * ratio;
+        assert_true(folded > 86 && folded < 176 && log2(ratio) == round(log2(ratio)));
+        if (bpm >= 87 && bpm <= 174) assert_true(ratio == 1);
+    }
+    assert_true(tempo_range_ratio(&range, 174.02) == 1 && tempo_range_ratio(&range, 86.98) == 1);
+    assert_true(tempo_range_ratio(&range, 177) == .5 && tempo_range_ratio(&range, 43) == 4);
+}
+
+/* Twice as many beats lie between, half as many are those that something marks. */
+static void beats_are_folded(void **state) {
+    (void)state;
+    enum { COUNT = 1000 };
+    static float beat[COUNT], marks[COUNT];
+    for (int marked = 0; marked < 2; marked++)
+        for (double ratio = .25; ratio <= 4; ratio *= 2) {
+            struct beats beats;
+            pulses_make(beat, COUNT, .2, 120);
+            pulses_make(marks, COUNT, .2 + .5 * marked, 60);
+            assert_true(beats_track(beat, COUNT, BANDS_FPS, &PARAMS, &beats));
+            assert_true(beats_fold(marks, COUNT, BANDS_FPS, ratio, &beats));
+            const double first = ratio < 1 ? .2 + .5 * marked : .2;
+            assert_true(fabs(beats.count - 46 * ratio) < 5);
+            for (int i = 1; i < beats.count; i++)
+                assert_true(fabs(beats.time[i] - beats.time[i - 1] - .5 / ratio) < .03);
+            if (ratio >= .5) assert_true(fabs(beats.time[0] - first) < .02);
+            beats_free(&beats);
+        }
+    struct beats none = {0};
+    assert_true(beats_fold(marks, COUNT, BANDS_FPS, 2, &none) && none.count == 0);
+}
+
+/* Pulses outside lend their probability, and beats are those tracked at the tempo itself, whichever pulse is more probable. */
+static void pulses_are_folded(void **state) {
+    (void)state;
+    const struct tempo_range range = {100, 200};
+    struct pulse pulse[PULSES] = {{.bpm = 85, .probability = .6, .feature = {7}, .beats = {.count = 1}},
+                                  {.bpm = 128, .probability = .25, .beats = {.count = 2}},
+                                  {.bpm = 170.2, .probability = .1, .beats = {.count = 3}},
+                                  {.bpm = 50, .probability = .05, .beats = {.count = 4}}};
+    assert_int_equal(pulses_fold(&(struct tempo_range){0}, pulse, 4), 4);
+    assert_true(pulse[0].bpm == 85 && pulse[0].ratio == 1 && pulse[3].bpm == 50);
+    assert_int_equal(pulses_fold(&range, pulse, 4), 3);
+    assert_true(pulse[0].bpm == 170.2 && pulse[0].ratio == 1 && pulse[0].beats.count == 3);
+    assert_true(fabs(pulse[0].probability - .7) < 1e-9 && pulse[0].feature[0] == 7);
+    assert_true(pulse[1].bpm == 128 && pulse[2].bpm == 50 && pulse[2].ratio == 2 && pulse[2].beats.count == 4);
+}
+
+static void loops_are_folded(void **state) {
+    (void)state;
+    const struct tempo_range range = {60, 120};
+    struct loop loop[LOOPS] = {{.bpm = 170, .beats = 16, .probability = .5},
+                               {.bpm = 63.75, .beats = 6, .probability = .2},
+                               {.bpm = 31.875, .beats = 3, .probability = .15},
+                               {.bpm = 85, .beats = 8, .probability = .1},
+                               {.bpm = 159.375, .beats = 15, .probability = .05}};
+    assert_int_equal(loops_fold(&range, 16 * 60 / 170.0, loop, 5), 2);
+    assert_true(loop[0].beats == 8 && loop[0].bpm == 85 && fabs(loop[0].probability - .6) < 1e-9);
+    assert_true(loop[1].beats == 6 && fabs(loop[1].probability - .35) < 1e-9);
+}
+
 static void swing_and_grid(void **state) {
     (void)state;
     enum { BEATS = 41 };
@@ -344,6 +421,11 @@ int main(void) {
         cmocka_unit_test(loop_lengths),
         cmocka_unit_test(pulses_differ),
         cmocka_unit_test(candidates_are_ranked),
+        cmocka_unit_test(ranges_are_read),
+        cmocka_unit_test(tempi_are_folded),
+        cmocka_unit_test(beats_are_folded),
+        cmocka_unit_test(pulses_are_folded),
+        cmocka_unit_test(loops_are_folded),
         cmocka_unit_test(swing_and_grid),
         cmocka_unit_test(bands_cover_the_spectrum),
         cmocka_unit_test(weights_are_checked),

@@ -223,7 +223,10 @@ sonde_plugin_t *library_create(struct library *library, const char *id, const so
     environment_repair(library->services.environment);
     if (code == SONDE_NO_MEMORY)
         error_memory(error);
-    else if (code != SONDE_OK)
+    else if (code == SONDE_UNSUPPORTED) {
+        error_set(error, "its parameters can't be used");
+        error->code = EINVAL;
+    } else if (code != SONDE_OK)
         error_set(error, "create of plugin %.100s returned %d", id, code);
     else if (!plugin)
         error_set(error, "create of plugin %.100s made nothing", id);

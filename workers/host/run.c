@@ -6,6 +6,7 @@
 #include "workers/host/clock.h"
 #include "workers/host/order.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -333,6 +334,12 @@ void run_abandon(struct run *run) {
     call_end(run);
 }
 
+/* As where the host itself doesn't take them; the plugin's own sentence is the reason. */
+static void refuse_settings(const struct host *host, struct host_plugin *plugin) {
+    params_free(&plugin->params);
+    if (host->last_line[0]) error_set(&plugin->failure, "%s", host->last_line);
+}
+
 void plugin_create(struct host *host, struct host_plugin *plugin) {
     const char *id = plugin->descriptor->id;
     if (plugin->instance || !plugin->params.values) return; /* no values: its settings were refused */
@@ -344,7 +351,11 @@ void plugin_create(struct host *host, struct host_plugin *plugin) {
         plugin->twin = library_create(plugin->library, id, plugin->params.values, plugin->params.count,
                                       &plugin->failure);
     leave(host, plugin);
-    if (!plugin->instance) host_add_last_line(host, &plugin->failure);
+    if (plugin->instance) return;
+    if (plugin->failure.code == EINVAL)
+        refuse_settings(host, plugin);
+    else
+        host_add_last_line(host, &plugin->failure);
 }
 
 void host_add_last_line(const struct host *host, struct error *error) {

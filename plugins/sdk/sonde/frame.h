@@ -35,7 +35,7 @@ typedef struct sonde_frame {
     size_t size; /* of the state, in bytes; aligned like malloc's memory */
 
     /* In create: read resources and parameters (`values`, in the descriptor's order, valid during the call) and allocate what
-     * lasts for all regions. Anything but SONDE_OK: there is no instance; `close` is called. */
+     * lasts for all regions. Anything but SONDE_OK: there is no instance; `close` is called. SONDE_UNSUPPORTED refuses `values`. */
     int32_t (*open)(void *state, const sonde_host_t *host, const sonde_param_value_t *values);
 
     int32_t (*begin)(void *state, const sonde_region_t *region, const sonde_inputs_t *others);

@@ -85,7 +85,7 @@ extern "C" {
 #define SONDE_OK          0 /* go on; from finish: the result written is checked and stored */
 #define SONDE_EMPTY       1 /* begin, process, finish: nothing to say about this region. That is a result, not a fault */
 #define SONDE_FAILED      2 /* this region cannot be analysed; the sentence given to writer->fail or host->log is stored */
-#define SONDE_UNSUPPORTED 3 /* begin, process, finish: this kind of region is not for this plugin (too short ...) */
+#define SONDE_UNSUPPORTED 3 /* this kind of region (too short ...) is not for this plugin; create: nor these values */
 #define SONDE_NO_MEMORY   4 /* an allocation failed: the outcome is "memory" */
 #define SONDE_BROKEN      5 /* the instance cannot go on: it is destroyed, and a new one is created for the next region */
 
@@ -454,7 +454,8 @@ typedef struct sonde_entry {
     /* An instance of plugin `id`, with all its parameters (`values`, in the descriptor's order). `id` and `values` are the
      * host's, valid during the call: copy what you keep. Several instances of one plugin may exist.
      * SONDE_OK: *plugin is the new instance. Anything else: *plugin is ignored and the plugin isn't run; `sonde plugin list`
-     * shows the last line logged as the reason.
+     * shows the last line logged as the reason. SONDE_UNSUPPORTED refuses the values: where a user set them, nothing is run
+     * before they are mended, as when one is outside its range.
      * Also called later, after the lock-down, to replace an instance that said SONDE_BROKEN: resources that were opened before
      * can be opened again then, others can't, nor can threads be started. */
     int32_t (*create)(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
