@@ -1,5 +1,5 @@
 /* The commands that read the catalogue, as a user runs them. */
-#include "tests/unit/catalogue_fixture.h"
+#include "tests/unit/command_rig.h"
 
 #include "engine/base/json.h"
 #include "engine/catalogue/edit.h"
@@ -24,56 +24,6 @@ static const char *const schema =
     "\"timeline\":{\"type\":\"array\",\"x-summary\":{\"as\":\"timeline\",\"rule\":\"concat\"},\"items\":{\"type\":\"object\","
     "\"properties\":{\"start\":{\"type\":\"number\",\"x-unit\":\"s@region\"},\"end\":{\"type\":\"number\",\"x-unit\":\"s@region\"},"
     "\"label\":{\"type\":\"string\"}}}}}}";
-
-static char output[200000];
-static size_t output_length;
-
-/* Runs a command on the fixture's catalogue; its standard output lies in `output`. */
-static int run(const struct fixture *f, int (*command)(int, char **, const struct cli *), bool terminal, int width,
-               const char *const *words) {
-    char *argv[20] = {NULL};
-    int argc = 0;
-    for (; words[argc]; argc++) assert_non_null(argv[argc] = strdup(words[argc]));
-    FILE *file = tmpfile();
-    assert_non_null(file);
-    fflush(stdout);
-    int saved = dup(STDOUT_FILENO);
-    assert_true(dup2(fileno(file), STDOUT_FILENO) >= 0);
-    const struct cli cli = {.catalogue = f->path, .terminal = terminal, .colour = false, .width = width};
-    int code = command(argc, argv, &cli);
-    fflush(stdout);
-    assert_true(dup2(saved, STDOUT_FILENO) >= 0);
-    close(saved);
-    rewind(file);
-    output_length = fread(output, 1, sizeof output - 1, file);
-    output[output_length] = '\0';
-    fclose(file);
-    for (int i = 0; i < argc; i++) free(argv[i]);
-    return code;
-}
-
-#define RUN(command, ...)                run(f, command, false, 100, (const char *const[]){__VA_ARGS__, NULL})
-#define ON_TERMINAL(width, command, ...) run(f, command, true, width, (const char *const[]){__VA_ARGS__, NULL})
-
-/* The same; its standard error lies in `complaint`. */
-static char complaint[4000];
-
-static int run_says(const struct fixture *f, int (*command)(int, char **, const struct cli *),
-                    const char *const *words) {
-    FILE *file = tmpfile();
-    assert_non_null(file);
-    int saved = dup(STDERR_FILENO);
-    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
-    int code = run(f, command, false, 100, words);
-    assert_true(dup2(saved, STDERR_FILENO) >= 0);
-    close(saved);
-    rewind(file);
-    complaint[fread(complaint, 1, sizeof complaint - 1, file)] = '\0';
-    fclose(file);
-    return code;
-}
-
-#define RUN_SAYS(command, ...) run_says(f, command, (const char *const[]){__VA_ARGS__, NULL})
 
 static void fill(struct fixture *f) {
     fixture_plugin(f, "p", schema);
