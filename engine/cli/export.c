@@ -26,7 +26,7 @@ const char export_help[] =
     "  sonde export --csv -o library.csv\n"
     "  sonde export --csv --regions --label speech > speech.csv\n"
     "  sonde export --jams --under ~/Music/album -o annotations/\n\n"
-    "Exit code 1 when nothing was found.\n";
+    "Exit code 1 when nothing was found, or the sound of --similar isn't known.\n";
 
 enum format { NONE, CSV, JSON, JAMS };
 
@@ -181,7 +181,7 @@ int export_command(int argc, char **argv, const struct cli *cli) {
     catalogue_close(catalogue);
     if (count < 0) {
         cli_complain("%s", error.text);
-        return CLI_CANNOT_RUN;
+        return request.selection.unknown ? CLI_SOME_FAILED : CLI_CANNOT_RUN;
     }
     return count > 0 ? CLI_OK : CLI_SOME_FAILED;
 }

@@ -20,7 +20,7 @@ const char find_help[] =
     "  sonde find --label speech --duration 10- --sort -duration\n"
     "  sonde find --segments --label \"dog bark\" --under ~/recordings\n"
     "  sonde find kick --paths | while read -r f; do play \"$f\"; done\n\n"
-    "Exit code 1 when nothing was found.\n";
+    "Exit code 1 when nothing was found, or the sound of --similar isn't known.\n";
 
 /* What the command line said. */
 struct request {
@@ -146,7 +146,7 @@ int find_command(int argc, char **argv, const struct cli *cli) {
     catalogue_close(catalogue);
     if (count < 0) {
         cli_complain("%s", error.text);
-        return CLI_CANNOT_RUN;
+        return request.selection.unknown ? CLI_SOME_FAILED : CLI_CANNOT_RUN;
     }
     if (request.style == ROWS_TABLE && cli->terminal && count > 0)
         printf("%lld %s%s\n", count, row_name(&request), count == 1 ? "" : "s");

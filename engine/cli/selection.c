@@ -173,7 +173,8 @@ bool selection_resolve(struct selection *selection, struct catalogue *catalogue,
     struct lookup file;
     struct query *query = &selection->query;
     if (!selection->similar) return true;
-    if (!lookup_find(catalogue, selection->similar, &file, error)) return false;
+    selection->unknown = !lookup_find(catalogue, selection->similar, &file, error);
+    if (selection->unknown) return false;
     if (!similar_load(catalogue, file.audio, file.region, &selection->vector, error))
         return explain(catalogue, selection->similar, file.file, error);
     query->similar_to = &selection->vector;

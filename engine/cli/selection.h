@@ -42,6 +42,7 @@ struct selection {
     char text[4096];
     char folder[3 * PATH_MAX]; /* as text */
     const char *similar;       /* the name of a file or region */
+    bool unknown;              /* selection_resolve found no such file or region, or several */
     struct similar vector;
 };
 

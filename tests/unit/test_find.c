@@ -241,7 +241,10 @@ static void find_similar(void **state) {
     assert_int_equal(RUN(export_command, "export", "--similar", "0.wav", "--csv", "--limit", "1"), CLI_OK);
     assert_non_null(strstr(output, ",bytes_hash,similarity\r\n"));
     assert_non_null(strstr(output, ",0.600000024\r\n"));
-    assert_int_equal(RUN(find_command, "find", "--similar", "9.wav"), CLI_CANNOT_RUN);
+    assert_int_equal(RUN_SAYS(find_command, "find", "--similar", "9.wav"), CLI_SOME_FAILED);
+    assert_non_null(strstr(complaint, "9.wav: not in the catalogue"));
+    assert_int_equal(RUN_SAYS(export_command, "export", "--csv", "--similar", "0.wav#7"), CLI_SOME_FAILED);
+    assert_non_null(strstr(complaint, "no region 7"));
     struct fixture_file copy = fixture_scan(f, "/s/copy.wav", "/s/0.wav", "/s/0.wav", 1);
     fixture_finish(f, &copy);
     for (int regions = 0; regions < 2; regions++) {
