@@ -8,8 +8,9 @@
 const char find_help[] =
     "usage: sonde find [conditions] [--regions | --segments] [--sort ORDER] [--limit N] [--json | --csv | --paths | -0]\n\n"
     "Lists the sounds of the catalogue that meet all conditions. A label in brackets tells what kind of content it is\n"
-    "(music, speech, environment ...) where no label of the classifier is sure. Files that failed are not among them: `sonde\n"
-    "status --problems` lists those.\n\n" SELECTION_HELP
+    "(music, speech, environment ...) where no label of the classifier is sure; a question mark behind a tempo or a key, that it\n"
+    "is more likely wrong than right (--json tells how sure each is). Files that failed are not among them: `sonde status\n"
+    "--problems` lists those.\n\n" SELECTION_HELP
     "  --segments           a row for each stretch in which the same was heard; with --label, only what is called so, is of\n"
     "                       such a group, or has such content\n"
     "  --json               one JSON array, with all values of the summary\n"

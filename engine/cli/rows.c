@@ -9,6 +9,7 @@
 
 #define TABLE_COLUMNS   58 /* before the path */
 #define SEGMENT_COLUMNS 68
+#define DOUBTFUL        .5 /* what is less sure is more likely wrong than right: it gets a question mark */
 
 /* ------------------------------------------------------------------------------------------------------------ table */
 
@@ -45,6 +46,26 @@ static void print_number(FILE *out, int width, double value) {
         fprintf(out, "%*.1f", width, value);
 }
 
+static bool is_doubtful(double confidence) {
+    return confidence < DOUBTFUL; /* not where it is unknown (NaN) */
+}
+
+static void print_tempo(FILE *out, const struct query_row *row) {
+    print_number(out, 6, row->bpm);
+    fputs(!isnan(row->bpm) && is_doubtful(row->bpm_confidence) ? "? " : "  ", out);
+}
+
+static void print_key(FILE *out, const struct query_row *row) {
+    char name[32];
+    const int key = row->key ? keys_parse(row->key) : -1;
+    const char *text = row->key ? row->key : "-";
+    if (key >= 0) text = keys_short(key);
+    snprintf(name, sizeof name, "%s%s", text, row->key && is_doubtful(row->key_confidence) ? "?" : "");
+    cells_print(out, name, 5, 0);
+    cells_print(out, key >= 0 ? keys_camelot(key) : "", 3, 0);
+    fputs("  ", out);
+}
+
 /* The label; in brackets the kind of content where no label is sure. */
 static void print_label(FILE *out, const struct query_row *row) {
     char kind[64];
@@ -59,16 +80,12 @@ static void print_label(FILE *out, const struct query_row *row) {
 
 static void table_add(struct rows *rows, const struct query_row *row) {
     char first[32], length[32];
-    int key = row->key ? keys_parse(row->key) : -1;
     cli_duration(rows->regions ? row->start : row->duration, first, sizeof first);
     cli_duration(row->duration, length, sizeof length);
     fprintf(rows->out, "%9s  ", first);
     if (rows->regions) fprintf(rows->out, "%-9s  ", length);
-    print_number(rows->out, 6, row->bpm);
-    fputs("  ", rows->out);
-    cells_print(rows->out, key >= 0 ? keys_short(key) : row->key ? row->key : "-", 4, 0);
-    cells_print(rows->out, key >= 0 ? keys_camelot(key) : "", 4, 0);
-    fputs("  ", rows->out);
+    print_tempo(rows->out, row);
+    print_key(rows->out, row);
     print_label(rows->out, row);
     fputs("  ", rows->out);
     print_number(rows->out, 6, row->loudness);
