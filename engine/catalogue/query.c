@@ -117,7 +117,8 @@ static bool fill_audio(struct acceptance *acceptance, struct error *error) {
 /* Whether files have to meet conditions of theirs, and not so many do that asking them is as quick. */
 static bool needs_audio(const struct acceptance *acceptance) {
     const struct query *query = acceptance->query;
-    if (query->tags_count > 0 || query->under || (!query->regions && query->labels_count > 0)) return true;
+    if (query->tags_count > 0 || query->under || query->duplicates || (!query->regions && query->labels_count > 0))
+        return true;
     if (query->text) return acceptance->files.n < SIEVE_AUDIO;
     return !query->regions && query_has_values(query) && !have_values(acceptance->result, query, SIEVE_AUDIO);
 }
@@ -327,18 +328,19 @@ bool query_next(struct query_result *result, struct query_row *row, bool *more, 
                               .regions = sqlite3_column_int64(from, 7),
                               .start = number_at(from, 8),
                               .end = number_at(from, 9),
-                              .duration = number_at(from, 10),
-                              .bpm = number_at(from, 11),
-                              .bpm_confidence = number_at(from, 12),
-                              .key = sql_text(from, 13),
-                              .key_confidence = number_at(from, 14),
-                              .label = sql_text(from, 15),
-                              .label_confidence = number_at(from, 16),
-                              .content = sql_text(from, 17),
-                              .loudness = number_at(from, 18),
-                              .tags = sql_text(from, 19),
-                              .summary = sql_text(from, 20),
-                              .similarity = number_at(from, 21)};
+                              .size = sqlite3_column_int64(from, 10),
+                              .duration = number_at(from, 11),
+                              .bpm = number_at(from, 12),
+                              .bpm_confidence = number_at(from, 13),
+                              .key = sql_text(from, 14),
+                              .key_confidence = number_at(from, 15),
+                              .label = sql_text(from, 16),
+                              .label_confidence = number_at(from, 17),
+                              .content = sql_text(from, 18),
+                              .loudness = number_at(from, 19),
+                              .tags = sql_text(from, 20),
+                              .summary = sql_text(from, 21),
+                              .similarity = number_at(from, 22)};
     return true;
 }
 

@@ -37,6 +37,7 @@ enum query_sort {
     QUERY_BY_MODIFIED,
     QUERY_BY_CONFIDENCE, /* of the tempo */
     QUERY_BY_SIMILARITY, /* to similar_to, the most alike first; the only order when that is set */
+    QUERY_BY_SOUND,      /* files of one sound beside each other */
 };
 
 /* All conditions must hold; what is left at its initial value sets none. Pointers must stay valid until query_open
@@ -56,6 +57,7 @@ struct query {
     struct query_range modified;      /* s since 1970 */
     struct query_range added;         /* s since 1970: when first seen */
     bool missing;                     /* files that are gone, too */
+    bool duplicates;                  /* only sounds that more than one file has */
     bool regions;                     /* a row for each region, not for each file */
     const struct similar *similar_to; /* only sounds that can be compared with this one, most alike first */
     int64_t similar_audio;            /* leave this one out (files) ... */
@@ -76,6 +78,7 @@ struct query_row {
     const char *path;            /* bytes, `path_length` of them */
     size_t path_length;
     const char *display; /* the path as text */
+    int64_t size;        /* bytes, of the file */
     const char *status;
     int64_t position;  /* of the region in its file, from 0; -1 for a file */
     int64_t regions;   /* of the file */
@@ -102,7 +105,7 @@ struct query_result *query_open(struct catalogue *catalogue, const struct query 
 bool query_next(struct query_result *result, struct query_row *row, bool *more, struct error *error);
 void query_close(struct query_result *result); /* NULL is fine */
 
-/* The name of a sort order ("path", "bpm" ...) and back (-1: none). */
+/* The name of a sort order ("path", "bpm" ...) and back (-1: none that is chosen by its name). */
 const char *query_sort_name(enum query_sort sort);
 int query_sort_parse(const char *name);
 

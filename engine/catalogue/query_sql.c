@@ -22,15 +22,15 @@ static const struct {
     [QUERY_BY_MODIFIED] = {"modified", "mtime_ns", true},
     [QUERY_BY_CONFIDENCE] = {"confidence", "bpm_confidence", false},
     [QUERY_BY_SIMILARITY] = {"similarity", "similarity", false},
+    [QUERY_BY_SOUND] = {"sound", "file_audio_id", true},
 };
-enum { SORTS = sizeof sorts / sizeof *sorts };
 
 const char *query_sort_name(enum query_sort sort) {
     return sorts[sort].name;
 }
 
 int query_sort_parse(const char *name) {
-    for (int i = 0; i < SORTS; i++)
+    for (int i = 0; i < QUERY_BY_SIMILARITY; i++)
         if (strcasecmp(sorts[i].name, name) == 0) return i;
     return -1;
 }
@@ -183,6 +183,14 @@ static void add_under(struct builder *builder, const struct query *query) {
                         (int)n, query->under, (int)n, query->under, (int)n, query->under);
 }
 
+static void add_duplicates(struct builder *builder, const struct query *query) {
+    if (!query->duplicates) return;
+    sqlite3_str_appendall(
+        builder->sql, builder->single ? " AND EXISTS (SELECT 1 FROM files AS o WHERE o.file_audio_id = f.file_audio_id"
+                                        " AND o.file_id <> f.file_id AND o.status <> 'missing')"
+                                      : " AND f.file_audio_id IN (SELECT audio_id FROM duplicates)");
+}
+
 /* Whether regions are found or sorted by what stands in their summaries: those are large, and reading them takes time. */
 static bool needs_summary(const struct query *query) {
     return query->regions &&
@@ -214,13 +222,14 @@ static void add_file_conditions(struct builder *builder, const struct query *que
     add_under(builder, query);
     add_range_condition(builder, "f", "mtime_ns", modified);
     add_range_condition(builder, "f", "added", query->added);
+    add_duplicates(builder, query);
 }
 
 /* Whether some condition can find its rows through an index: then sorting comes after it. Without one, walking an index
  * in the wanted order and stopping at the limit is best. */
 bool query_is_selective(const struct query *query) {
     return query_has_values(query) || query->labels_count > 0 || query->tags_count > 0 || query->text ||
-           !is_open(query->modified) || !is_open(query->added);
+           !is_open(query->modified) || !is_open(query->added) || query->duplicates;
 }
 
 bool query_has_values(const struct query *query) {
@@ -284,16 +293,19 @@ static bool is_of_first_files(const struct builder *builder, const struct query 
            query->tags_count == 0;
 }
 
-/* plus: "+" tells SQLite not to take an index for it. Regions of files that are equal come by their paths. */
+/* plus: "+" tells SQLite not to take an index for it. Files of one sound, and regions of files that are equal, come by their
+ * paths. */
 static void add_file_order(struct builder *builder, const struct query *query, const char *plus) {
     sqlite3_str_appendf(builder->sql, " ORDER BY %sf.%s%s", plus, sorts[query->sort].column,
                         query->descending ? " DESC" : "");
-    if (query->regions && query->sort != QUERY_BY_PATH) sqlite3_str_appendf(builder->sql, ", %sf.path_text", plus);
+    if ((query->regions && query->sort != QUERY_BY_PATH) || query->sort == QUERY_BY_SOUND)
+        sqlite3_str_appendf(builder->sql, ", %sf.path_text", plus);
 }
 
 static void add_first_files(struct builder *builder, const struct query *query) {
     sqlite3_str_appendall(builder->sql, " (SELECT f.file_id, f.file_audio_id, f.path_text");
-    if (query->sort != QUERY_BY_PATH) sqlite3_str_appendf(builder->sql, ", f.%s", sorts[query->sort].column);
+    if (query->sort != QUERY_BY_PATH && query->sort != QUERY_BY_SOUND)
+        sqlite3_str_appendf(builder->sql, ", f.%s", sorts[query->sort].column);
     sqlite3_str_appendall(builder->sql, " FROM files AS f");
     add_file_conditions(builder, query);
     sqlite3_str_appendall(builder->sql, " AND f.regions > 0");
@@ -367,7 +379,7 @@ static void add_columns(struct builder *builder, const struct query *query) {
     const char *v = query->regions ? "s" : "f";
     sqlite3_str_appendf(
         builder->sql,
-        "%s.duration, %s.bpm, %s.bpm_confidence, %s.key, s.key_confidence, %s.label, s.label_confidence,"
+        "f.size, %s.duration, %s.bpm, %s.bpm_confidence, %s.key, s.key_confidence, %s.label, s.label_confidence,"
         " %s.content, %s.loudness, (SELECT group_concat(name) FROM tags AS t WHERE t.audio_id = q.audio_id"
         " AND NOT t.automatic%s), %s, %s FROM (SELECT f.file_id, f.file_audio_id AS audio_id%s%s FROM",
         v, v, v, v, v, v, v, query->regions ? " AND (t.start_frame IS NULL OR t.region_id = q.region_id)" : "",

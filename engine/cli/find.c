@@ -115,6 +115,7 @@ static long long print_rows(struct catalogue *catalogue, struct query_result *re
                         .regions = request->selection.query.regions,
                         .segments = request->segments,
                         .similar = request->selection.query.similar_to != NULL,
+                        .copies = request->selection.query.duplicates,
                         .cut = cli->terminal,
                         .colour = cli->colour,
                         .width = cli->width};

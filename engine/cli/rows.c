@@ -19,9 +19,9 @@ static void table_begin(struct rows *rows) {
         fprintf(rows->out, "%s%9s  %-9s  %-16s  %-22s  %4s  %s%s%s\n", bold, "start", "length", "label", "content",
                 "sure", rows->similar ? "alike  " : "", "path", plain);
     else
-        fprintf(rows->out, "%s%9s  %s%6s  %-8s  %-16s  %6s  %s%s%s\n", bold, rows->regions ? "start" : "length",
-                rows->regions ? "length     " : "", "bpm", "key", "label", "LUFS", rows->similar ? "alike  " : "",
-                "path", plain);
+        fprintf(rows->out, "%s%9s  %s%6s  %-8s  %-16s  %6s  %s%s%s%s\n", bold, rows->regions ? "start" : "length",
+                rows->regions ? "length     " : "", "bpm", "key", "label", "LUFS", rows->copies ? "      size  " : "",
+                rows->similar ? "alike  " : "", "path", plain);
 }
 
 /* The path, in what room is left after so many columns, with #REGION behind it (-1: none) as other commands take it. */
@@ -78,10 +78,16 @@ static void print_label(FILE *out, const struct query_row *row) {
     }
 }
 
+static void print_size(FILE *out, int64_t bytes) {
+    const bool large = bytes >= 1000000;
+    fprintf(out, large ? "%7.1f MB  " : "%7.0f kB  ", (double)bytes / (large ? 1e6 : 1e3));
+}
+
 static void table_add(struct rows *rows, const struct query_row *row) {
     char first[32], length[32];
     cli_duration(rows->regions ? row->start : row->duration, first, sizeof first);
     cli_duration(row->duration, length, sizeof length);
+    if (rows->copies && rows->count > 0 && row->audio != rows->sound) fputc('\n', rows->out);
     fprintf(rows->out, "%9s  ", first);
     if (rows->regions) fprintf(rows->out, "%-9s  ", length);
     print_tempo(rows->out, row);
@@ -90,7 +96,8 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     fputs("  ", rows->out);
     print_number(rows->out, 6, row->loudness);
     fputs("  ", rows->out);
-    print_path(rows, row, row->position, TABLE_COLUMNS + (rows->regions ? 11 : 0));
+    if (rows->copies) print_size(rows->out, row->size);
+    print_path(rows, row, row->position, TABLE_COLUMNS + (rows->regions ? 11 : 0) + (rows->copies ? 12 : 0));
 }
 
 /* What has no label has a group, perhaps. */
@@ -166,6 +173,7 @@ static void json_add(struct rows *rows, const struct query_row *row) {
     FILE *out = rows->out;
     int key = row->key ? keys_parse(row->key) : -1;
     json_file(rows, row);
+    fprintf(out, ", \"audio_id\": %lld, \"size\": %lld", (long long)row->audio, (long long)row->size);
     if (rows->regions) {
         fprintf(out, ", \"region_id\": %lld, \"region\": %lld", (long long)row->region, (long long)row->position);
         member_number(out, "start", row->start);
@@ -222,6 +230,7 @@ static void csv_add(struct rows *rows, const struct query_row *row) {
     csv_number(out, row->loudness);
     csv_text(out, row->tags);
     csv_text(out, row->status);
+    if (rows->copies) fprintf(out, ",%lld,%lld", (long long)row->audio, (long long)row->size);
     if (rows->similar) csv_number(out, row->similarity);
     fputs("\r\n", out);
 }
@@ -257,8 +266,9 @@ void rows_begin(struct rows *rows) {
     else if (rows->style == ROWS_CSV)
         fprintf(rows->out,
                 "path,%sduration,bpm,bpm_confidence,key,key_confidence,label,label_confidence,content,loudness,"
-                "tags,status%s\r\n",
-                rows->regions ? "region,start,end," : "", rows->similar ? ",similarity" : "");
+                "tags,status%s%s\r\n",
+                rows->regions ? "region,start,end," : "", rows->copies ? ",audio_id,size" : "",
+                rows->similar ? ",similarity" : "");
 }
 
 void rows_add(struct rows *rows, const struct query_row *row) {
@@ -269,6 +279,7 @@ void rows_add(struct rows *rows, const struct query_row *row) {
     case ROWS_PATHS:
     case ROWS_PATHS_ZERO: path_add(rows, row); break;
     }
+    rows->sound = row->audio;
     rows->count++;
 }
 

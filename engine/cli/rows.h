@@ -15,10 +15,12 @@ struct rows {
     bool regions;  /* rows are regions: with start and end */
     bool segments; /* rows are segments of sounds */
     bool similar;  /* rows have a similarity */
+    bool copies;   /* rows of one sound follow each other; with the sizes of their files */
     bool cut;      /* the table: cut paths to the width */
     bool colour;
     int width; /* columns of the terminal */
     long long count;
+    int64_t sound; /* the last row's */
 };
 
 /* Before the first row, each row, after the last. JSON is one array, an object a line. */

@@ -119,6 +119,7 @@ static bool take_flag(struct selection *selection, const char *name, bool *taken
     } flags[] = {{"--octaves", &query->octaves},
                  {"--compatible", &selection->compatible},
                  {"--missing", &query->missing},
+                 {"--duplicates", &query->duplicates},
                  {"--regions", &query->regions}};
     *taken = false;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
@@ -148,6 +149,11 @@ bool selection_finish(struct selection *selection, struct error *error) {
     for (int key = 0; selection->compatible && key < KEYS_COUNT; key++)
         if (keys & 1u << key) selection->query.keys |= keys_neighbours(key);
     const struct query_range *bpm = &selection->query.bpm;
+    if (selection->query.duplicates && !selection->similar) {
+        if (selection->query.sort != QUERY_BY_PATH || selection->query.descending)
+            return error_set(error, "--duplicates come sound by sound: without --sort");
+        selection->query.sort = QUERY_BY_SOUND;
+    }
     if (selection->query.octaves && isnan(bpm->low) && isnan(bpm->high))
         return error_set(error, "--octaves needs --bpm");
     return !selection->compatible || keys != 0 || error_set(error, "--compatible needs --key");

@@ -30,7 +30,9 @@
     "  --similar FILE       sounds alike, the most alike first (20 of them), copies of it included; FILE#2: like its\n" \
     "                       region 2\n"                                                                                 \
     "  --under FOLDER       below this folder\n"                                                                        \
-    "  --missing            files that are gone, too\n\n"                                                               \
+    "  --missing            files that are gone, too\n"                                                                 \
+    "  --duplicates         only sounds that more than one file has, whatever the files are called and hold besides:\n" \
+    "                       the same audio to the last sample, its files one after the other, with their sizes\n\n"     \
     "  --regions            a row for each region instead of each file\n"                                               \
     "  --sort ORDER         path, name, bpm, key, label, duration, loudness, added, modified or confidence (of the\n"   \
     "                       tempo); -ORDER: descending\n"                                                               \

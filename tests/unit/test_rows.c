@@ -1,6 +1,7 @@
-/* What `sonde find` shows beside what was asked for. */
+/* What `sonde find` shows beside what was asked for: doubts, and copies. */
 #include "tests/unit/command_rig.h"
 
+#include "engine/base/json.h"
 #include "engine/cli/commands.h"
 
 #include <setjmp.h>
@@ -42,9 +43,88 @@ static void find_marks_what_is_doubtful(void **state) {
     }
 }
 
+/* Each sound that several files have, its files together; no other sound, and no file that is gone. */
+static void find_duplicates(void **state) {
+    struct fixture *f = *state;
+    static const struct {
+        const char *path, *sound;
+    } files[] = {{"/t/d.wav", "two"},     {"/s/b.wav", "two"},  {"/s/a.wav", "one"},
+                 {"/s/lone.wav", "lone"}, {"/s/c.wav", "two"},  {"/t/a.wav", "one"},
+                 {"/t/x.wav", "gone"},    {"/t/y.wav", "gone"}, {"/a/y.wav", "two"}};
+    fixture_plugin(
+        f, "p",
+        "{\"type\":\"object\",\"properties\":{\"bpm\":{\"type\":\"number\",\"x-unit\":\"bpm\",\"x-summary\":{"
+        "\"as\":\"bpm\",\"rule\":\"longest\"}}}}");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct fixture_file file = fixture_scan(f, files[i].path, files[i].path, files[i].sound, 1);
+        fixture_result(f, file.regions[0], "p", "i", "{\"bpm\":120}");
+        fixture_finish(f, &file);
+    }
+    fixture_run(f, "UPDATE files SET status = 'missing' WHERE name = 'y.wav'");
+    fixture_run(f, "UPDATE files SET size = 1234567 WHERE name = 'd.wav'");
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "--paths"), CLI_OK);
+    assert_string_equal(output, "/s/b.wav\n/s/c.wav\n/t/d.wav\n/s/a.wav\n/t/a.wav\n");
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "--missing", "--paths", "--limit", "2"), CLI_OK);
+    assert_string_equal(output, "/a/y.wav\n/s/b.wav\n");
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "-0", "--under", "/t"), CLI_OK);
+    assert_memory_equal(output, "/t/d.wav\0/t/a.wav\0", 19);
+    assert_int_equal(RUN(find_command, "find", "--duplicates"), CLI_OK);
+    assert_non_null(strstr(output, "  LUFS        size  path\n"));
+    assert_non_null(strstr(output, "-        1 kB  /s/c.wav\n "));
+    assert_non_null(strstr(output, "-      1.2 MB  /t/d.wav\n\n"));
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "--json"), CLI_OK);
+    cJSON *json = json_parse(output, output_length, sizeof output, 20, NULL);
+    assert_int_equal(cJSON_GetArraySize(json), 5);
+    assert_true(json_number(cJSON_GetArrayItem(json, 2), "size", 0) == 1234567);
+    assert_true(json_integer(cJSON_GetArrayItem(json, 0), "audio_id", 0) ==
+                json_integer(cJSON_GetArrayItem(json, 2), "audio_id", 1));
+    assert_true(json_integer(cJSON_GetArrayItem(json, 2), "audio_id", 0) !=
+                json_integer(cJSON_GetArrayItem(json, 3), "audio_id", 0));
+    cJSON_Delete(json);
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "--csv"), CLI_OK);
+    assert_non_null(strstr(output, "tags,status,audio_id,size\r\n"));
+    assert_non_null(strstr(output, ",1234567\r\n"));
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "--regions", "--limit", "2", "--paths"), CLI_OK);
+    assert_string_equal(output, "/s/b.wav\n/s/c.wav\n");
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "--segments"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "lone"), CLI_SOME_FAILED);
+    assert_int_equal(RUN(find_command, "find", "--duplicates", "--sort", "bpm"), CLI_USAGE);
+}
+
+/* The most alike first, and still only what is there more than once. */
+static void find_similar_duplicates(void **state) {
+    struct fixture *f = *state;
+    static const char *const vectors[] = {"[1,0]", "[3,4]", "[0,1]"};
+    fixture_plugin(
+        f, "e",
+        "{\"type\":\"object\",\"properties\":{\"embedding\":{\"type\":\"object\",\"additionalProperties\":true,"
+        "\"x-summary\":{\"as\":\"embedding\",\"rule\":\"longest\"}}}}");
+    for (int i = 0; i < 3; i++) {
+        char path[20], copy[20], json[100];
+        snprintf(path, sizeof path, "/s/%d.wav", i);
+        snprintf(copy, sizeof copy, "/t/%d.wav", i);
+        snprintf(json, sizeof json, "{\"embedding\":{\"model\":\"m\",\"version\":1,\"hash\":\"h\",\"catalogue\":%s}}",
+                 vectors[i]);
+        struct fixture_file file = fixture_scan(f, path, path, path, 1);
+        fixture_result(f, file.regions[0], "e", "i", json);
+        fixture_finish(f, &file);
+        file = fixture_scan(f, copy, path, path, 1);
+        fixture_finish(f, &file);
+    }
+    fixture_run(f, "UPDATE files SET status = 'missing' WHERE path_text = '/t/1.wav'");
+    for (int regions = 0; regions < 2; regions++) {
+        assert_int_equal(
+            RUN(find_command, "find", "--similar", "/s/0.wav", "--duplicates", "--paths", regions ? "--regions" : "--"),
+            CLI_OK);
+        assert_string_equal(output, "/t/0.wav\n/s/2.wav\n/t/2.wav\n");
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(find_marks_what_is_doubtful, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(find_duplicates, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(find_similar_duplicates, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
