@@ -67,3 +67,16 @@ char *text_display(const char *s, size_t n) {
     out[o] = '\0';
     return out;
 }
+
+char *text_hex(const char *s, size_t n, const char *display) {
+    if (strlen(display) == n && memcmp(display, s, n) == 0) return NULL;
+    static const char digits[] = "0123456789abcdef";
+    char *out = malloc(2 * n + 1);
+    if (!out) return NULL;
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = digits[(unsigned char)s[i] >> 4];
+        out[2 * i + 1] = digits[s[i] & 15];
+    }
+    out[2 * n] = '\0';
+    return out;
+}

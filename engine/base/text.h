@@ -22,4 +22,8 @@ bool text_is_control(const char *s, size_t length);
  * file name, an escape sequence, text_is_control) become U+FFFD too, so that one name stays on one line. Caller frees; NULL: out of memory. */
 char *text_display(const char *s, size_t n);
 
+/* The `n` bytes in hexadecimal digits, where `display`, which is their text_display, doesn't tell them. NULL: it does, or out of
+ * memory. Caller frees. */
+char *text_hex(const char *s, size_t n, const char *display);
+
 #endif

@@ -45,6 +45,7 @@ static void show(const cJSON *answer, struct progress *progress, struct engine_p
         const struct engine_file file = {
             .path = json_string(answer, "path", ""),
             .display = json_string(answer, "path", ""),
+            .path_hex = json_string(answer, "path_hex", NULL),
             .status = json_string(answer, "status", ""),
             .reason = json_string(answer, "reason", NULL),
             .duration = json_number(answer, "duration", 0),

@@ -1,5 +1,7 @@
 #include "engine/cli/logfmt.h"
 
+#include "engine/base/text.h"
+
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,6 +26,18 @@ static void print_value(const char *text) {
     putchar('"');
 }
 
+static bool is_path(const char *key) {
+    return strcmp(key, "path") == 0 || strcmp(key, "from") == 0 || strcmp(key, "to") == 0;
+}
+
+static void print_path(const char *key, const char *path) {
+    char *display = text_display(path, strlen(path)), *hex = display ? text_hex(path, strlen(path), display) : NULL;
+    print_value(display ? display : "");
+    if (hex) printf(" %s_hex=%s", key, hex);
+    free(display);
+    free(hex);
+}
+
 void logfmt(const char *event, ...) {
     va_list args;
     va_start(args, event);
@@ -32,7 +46,10 @@ void logfmt(const char *event, ...) {
         const char *value = va_arg(args, const char *);
         if (!value) continue;
         printf(" %s=", key);
-        print_value(value);
+        if (is_path(key))
+            print_path(key, value);
+        else
+            print_value(value);
     }
     va_end(args);
     putchar('\n');

@@ -3,7 +3,8 @@
 #define SONDE_CLI_LOGFMT_H
 
 /* Keys and values in turn until NULL; a NULL value leaves its key out. Values that need it are quoted; what would break the line
- * becomes a space. */
+ * becomes a space. The values of `path`, `from` and `to` may be any bytes: they are printed as text, and where that doesn't tell
+ * them, in hexadecimal digits behind it: path_hex=... */
 void logfmt(const char *event, ...) __attribute__((sentinel));
 
 /* Numbers as values: in a buffer of the caller's. */

@@ -64,6 +64,11 @@ static cJSON *event(const char *name) {
     return object;
 }
 
+static void add_path(cJSON *object, const char *display, const char *path_hex) {
+    cJSON_AddStringToObject(object, "path", display);
+    if (path_hex) cJSON_AddStringToObject(object, "path_hex", path_hex);
+}
+
 static void remember_failure(struct progress *p, const struct engine_file *file) {
     if (p->failures_count == p->failures_room) {
         size_t room = p->failures_room ? 2 * p->failures_room : 16;
@@ -92,7 +97,7 @@ static void on_file_finished(void *user, const struct engine_file *file) {
     if (p->style == PROGRESS_JSON) {
         cJSON *o = event("file");
         if (!o) return;
-        cJSON_AddStringToObject(o, "path", file->display);
+        add_path(o, file->display, file->path_hex);
         cJSON_AddStringToObject(o, "status", file->status);
         if (file->reason) cJSON_AddStringToObject(o, "reason", file->reason);
         cJSON_AddNumberToObject(o, "duration", file->duration);
@@ -170,11 +175,13 @@ static void on_progress(void *user, const struct engine_progress *g) {
     }
 }
 
-static void say(struct progress *p, const char *kind, const char *about, const char *sentence) {
+/* path_hex: of a path in `about`. */
+static void say(struct progress *p, const char *kind, const char *about, const char *path_hex, const char *sentence) {
     if (p->style == PROGRESS_JSON) {
         cJSON *o = event(kind);
         if (!o) return;
         if (about) cJSON_AddStringToObject(o, "about", about);
+        if (path_hex) cJSON_AddStringToObject(o, "path_hex", path_hex);
         cJSON_AddStringToObject(o, "text", sentence);
         print_json(o);
         return;
@@ -187,27 +194,27 @@ static void on_incident(void *user, const struct engine_incident *incident) {
     char about[600];
     snprintf(about, sizeof about, "%s%s%s", incident->plugin ? incident->plugin : "worker",
              incident->path ? " on " : "", incident->path ? incident->path : "");
-    say(user, "incident", about, incident->reason);
+    say(user, "incident", about, incident->path_hex, incident->reason);
 }
 
 static void on_plugin_problem(void *user, const char *plugin, const char *sentence) {
-    say(user, "plugin", plugin, sentence);
+    say(user, "plugin", plugin, NULL, sentence);
 }
 
 static void on_warning(void *user, const char *sentence) {
-    say(user, "warning", NULL, sentence);
+    say(user, "warning", NULL, NULL, sentence);
 }
 
 static void on_holding(void *user, const char *why) {
-    say(user, "warning", NULL, why ? why : "it goes on");
+    say(user, "warning", NULL, NULL, why ? why : "it goes on");
 }
 
-static void on_vanished(void *user, const char *display) {
+static void on_vanished(void *user, const char *display, const char *path_hex) {
     struct progress *p = user;
     p->gone++;
     if (p->style != PROGRESS_JSON) return;
     cJSON *o = event("gone");
-    if (o) cJSON_AddStringToObject(o, "path", display);
+    if (o) add_path(o, display, path_hex);
     print_json(o);
 }
 

@@ -117,8 +117,9 @@ static void on_finished(void *user, const struct engine_file *file) {
     if (file->known) return;
     watcher->files++;
     watcher->failed += strcmp(file->status, "failed") == 0;
-    logfmt("file", "status", file->status, "path", file->display, "regions", logfmt_count(&regions, file->regions),
-           "seconds", logfmt_seconds(&seconds, file->duration), "reason", file->reason, NULL);
+    logfmt("file", "status", file->status, "path", file->display, "path_hex", file->path_hex, "regions",
+           logfmt_count(&regions, file->regions), "seconds", logfmt_seconds(&seconds, file->duration), "reason",
+           file->reason, NULL);
 }
 
 static void on_progress(void *user, const struct engine_progress *progress) {
@@ -135,8 +136,8 @@ static void on_progress(void *user, const struct engine_progress *progress) {
 
 static void on_incident(void *user, const struct engine_incident *incident) {
     (void)user;
-    logfmt("incident", "plugin", incident->plugin, "outcome", incident->outcome, "path", incident->path, "reason",
-           incident->reason, NULL);
+    logfmt("incident", "plugin", incident->plugin, "outcome", incident->outcome, "path", incident->path, "path_hex",
+           incident->path_hex, "reason", incident->reason, NULL);
 }
 
 static void on_problem(void *user, const char *plugin, const char *sentence) {
@@ -155,9 +156,9 @@ static void on_holding(void *user, const char *why) {
     desk_holding(watcher->desk, why);
 }
 
-static void on_vanished(void *user, const char *display) {
+static void on_vanished(void *user, const char *display, const char *path_hex) {
     (void)user;
-    logfmt("gone", "path", display, NULL);
+    logfmt("gone", "path", display, "path_hex", path_hex, NULL);
 }
 
 /* Length of the root that holds `path`; 0: none does. */

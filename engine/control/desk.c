@@ -85,6 +85,7 @@ static void on_task_file(void *user, const struct engine_file *file) {
     cJSON *object = follower->tell ? event("file") : NULL;
     if (!object) return;
     (void)cJSON_AddStringToObject(object, "path", file->display);
+    if (file->path_hex) (void)cJSON_AddStringToObject(object, "path_hex", file->path_hex);
     (void)cJSON_AddStringToObject(object, "status", file->status);
     if (file->reason) (void)cJSON_AddStringToObject(object, "reason", file->reason);
     add_number(object, "duration", file->duration);

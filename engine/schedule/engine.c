@@ -67,6 +67,7 @@ void engine_report_incident(struct engine *engine, const char *plugin, const str
         .phase = blame->phase,
         .reason = blame->reason,
         .path = file ? file->display : NULL,
+        .path_hex = file ? file->path_hex : NULL,
         .strike = strike,
     };
     if (engine->events.incident) engine->events.incident(engine->user, &incident);

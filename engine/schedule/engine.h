@@ -104,11 +104,12 @@ struct engine_options {
 
 /* What happened to a file. `status` and `reason` as in schema/outcomes.md. */
 struct engine_file {
-    const char *path;    /* bytes as the system has them, zero-terminated */
-    const char *display; /* the same as UTF-8 on one line */
-    const char *status;  /* "done", "empty", "failed", "missing", "queued" (stopped before its end) */
-    const char *reason;  /* a sentence, or NULL */
-    double duration;     /* s; 0 when unknown */
+    const char *path;     /* bytes as the system has them, zero-terminated */
+    const char *display;  /* the same as UTF-8 on one line */
+    const char *path_hex; /* its bytes in hexadecimal digits, where `display` doesn't tell them; else NULL */
+    const char *status;   /* "done", "empty", "failed", "missing", "queued" (stopped before its end) */
+    const char *reason;   /* a sentence, or NULL */
+    double duration;      /* s; 0 when unknown */
     uint32_t regions;
     uint32_t results_failed; /* (region, plugin) pairs that did not end in ok, empty, unsupported or skipped */
     uint32_t results_unrun;  /* skipped because the workers of bundled plugins could not be started */
@@ -129,12 +130,13 @@ struct engine_progress {
 
 /* A worker died, or was killed. */
 struct engine_incident {
-    const char *plugin;  /* NULL: the decoder, or unattributed */
-    const char *outcome; /* crashed, timeout, memory, violation, failed */
-    const char *phase;   /* load, init, create, begin, process, finish, abandon, destroy, decode ... */
-    const char *reason;  /* one sentence */
-    const char *path;    /* of the file, display form; NULL outside a job */
-    bool strike;         /* it counts against the plugin */
+    const char *plugin;   /* NULL: the decoder, or unattributed */
+    const char *outcome;  /* crashed, timeout, memory, violation, failed */
+    const char *phase;    /* load, init, create, begin, process, finish, abandon, destroy, decode ... */
+    const char *reason;   /* one sentence */
+    const char *path;     /* of the file, display form; NULL outside a job */
+    const char *path_hex; /* as in engine_file */
+    bool strike;          /* it counts against the plugin */
 };
 
 /* Any of them may be NULL; without `wanted` everything is. Strings are valid during the call. None may call engine_free. */
@@ -150,8 +152,9 @@ struct engine_events {
     void (*incident)(void *user, const struct engine_incident *incident);
     void (*plugin_problem)(void *user, const char *plugin_or_library, const char *sentence);
     void (*warning)(void *user, const char *sentence);
-    void (*holding)(void *user, const char *why);      /* nothing new is begun, for this reason; NULL: it goes on */
-    void (*vanished)(void *user, const char *display); /* a known file below a folder is gone: it is missing now */
+    void (*holding)(void *user, const char *why); /* nothing new is begun, for this reason; NULL: it goes on */
+    /* A known file below a folder is gone: it is missing now. */
+    void (*vanished)(void *user, const char *display, const char *path_hex);
     void (*worker_waits)(void *user, const char *role,
                          int64_t pid); /* with options.debugger: until it gets a SIGCONT */
 };

@@ -88,9 +88,11 @@ struct file *file_new(struct engine *engine, struct store_job *entry) {
     if (file) {
         file->display = text_display(entry->path, entry->length);
         file->name = text_display(name, strlen(name));
+        if (file->display) file->path_hex = text_hex(entry->path, entry->length, file->display);
     }
     if (!file || !file->display || !file->name) {
         if (file) free(file->display);
+        if (file) free(file->path_hex);
         if (file) free(file->name);
         free(file);
         engine_fail_memory(engine);
@@ -142,6 +144,7 @@ void file_free(struct file *file) {
     if (file->fd >= 0) close(file->fd);
     store_job_free(&file->entry);
     free(file->display);
+    free(file->path_hex);
     free(file->name);
     free(file);
     engine_wake(engine);
@@ -154,6 +157,7 @@ static void tell_end(const struct file *file, const char *status, const char *re
     struct engine_file event = {
         .path = file->entry.path,
         .display = file->display,
+        .path_hex = file->path_hex,
         .status = status,
         .reason = reason,
         .duration = file->duration,

@@ -173,9 +173,11 @@ static void tell_sighting(struct engine *engine, const struct batch *batch, cons
     else
         engine->progress.files_failed++;
     char *display = text_display(sighting->path, strlen(sighting->path));
+    char *hex = display ? text_hex(sighting->path, strlen(sighting->path), display) : NULL;
     struct engine_file event = {
         .path = sighting->path,
         .display = display ? display : "",
+        .path_hex = hex,
         .status = sighting->verdict == VERDICT_MISSING ? "missing" : file_status_name(sighting->status),
         .reason = known ? NULL : sighting->reason,
         .known = known,
@@ -183,20 +185,23 @@ static void tell_sighting(struct engine *engine, const struct batch *batch, cons
     if (engine->events.file_finished) engine->events.file_finished(engine->user, &event);
     if (batch->intent.task) task_file_known(batch->intent.task, &event);
     free(display);
+    free(hex);
 }
 
 /* What a sweep finds gone, a renamed folder say, is no file that failed. */
-static void tell_vanished(struct engine *engine, const struct sighting *sighting) {
-    char *display = text_display(sighting->path, strlen(sighting->path));
-    if (display && engine->events.vanished) engine->events.vanished(engine->user, display);
+void intake_tell_vanished(const struct engine *engine, const char *path) {
+    char *display = text_display(path, strlen(path));
+    char *hex = display ? text_hex(path, strlen(path), display) : NULL;
+    if (display && engine->events.vanished) engine->events.vanished(engine->user, display, hex);
     free(display);
+    free(hex);
 }
 
 static void on_sighting_recorded(struct engine *engine, const struct batch *batch, const struct sighting *sighting) {
     struct engine_task *task = batch->intent.task;
     if (batch->sweep && sighting->file != 0) sweep_saw(batch->sweep, sighting->file);
     if (batch->intent.sweep && !task && sighting->verdict == VERDICT_MISSING) {
-        if (sighting->file != 0) tell_vanished(engine, sighting);
+        if (sighting->file != 0) intake_tell_vanished(engine, sighting->path);
         return;
     }
     if (sighting->verdict > VERDICT_QUEUED_BEFORE) {

@@ -120,6 +120,7 @@ struct file {
     enum file_stage stage;
     struct store_job entry; /* of the queue */
     char *display, *name;   /* of the path, and of its last part */
+    char *path_hex;         /* as in engine_file */
     bool force;
     bool alone;     /* nothing else may run meanwhile, and workers are fresh: engines or decoders have died on it */
     bool fell_back; /* a decoder died on it: now it gets a fresh one */
@@ -317,6 +318,7 @@ void task_file_over(struct engine *engine, int64_t file, const struct engine_fil
 /* intake.c: paths into the queue */
 bool intake_add(struct engine *engine, const char *path, size_t n, const struct intent *intent);
 bool intake_tell(struct engine *engine, const char *from, const char *to, bool folder); /* moved, or (`to` NULL) gone */
+void intake_tell_vanished(const struct engine *engine, const char *path);               /* to whoever listens */
 void intake_pump(struct engine *engine);
 bool intake_is_over(const struct engine *engine);
 void intake_free(struct engine *engine);

@@ -215,9 +215,7 @@ static void on_marked(void *argument, const struct error *error) {
         const struct candidate *candidate = &page->candidates[i];
         if (!candidate->gone) continue;
         sweep->held += candidate->away;
-        char *display = candidate->away ? NULL : text_display(candidate->file.path, strlen(candidate->file.path));
-        if (display && engine->events.vanished) engine->events.vanished(engine->user, display);
-        free(display);
+        if (!candidate->away) intake_tell_vanished(engine, candidate->file.path);
     }
     next_page(sweep, page);
 }

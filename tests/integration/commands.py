@@ -96,6 +96,16 @@ def test_progress(suite):
         files = [event for event in events if event["event"] == "file"]
         suite.check(code == 1 and {"file", "end"} <= kinds and len(files) == 7, "progress: as JSON, an event a line", out + err)
         suite.check([f["status"] for f in files if f["path"].endswith("broken.wav")] == ["failed"], "progress: with what failed", files)
+        odd = f"{run.sounds}/odd".encode() + b"\xff\n.wav"
+        os.rename(f"{run.sounds}/0.wav", odd)
+        code, out, err = go("json")
+        events = [json.loads(line) for line in out.splitlines()]
+        told = {bytes.fromhex(event["path_hex"]) for event in events if event["event"] == "file" and "path_hex" in event}
+        suite.check(code == 1 and told == {odd}, "progress: a path that its text doesn't tell has its bytes beside it, no other has", out + err)
+        os.rename(odd, f"{run.sounds}/0.wav")
+        code, out, err = go("json")
+        gone = [event for event in map(json.loads, out.splitlines()) if event["event"] == "gone"]
+        suite.check(code == 1 and [bytes.fromhex(event.get("path_hex", "")) for event in gone] == [odd], "progress: when it is gone, too", out + err)
         code, out, err = go("bar")
         suite.check(code == 1 and "broken.wav" in err and "7 of 7 files" in err, "progress: as a bar", out + err)
         code, out, err = go("lines", "--jobs", "1")

@@ -72,6 +72,8 @@ def commands(rig):
     code, text = rig.command("analyze", "--progress", "json", "aside")
     events = [json.loads(line) for line in text.splitlines()]
     check(sum(event["event"] == "file" for event in events) == 2 and events[-1]["files_known"] == 1, "with events as ever", text)
+    told = [os.fsdecode(bytes.fromhex(event["path_hex"])) for event in events if "path_hex" in event]
+    check(told == [os.path.join(aside, name)], "and the bytes of a name that isn't UTF-8", text)
     before = rig.analyses()
     code, text = rig.command("analyze", "--force", rig.at(first))
     check(code == 0 and "1 analysed" in text, "analyze --force", text)

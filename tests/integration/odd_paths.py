@@ -53,6 +53,11 @@ def names(rig):
           len(rig.rows("SELECT DISTINCT content_id FROM files WHERE name LIKE 'caf%'")) == 2, "twins in NFC and NFD are two files")
     check(rig.command("show", at(decomposed))[0] == 0 and rig.command("show", at(odd))[0] == 0, "and can be asked for")
     check(rig.wait(lambda: rig.count("event=file status=done ") == 5) and rig.hears("line\ufffdbreak.wav"), "one line an event, whatever the name")
+    names = [os.fsencode(at(name)) for name in (odd, "line\nbreak.wav")]
+    check(rig.count(" path_hex=") == 2 and all(rig.hears(" path_hex=" + name.hex() + " ") for name in names),
+          "and the bytes of those that aren't plain text")
+    os.rename(at(odd), at("plain.wav"))
+    check(rig.wait(lambda: rig.hears(" from_hex=" + names[0].hex() + " to=")) and rig.count(" to_hex=") == 0, "where they move, too")
     row = ids(rig, "a/Kick.wav")
     os.rename(at("a/Kick.wav"), at("a/kick.wav"))
     check(rig.done("a/kick.wav") and ids(rig, "a/kick.wav") == row and rig.status("a/Kick.wav") is None,
