@@ -234,6 +234,9 @@ void store_arrays_free(struct store_array_list *list);
 bool store_pause(struct catalogue *catalogue, bool pause, struct error *error);
 bool store_paused(struct catalogue *catalogue, bool *paused, struct error *error);
 
+/* What decides which results every file should have now: those that were done under another profile are stale. */
+bool store_profile(struct catalogue *catalogue, const char *profile, struct error *error);
+
 /* ---------------------------------------------------------------------------------------------------------- plugins */
 
 struct store_plugin {

@@ -33,6 +33,13 @@ bool store_paused(struct catalogue *catalogue, bool *paused, struct error *error
     return fine;
 }
 
+bool store_profile(struct catalogue *catalogue, const char *profile, struct error *error) {
+    return sql_run(catalogue, error,
+                   "INSERT INTO engine_state (name, value, since) VALUES ('profile', ?, ?) ON CONFLICT (name)"
+                   " DO UPDATE SET value = excluded.value, since = excluded.since WHERE value <> excluded.value",
+                   "td", profile, sql_now());
+}
+
 /* ---------------------------------------------------------------------------------------------------------- plugins */
 
 bool store_plugin(struct catalogue *catalogue, const struct store_plugin *plugin, struct error *error) {

@@ -13,9 +13,8 @@
 const char status_help[] =
     "usage: sonde status [--json]\n"
     "       sonde status --problems [--json | -0]\n\n"
-    "Shows the catalogue in numbers: files by status, audio, regions and results, what waits in the queue, what went"
-    " wrong,\n"
-    "the plugins, and the engine that runs: how far it is, how long it will still take, why it waits.\n\n"
+    "Shows the catalogue in numbers: files by status, audio, regions and results, what waits in the queue, what is stale, what\n"
+    "went wrong, the plugins, and the engine that runs: how far it is, how long it will still take, why it waits.\n\n"
     "  --json       the same as one JSON object\n"
     "  --problems   a line for each file that failed or is gone, for each region without a plugin's result, and for each\n"
     "               warning of the decoder (a file that was cut), and why\n"
@@ -23,26 +22,28 @@ const char status_help[] =
     "                   -0       the files that failed and are there, each ended by NUL: for `xargs -0 sonde retry`\n\n"
     "Exit codes of --problems: 0 there are some, 1 there are none, 3 the catalogue can't be read.\n";
 
-#define NUMBERS                                                                                                                \
-    "SELECT json_object("                                                                                                      \
-    "'files', (SELECT count(*) FROM files),"                                                                                   \
-    "'by_status', json((SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM files GROUP BY status)))," \
-    "'contents', (SELECT count(*) FROM contents),"                                                                             \
-    "'audio_seconds', (SELECT ifnull(sum(frames * 1.0 / rate), 0) FROM audio),"                                                \
-    "'regions', (SELECT count(*) FROM regions WHERE current),"                                                                 \
-    "'results', (SELECT count(*) FROM region_analysis WHERE current),"                                                         \
-    "'history', (SELECT count(*) FROM region_analysis WHERE NOT current),"                                                     \
-    "'problems', json((SELECT json_group_object(outcome, n) FROM (SELECT outcome, count(*) AS n FROM " PROBLEMS_ALL            \
-    " GROUP BY outcome))),"                                                                                                    \
-    "'queue', json((SELECT json_object('waiting', ifnull(sum(state = 'waiting'), 0), 'working',"                               \
-    " ifnull(sum(state = 'working'), 0), 'bytes', ifnull(sum(size), 0)) FROM queue)),"                                         \
-    "'quarantined', (SELECT count(*) FROM quarantine),"                                                                        \
-    "'incidents', (SELECT count(*) FROM incidents),"                                                                           \
-    "'paused', json(iif(EXISTS (SELECT 1 FROM engine_state WHERE name = 'paused'), 'true', 'false')),"                         \
-    "'plugins', json((SELECT json_group_array(json_object('plugin', plugin, 'version', version, 'state', state,"               \
-    " 'enabled', enabled, 'reason', reason)) FROM plugins)),"                                                                  \
-    "'last_run', json((SELECT json_object('started', datetime(started, 'unixepoch', 'localtime'), 'ended',"                    \
-    " datetime(ended, 'unixepoch', 'localtime'), 'outcome', outcome, 'version', version, 'command', command)"                  \
+#define NUMBERS                                                                                                                   \
+    "SELECT json_object("                                                                                                         \
+    "'files', (SELECT count(*) FROM files),"                                                                                      \
+    "'by_status', json((SELECT json_group_object(status, n) FROM (SELECT status, count(*) AS n FROM files GROUP BY status))),"    \
+    "'contents', (SELECT count(*) FROM contents),"                                                                                \
+    "'audio_seconds', (SELECT ifnull(sum(frames * 1.0 / rate), 0) FROM audio),"                                                   \
+    "'regions', (SELECT count(*) FROM regions WHERE current),"                                                                    \
+    "'results', (SELECT count(*) FROM region_analysis WHERE current),"                                                            \
+    "'history', (SELECT count(*) FROM region_analysis WHERE NOT current),"                                                        \
+    "'problems', json((SELECT json_group_object(outcome, n) FROM (SELECT outcome, count(*) AS n FROM " PROBLEMS_ALL               \
+    " GROUP BY outcome))),"                                                                                                       \
+    "'queue', json((SELECT json_object('waiting', ifnull(sum(state = 'waiting'), 0), 'working',"                                  \
+    " ifnull(sum(state = 'working'), 0), 'bytes', ifnull(sum(size), 0)) FROM queue)),"                                            \
+    "'stale', (SELECT count(*) FROM engine_state AS s JOIN files AS f WHERE s.name = 'profile' AND f.status IN ('done', 'empty')" \
+    " AND f.profile IS NOT s.value),"                                                                                             \
+    "'quarantined', (SELECT count(*) FROM quarantine),"                                                                           \
+    "'incidents', (SELECT count(*) FROM incidents),"                                                                              \
+    "'paused', json(iif(EXISTS (SELECT 1 FROM engine_state WHERE name = 'paused'), 'true', 'false')),"                            \
+    "'plugins', json((SELECT json_group_array(json_object('plugin', plugin, 'version', version, 'state', state,"                  \
+    " 'enabled', enabled, 'reason', reason)) FROM plugins)),"                                                                     \
+    "'last_run', json((SELECT json_object('started', datetime(started, 'unixepoch', 'localtime'), 'ended',"                       \
+    " datetime(ended, 'unixepoch', 'localtime'), 'outcome', outcome, 'version', version, 'command', command)"                     \
     " FROM runs ORDER BY run_id DESC LIMIT 1)))"
 
 static int64_t file_size(const char *path, const char *suffix) {
@@ -162,6 +163,11 @@ static void print_numbers(const cJSON *numbers) {
     print_problem_counts(json_member(numbers, "problems"));
     printf("%-10s %lld waiting (%.1f MB), %lld under way\n", "queue", (long long)json_integer(queue, "waiting", 0),
            json_number(queue, "bytes", 0) / 1e6, (long long)json_integer(queue, "working", 0));
+    if (json_integer(numbers, "stale", 0) > 0)
+        printf(
+            "%-10s %lld file%s, for the last run had other plugins or parameters (`sonde analyze --stale` renews %s)\n",
+            "stale", (long long)json_integer(numbers, "stale", 0), json_integer(numbers, "stale", 0) == 1 ? "" : "s",
+            json_integer(numbers, "stale", 0) == 1 ? "it" : "them");
     if (json_integer(numbers, "quarantined", 0) > 0)
         printf("%-10s %lld results (`sonde retry` tries them again)\n", "quarantine",
                (long long)json_integer(numbers, "quarantined", 0));

@@ -58,6 +58,7 @@ static bool begin_run(struct catalogue *catalogue, void *argument, struct error 
     return store_run_begin(catalogue, &about, &engine->run, error) &&
            store_plugins(catalogue, engine->registry, error) && store_queue_recover(catalogue, &recovered, error) &&
            store_queue_count(catalogue, &beginning->counts, error) &&
+           (engine->options.only_count > 0 || store_profile(catalogue, engine->profile, error)) &&
            (!engine->options.stay || store_paused(catalogue, &beginning->paused, error));
 }
 

@@ -76,6 +76,15 @@ def main():
         slow = {os.path.basename(item["path"]): item["bpm"] for item in json.loads(out)}
         check(all(abs(slow[name] - 60) < 0.5 for name in ("drum loop 120.wav", "melody in A minor.wav", "a walk with silences.flac")),
               "and are half as fast where they were beyond it, for the whole file as well", slow)
+        check(json.loads(run("status", "--json")[1])["stale"] == 0, "then nothing is stale")
+        slower, loop = ("--set", "tempo_meter:range=50-110"), os.path.join(sounds, "drum loop 120.wav")
+        run(*slower, "analyze", "--only", "key", loop)
+        check(json.loads(run("status", "--json")[1])["stale"] == 1, "a run with some of the plugins makes no file stale but its own",
+              run("status")[1])
+        code, _, told = run(*slower, "analyze", loop)
+        check(code == 0 and "\nstale      3 files" in run("status")[1], "after another range, all but what was analysed with it is", told)
+        code, _, told = run(*slower, "analyze", "--stale")
+        check(code == 0 and "3 analysed" in told and "stale" not in run("status")[1], "and --stale renews them", told)
         check(run("analyze")[0] == 2 and run("nonsense")[0] == 2, "wrong usage is exit code 2")
         check(run("analyze", os.path.join(work, "nowhere"))[0] == 1, "a path that isn't there is exit code 1")
     finally:

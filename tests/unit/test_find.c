@@ -463,6 +463,27 @@ static void status_counts(void **state) {
     assert_non_null(strstr(output, "\nproblems   2 failed (`sonde status --problems` says which, and why)\n"));
 }
 
+/* What isn't as the last run would have it; what failed, or waits, is no matter of that. */
+static void status_counts_what_is_stale(void **state) {
+    struct fixture *f = *state;
+    struct error error = {0};
+    fill(f);
+    fixture_run(f, "UPDATE files SET profile = 'old'");
+    assert_int_equal(RUN(status_command, "status"), CLI_OK);
+    assert_null(strstr(output, "stale"));
+    assert_true(store_profile(f->catalogue, "old", &error) && store_profile(f->catalogue, "new", &error));
+    fixture_run(f, "UPDATE files SET profile = 'new' WHERE path_text LIKE '%drum%'");
+    assert_int_equal(RUN(status_command, "status"), CLI_OK);
+    assert_non_null(strstr(
+        output, "\nstale      1 file, for the last run had other plugins or parameters (`sonde analyze --stale`"));
+    assert_true(store_profile(f->catalogue, "old", &error) && store_profile(f->catalogue, "even newer", &error));
+    assert_int_equal(RUN(status_command, "status", "--json"), CLI_OK);
+    cJSON *json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
+    assert_int_equal(json_integer(json, "stale", 0), 2);
+    assert_false(json_bool(json, "paused", false));
+    cJSON_Delete(json);
+}
+
 /* What the decoder had to say of a file is in all that is said of it, and no reason to try again. */
 static void warnings_are_said_everywhere(void **state) {
     struct fixture *f = *state;
@@ -522,6 +543,7 @@ int main(void) {
         TEST(find_segments),
         TEST(find_segments_by_a_users_label),
         TEST(status_counts),
+        TEST(status_counts_what_is_stale),
         TEST(warnings_are_said_everywhere),
         TEST(status_lists_problems),
         TEST(escapes_do_not_reach_the_terminal),
