@@ -127,7 +127,9 @@ static bool needs_audio(const struct acceptance *acceptance) {
 static bool has_many(const struct acceptance *acceptance) {
     const struct query *query = acceptance->query;
     bool of_values = !query->regions && query_has_values(query);
-    if (query->tags_count > 0 || query->under || query->labels_count > 0 || (query->text && of_values)) return false;
+    if (query->tags_count > 0 || query->under || query->labels_count > 0 || query->measures_count > 0 ||
+        (query->text && of_values))
+        return false;
     return query->text ? acceptance->files.n > FEW : have_values(acceptance->result, query, FEW + 1);
 }
 

@@ -25,6 +25,14 @@ struct query_range {
     double low, high;
 };
 
+/* A value of the summary that a plugin has made, by its name ("crest"): within the range, where that isn't open; or this text. Of
+ * a list any entry. With neither, it must be there. */
+struct query_measure {
+    const char *name; /* [a-z0-9_]+ */
+    struct query_range range;
+    const char *text; /* in any case; NULL: the range counts */
+};
+
 enum query_sort {
     QUERY_BY_PATH,
     QUERY_BY_NAME,
@@ -36,6 +44,7 @@ enum query_sort {
     QUERY_BY_ADDED,
     QUERY_BY_MODIFIED,
     QUERY_BY_CONFIDENCE, /* of the tempo */
+    QUERY_BY_MEASURE,    /* the value of the first of `measures`: there must be one */
     QUERY_BY_SIMILARITY, /* to similar_to, the most alike first; the only order when that is set */
     QUERY_BY_SOUND,      /* files of one sound beside each other */
 };
@@ -50,6 +59,8 @@ struct query {
     size_t labels_count;
     const char *tags[QUERY_WORDS]; /* all of these tags, whoever gave them */
     size_t tags_count;
+    struct query_measure measures[QUERY_WORDS]; /* all of them. No index knows them: each summary is read */
+    size_t measures_count;
     const char *text;                 /* words, each the beginning of one in path, tags, labels or metadata; or none */
     const char *under;                /* paths (as text) that begin so */
     struct query_range duration;      /* s */

@@ -21,6 +21,7 @@ static const struct {
     [QUERY_BY_ADDED] = {"added", "added", true},
     [QUERY_BY_MODIFIED] = {"modified", "mtime_ns", true},
     [QUERY_BY_CONFIDENCE] = {"confidence", "bpm_confidence", false},
+    [QUERY_BY_MEASURE] = {"value", NULL, false},
     [QUERY_BY_SIMILARITY] = {"similarity", "similarity", false},
     [QUERY_BY_SOUND] = {"sound", "file_audio_id", true},
 };
@@ -142,6 +143,32 @@ static void add_tags(struct builder *builder, const struct query *query) {
                 " AND (r.region_id IN (SELECT region_id FROM tags WHERE name = %Q AND start_frame > -1) OR"
                 " f.file_audio_id IN (SELECT audio_id FROM tags WHERE name = %Q AND start_frame IS NULL))",
                 tag, tag);
+    }
+}
+
+/* The summary with the plugins' values, as "w", of the row in question. */
+static const char *summary_of(const struct query *query) {
+    return query->regions ? "region_summary AS w WHERE w.region_id = r.region_id"
+                          : "audio_summary AS w WHERE w.audio_id = f.file_audio_id";
+}
+
+/* json_each walks the entries of a list, and has one row for any other value. */
+static void add_measures(struct builder *builder, const struct query *query) {
+    for (size_t i = 0; i < query->measures_count; i++) {
+        const struct query_measure *measure = &query->measures[i];
+        sqlite3_str_appendf(builder->sql,
+                            " AND EXISTS (SELECT 1 FROM json_each((SELECT w.summary FROM %s), '$.\"%w\"') AS e WHERE ",
+                            summary_of(query), measure->name);
+        if (measure->text) {
+            sqlite3_str_appendf(builder->sql, "iif(e.type IN ('true', 'false'), e.type, e.atom) = %Q COLLATE NOCASE",
+                                measure->text);
+        } else if (is_open(measure->range)) {
+            sqlite3_str_appendall(builder->sql, "e.type <> 'null'");
+        } else {
+            sqlite3_str_appendall(builder->sql, "e.type IN ('integer', 'real') AND ");
+            add_range(builder, "e", "atom", measure->range, 1);
+        }
+        sqlite3_str_appendall(builder->sql, ")");
     }
 }
 
@@ -290,7 +317,7 @@ static void add_region_list(struct builder *builder, const struct query *query) 
 static bool is_of_first_files(const struct builder *builder, const struct query *query) {
     return query->regions && !builder->single && !query->similar_to && sorts[query->sort].of_file &&
            query->limit >= 0 && query_is_selective(query) && !is_streaming(query) && !needs_summary(query) &&
-           query->tags_count == 0;
+           query->tags_count == 0 && query->measures_count == 0;
 }
 
 /* plus: "+" tells SQLite not to take an index for it. Files of one sound, and regions of files that are equal, come by their
@@ -352,6 +379,7 @@ static void add_tables(struct builder *builder, const struct query *query) {
     if (list && !query->regions) add_list(builder, query);
     if (!list || !query->regions) add_labels(builder, query);
     add_tags(builder, query);
+    add_measures(builder, query);
 }
 
 static void add_order(struct builder *builder, const struct query *query) {
@@ -362,8 +390,12 @@ static void add_order(struct builder *builder, const struct query *query) {
         if (query->regions) sqlite3_str_appendf(builder->sql, ", %s", needs_summary(query) ? summary : "r.position");
         return;
     }
-    sqlite3_str_appendf(builder->sql, " ORDER BY %s.%s%s NULLS LAST", values_of(query), sorts[query->sort].column,
-                        down);
+    if (query->sort == QUERY_BY_MEASURE)
+        sqlite3_str_appendf(builder->sql, " ORDER BY (SELECT w.summary ->> '$.\"%w\"' FROM %s)%s NULLS LAST",
+                            query->measures[0].name, summary_of(query), down);
+    else
+        sqlite3_str_appendf(builder->sql, " ORDER BY %s.%s%s NULLS LAST", values_of(query), sorts[query->sort].column,
+                            down);
     /* Equal values come in the order that the index has anyway. */
     if (query->regions && query->sort == QUERY_BY_KEY) sqlite3_str_appendf(builder->sql, ", r.bpm%s", down);
     if (query->regions) sqlite3_str_appendf(builder->sql, ", r.audio_id%s, r.start_frame%s", down, down);

@@ -55,7 +55,7 @@ static bool set_sort(struct selection *selection, const char *value, struct erro
     if (sort < 0)
         return error_set(error,
                          "--sort %s: there are path, name, bpm, key, label, duration, loudness, added, "
-                         "modified and confidence",
+                         "modified, confidence and value",
                          value);
     selection->query.sort = (enum query_sort)sort;
     selection->query.descending = down;
@@ -67,6 +67,24 @@ static bool set_limit(struct selection *selection, const char *value, struct err
     long long limit = strtoll(value, &end, 10);
     if (end == value || *end || limit < 1) return error_set(error, "--limit %s: should be a number from 1 up", value);
     selection->query.limit = limit;
+    return true;
+}
+
+/* "crest=18-", "meter=3/4", "crest". What looks like a number is a range, and all else text. */
+static bool add_measure(struct selection *selection, const char *value, struct error *error) {
+    struct query *query = &selection->query;
+    const char *equals = strchr(value, '=');
+    size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_"), i = query->measures_count;
+    if (i == QUERY_WORDS) return error_set(error, "at most %d values", QUERY_WORDS);
+    if (n == 0 || n >= sizeof selection->measures[i] || value[n] != (equals ? '=' : '\0') || (equals && !equals[1]))
+        return error_set(error, "--value %s: should be like crest=18-, meter=3/4 or crest", value);
+    struct query_measure *measure = &query->measures[i];
+    *measure = (struct query_measure){.name = selection->measures[i], .range = {NAN, NAN}};
+    bool is_range = equals && equals[1 + strspn(equals + 1, "0123456789.+-")] == '\0';
+    if (is_range && !range_parse(equals + 1, RANGE_LEVEL, 0.05, &measure->range, error)) return false;
+    if (equals && !is_range) measure->text = equals + 1;
+    memcpy(selection->measures[i], value, n);
+    query->measures_count++;
     return true;
 }
 
@@ -94,6 +112,7 @@ static bool take_value(struct selection *selection, const char *name, const char
     if (strcmp(name, "--text") == 0) return selection_add_text(selection, value, error);
     if (strcmp(name, "--duration") == 0) return range_parse(value, RANGE_DURATION, 0.05, &query->duration, error);
     if (strcmp(name, "--loudness") == 0) return range_parse(value, RANGE_LEVEL, 0.05, &query->loudness, error);
+    if (strcmp(name, "--value") == 0) return add_measure(selection, value, error);
     if (strcmp(name, "--modified") == 0) return range_parse(value, RANGE_DATE, 0, &query->modified, error);
     if (strcmp(name, "--added") == 0) return range_parse(value, RANGE_DATE, 0, &query->added, error);
     if (strcmp(name, "--under") == 0) return set_folder(selection, value, error);
@@ -105,7 +124,7 @@ static bool take_value(struct selection *selection, const char *name, const char
 static bool wants_value(const char *name) {
     static const char *const names[] = {"--bpm",      "--key",      "--label",    "--tag",   "--text",
                                         "--duration", "--loudness", "--modified", "--under", "--sort",
-                                        "--limit",    "--similar",  "--added"};
+                                        "--limit",    "--similar",  "--added",    "--value"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0) return true;
     return false;
@@ -156,6 +175,8 @@ bool selection_finish(struct selection *selection, struct error *error) {
     }
     if (selection->query.octaves && isnan(bpm->low) && isnan(bpm->high))
         return error_set(error, "--octaves needs --bpm");
+    if (selection->query.sort == QUERY_BY_MEASURE && selection->query.measures_count == 0)
+        return error_set(error, "--sort value needs --value");
     return !selection->compatible || keys != 0 || error_set(error, "--compatible needs --key");
 }
 
@@ -199,16 +220,38 @@ bool selection_resolve(struct selection *selection, struct catalogue *catalogue,
 #define HEARD                                                                                                          \
     "SELECT name, count(*) AS n FROM tags WHERE automatic AND name <> 'unknown' GROUP BY name ORDER BY n DESC, name"
 
-static void list_labels(struct catalogue *catalogue) {
-    sqlite3_stmt *from = sql_bind(catalogue, NULL, "SELECT group_concat(name, ', ') FROM (" HEARD " LIMIT 40)", "");
+/* What `sql` makes one text of, after an introduction. */
+static void list_names(struct catalogue *catalogue, const char *introduction, const char *sql) {
+    sqlite3_stmt *from = sql_bind(catalogue, NULL, sql, "");
     bool row = false;
     if (!from || !sql_step(catalogue, from, &row, NULL) || !row) return;
     if (sql_text(from, 0)) {
-        fputs("  the most frequent that have been heard: ", stderr);
+        fprintf(stderr, "  %s", introduction);
         cells_put(stderr, sql_text(from, 0));
         fputc('\n', stderr);
     }
     (void)sqlite3_reset(from);
+}
+
+/* All names of values: those of the rules in the plugins' schemas. */
+#define MEASURES                                                                                                       \
+    "(SELECT json_extract(p.value, '$.x-summary.as') AS name FROM plugins, json_each(schema, '$.properties') AS p"     \
+    " UNION SELECT json_extract(p.value, '$.x-summary.confidence_as') FROM plugins, json_each(schema, '$.properties')" \
+    " AS p ORDER BY 1)"
+
+/* Names that no plugin's values have, and those that there are. */
+static void explain_measures(const struct query *query, struct catalogue *catalogue) {
+    bool strange = false;
+    for (size_t i = 0; i < query->measures_count; i++) {
+        int64_t there = 1;
+        if (!sql_number(catalogue, NULL, &there, "SELECT EXISTS (SELECT 1 FROM " MEASURES " WHERE name = ?)", "t",
+                        query->measures[i].name) ||
+            there)
+            continue;
+        fprintf(stderr, "  no plugin makes a value \"%s\"\n", query->measures[i].name);
+        strange = true;
+    }
+    if (strange) list_names(catalogue, "there are: ", "SELECT group_concat(name, ', ') FROM " MEASURES);
 }
 
 void selection_found_nothing(const struct selection *selection, struct catalogue *catalogue) {
@@ -225,7 +268,10 @@ void selection_found_nothing(const struct selection *selection, struct catalogue
                 strchr(query->labels[i], ',') ? " (several: --label kick --label snare)" : "");
         strange = true;
     }
-    if (strange) list_labels(catalogue);
+    if (strange)
+        list_names(catalogue, "the most frequent that have been heard: ",
+                   "SELECT group_concat(name, ', ') FROM (" HEARD " LIMIT 40)");
+    explain_measures(query, catalogue);
     if (query->text && sql_number(catalogue, NULL, &failed, "SELECT count(*) FROM files WHERE status = 'failed'", "") &&
         failed > 0)
         fprintf(stderr, "  %lld file%s failed: `sonde status --problems` says why\n", (long long)failed,

@@ -278,6 +278,9 @@ static void nothing_found_says_why(void **state) {
     assert_int_equal(RUN_SAYS(find_command, "find", "--label", "drum,bass"), CLI_SOME_FAILED);
     assert_non_null(strstr(complaint, "no sound has the label \"drum,bass\" (several: "));
     assert_non_null(strstr(complaint, "have been heard: drums, music\n"));
+    assert_int_equal(RUN_SAYS(find_command, "find", "--value", "crest=18-"), CLI_SOME_FAILED);
+    assert_non_null(
+        strstr(complaint, "\n  no plugin makes a value \"crest\"\n  there are: bpm, key, label, timeline\n"));
     assert_int_equal(RUN_SAYS(find_command, "find", "broken"), CLI_SOME_FAILED);
     assert_string_equal(complaint, "nothing found\n  1 file failed: `sonde status --problems` says why\n");
     fixture_run(f, "UPDATE files SET status = 'missing' WHERE status = 'failed'");

@@ -230,11 +230,65 @@ static void conditions(void **state) {
     assert_string_equal(found(f, &query), "\xc3\xa9t\xc3\xa9.wav,drum loop.wav");
 }
 
+/* Values by their names in the summary, of whatever plugin: numbers, texts, entries of lists. */
+static void measures(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    struct query query;
+    query_init(&query);
+    query.measures[query.measures_count++] = (struct query_measure){"lufs", {-35, -15}, NULL};
+    assert_string_equal(found(f, &query), "bass_line.wav,pad.flac");
+    query.sort = QUERY_BY_MEASURE;
+    assert_string_equal(found(f, &query), "pad.flac,bass_line.wav");
+    query.descending = true;
+    assert_string_equal(found(f, &query), "bass_line.wav,pad.flac");
+    query.measures[query.measures_count++] = (struct query_measure){"label", {NAN, NAN}, "BASS"};
+    assert_string_equal(found(f, &query), "bass_line.wav");
+    query.regions = true;
+    assert_string_equal(found(f, &query), "bass_line.wav,bass_line.wav");
+    query.sort = QUERY_BY_PATH;
+    query.tags[query.tags_count++] = "bass"; /* files alone are asked first, but not for fewer than there are */
+    query.limit = 2;
+    assert_string_equal(found(f, &query), "bass_line.wav,bass_line.wav");
+    query_init(&query);
+    query.measures[query.measures_count++] = (struct query_measure){"classes", {NAN, NAN}, "loop"};
+    assert_string_equal(found(f, &query), "drum loop.wav");
+    query.measures[0] = (struct query_measure){"classes", {NAN, NAN}, NULL}; /* any */
+    assert_string_equal(found(f, &query), "drum loop.wav");
+    query.measures[0] = (struct query_measure){"lufs", {NAN, NAN}, "-20"}; /* no text */
+    assert_string_equal(found(f, &query), "");
+    query.measures[0] = (struct query_measure){"label", {1, NAN}, NULL}; /* no number */
+    assert_string_equal(found(f, &query), "");
+    query.measures[0] = (struct query_measure){"none", {NAN, NAN}, NULL};
+    assert_string_equal(found(f, &query), "");
+    query_init(&query);
+    query.under = "/s";
+    query.regions = true;
+    query.bpm = (struct query_range){60, 121};
+    query.limit = 1;
+    query.measures[query.measures_count++] = (struct query_measure){"lufs", {-15, NAN}, NULL};
+    assert_string_equal(found(f, &query), "drum loop.wav");
+    query.bpm = (struct query_range){NAN, NAN};
+    query.modified = (struct query_range){0, NAN};
+    assert_string_equal(found(f, &query), "drum loop.wav");
+    struct fixture_file file = fixture_scan(f, "/s/two.wav", "two", "two", 2);
+    fixture_result(f, file.regions[0], "p", "i", "{\"lufs\":-5}");
+    fixture_result(f, file.regions[1], "p", "i", "{\"lufs\":-6}");
+    fixture_finish(f, &file);
+    query_init(&query);
+    query.measures[query.measures_count++] = (struct query_measure){"lufs", {-8, NAN}, NULL};
+    query.regions = true;
+    query.sort = QUERY_BY_MEASURE;
+    assert_string_equal(found(f, &query), "two.wav,two.wav");
+    query.measures[0].range.low = -5.5; /* of the region, whatever the file has */
+    assert_string_equal(found(f, &query), "two.wav");
+}
+
 /* Rows that come as they are found are those that come sorted. */
 static void streams_are_the_same(void **state) {
     struct fixture *f = *state;
     fill(f);
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 128; i++) {
         struct query query;
         char sorted[2000];
         query_init(&query);
@@ -244,6 +298,7 @@ static void streams_are_the_same(void **state) {
         if (i & 8) query.loudness.high = -12;
         if (i & 16) query.text = "s";
         if (i & 32) query.tags[query.tags_count++] = "drums";
+        if (i & 64) query.measures[query.measures_count++] = (struct query_measure){"lufs", {-30, NAN}, NULL};
         snprintf(sorted, sizeof sorted, "%s", found(f, &query));
         query.streaming = true;
         assert_string_equal(found(f, &query), sorted);
@@ -408,6 +463,8 @@ static void similarity(void **state) {
         }
         query_close(result);
         assert_int_equal(found_rows, 10);
+        query.measures[query.measures_count++] = (struct query_measure){"none", {NAN, NAN}, NULL};
+        assert_string_equal(found(f, &query), "");
     }
     struct fixture_file without = fixture_scan(f, "/without", "w", "w", 1);
     fixture_finish(f, &without);
@@ -475,9 +532,9 @@ static void bounds_are_bounds(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys), cmocka_unit_test(ranges),  TEST(conditions),
-        TEST(text_search),      TEST(regions_and_missing), TEST(lookups),
-        TEST(similarity),       TEST(bounds_are_bounds),   TEST(streams_are_the_same),
+        cmocka_unit_test(keys),  cmocka_unit_test(ranges),   TEST(conditions), TEST(measures),
+        TEST(text_search),       TEST(regions_and_missing),  TEST(lookups),    TEST(similarity),
+        TEST(bounds_are_bounds), TEST(streams_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
