@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import wave
 
 results = []
 
@@ -70,6 +71,44 @@ def project(bench, language, name, ident, *options):
            and any(ident in line and "ready" in line for line in listed.stdout.splitlines()), installed.stdout + listed.stdout)
 
 
+def resources(bench):
+    """A project that gets a folder of resources: they go wherever the library goes."""
+    bench.new("weights", "--id", "org.example.weights", "--name", "Weights")
+    folder = os.path.join(bench.work, "weights")
+    os.mkdir(os.path.join(folder, "weights.resources"))
+    with open(os.path.join(folder, "weights.resources", "data.bin"), "wb") as file:
+        file.write(b"\0" * 100)
+    with open(os.path.join(folder, "weights.c"), encoding="utf-8") as file:
+        source = file.read()
+    opened = "const void *data; uint64_t size;\n    if (host->resource_open(host, \"data.bin\", &data, &size)) return SONDE_FAILED;"
+    with open(os.path.join(folder, "weights.c"), "w", encoding="utf-8") as file:
+        file.write(source.replace("(void)host;", opened))
+    made = bench.run("make", f"SDK={bench.sdk}", folder=folder)
+    tested = bench.run("python3", "test.py", "./weights.so", folder=folder)
+    report("resources: the project's test takes them along", made.returncode == 0 and tested.returncode == 0,
+           made.stdout + tested.stdout)
+    sound = os.path.join(bench.work, "a tone.wav")
+    with wave.open(sound, "wb") as out:
+        out.setparams((1, 2, 8000, 0, "NONE", ""))
+        out.writeframes(b"\0\x10\0\xf0" * 8000)
+    tried = bench.run("make", "try", f"SDK={bench.sdk}", f"SOUND={sound}", folder=folder)
+    report("make try shows what it says of a sound", tried.returncode == 0 and "loudest_at" in tried.stdout
+           and os.path.exists(os.path.join(folder, "try.db")), tried.stdout)
+    bench.run("make", "install", f"SDK={bench.sdk}", folder=folder)
+    listed = bench.run(bench.sonde, "plugin", "list")
+    report("resources: make install brings them", "broken" not in listed.stdout and "weights.so" in listed.stdout, listed.stdout)
+    bench.run("make", "clean", folder=folder)
+    left = os.listdir(folder)
+    report("make clean leaves nothing", not any(name.endswith(".so") or name.startswith("try.db") for name in left), left)
+    made = bench.run("meson", "setup", "build", f"-Dsonde={bench.sonde}", "-Dprefix=/usr/local", folder=folder)
+    tested = bench.run("meson", "test", "-C", "build", "sound", folder=folder)
+    installed = bench.run("meson", "install", "-C", "build", "--destdir", os.path.join(bench.work, "root"), folder=folder)
+    there = [os.path.exists(os.path.join(bench.work, "root", "usr", "local", "lib", "sonde", name))
+             for name in ("weights.so", os.path.join("weights.resources", "data.bin"))]
+    report("resources: meson tests with them, and installs all where sonde looks", tested.returncode == 0 and all(there),
+           made.stdout + tested.stdout + installed.stdout)
+
+
 def refusals(bench):
     good = ("--id", "org.example.x", "--name", "X")
     for title, arguments, word in (("an id without a domain", ("d", "--id", "rumble", "--name", "X"), "org.example.rumble"),
@@ -109,6 +148,7 @@ def main():
             project(bench, "C++", "rumble-pp", "org.example.rumble-pp", "--cpp")
         else:
             report("C++", False, skip="no C++ compiler here")
+        resources(bench)
         refusals(bench)
     print(f"1..{len(results)}")
     return 0 if all(results) else 1

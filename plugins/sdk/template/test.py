@@ -20,6 +20,9 @@ def main():
         sound, plugins, catalogue = (os.path.join(work, name) for name in ("sound.wav", "plugins", "catalogue.db"))
         os.mkdir(plugins)
         shutil.copy(library, plugins)
+        resources = os.path.splitext(library)[0] + ".resources"
+        if os.path.isdir(resources):
+            shutil.copytree(resources, os.path.join(plugins, os.path.basename(resources)))
         with wave.open(sound, "wb") as out:  # four seconds of a tone, ten times as loud from 2 s to 3 s
             out.setparams((1, 2, RATE, 0, "NONE", ""))
             out.writeframes(b"".join(
