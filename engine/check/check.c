@@ -1,6 +1,7 @@
 #include "engine/check/subject.h"
 
 #include "engine/base/json.h"
+#include "engine/check/published.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,19 @@ static void check_arrays(struct subject *s) {
     }
 }
 
+/* Whether what it says of ordinary audio is what those expect who read the interfaces that it provides. */
+static void check_interfaces(struct subject *s) {
+    const cJSON *one = NULL;
+    report_pass(s->report, CHECK_RESULT_INTERFACE, s->plugin);
+    cJSON_ArrayForEach(one, json_member(s->descriptor, "provides")) {
+        const char *id = json_string(one, "id", "");
+        struct error error = {0};
+        int major = (int)json_integer(one, "major", 0);
+        if (!published_check(id, major, s->ordinary.json, &error))
+            report_add(s->report, CHECK_RESULT_INTERFACE, s->plugin, CHECK_FAILED, "%s/%d: %s", id, major, error.text);
+    }
+}
+
 /* Everything about one plugin that runs it. */
 static bool check_plugin(struct subject *s, struct error *error) {
     int level = s->options->level;
@@ -40,6 +54,7 @@ static bool check_plugin(struct subject *s, struct error *error) {
     if (good && level >= 7 && !subject_is_given_up(s)) good = check_needs(s, error);
     if (good && sound && level >= 8 && !subject_is_given_up(s)) good = check_costs(s, error);
     if (good && strcmp(s->ordinary.outcome, "ok") == 0) check_arrays(s);
+    if (good && s->ordinary.json) check_interfaces(s);
     /* A plugin that hangs in destroy has already been seen to work. */
     return good;
 }

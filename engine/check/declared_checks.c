@@ -3,6 +3,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/schema.h"
+#include "engine/check/published.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -139,6 +140,31 @@ static void check_units(struct subject *s, const cJSON *schema, const char *name
     cJSON_ArrayForEach(one, json_member(schema, "properties")) check_units(s, one, one->string, NULL);
 }
 
+static bool provides(const struct subject *s, const char *interface) {
+    const cJSON *one = NULL;
+    cJSON_ArrayForEach(one, json_member(s->descriptor, "provides")) {
+        if (strcmp(json_string(one, "id", ""), interface) == 0) return true;
+    }
+    return false;
+}
+
+/* One name for two things: where sonde's own plugin says nothing, the other's number would be the tempo, say. */
+static void check_value_name(struct subject *s, const char *name) {
+    const char *owner = name ? published_owner_of_value(name) : NULL;
+    char reason[300];
+    if (!owner) return;
+    (void)snprintf(reason, sizeof reason, "\"%.100s\" is a value of %s/1, which it doesn't provide", name, owner);
+    judge(s, CHECK_DECLARED_SUMMARY, provides(s, owner), CHECK_FAILED, reason);
+}
+
+static void check_summary(struct subject *s, const struct schema *schema) {
+    judge(s, CHECK_DECLARED_SUMMARY, true, CHECK_PASSED, "");
+    for (size_t i = 0; schema && i < schema_summary_count(schema); i++) {
+        check_value_name(s, schema_summary_at(schema, i)->as);
+        check_value_name(s, schema_summary_at(schema, i)->confidence_as);
+    }
+}
+
 static void check_schema(struct subject *s) {
     const cJSON *schema = json_member(s->descriptor, "schema");
     if (!cJSON_IsObject(schema)) {
@@ -154,6 +180,7 @@ static void check_schema(struct subject *s) {
           "it allows properties that it doesn't name");
     judge(s, CHECK_DECLARED_UNITS, true, CHECK_PASSED, "");
     if (compiled) check_units(s, schema, "the result", NULL);
+    check_summary(s, compiled);
     schema_free(compiled);
     cJSON_free(text);
 }

@@ -43,6 +43,9 @@ const struct check_entry check_table[CHECK_COUNT] = {
         {"declared.units", 2, "what sounds like an instant is marked as one",
          "The unit of an instant is \"s@region\": the engine shifts it to the file's time. \"s\" is a "
          "duration."},
+    [CHECK_DECLARED_SUMMARY] =
+        {"declared.summary", 2, "its summary values have names of their own",
+         "Begin the name behind \"as\" with a word of yours; or provide the interface whose value it is."},
     [CHECK_DECLARED_FLAGS] = {"declared.flags", 2, "it declares itself deterministic",
                               "Set SONDE_FLAG_DETERMINISTIC: without it no result is kept from one run to the next."},
     [CHECK_LOAD_UNKNOWN] = {"load.unknown", 2, "create refuses an id that no descriptor has",
@@ -70,6 +73,10 @@ const struct check_entry check_table[CHECK_COUNT] = {
                              "Correct whichever of the two is wrong; the reason names the place."},
     [CHECK_RESULT_INSTANTS] = {"result.instants", 3, "every instant lies within the region",
                                "Count seconds from the start of the region, and clamp them to 0..region->duration."},
+    [CHECK_RESULT_INTERFACE] =
+        {"result.interface", 3, "a result under the name of one of sonde's interfaces is what that promises",
+         "Write all that its schema requires (sonde plugin show prints that of the bundled one); or provide an interface of "
+         "your own."},
     [CHECK_RESULT_ARRAYS] = {"result.arrays", 3, "every array that it declares is written now and then",
                              "Write it in finish, or take it out of the descriptor."},
     [CHECK_REGION_RATES] =

@@ -26,10 +26,12 @@ enum flaw {
     declared_text,
     declared_schema,
     declared_units,
+    declared_summary,
     declared_flags,
     load_unknown,
     load_longer,
     load_extension,
+    result_interface,
     result_arrays,
     region_rates,
     region_channels,
@@ -279,6 +281,8 @@ static const sonde_array_info_t unwritten = {.struct_size = sizeof unwritten,
                                              .description = "The level of every second.",
                                              .dimensions = 1};
 
+static const sonde_interface_t key = {sizeof key, 1, "key"}; /* what sonde's key has isn't in the result */
+
 static const sonde_descriptor_t descriptor = {
     .struct_size = sizeof descriptor,
     .flags = FLAW == declared_flags ? 0 : SONDE_FLAG_DETERMINISTIC,
@@ -292,9 +296,13 @@ static const sonde_descriptor_t descriptor = {
     .description = FLAW == declared_text ? "TODO: description here" : description,
     .schema =
         FLAW == declared_schema ? NULL
+        : FLAW == declared_summary
+            ? "{\"type\":\"object\",\"properties\":{\"level\":{\"type\":\"number\",\"x-unit\":\"1\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"mean\"}}}}"
         : FLAW == declared_units
             ? "{\"type\":\"object\",\"properties\":{\"level\":{\"type\":\"number\",\"x-unit\":\"1\"},\"start\":{\"type\":\"number\",\"x-unit\":\"s\"}}}"
             : "{\"type\":\"object\",\"properties\":{\"level\":{\"type\":\"number\",\"x-unit\":\"1\"}}}",
+    .provides = &key,
+    .provides_count = FLAW == result_interface ? 1 : 0,
     .inputs = &input,
     .inputs_count = 1,
     .params = &gain,
