@@ -62,11 +62,9 @@ static void print_text(const struct entry *entry) {
     if (entry->strikes > 0)
         (void)snprintf(strikes, sizeof strikes, ", %lld strike%s", (long long)entry->strikes,
                        entry->strikes == 1 ? "" : "s");
-    if (entry->plugin)
-        printf("%-28s %-10s %-9s %s%s", entry->plugin, entry->version, entry->state,
-               strcmp(entry->origin, "bundled") == 0 || !library ? entry->origin : library, strikes);
-    else
-        printf("%-39s %-9s%s", library ? library : "", entry->state, "");
+    bool named = library && (strcmp(entry->origin, "bundled") != 0 || !entry->plugin);
+    printf("%-28s %-10s %-9s %s%s", entry->plugin ? entry->plugin : "-", entry->plugin ? entry->version : "-",
+           entry->state, named ? library : entry->origin, strikes);
     printf("%s%s\n", entry->reason && entry->reason[0] ? ": " : "", entry->reason ? entry->reason : "");
     free(library);
 }

@@ -262,7 +262,7 @@ static bool keep_only(struct registry *registry, const char *const *only, size_t
             mark_wanted(registry, index, wanted);
             continue;
         }
-        ok = error_set(error, "there is no plugin \"%s\" (sonde plugin list shows all)", only[i]);
+        ok = error_set(error, "there is no plugin \"%s\" (sonde plugin list shows all, and what is broken)", only[i]);
         if (error) error->code = EINVAL;
     }
     for (size_t i = 0; ok && i < registry->plugins_count; i++)

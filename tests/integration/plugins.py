@@ -130,6 +130,11 @@ def test_found(suite):
             wanted.update({name + ".so": reason for name, reason in refused.items()}, **{"text.so": "can't be loaded"})
         wrong = [(name, reasons.get(name)) for name, reason in wanted.items() if reason not in reasons.get(name, "")]
         suite.check(broken_code == 1 and not wrong, "what is broken is listed, each with its reason", wrong)
+        twice = [row for row in broken if row.get("library", "-") in row["reason"]]
+        suite.check(not twice, "a library is named once", twice)
+        _, printed = house.run("plugin", "list", "--broken")
+        suite.check(weak or re.search(r"^- +- +broken +/.*/wrong_abi\.so: it is built for plugin ABI", printed, re.M),
+                    "and stands in the column where libraries stand", printed)
         suite.check(all("sonde-run-" not in reason for reason in reasons.values()), "and under its own name", reasons)
         suite.check([row["library"] for row in broken if row.get("library") == hidden], "a second file of one name too", broken)
         code, printed = house.analyse()

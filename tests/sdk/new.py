@@ -87,6 +87,12 @@ def resources(bench):
     tested = bench.run("python3", "test.py", "./weights.so", folder=folder)
     report("resources: the project's test takes them along", made.returncode == 0 and tested.returncode == 0,
            made.stdout + tested.stdout)
+    alone = os.path.join(bench.work, ".local", "lib", "sonde", "weights.so")
+    os.makedirs(os.path.dirname(alone), exist_ok=True)
+    shutil.copy(os.path.join(folder, "weights.so"), alone)
+    listed = bench.run(bench.sonde, "plugin", "list", "--broken")
+    report("without them the plugin is broken, and the list says why", listed.returncode == 1
+           and "create of plugin org.example.weights returned SONDE_FAILED: " in listed.stdout, listed.stdout)
     sound = os.path.join(bench.work, "a tone.wav")
     with wave.open(sound, "wb") as out:
         out.setparams((1, 2, 8000, 0, "NONE", ""))

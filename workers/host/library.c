@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -103,19 +104,33 @@ static void leave(struct library *library) {
     if (library->services.leave) library->services.leave(library->services.context);
 }
 
+/* The code as it is written in sonde/plugin.h, or as a number where that doesn't know it. */
+static const char *name_of_code(int32_t code, char number[16]) {
+    static const char *const names[] = {"SONDE_OK",          "SONDE_EMPTY",     "SONDE_FAILED",
+                                        "SONDE_UNSUPPORTED", "SONDE_NO_MEMORY", "SONDE_BROKEN"};
+    if (code >= 0 && (size_t)code < sizeof names / sizeof *names) return names[code];
+    snprintf(number, 16, "%d", code);
+    return number;
+}
+
+/* Why it can't be loaded, without the path in front: whoever prints the sentence names the library. */
+static const char *reason_alone(const struct library *library, const char *why) {
+    size_t n = strlen(library->path);
+    return strncmp(why, library->path, n) == 0 && strncmp(why + n, ": ", 2) == 0 ? why + n + 2 : why;
+}
+
 static bool open_library(struct library *library, struct error *error) {
     enter(library, HOST_LOAD);
     char why[400];
     library->handle = library_file_open(library->path, why, sizeof why);
     leave(library);
-    if (!library->handle) return error_set(error, "can't be loaded: %.300s", why);
+    if (!library->handle) return error_set(error, "can't be loaded: %.300s", reason_alone(library, why));
     library->entry = library_file_symbol(library->handle, "sonde_entry");
-    if (!library->entry)
-        return error_set(error, "%.200s exports no sonde_entry: it isn't a sonde plugin", library->path);
+    if (!library->entry) return error_set(error, "it exports no sonde_entry: it isn't a sonde plugin");
     const sonde_entry_t *entry = library->entry;
     if (entry->abi_major != SONDE_ABI_MAJOR)
-        return error_set(error, "%.200s is built for plugin ABI %u.%u, this host has %u.%u: rebuild it", library->path,
-                         entry->abi_major, entry->abi_minor, SONDE_ABI_MAJOR, SONDE_ABI_MINOR);
+        return error_set(error, "it is built for plugin ABI %u.%u, this host has %u.%u: rebuild it", entry->abi_major,
+                         entry->abi_minor, SONDE_ABI_MAJOR, SONDE_ABI_MINOR);
     if (!abi_size_is_sane(entry->struct_size, ABI_1_0_ENTRY))
         return error_set(error, "struct_size is wrong in sonde_entry");
     if (!entry->init || !entry->deinit || !entry->plugin_count || !entry->plugin_at || !entry->create)
@@ -129,7 +144,8 @@ static bool initialise(struct library *library, struct error *error) {
     int32_t code = library->entry->init(&library->api, library->resource_dir ? library->resource_dir : "");
     library->may_open = false;
     leave(library);
-    if (code != SONDE_OK) return error_set(error, "init of %.200s returned %d", library->path, code);
+    char number[16];
+    if (code != SONDE_OK) return error_set(error, "init returned %s", name_of_code(code, number));
     library->initialised = true;
     enter(library, HOST_INIT);
     uint32_t count = library->entry->plugin_count();
@@ -221,13 +237,14 @@ sonde_plugin_t *library_create(struct library *library, const char *id, const so
     int32_t code = library->entry->create(&library->api, id, values, count, &plugin);
     library->may_open = false;
     environment_repair(library->services.environment);
+    char number[16];
     if (code == SONDE_NO_MEMORY)
         error_memory(error);
     else if (code == SONDE_UNSUPPORTED) {
         error_set(error, "its parameters can't be used");
         error->code = EINVAL;
     } else if (code != SONDE_OK)
-        error_set(error, "create of plugin %.100s returned %d", id, code);
+        error_set(error, "create of plugin %.100s returned %s", id, name_of_code(code, number));
     else if (!plugin)
         error_set(error, "create of plugin %.100s made nothing", id);
     else if (!abi_size_is_sane(plugin->struct_size, ABI_1_0_PLUGIN))
