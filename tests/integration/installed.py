@@ -62,9 +62,15 @@ def test_places(it):
               "share/sonde/migrations/0001_catalogue.sql", "share/man/man1/sonde.1", "share/man/man5/sonde.ini.5",
               "lib/systemd/user/sonde-watch.service", "lib/systemd/system/sonde-watch@.service",
               "share/bash-completion/completions/sonde", "share/zsh/site-functions/_sonde", "share/fish/vendor_completions.d/sonde.fish",
-              "share/doc/sonde/LICENSE", os.path.join(it.libdir, "pkgconfig", "sonde.pc")]
+              "share/doc/sonde/LICENSE", "share/doc/sonde/plugins/README.md", "share/doc/sonde/plugins/sdk/sonde/plugin.h",
+              "share/doc/sonde/plugins/examples/cpp/dynamics.cpp", os.path.join(it.libdir, "pkgconfig", "sonde.pc")]
     missing = [path for path in wanted if not os.path.isfile(it.at(path))]
     it.check(not missing, "binaries, headers, sonde.pc, plugins, weights, schemas, migrations, pages and completions lie in their places", missing)
+    odd = []
+    for at in ("share/doc/sonde/plugins", "share/doc/sonde/plugins/sdk", "share/doc/sonde/plugins/examples"):
+        with open(it.at(at, "README.md"), encoding="utf-8") as file:
+            odd += [link for link in re.findall(r"\]\(([^):]+)\)", file.read()) if not os.path.exists(it.at(at, link))]
+    it.check(set(odd) <= {"../tools/package"}, "what the tutorial and the examples point to is there", odd)
     for folder, kind in (("plugins", ".weights"), ("migrations", ".sql"), ("schema/results", ".json")):
         have = {name for _, _, names in os.walk(it.tree) for name in names}
         source = {name for _, _, names in os.walk(os.path.join(SOURCE, folder)) for name in names if name.endswith(kind)}
