@@ -49,7 +49,7 @@ const struct check_entry check_table[CHECK_COUNT] = {
     [CHECK_DECLARED_FLAGS] = {"declared.flags", 2, "it declares itself deterministic",
                               "Set SONDE_FLAG_DETERMINISTIC: without it no result is kept from one run to the next."},
     [CHECK_LOAD_UNKNOWN] = {"load.unknown", 2, "create refuses an id that no descriptor has",
-                            "Compare the id that create is given, and return SONDE_UNSUPPORTED for any other."},
+                            "Compare the id that create is given, and return SONDE_FAILED for any other."},
     [CHECK_LOAD_EXTENSION] =
         {"load.extension", 2, "it has no table for an extension that doesn't exist",
          "Compare the whole id that extension is given, and return NULL for any that you don't know."},

@@ -44,7 +44,7 @@ const char analyze_help[] =
     "  --allow-weak-sandbox    run plugins of others although this system lacks a layer of the sandbox (sonde doctor)\n"
     "  --no-sandbox            for developers: no sandbox at all; refused for plugins of others\n\n"
     "Ctrl-C stops cleanly; the next run goes on. A second Ctrl-C stops at once, and loses nothing either.\n"
-    "Exit codes: 0 all well, 1 some files failed or plugins could not be run (the\n"
+    "Exit codes: 0 all well, 1 some files failed or workers for plugins could not be started (the\n"
     "summary tells), 2 wrong usage, 3 cannot run.\n\n"
     "  sonde analyze ~/Sounds\n"
     "  sonde analyze --only key,features take1.wav take2.flac\n"

@@ -13,9 +13,20 @@
 
 #define FRAMES 1000
 
+static int log_level; /* of the last line that was logged */
+
+static void on_log(void *context, const char *plugin, int level, const char *text) {
+    (void)context;
+    (void)plugin;
+    (void)text;
+    log_level = level;
+}
+
 static struct host *new_host(const char *what) {
+    static const struct host_hooks hooks = {.log = on_log};
     struct error error = {0};
-    struct host *host = host_new(NULL, &error);
+    log_level = -1;
+    struct host *host = host_new(&hooks, &error);
     assert_non_null(host);
     assert_non_null(getenv("SONDE_THROWING"));
     cJSON *settings = cJSON_CreateObject();
@@ -60,8 +71,11 @@ static void exceptions_become_outcomes(void **state) {
     outcome_is("process:exception", "failed", "something is odd in process");
     outcome_is("finish:exception", "failed", "something is odd in finish");
     outcome_is("process:range", "failed", "range");
+    assert_int_equal(log_level, SONDE_LOG_ERROR);
     outcome_is("begin:unsupported", "unsupported", "not for begin");
+    assert_int_equal(log_level, SONDE_LOG_INFO);
     outcome_is("process:empty", "empty", "nothing in process");
+    assert_int_equal(log_level, SONDE_LOG_INFO);
     outcome_is("finish:empty", "empty", "nothing in finish");
 }
 

@@ -62,7 +62,7 @@ inline int32_t code_of_exception(const sonde_host_t *host, const sonde_writer_t 
         if (out)
             out->fail(out, e.what());
         else
-            host->log(host, code == SONDE_EMPTY ? SONDE_LOG_INFO : SONDE_LOG_ERROR, e.what());
+            host->log(host, code == SONDE_EMPTY || code == SONDE_UNSUPPORTED ? SONDE_LOG_INFO : SONDE_LOG_ERROR, e.what());
         return code;
     } catch (...) {
         return SONDE_BROKEN;

@@ -12,8 +12,8 @@
  *         ( begin -> process ... process -> finish | abandon )*  -> destroy -> deinit -> unload
  *
  * - Files can be read and threads started until the last `create` returns (through `resource_open` only, as far as files
- *   go). Then the sandbox closes: no files, no sockets, no processes, no new threads, no executable memory. A system call
- *   outside the list ends the worker, and the result says so: "violation".
+ *   go). Then the sandbox closes: no files, no sockets, no processes, no new threads, no executable memory. Opening a file
+ *   fails (EACCES); a system call outside the list ends the worker, and the result says so: "violation".
  * - An instance serves many regions, one after the other. Nothing may be remembered from one region to the next: the same
  *   region must give the same result whatever came before it.
  * - Regions arrive block by block. Blocks have any size from one frame up; a result may not depend on where they are cut.
@@ -114,9 +114,9 @@ typedef struct sonde_host {
     int32_t (*cancelled)(const struct sonde_host *host);
 
     /* init and create only. Maps the file `name` (a plain name or a path below it, without "..") from the library's
-     * resource folder (of DIR/NAME.so it is DIR/NAME.resources), read-only, until deinit returns. Opening it again gives the
-     * same data. The content's hash becomes part of the identity of every result, so that new weights make old results stale.
-     * At most 256 files. Returns SONDE_OK; SONDE_FAILED (no such file, not a plain file, or the wrong phase), *data and *size
+     * resource folder (of DIR/NAME.so it is DIR/NAME.resources), read-only, until deinit returns. The data is 64-byte
+     * aligned, and no zero follows it: text isn't a string. Opening it again gives the same data. The content's hash
+     * becomes part of the identity of every result, so that new weights make old results stale. At most 256 files. Returns SONDE_OK; SONDE_FAILED (no such file, not a plain file, or the wrong phase), *data and *size
      * are then unchanged and a line is in the log; SONDE_NO_MEMORY. */
     int32_t (*resource_open)(const struct sonde_host *host, const char *name, const void **data, uint64_t *size);
 
@@ -454,8 +454,8 @@ typedef struct sonde_entry {
     /* An instance of plugin `id`, with all its parameters (`values`, in the descriptor's order). `id` and `values` are the
      * host's, valid during the call: copy what you keep. Several instances of one plugin may exist.
      * SONDE_OK: *plugin is the new instance. Anything else: *plugin is ignored and the plugin isn't run; `sonde plugin list`
-     * shows the last line logged as the reason. SONDE_UNSUPPORTED refuses the values: where a user set them, nothing is run
-     * before they are mended, as when one is outside its range.
+     * shows the last line logged as the reason. SONDE_FAILED for an id that none of them has. SONDE_UNSUPPORTED refuses the
+     * values: where a user set them, nothing is run before they are mended, as when one is outside its range.
      * Also called later, after the lock-down, to replace an instance that said SONDE_BROKEN: resources that were opened before
      * can be opened again then, others can't, nor can threads be started. */
     int32_t (*create)(const sonde_host_t *host, const char *id, const sonde_param_value_t *values, uint32_t count,
