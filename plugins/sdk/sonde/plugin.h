@@ -116,8 +116,9 @@ typedef struct sonde_host {
     /* init and create only. Maps the file `name` (a plain name or a path below it, without "..") from the library's
      * resource folder (of DIR/NAME.so it is DIR/NAME.resources), read-only, until deinit returns. The data is 64-byte
      * aligned, and no zero follows it: text isn't a string. Opening it again gives the same data. The content's hash
-     * becomes part of the identity of every result, so that new weights make old results stale. At most 256 files. Returns SONDE_OK; SONDE_FAILED (no such file, not a plain file, or the wrong phase), *data and *size
-     * are then unchanged and a line is in the log; SONDE_NO_MEMORY. */
+     * becomes part of the identity of every result, so that new weights make old results stale. At most 256 files. Returns
+     * SONDE_OK; SONDE_FAILED (no such file, not a plain file, or the wrong phase), *data and *size are then unchanged and a
+     * line is in the log; SONDE_NO_MEMORY. */
     int32_t (*resource_open)(const struct sonde_host *host, const char *name, const void **data, uint64_t *size);
 
     /* Any phase. A table of functions by its id, "sonde.fft/1" for example, or NULL when this host doesn't have it:
