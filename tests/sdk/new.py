@@ -84,6 +84,8 @@ def resources(bench):
     with open(os.path.join(folder, "weights.c"), "w", encoding="utf-8") as file:
         file.write(source.replace("(void)host;", opened))
     made = bench.run("make", f"SDK={bench.sdk}", folder=folder)
+    linked = bench.run("make", "-B", "-n", "LDLIBS=-lm -lcjson", folder=folder)
+    report("what it links comes behind the source", "-o weights.so weights.c -lm -lcjson" in linked.stdout, linked.stdout)
     tested = bench.run("python3", "test.py", "./weights.so", folder=folder)
     report("resources: the project's test takes them along", made.returncode == 0 and tested.returncode == 0,
            made.stdout + tested.stdout)
