@@ -105,13 +105,35 @@ static int show_ranking(const struct registry *registry, const char *interface) 
     return CLI_SOME_FAILED;
 }
 
+/* An interface and all that provide it, the first of them first; nothing when that is said already. */
+static void show_interface(const struct registry *registry, size_t first, const cJSON *interface) {
+    char name[160];
+    (void)snprintf(name, sizeof name, "%.120s/%d", json_string(interface, "id", ""),
+                   (int)json_integer(interface, "major", 0));
+    for (size_t i = 0; i < first; i++)
+        if (registry->plugins[i].enabled && provides(registry, i, name)) return;
+    printf("%-28s %s", name, registry->plugins[first].id);
+    for (size_t i = first + 1; i < registry->plugins_count; i++)
+        if (registry->plugins[i].enabled && provides(registry, i, name)) printf(", %s", registry->plugins[i].id);
+    putchar('\n');
+}
+
+static void show_rankings(const struct registry *registry) {
+    for (size_t i = 0; i < registry->plugins_count; i++) {
+        const cJSON *one = NULL;
+        cJSON_ArrayForEach(one, json_member(registry->plugins[i].descriptor, "provides")) {
+            if (registry->plugins[i].enabled) show_interface(registry, i, one);
+        }
+    }
+}
+
 static bool rank(struct choices *choices, int argc, char **argv, struct error *error) {
     bool reset = argc == 3 && strcmp(argv[2], "--reset") == 0;
     return choices_rank(choices, argv[1], (const char *const *)(argv + 2), reset ? 0 : (size_t)argc - 2, error);
 }
 
 int plugin_rank_verb(int argc, char **argv, const struct cli *cli) {
-    if (argc < 2 || !choices_is_interface(argv[1]))
+    if (argc > 1 && !choices_is_interface(argv[1]))
         return cli_usage("plugin", "rank: name an interface with its version, for example key/1");
     bool reset = argc == 3 && strcmp(argv[2], "--reset") == 0;
     struct setup setup = {0};
@@ -134,7 +156,8 @@ int plugin_rank_verb(int argc, char **argv, const struct cli *cli) {
     if (code != CLI_OK) return code;
     setup = (struct setup){0};
     registry = plugin_find_all(&setup, cli, &error);
-    code = registry ? show_ranking(registry, argv[1]) : CLI_CANNOT_RUN;
+    code = !registry ? CLI_CANNOT_RUN : argc > 1 ? show_ranking(registry, argv[1]) : CLI_OK;
+    if (registry && argc == 1) show_rankings(registry);
     registry_free(registry);
     setup_close(&setup);
     return code;

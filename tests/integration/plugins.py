@@ -353,6 +353,10 @@ def test_rank(suite):
         house.analyse()
         suite.check(house.rows(READ) == [("key",)] and house.rows(KEYS) == [("key", "ok"), ("test.other_key", "ok")],
                     "of two providers of key, who needs one reads the bundled one; the other runs besides", house.rows(KEYS))
+        code, printed = house.run("plugin", "rank")
+        suite.check(code == 0 and re.search(r"^key/1 +key, key_fallback, test\.other_key$", printed, re.M)
+                    and printed.count("key/1") == 1 and re.search(r"^features/1 +features$", printed, re.M),
+                    "plugin rank alone shows all interfaces", printed)
         code, printed = house.run("plugin", "rank", "key/1", "test.other_key")
         suite.check(code == 0 and re.search(r"2 +key +standby: stands by for test.other_key", printed), "ranked first", printed)
         house.analyse()
