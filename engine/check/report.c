@@ -79,8 +79,9 @@ void report_print(const struct report *report, bool all, FILE *stream) {
             if (report->findings[i].check == (enum check_id)check &&
                 (all || report->findings[i].status >= CHECK_WARNED))
                 print_finding(&report->findings[i], stream);
-    fprintf(stream, "  level %d: %zu passed, %zu failed, %zu warnings, %zu skipped\n", report->level,
-            count_status(report, CHECK_PASSED), count_status(report, CHECK_FAILED), count_status(report, CHECK_WARNED),
+    size_t warned = count_status(report, CHECK_WARNED);
+    fprintf(stream, "  level %d: %zu passed, %zu failed, %zu warning%s, %zu skipped\n", report->level,
+            count_status(report, CHECK_PASSED), count_status(report, CHECK_FAILED), warned, warned == 1 ? "" : "s",
             count_status(report, CHECK_SKIPPED));
 }
 

@@ -278,15 +278,18 @@ uint64_t progress_finish(struct progress *p, const struct engine_progress *g, bo
     char audio[32], took[32];
     cli_duration(g->audio_done, audio, sizeof audio);
     cli_duration(elapsed, took, sizeof took);
-    fprintf(
-        stderr, "%s%llu of %llu files in %s: %llu analysed, %llu already known, %llu failed; %llu regions, %s of audio",
-        stopped ? "stopped after " : "", (unsigned long long)g->files_done, (unsigned long long)g->files_total, took,
-        (unsigned long long)(g->files_done - g->files_known - g->files_failed), (unsigned long long)g->files_known,
-        (unsigned long long)g->files_failed, (unsigned long long)g->regions_done, audio);
-    if (g->results_failed) fprintf(stderr, "; %llu results failed", (unsigned long long)g->results_failed);
+    fprintf(stderr,
+            "%s%llu of %llu files in %s: %llu analysed, %llu already known, %llu failed; %llu region%s, %s of audio",
+            stopped ? "stopped after " : "", (unsigned long long)g->files_done, (unsigned long long)g->files_total,
+            took, (unsigned long long)(g->files_done - g->files_known - g->files_failed),
+            (unsigned long long)g->files_known, (unsigned long long)g->files_failed,
+            (unsigned long long)g->regions_done, g->regions_done == 1 ? "" : "s", audio);
+    if (g->results_failed)
+        fprintf(stderr, "; %llu result%s failed", (unsigned long long)g->results_failed,
+                g->results_failed == 1 ? "" : "s");
     if (g->results_unrun)
-        fprintf(stderr, "; %llu results are missing, for workers could not be started: the next run tries again",
-                (unsigned long long)g->results_unrun);
+        fprintf(stderr, "; %llu result%s missing, for workers could not be started: the next run tries again",
+                (unsigned long long)g->results_unrun, g->results_unrun == 1 ? " is" : "s are");
     if (p->gone)
         fprintf(stderr, "; %llu known before %s gone, and missing now", (unsigned long long)p->gone,
                 p->gone == 1 ? "is" : "are");

@@ -71,7 +71,7 @@ class Faults:
             return reached, f"exit code {code}: {printed[-500:]}"
         if code == 3 and not printed.strip():
             return reached, "gives up without a word"
-        told = re.search(r"results failed|^plugin: ", printed, re.MULTILINE)
+        told = re.search(r"results? failed|^plugin: ", printed, re.MULTILINE)
         if code == 0 and not told and self.complete() != ALL:
             return reached, f"says that all is well with {self.complete()} of {ALL} results: {printed[-500:]}"
         code, printed = self.run()
