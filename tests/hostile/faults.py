@@ -2,10 +2,10 @@
 """Fails the Nth call of each kind in the engine, then the N+1st, until none is left to fail; after each run the catalogue is
 sound, and a run without faults completes it. Speaks TAP.
 
-    faults.py --build DIR [--all | --steps N] [KIND...]
+    faults.py --build DIR [--all | --steps STEPS] [KIND...]
 
-By default N grows by about a tenth at each step (1, 2, 3 ... 20, 22 ...), which keeps the everyday run short; --all tries every
-single one.
+By default N grows by about a tenth at each step (1, 2, 3 ... 20, 22 ...). --steps 3 lets it grow by a third, --steps 1 doubles it,
+which keeps the everyday run short; --all tries every single one.
 """
 import argparse
 import os
@@ -110,7 +110,7 @@ def main():
                 if not reached or len(wrong) > 5:
                     break
                 tried += 1
-                n += 1 if args.all else max(1, n // (args.steps if n < 100 else 2))
+                n += 1 if args.all else max(1, n // (args.steps if n < 100 else min(args.steps, 2)))
             points += 1
             good = not wrong and tried > 0
             failed += not good
