@@ -1,14 +1,18 @@
 #!/usr/bin/python3
-"""Loads every hostile plugin beside the bundled ones, and checks that its outcome is the expected one and that the bundled
-results are, to the last byte, those of a run without it. Then all of them at once. Speaks TAP.
+"""Loads hostile plugins, some at a time, beside the bundled ones, and checks that the outcome of each is the expected one and that
+the bundled results are, to the last byte, those of a run without them. Then all of them at once. Speaks TAP.
 
 The many sounds of the last run are real recordings where $SONDE_AUDIO names a folder of them, else made for the purpose.
 
-    run.py --build DIR [NAME...]      NAME: only these plugins
+    run.py --build DIR [--together N] [--regions N] [NAME...]
+
+By default 8 share a run, and all of them meet 20 regions (8 under sanitizers, where each takes seconds). --together 1 has each by
+itself. NAME: only these plugins.
 """
 import argparse
 import contextlib
 import fcntl
+import functools
 import glob
 import math
 import os
@@ -27,26 +31,30 @@ SHORT = "1"  # s: for the plugins that hang
 START = "2"  # s: for those that hang while they are loaded, as the bundled ones are
 LONG = "30"  # s: for all others, so that a slow machine is no hang
 HANG_AT_LOAD = ("loop_in_constructor", "loop_in_create", "loop_in_init")
-MANY = 50    # regions that all plugins together meet
 BYTES = (3000, 16000)  # of a recording: some seconds, for each second of a sound is two more for those that hang
 
 
+@functools.cache
+def make_tone(k, rate):
+    """The frames of a short tone with an envelope and some noise."""
+    noise, frames = 12345 + k, bytearray()
+    for i in range(int(rate * (0.6 + 0.05 * (k % 7)))):
+        noise = (noise * 1103515245 + 12345) & 0x7FFFFFFF
+        t = i / rate
+        value = 0.5 * math.exp(-3 * t) * math.sin(2 * math.pi * 110 * 2 ** (k / 12) * t) + 0.01 * (noise / 2**30 - 1)
+        frames += struct.pack("<h", int(value * 32000))
+    return bytes(frames)
+
+
 def make_sounds(folder, count):
-    """`count` short tones with an envelope and some noise, each different."""
+    """`count` short tones, each different."""
     os.makedirs(folder)
     for k in range(count):
-        rate, seconds, noise = 22050, 0.6 + 0.05 * (k % 7), 12345 + k
         with wave.open(os.path.join(folder, f"tone {k:02d}.wav"), "wb") as out:
             out.setnchannels(1)
             out.setsampwidth(2)
-            out.setframerate(rate)
-            frames = bytearray()
-            for i in range(int(rate * seconds)):
-                noise = (noise * 1103515245 + 12345) & 0x7FFFFFFF
-                t = i / rate
-                value = 0.5 * math.exp(-3 * t) * math.sin(2 * math.pi * 110 * 2 ** (k / 12) * t) + 0.01 * (noise / 2**30 - 1)
-                frames += struct.pack("<h", int(value * 32000))
-            out.writeframes(bytes(frames))
+            out.setframerate(22050)
+            out.writeframes(make_tone(k, 22050))
 
 
 def take_recordings(folder, count):
@@ -65,12 +73,16 @@ def take_recordings(folder, count):
     return True
 
 
+def is_sanitized(program):
+    with open(program, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 class Suite:
     def __init__(self, build, work):
         self.build, self.work = build, work
         self.sonde = os.path.join(build, "engine", "cli", "sonde")
-        with open(self.sonde, "rb") as program:
-            self.sanitized = b"__asan_init" in program.read()
+        self.sanitized = is_sanitized(self.sonde)
         self.points = 0
         self.failed = 0
 
@@ -119,6 +131,33 @@ def expectation(name):
     return outcomes.split("|"), reason
 
 
+def deadline_of(name):
+    return START if name in HANG_AT_LOAD else SHORT if "timeout" in expectation(name)[0] else LONG
+
+
+def batches(names, together):
+    """(deadline, names) of each run: at most `together`, and those that follow each other by name, which may be of a kind, apart."""
+    for deadline in (SHORT, START, LONG):
+        alike = [name for name in names if deadline_of(name) == deadline]
+        runs = -(-len(alike) // together)
+        for k in range(runs):
+            yield deadline, alike[k::runs]
+
+
+def check_batch(suite, sounds, clean, deadline, names):
+    libraries = [os.path.join(suite.build, "tests", "hostile", name + ".so") for name in names]
+    start, who = time.monotonic(), ", ".join(names)
+    try:
+        code, printed, catalogue = suite.analyse(sounds, names[0], libraries, deadline)
+    except subprocess.TimeoutExpired as error:
+        suite.point(False, f"{who}: the run ends", error)
+        return
+    suite.point(code in (0, 1), f"{who}: the run ends by itself", f"exit code {code}\n{printed}")
+    for name in names:
+        check_outcome(suite, name, printed, catalogue)
+    suite.point(rows(catalogue, BUNDLED) == clean, f"{who}: bundled results are as without ({time.monotonic() - start:.1f} s)")
+
+
 def check_outcome(suite, name, printed, catalogue):
     """Either the library is refused, and the run says why; or every region has one of the expected outcomes (or is in
     quarantine because of one), with the expected reason."""
@@ -137,6 +176,8 @@ def check_outcome(suite, name, printed, catalogue):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", required=True)
+    parser.add_argument("--together", type=int, default=8)
+    parser.add_argument("--regions", type=int)
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     built = os.path.join(args.build, "tests", "hostile")
@@ -149,23 +190,15 @@ def main():
     try:
         few, many = os.path.join(work, "few"), os.path.join(work, "many")
         make_sounds(few, 3)
-        real = not args.names and take_recordings(many, MANY + 8)
+        wanted = args.regions or (8 if suite.sanitized else 20)
+        real = not args.names and take_recordings(many, wanted + 8)
         if not args.names and not real:
-            make_sounds(many, MANY)
+            make_sounds(many, wanted)
         code, printed, catalogue = suite.analyse(few, "clean", [])
         clean = rows(catalogue, BUNDLED)
         suite.point(code == 0 and clean, "without them: every region has its results", f"{len(clean)} rows\n{printed}")
-        for name in names:
-            start = time.monotonic()
-            try:
-                deadline = START if name in HANG_AT_LOAD else SHORT if "timeout" in expectation(name)[0] else LONG
-                code, printed, catalogue = suite.analyse(few, name, [os.path.join(built, name + ".so")], deadline)
-            except subprocess.TimeoutExpired as error:
-                suite.point(False, f"{name}: the run ends", error)
-                continue
-            suite.point(code in (0, 1), f"{name}: the run ends by itself", f"exit code {code}\n{printed}")
-            check_outcome(suite, name, printed, catalogue)
-            suite.point(rows(catalogue, BUNDLED) == clean, f"{name}: bundled results are as without it ({time.monotonic() - start:.1f} s)")
+        for deadline, batch in batches(names, args.together):
+            check_batch(suite, few, clean, deadline, batch)
         code, printed, catalogue = suite.analyse(few, "ranked", [os.path.join(built, f"ranked_{n}.so") for n in
                                                                  ("1_fails", "2_steps_in", "3_idle")])
         found = rows(catalogue, "SELECT DISTINCT plugin, outcome FROM region_results WHERE plugin LIKE 'hostile.ranked%'")
@@ -184,7 +217,7 @@ def main():
             libraries = [os.path.join(built, name + ".so") for name in names]
             together = "6" if suite.sanitized else "2"  # s: a sanitizer slows the bundled ones down as well
             regions = len({row[:2] for row in clean})
-            suite.point(regions >= MANY, f"all at once: {regions} regions, {'of real recordings' if real else 'made for the purpose'}", regions)
+            suite.point(regions >= wanted, f"all at once: {regions} regions, {'of real recordings' if real else 'made for the purpose'}", regions)
             code, printed, catalogue = suite.analyse(many, "all", libraries, together, timeout=1000)
             suite.point(code in (0, 1), "all at once: the run ends by itself", printed[-3000:])
             suite.point(clean and rows(catalogue, BUNDLED) == clean, "all at once: bundled results are as without them")
