@@ -17,6 +17,7 @@ import tempfile
 import time
 
 from watch_rig import Watching
+from run import is_sanitized
 
 
 @functools.lru_cache(maxsize=None)
@@ -111,9 +112,7 @@ def run(rig, count, check):
     check(rig.rows("SELECT count(DISTINCT content_id) FROM files") == [(count,)], "each its own sound")
     check(first is not None and (count < 2000 or first < (ended - began) / 4), "the first results come long before the last", first)
     # In the second half of the work memory stays where it was; and a file that waits takes less than 600 bytes in all.
-    with open(rig.sonde, "rb") as program:
-        sanitized = b"__asan_init" in program.read()
-    if not sanitized:  # which keeps what was freed back, to see it used
+    if not is_sanitized(rig.sonde):  # which keeps what was freed back, to see it used
         check(90 in peaks and peaks[90] - peaks[50] < 8 and peaks[90] < 64 + 600e-6 * count, "memory stays level", peaks)
     left = forecasts.get(50, (0, None))
     check(count < 2000 or (left[1] and 0.2 < left[1] / (ended - left[0]) < 5), "half-way, status knows how long it will take", forecasts)

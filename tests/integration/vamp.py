@@ -19,6 +19,9 @@ import sys
 import tempfile
 import wave
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "hostile"))
+from run import is_sanitized  # noqa: E402
+
 EXAMPLES = "vamp.vamp-example-plugins."
 LIBRARY = (glob.glob("/usr/lib/*/vamp/vamp-example-plugins.so") + [""])[0]
 
@@ -27,6 +30,7 @@ class Suite:
     def __init__(self, build, work):
         self.build, self.work = build, work
         self.sonde = os.path.join(build, "engine", "cli", "sonde")
+        self.sanitized = is_sanitized(self.sonde)
         self.points = self.failed = 0
         self.environment = dict(os.environ, HOME=work, SONDE_PLUGIN_PATH="")
         for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "VAMP_PATH"):
@@ -273,14 +277,16 @@ def test_check(suite):
     report, code = check_plugins(suite, "check_kinds", os.path.join(suite.work, "kinds", "kinds.so"), 10)
     failed = [check for check in report["checks"] if check["status"] == "failed"]
     suite.check(code == 0 and report["passed"] and report["level"] == 10, "the bridge passes sonde plugin check at level 10", failed)
+    code, out = suite.run("plugin", "check", os.path.join(suite.work, "check_kinds", "vamp.so"))
+    suite.check(code == 1 and "load.library" in out, "alone it says that there is nothing to bridge to", out)
+    if suite.sanitized:
+        return  # those are Debian's, plain code
     report, code = check_plugins(suite, "check_examples", LIBRARY, 9)
     failed = [check for check in report["checks"] if check["status"] == "failed"]
     counted = {check["plugin"][len(EXAMPLES):] for check in failed if check["id"] == "cost.allocations"}
     wanted = {"zerocrossing", "spectralcentroid", "percussiononsets", "amplitudefollower", "powerspectrum"}
     suite.check(code == 1 and len(failed) == len(counted) and counted == wanted,
-                "so does it at level 9 with vamp-examples, but for the lists that five of six make themselves", failed)
-    code, out = suite.run("plugin", "check", os.path.join(suite.work, "check_examples", "vamp.so"))
-    suite.check(code == 1 and "load.library" in out, "alone it says that there is nothing to bridge to", out)
+                "it passes at level 9 with vamp-examples, but for the lists that five of six make themselves", failed)
 
 
 def main():
