@@ -4,14 +4,12 @@
     odd_paths.py --build DIR [NAME...]     NAME: only these tests
 """
 import os
-import random
 import shutil
 import signal
 import sqlite3
 import subprocess
 import time
 import unicodedata
-import wave
 
 from watch_rig import main
 
@@ -407,13 +405,18 @@ def outage(rig):
     check(rig.done(*sounds) and rig.stop() == 0, "with the share back, all are analysed")
 
 
-def vanishing(rig):
-    """Files that are deleted, or replaced by a known one, while a plugin hangs on them."""
-    check, at = rig.check, rig.at
+def hang(rig):
+    """From here on a plugin hangs on every file, for as long as the deadline lets it."""
     plugins = os.path.join(rig.work, "plugins")
     os.mkdir(plugins)
     shutil.copy(os.path.join(os.path.dirname(rig.sonde), "..", "..", "tests", "hostile", "sleep_forever.so"), plugins)
     rig.environment["SONDE_PLUGIN_PATH"] = plugins
+
+
+def vanishing(rig):
+    """Files that are deleted, or replaced by a known one, while a plugin hangs on them."""
+    check, at = rig.check, rig.at
+    hang(rig)
     settings = ["engine.analyse_deadline=3"]
 
     def begin(number):
@@ -461,11 +464,10 @@ def full(rig):
     check, at = rig.check, rig.at
     flag = os.path.join(rig.work, "full")
     pretend(rig, PRETEND_FULL=flag)
-    for k in range(6):  # some noise each
-        with wave.open(os.path.join(rig.work, "new.wav"), "wb") as target:
-            target.setparams((1, 2, 8000, 0, "NONE", None))
-            target.writeframes(random.Random(k).randbytes(2 * 8000 * 20))
-        os.rename(os.path.join(rig.work, "new.wav"), at(f"{k}.wav"))
+    hang(rig)  # so that files are under way for seconds
+    for k in range(6):
+        shutil.copy(rig.sounds[k], at(f"{k}.wav"))
+        os.utime(at(f"{k}.wav"), (1e9, 1e9))
 
     def count(status):
         return rig.rows("SELECT count(*) FROM files WHERE status = ?", status)[0][0]
@@ -473,8 +475,8 @@ def full(rig):
     for number, settings in (signal.SIGTERM, ["engine.drain=1"]), (signal.SIGINT, []):
         done = count("done") if os.path.exists(rig.catalogue) else 0
         said = rig.count("no space left for the catalogue")
-        rig.start(settings=settings)
-        check(rig.wait(lambda: count("done") > done) and count("working") > 0, "files are under way")
+        rig.start("--allow-weak-sandbox", settings=settings + ["engine.analyse_deadline=2"])
+        check(rig.wait(lambda: count("done") > done and count("working") > 0), "files are under way")
         with open(flag, "wb"):
             check(rig.wait(lambda: rig.count("no space left for the catalogue") > said), "there is no room any more: it is said")
         begun = time.monotonic()
@@ -488,6 +490,7 @@ def full(rig):
         if code == "none":
             rig.process.kill()
             rig.process.wait()
+    del rig.environment["SONDE_PLUGIN_PATH"]
     rig.start()
     check(rig.wait(lambda: count("done") == 6, 180) and rig.stop() == 0, "with room again, the next engine does the rest",
           rig.rows("SELECT name, status, status_reason FROM files WHERE status <> 'done'"))
