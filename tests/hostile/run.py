@@ -30,7 +30,7 @@ import wave
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHORT = "1"  # s: for the plugins that hang
 START = "2"  # s: for those that hang while they are loaded, as the bundled ones are
-LONG = "30"  # s: for all others, so that a slow machine is no hang
+LONG = "120"  # s: for all others, so that a slow machine is no hang
 HANG_AT_LOAD = ("loop_in_constructor", "loop_in_create", "loop_in_init")
 BYTES = (3000, 16000)  # of a recording: some seconds, for each second of a sound is two more for those that hang
 
