@@ -342,7 +342,8 @@ bool query_next(struct query_result *result, struct query_row *row, bool *more, 
                               .loudness = number_at(from, 19),
                               .tags = sql_text(from, 20),
                               .summary = sql_text(from, 21),
-                              .similarity = number_at(from, 22)};
+                              .similarity = number_at(from, 22),
+                              .measure = sql_text(from, 23)};
     return true;
 }
 

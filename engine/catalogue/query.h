@@ -25,6 +25,8 @@ struct query_range {
     double low, high;
 };
 
+#define QUERY_NAME 64 /* bytes of a value's name, with its zero, at most */
+
 /* A value of the summary that a plugin has made, by its name ("crest"): within the range, where that isn't open; or this text. Of
  * a list any entry. With neither, it must be there. */
 struct query_measure {
@@ -104,6 +106,7 @@ struct query_row {
     double loudness;     /* LUFS */
     double similarity;   /* -1 to 1, to similar_to */
     const char *tags;    /* those of users, comma between them */
+    const char *measure; /* the value of the first of `measures`: as JSON, but for texts */
     const char *summary; /* JSON object of all values; NULL without with_summary */
 };
 

@@ -413,13 +413,18 @@ static void add_columns(struct builder *builder, const struct query *query) {
         builder->sql,
         "f.size, %s.duration, %s.bpm, %s.bpm_confidence, %s.key, s.key_confidence, %s.label, s.label_confidence,"
         " %s.content, %s.loudness, (SELECT group_concat(name) FROM tags AS t WHERE t.audio_id = q.audio_id"
-        " AND NOT t.automatic%s), %s, %s FROM (SELECT f.file_id, f.file_audio_id AS audio_id%s%s FROM",
+        " AND NOT t.automatic%s), %s, %s, ",
         v, v, v, v, v, v, v, query->regions ? " AND (t.start_frame IS NULL OR t.region_id = q.region_id)" : "",
-        query->with_summary ? "s.summary" : "NULL", query->similar_to ? "q.similarity" : "NULL",
-        query->similar_to ? ", v.id AS region_id"
-        : query->regions  ? ", r.region_id"
-                          : "",
-        query->similar_to ? ", v.rank, v.similarity" : "");
+        query->with_summary ? "s.summary" : "NULL", query->similar_to ? "q.similarity" : "NULL");
+    if (query->measures_count > 0)
+        sqlite3_str_appendf(builder->sql, "s.summary ->> '$.\"%w\"'", query->measures[0].name);
+    else
+        sqlite3_str_appendall(builder->sql, "NULL");
+    sqlite3_str_appendf(builder->sql, " FROM (SELECT f.file_id, f.file_audio_id AS audio_id%s%s FROM",
+                        query->similar_to ? ", v.id AS region_id"
+                        : query->regions  ? ", r.region_id"
+                                          : "",
+                        query->similar_to ? ", v.rank, v.similarity" : "");
 }
 
 static void add_end(struct builder *builder, const struct query *query) {

@@ -9,8 +9,8 @@ const char find_help[] =
     "usage: sonde find [conditions] [--regions | --segments] [--sort ORDER] [--limit N] [--json | --csv | --paths | -0]\n\n"
     "Lists the sounds of the catalogue that meet all conditions. A label in brackets tells what kind of content it is\n"
     "(music, speech, environment ...) where no label of the classifier is sure; a question mark behind a tempo or a key, that it\n"
-    "is more likely wrong than right (--json tells how sure each is). Files that failed are not among them: `sonde status\n"
-    "--problems` lists those.\n\n" SELECTION_HELP
+    "is more likely wrong than right (--json tells how sure each is). The first --value has a column of its own. Files that\n"
+    "failed are not among them: `sonde status --problems` lists those.\n\n" SELECTION_HELP
     "  --segments           a row for each stretch in which the same was heard; with --label, only what is called so, is of\n"
     "                       such a group, or has such content\n"
     "  --json               one JSON array, with all values of the summary\n"
@@ -115,6 +115,9 @@ static long long print_rows(struct catalogue *catalogue, struct query_result *re
                         .regions = request->selection.query.regions,
                         .segments = request->segments,
                         .similar = request->selection.query.similar_to != NULL,
+                        .measure = request->selection.query.measures_count > 0 && !request->segments
+                                       ? request->selection.query.measures[0].name
+                                       : NULL,
                         .copies = request->selection.query.duplicates,
                         .cut = cli->terminal,
                         .colour = cli->colour,

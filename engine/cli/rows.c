@@ -5,23 +5,32 @@
 #include "engine/cli/cli.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define TABLE_COLUMNS   58 /* before the path */
 #define SEGMENT_COLUMNS 68
+#define MEASURE_COLUMNS 8
 #define DOUBTFUL        .5 /* what is less sure is more likely wrong than right: it gets a question mark */
 
 /* ------------------------------------------------------------------------------------------------------------ table */
 
+static int measure_width(const struct rows *rows) {
+    int width = rows->measure ? (int)strlen(rows->measure) : 0;
+    return width < MEASURE_COLUMNS ? MEASURE_COLUMNS : width;
+}
+
 static void table_begin(struct rows *rows) {
     const char *bold = rows->colour ? "\033[1m" : "", *plain = rows->colour ? "\033[0m" : "";
+    char measure[QUERY_NAME + 3] = "";
+    if (rows->measure) snprintf(measure, sizeof measure, "%*s  ", measure_width(rows), rows->measure);
     if (rows->segments)
         fprintf(rows->out, "%s%9s  %-9s  %-16s  %-22s  %4s  %s%s%s\n", bold, "start", "length", "label", "content",
                 "sure", rows->similar ? "alike  " : "", "path", plain);
     else
-        fprintf(rows->out, "%s%9s  %s%6s  %-8s  %-16s  %6s  %s%s%s%s\n", bold, rows->regions ? "start" : "length",
+        fprintf(rows->out, "%s%9s  %s%6s  %-8s  %-16s  %6s  %s%s%s%s%s\n", bold, rows->regions ? "start" : "length",
                 rows->regions ? "length     " : "", "bpm", "key", "label", "LUFS", rows->copies ? "      size  " : "",
-                rows->similar ? "alike  " : "", "path", plain);
+                measure, rows->similar ? "alike  " : "", "path", plain);
 }
 
 /* The path, in what room is left after so many columns, with #REGION behind it (-1: none) as other commands take it. */
@@ -83,6 +92,24 @@ static void print_size(FILE *out, int64_t bytes) {
     fprintf(out, large ? "%7.1f MB  " : "%7.0f kB  ", (double)bytes / (large ? 1e6 : 1e3));
 }
 
+/* A number to so many digits, or the text as it is. */
+static const char *measure_text(const struct query_row *row, int digits, char number[32]) {
+    char *end = NULL;
+    double value = row->measure ? strtod(row->measure, &end) : 0;
+    if (!row->measure || end == row->measure || *end != '\0') return row->measure;
+    snprintf(number, 32, "%.*g", digits, value);
+    return number;
+}
+
+static void print_measure(const struct rows *rows, const struct query_row *row) {
+    char number[32];
+    const char *text = row->measure ? measure_text(row, 5, number) : "-";
+    const int width = measure_width(rows), left = width - cells_width(text);
+    fprintf(rows->out, "%*s", left > 0 ? left : 0, "");
+    cells_print(rows->out, text, left > 0 ? width - left : width, 0);
+    fputs("  ", rows->out);
+}
+
 static void table_add(struct rows *rows, const struct query_row *row) {
     char first[32], length[32];
     cli_duration(rows->regions ? row->start : row->duration, first, sizeof first);
@@ -97,7 +124,9 @@ static void table_add(struct rows *rows, const struct query_row *row) {
     print_number(rows->out, 6, row->loudness);
     fputs("  ", rows->out);
     if (rows->copies) print_size(rows->out, row->size);
-    print_path(rows, row, row->position, TABLE_COLUMNS + (rows->regions ? 11 : 0) + (rows->copies ? 12 : 0));
+    if (rows->measure) print_measure(rows, row);
+    const int more = (rows->regions ? 11 : 0) + (rows->copies ? 12 : 0) + (rows->measure ? measure_width(rows) + 2 : 0);
+    print_path(rows, row, row->position, TABLE_COLUMNS + more);
 }
 
 /* What has no label has a group, perhaps. */
@@ -230,6 +259,8 @@ static void csv_add(struct rows *rows, const struct query_row *row) {
     csv_number(out, row->loudness);
     csv_text(out, row->tags);
     csv_text(out, row->status);
+    char number[32];
+    if (rows->measure) csv_text(out, measure_text(row, 9, number));
     if (rows->copies) fprintf(out, ",%lld,%lld", (long long)row->audio, (long long)row->size);
     if (rows->similar) csv_number(out, row->similarity);
     fputs("\r\n", out);
@@ -266,9 +297,9 @@ void rows_begin(struct rows *rows) {
     else if (rows->style == ROWS_CSV)
         fprintf(rows->out,
                 "path,%sduration,bpm,bpm_confidence,key,key_confidence,label,label_confidence,content,loudness,"
-                "tags,status%s%s\r\n",
-                rows->regions ? "region,start,end," : "", rows->copies ? ",audio_id,size" : "",
-                rows->similar ? ",similarity" : "");
+                "tags,status%s%s%s%s\r\n",
+                rows->regions ? "region,start,end," : "", rows->measure ? "," : "", rows->measure ? rows->measure : "",
+                rows->copies ? ",audio_id,size" : "", rows->similar ? ",similarity" : "");
 }
 
 void rows_add(struct rows *rows, const struct query_row *row) {

@@ -12,11 +12,12 @@ enum rows_style { ROWS_TABLE, ROWS_JSON, ROWS_CSV, ROWS_PATHS, ROWS_PATHS_ZERO }
 struct rows {
     FILE *out;
     enum rows_style style;
-    bool regions;  /* rows are regions: with start and end */
-    bool segments; /* rows are segments of sounds */
-    bool similar;  /* rows have a similarity */
-    bool copies;   /* rows of one sound follow each other; with the sizes of their files */
-    bool cut;      /* the table: cut paths to the width */
+    bool regions;        /* rows are regions: with start and end */
+    bool segments;       /* rows are segments of sounds */
+    bool similar;        /* rows have a similarity */
+    const char *measure; /* the name of a value that rows have (query_row.measure); NULL: none */
+    bool copies;         /* rows of one sound follow each other; with the sizes of their files */
+    bool cut;            /* the table: cut paths to the width */
     bool colour;
     int width; /* columns of the terminal */
     long long count;

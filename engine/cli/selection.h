@@ -44,10 +44,10 @@ struct selection {
     struct query query; /* points into what follows, and into argv */
     bool compatible;
     char text[4096];
-    char folder[3 * PATH_MAX];      /* as text */
-    const char *similar;            /* the name of a file or region */
-    bool unknown;                   /* selection_resolve found no such file or region, or several */
-    char measures[QUERY_WORDS][64]; /* the names of values */
+    char folder[3 * PATH_MAX];              /* as text */
+    const char *similar;                    /* the name of a file or region */
+    bool unknown;                           /* selection_resolve found no such file or region, or several */
+    char measures[QUERY_WORDS][QUERY_NAME]; /* the names of values */
     struct similar vector;
 };
 

@@ -120,10 +120,44 @@ static void find_similar_duplicates(void **state) {
     }
 }
 
+/* The value that was asked for is shown: numbers to five digits in the table, and to nine in CSV. */
+static void find_shows_a_value(void **state) {
+    struct fixture *f = *state;
+    static const char *const results[] = {"{\"crest\":18.1234567891,\"words\":[\"hum\",\"hiss\"]}",
+                                          "{\"crest\":-3,\"words\":[]}"};
+    fixture_plugin(
+        f, "p",
+        "{\"type\":\"object\",\"properties\":{\"crest\":{\"type\":\"number\",\"x-unit\":\"dB\",\"x-summary\":{"
+        "\"as\":\"crest\",\"rule\":\"longest\"}},\"words\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
+        "\"x-summary\":{\"as\":\"a_long_name\",\"rule\":\"longest\"}}}}");
+    for (int i = 0; i < 2; i++) {
+        char path[20];
+        snprintf(path, sizeof path, "/s/%d.wav", i);
+        struct fixture_file file = fixture_scan(f, path, path, path, 1);
+        fixture_result(f, file.regions[0], "p", "i", results[i]);
+        fixture_finish(f, &file);
+    }
+    for (int regions = 0; regions < 2; regions++) {
+        const char *rows = regions ? "--regions" : "--";
+        assert_int_equal(RUN(find_command, "find", "--value", "crest", "--sort", "-value", rows), CLI_OK);
+        assert_non_null(strstr(output, "  LUFS     crest  path\n"));
+        assert_non_null(strstr(output, "       -    18.123  /s/0.wav"));
+        assert_non_null(strstr(output, "       -        -3  /s/1.wav"));
+        assert_true(strstr(output, "18.123") < strstr(output, "-3  "));
+    }
+    assert_int_equal(RUN(find_command, "find", "--value", "crest=10-", "--csv"), CLI_OK);
+    assert_non_null(strstr(output, ",tags,status,crest\r\n/s/0.wav,"));
+    assert_non_null(strstr(output, ",done,18.1234568\r\n"));
+    assert_int_equal(RUN(find_command, "find", "--value", "a_long_name=hum"), CLI_OK);
+    assert_non_null(strstr(output, "  LUFS  a_long_name  path\n"));
+    assert_non_null(strstr(output, "       -  [\"hum\",\"hi…  /s/0.wav\n"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(find_marks_what_is_doubtful, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(find_duplicates, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(find_shows_a_value, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(find_similar_duplicates, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
