@@ -1,5 +1,6 @@
 #include "engine/cli/rows.h"
 
+#include "engine/base/text.h"
 #include "engine/catalogue/keys.h"
 #include "engine/cli/cells.h"
 #include "engine/cli/cli.h"
@@ -170,10 +171,9 @@ static void member_number(FILE *out, const char *name, double value) {
 
 /* The bytes of a path that its text doesn't tell. */
 static void member_bytes(FILE *out, const struct query_row *row) {
-    if (strlen(row->display) == row->path_length && memcmp(row->display, row->path, row->path_length) == 0) return;
-    fputs(", \"path_hex\": \"", out);
-    for (size_t i = 0; i < row->path_length; i++) fprintf(out, "%02x", (unsigned char)row->path[i]);
-    fputc('"', out);
+    char *hex = text_hex(row->path, row->path_length, row->display);
+    if (hex) fprintf(out, ", \"path_hex\": \"%s\"", hex);
+    free(hex);
 }
 
 /* An object's beginning: which file it is about. */
