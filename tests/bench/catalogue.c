@@ -5,7 +5,8 @@
  * DOCUMENT (schema/catalogue.md), as a program asks that has SQLite and nothing else, without waiting for locks; and every kind
  * of `sonde find`, as the program SONDE, from its start to its end. Printed are, for each, the median and the 95th percentile of
  * its time, that of its processor time (all that would be left on a machine where nobody else wants the processors), whether it
- * meets the target; then how fast the writer wrote, with readers and without. Exit code 1 when something misses the target. */
+ * meets the target (100 ms; 4 s for what has to read every summary); then how fast the writer wrote, with readers and without. Exit
+ * code 1 when something misses the target. */
 #include "engine/base/hash.h"
 #include "engine/catalogue/sql.h"
 #include "engine/catalogue/store.h"
@@ -26,10 +27,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TARGET      100.0 /* ms */
-#define TIMES_MOST  1000
-#define RATE_S      5 /* the writer's rate is taken over so long */
-#define MADE_FORMAT 1 /* of made.c: another one is made anew */
+#define TARGET         100.0  /* ms */
+#define TARGET_READING 4000.0 /* ms, of what reads every summary */
+#define TIMES_MOST     1000
+#define RATE_S         5 /* the writer's rate is taken over so long */
+#define MADE_FORMAT    1 /* of made.c: another one is made anew */
 
 extern char **environ;
 
@@ -209,11 +211,11 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-static void print_timing(struct bench *bench, const char *name, struct timing *timing) {
+static void print_timing(struct bench *bench, const char *name, struct timing *timing, double target) {
     int last = timing->n * 95 / 100;
     qsort(timing->wall, (size_t)timing->n, sizeof *timing->wall, by_value);
     qsort(timing->cpu, (size_t)timing->n, sizeof *timing->cpu, by_value);
-    bool met = timing->wall[last] < TARGET;
+    bool met = timing->wall[last] < target;
     bench->questions++;
     bench->met += met;
     printf("%-58.58s %4d %7lld %8.1f %8.1f %8.1f  %s\n", name, timing->n, timing->rows, timing->wall[timing->n / 2],
@@ -271,7 +273,7 @@ static void ask_examples(struct bench *bench, const char *document) {
         *end = '\0';
         timing.n = 0;
         for (int k = 0; k < bench->times; k++) ask_once(bench, at, &timing);
-        print_timing(bench, name, &timing);
+        print_timing(bench, name, &timing, TARGET);
     }
 }
 
@@ -298,6 +300,8 @@ static const char *const finds[] = {
     "--added 2020-09-13.. --limit 100",
     "--under /home/someone/Samples/Pack_7",
     "--missing --text backup --limit 1000",
+    "--duplicates --limit 1000",
+    "--value crest=1- --bpm 118-122 --key Am",
     "--limit 100",
     "--sort name --limit 100",
     "--sort bpm --limit 100",
@@ -417,14 +421,21 @@ static void find_once(struct bench *bench, const char *question, struct timing *
     bench->failed++;
 }
 
-static void ask_finds(struct bench *bench) {
-    for (size_t i = 0; i < sizeof finds / sizeof *finds; i++) {
+/* What nothing but a plugin's own value narrows reads every summary. */
+static const char *const value_finds[] = {
+    "--value crest=1- --limit 1000",
+    "--value crest=1- --sort -value --limit 100",
+    "--regions --value crest=1- --limit 1000",
+};
+
+static void ask_finds(struct bench *bench, const char *const *questions, size_t n, double target) {
+    for (size_t i = 0; i < n; i++) {
         static struct timing timing;
         char name[80];
         timing.n = 0;
-        for (int k = 0; k < bench->times; k++) find_once(bench, finds[i], &timing);
-        snprintf(name, sizeof name, "find %s", finds[i]);
-        print_timing(bench, name, &timing);
+        for (int k = 0; k < bench->times; k++) find_once(bench, questions[i], &timing);
+        snprintf(name, sizeof name, "find %s", questions[i]);
+        print_timing(bench, name, &timing, target);
     }
 }
 
@@ -449,7 +460,8 @@ static void ask_all(struct bench *bench, const char *document, const int to_us[2
     printf("%-58s %4s %7s %8s %8s %8s  target %.0f ms\n", "question", "n", "rows", "p50 ms", "p95 ms", "p95 cpu",
            TARGET);
     ask_examples(bench, document);
-    ask_finds(bench);
+    ask_finds(bench, finds, sizeof finds / sizeof *finds, TARGET);
+    ask_finds(bench, value_finds, sizeof value_finds / sizeof *value_finds, TARGET_READING);
     if (write(from_us[1], bench, sizeof *bench) != sizeof *bench) _exit(1);
     ask_without_pause(bench); /* until we are killed */
     _exit(0);
@@ -478,8 +490,9 @@ static bool measure(struct bench *bench, int64_t sounds, const char *document, s
     }
     if (asker > 0 && kill(asker, SIGKILL) == 0) (void)waitpid(asker, NULL, 0);
     if (!fine) return false;
-    printf("%d of %d under %.0f ms (p95 of the time that passes), beside a writer that stored %lld files meanwhile\n",
-           bench->met, bench->questions, TARGET, (long long)(writing.next - writing.first));
+    printf(
+        "%d of %d under %.0f ms (what reads every summary: %.0f ms; p95 of the time that passes), beside a writer that stored %lld files meanwhile\n",
+        bench->met, bench->questions, TARGET, TARGET_READING, (long long)(writing.next - writing.first));
     printf("locked: %d of %d questions were told so; failed: %d\n", bench->locked, bench->questions * bench->times,
            bench->failed);
     printf(
