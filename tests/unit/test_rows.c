@@ -11,6 +11,15 @@
 
 #include <cmocka.h>
 
+/* The sound /s/N.wav with one result. */
+static void add_sound(struct fixture *f, int n, const char *plugin, const char *json) {
+    char path[20];
+    snprintf(path, sizeof path, "/s/%d.wav", n);
+    struct fixture_file file = fixture_scan(f, path, path, path, 1);
+    fixture_result(f, file.regions[0], plugin, "i", json);
+    fixture_finish(f, &file);
+}
+
 /* A mark where a tempo or a key is more likely wrong than right, in room that was there before. */
 static void find_marks_what_is_doubtful(void **state) {
     struct fixture *f = *state;
@@ -29,13 +38,7 @@ static void find_marks_what_is_doubtful(void **state) {
         "\"key\":{\"type\":\"string\",\"x-summary\":{\"as\":\"key\",\"rule\":\"mode\",\"weight\":\"d\","
         "\"confidence_as\":\"key_confidence\"}},\"c\":{\"type\":\"number\",\"x-unit\":\"probability\"},"
         "\"d\":{\"type\":\"number\",\"x-unit\":\"probability\"}}}");
-    for (int i = 0; i < 4; i++) {
-        char path[20];
-        snprintf(path, sizeof path, "/s/%d.wav", i);
-        struct fixture_file file = fixture_scan(f, path, path, path, 1);
-        fixture_result(f, file.regions[0], "p", "i", sounds[i].json);
-        fixture_finish(f, &file);
-    }
+    for (int i = 0; i < 4; i++) add_sound(f, i, "p", sounds[i].json);
     for (int regions = 0; regions < 2; regions++) {
         assert_int_equal(RUN(find_command, "find", regions ? "--regions" : "--"), CLI_OK);
         for (int i = 0; i < 4; i++)
@@ -105,10 +108,8 @@ static void find_similar_duplicates(void **state) {
         snprintf(copy, sizeof copy, "/t/%d.wav", i);
         snprintf(json, sizeof json, "{\"embedding\":{\"model\":\"m\",\"version\":1,\"hash\":\"h\",\"catalogue\":%s}}",
                  vectors[i]);
-        struct fixture_file file = fixture_scan(f, path, path, path, 1);
-        fixture_result(f, file.regions[0], "e", "i", json);
-        fixture_finish(f, &file);
-        file = fixture_scan(f, copy, path, path, 1);
+        add_sound(f, i, "e", json);
+        struct fixture_file file = fixture_scan(f, copy, path, path, 1);
         fixture_finish(f, &file);
     }
     fixture_run(f, "UPDATE files SET status = 'missing' WHERE path_text = '/t/1.wav'");
@@ -130,13 +131,7 @@ static void find_shows_a_value(void **state) {
         "{\"type\":\"object\",\"properties\":{\"crest\":{\"type\":\"number\",\"x-unit\":\"dB\",\"x-summary\":{"
         "\"as\":\"crest\",\"rule\":\"longest\"}},\"words\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},"
         "\"x-summary\":{\"as\":\"a_long_name\",\"rule\":\"longest\"}}}}");
-    for (int i = 0; i < 2; i++) {
-        char path[20];
-        snprintf(path, sizeof path, "/s/%d.wav", i);
-        struct fixture_file file = fixture_scan(f, path, path, path, 1);
-        fixture_result(f, file.regions[0], "p", "i", results[i]);
-        fixture_finish(f, &file);
-    }
+    for (int i = 0; i < 2; i++) add_sound(f, i, "p", results[i]);
     for (int regions = 0; regions < 2; regions++) {
         const char *rows = regions ? "--regions" : "--";
         assert_int_equal(RUN(find_command, "find", "--value", "crest", "--sort", "-value", rows), CLI_OK);
