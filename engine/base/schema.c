@@ -269,13 +269,14 @@ static bool is_name(const char *s) {
     return s && s[0] && strlen(s) <= 60 && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(s);
 }
 
-/* What the summarised property must be able to hold; mode and longest take anything. */
+/* What the summarised property must be able to hold; mode, consensus and longest take anything. */
 static unsigned rule_types(const char *rule) {
     static const struct {
         const char *name;
         unsigned types;
     } rules[] = {{"longest", TYPE_ANY},
                  {"mode", TYPE_ANY},
+                 {"consensus", TYPE_ANY},
                  {"median", TYPE_NUMBER | TYPE_INTEGER},
                  {"mean", TYPE_NUMBER | TYPE_INTEGER},
                  {"max", TYPE_NUMBER | TYPE_INTEGER},

@@ -22,15 +22,15 @@ struct schema;
 /* How one top-level property of the regions' results becomes one value of the file (schema/README.md, "Summary rules").
  * Strings belong to the schema; those a rule doesn't have are NULL. */
 struct schema_summary {
-    const char *property;   /* of the result's top level */
-    const char *as;         /* the value's name in the file's summary: [a-z0-9_]+ */
-    const char *rule;       /* longest, median, mean, mode, concat, max, min, sum or union */
-    const char *weight;     /* mode: the property that holds the confidence */
-    const char *candidates; /* mode: the property that holds an array of {value, strength} objects */
-    const char *value;      /* mode with candidates: the member that holds a candidate's value ("value" unless said) */
-    const char *strength;   /* mode with candidates: the member that holds its strength ("strength" unless said) */
+    const char *property;      /* of the result's top level */
+    const char *as;            /* the value's name in the file's summary: [a-z0-9_]+ */
+    const char *rule;          /* one of those in schema/README.md */
+    const char *weight;        /* mode, consensus: the property that holds the confidence */
+    const char *candidates;    /* mode, consensus: the property that holds an array of {value, strength} objects */
+    const char *value;         /* with candidates: the member that holds a candidate's value ("value" unless said) */
+    const char *strength;      /* with candidates: the member that holds its strength ("strength" unless said) */
     const char *confidence_as; /* the name of the winner's confidence in the file's summary */
-    double tolerance;          /* mode: numbers this close (a ratio, 0 to 1) agree */
+    double tolerance;          /* mode, consensus: numbers this close (a ratio, 0 to 1) agree */
 };
 
 /* Compiles `n` bytes of JSON. NULL with a sentence when it isn't a schema of the subset for an object. */

@@ -7,12 +7,13 @@
 #include <string.h>
 
 #define WORDS_MAX (2 * RULES_MAX_DISTINCT) /* kept of mode: regions' own values and their candidates */
+#define DOUBT     0.01                     /* consensus: strength that any value has where it isn't a candidate */
 
 /* One value of mode with what stands behind it. */
 struct vote {
     const cJSON *word; /* of the sum's set; NULL: a number */
     double number;
-    double weight;     /* duration times confidence or strength */
+    double weight;     /* what it adds to its value's sum */
     double duration;   /* s, of its region */
     double confidence; /* of its region, or the candidate's strength */
     size_t order;      /* of arrival */
@@ -43,8 +44,9 @@ struct set {
     size_t n, room;
 };
 
-enum kind { LONGEST, MEDIAN, MEAN, MODE, CONCAT, MAX, MIN, SUM, UNION };
-static const char *const kinds[] = {"longest", "median", "mean", "mode", "concat", "max", "min", "sum", "union"};
+enum kind { LONGEST, MEDIAN, MEAN, MODE, CONSENSUS, CONCAT, MAX, MIN, SUM, UNION };
+static const char *const kinds[] = {"longest", "median", "mean", "mode", "consensus",
+                                    "concat",  "max",    "min",  "sum",  "union"};
 
 struct rules_sum {
     const struct schema_summary *rule;
@@ -56,9 +58,9 @@ struct rules_sum {
     double first;    /* mean: the first value */
     cJSON *kept;     /* longest: its value; concat: the list, NULL once it is too long */
     struct samples samples;
-    struct set set;        /* union: the values; mode: the words */
-    struct votes own, all; /* mode: of the regions' own values; of their candidates */
-    bool known;            /* mode: some region recognised something */
+    struct set set;        /* union: the values; else the words voted for */
+    struct votes own, all; /* mode, consensus: of the regions' own values; of their candidates */
+    bool known;            /* mode, consensus: some region recognised something */
 };
 
 static const cJSON *member(const cJSON *object, const char *name) {
@@ -254,6 +256,15 @@ static bool add_vote(struct rules_sum *sum, struct votes *votes, const cJSON *va
     return memory;
 }
 
+static bool is_election(const struct rules_sum *sum) {
+    return sum->kind == MODE || sum->kind == CONSENSUS;
+}
+
+/* Where the regions are of one mind their strengths multiply: the logarithms add up, from nought for who isn't a candidate. */
+static double weight_of(const struct rules_sum *sum, double duration, double strength) {
+    return duration * (sum->kind == CONSENSUS ? log1p(fmax(strength, 0) / DOUBT) : strength);
+}
+
 /* A region's candidates, or, when it has none, its own value. */
 static bool add_candidates(struct rules_sum *sum, const cJSON *own, const cJSON *list, struct vote vote) {
     const struct schema_summary *rule = sum->rule;
@@ -264,7 +275,7 @@ static bool add_candidates(struct rules_sum *sum, const cJSON *own, const cJSON 
         const cJSON *value = member(candidate, rule->value ? rule->value : "value");
         double strength = number_of(candidate, rule->strength ? rule->strength : "strength");
         if (count++ == RULES_MAX_CANDIDATES) break;
-        struct vote its = {.weight = vote.duration * strength,
+        struct vote its = {.weight = weight_of(sum, vote.duration, strength),
                            .duration = vote.duration,
                            .confidence = strength,
                            .unknown = vote.unknown || is_unknown(value)};
@@ -278,8 +289,10 @@ static bool add_region(struct rules_sum *sum, double duration, const cJSON *resu
     const cJSON *own = member(result, sum->rule->property);
     double confidence = sum->rule->weight ? number_of(result, sum->rule->weight) : 1;
     if (!own) return true;
-    struct vote vote = {
-        .weight = duration * confidence, .duration = duration, .confidence = confidence, .unknown = is_unknown(own)};
+    struct vote vote = {.weight = weight_of(sum, duration, confidence),
+                        .duration = duration,
+                        .confidence = confidence,
+                        .unknown = is_unknown(own)};
     if (!vote.unknown) sum->known = true;
     return add_vote(sum, &sum->own, own, vote) && add_candidates(sum, own, member(result, sum->rule->candidates), vote);
 }
@@ -401,7 +414,7 @@ struct rules_sum *rules_begin(const struct schema_summary *rule) {
 }
 
 bool rules_add(struct rules_sum *sum, double duration, const cJSON *result) {
-    if (sum->kind == MODE) return add_region(sum, duration, result);
+    if (is_election(sum)) return add_region(sum, duration, result);
     const cJSON *value = member(result, sum->rule->property);
     if (!value) return true;
     if (sum->kind == LONGEST) return keep_longest(sum, value, duration);
@@ -420,12 +433,12 @@ cJSON *rules_end(struct rules_sum *sum, double *confidence, struct error *error)
         leave_out_unknown(&sum->own);
         leave_out_unknown(&sum->all);
     }
-    if (sum->kind == MODE ? sum->all.n == 0 : sum->n == 0) return NULL; /* nobody says anything */
+    if (is_election(sum) ? sum->all.n == 0 : sum->n == 0) return NULL; /* nobody says anything */
     if (sum->kind == CONCAT && sum->elements > RULES_MAX_ELEMENTS) {
         error_system(error, EOVERFLOW, "%s is too long to be joined", sum->rule->property);
         return NULL;
     }
-    if (sum->kind == MODE)
+    if (is_election(sum))
         result = end_mode(sum, confidence);
     else if (sum->kind == UNION)
         result = end_union(&sum->set);

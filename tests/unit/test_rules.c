@@ -149,6 +149,24 @@ static void mode_candidates(void **state) {
     assert_true(fabs(confidence - 0.4) < 1e-12); /* (0.5 + 0.3) / 2 */
 }
 
+/* D is the second of both, by so little less that both together mean it: 21 * 26 against 51 and 56. */
+static void consensus_multiplies(void **state) {
+    (void)state;
+    struct schema_summary rule = {.rule = "mode", .weight = "c", .candidates = "all", .value = "k", .strength = "s"};
+    static const char one[] = "{\"x\":\"C\",\"c\":0.5,\"all\":[{\"k\":\"C\",\"s\":0.5},{\"k\":\"D\",\"s\":0.2}]}";
+    static const char other[] = "{\"x\":\"E\",\"c\":0.55,\"all\":[{\"k\":\"E\",\"s\":0.55},{\"k\":\"D\",\"s\":0.25}]}";
+    EXPECT(rule, "\"E\"", {1, one}, {1, other});
+    rule.rule = "consensus";
+    EXPECT(rule, "\"D\"", {1, one}, {1, other});
+    assert_true(fabs(confidence - 0.225) < 1e-12); /* the mean of .2 and .25 */
+    EXPECT(rule, "\"C\"", {4, one}, {1, other});   /* 51^4 against 21^4 * 26 */
+    assert_true(fabs(confidence - 0.5) < 1e-12);
+    EXPECT(rule, "\"E\"", {1, "{\"x\":\"C\",\"c\":0,\"all\":[]}"}, {1, other});
+    EXPECT(rule, NULL, {1, "{\"x\":null,\"c\":0.9,\"all\":[{\"k\":\"C\",\"s\":0.9}]}"});
+    rule = (struct schema_summary){.rule = "consensus", .weight = "c", .tolerance = 0.02};
+    EXPECT(rule, "90", {1, "{\"x\":120,\"c\":1}"}, {2, "{\"x\":90,\"c\":0.5}"});
+}
+
 /* What was recognised in a small part says more than that the rest wasn't. */
 static void unknown_loses(void **state) {
     (void)state;
@@ -258,6 +276,7 @@ int main(void) {
         cmocka_unit_test(mode_words),
         cmocka_unit_test(mode_numbers),
         cmocka_unit_test(mode_candidates),
+        cmocka_unit_test(consensus_multiplies),
         cmocka_unit_test(unknown_loses),
         cmocka_unit_test(many_regions_stay_quick),
         cmocka_unit_test(memory_stays_small),
