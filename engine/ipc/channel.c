@@ -16,7 +16,8 @@
 #define SEND_BUFFER 16 /* messages that may wait for the worker */
 /* ms in which NNG takes leave of a worker that died in the handshake; without, it leaks a descriptor now and then. */
 #define REST_MS     20
-#define CLOSE_TRIES 500 /* ms */
+#define CLOSE_TRIES 500      /* ms */
+#define TURN_NS     10000000 /* for so long messages may come one after the other: then the rest of the loop has its turn */
 
 struct channel {
     nng_socket socket;
@@ -173,11 +174,15 @@ static void woken(uv_async_t *wake) {
     if (!channel->open || (atomic_load(&channel->expected) == 0 && !channel->closing)) return;
     /* Asked first: what is queued by now was sent before the connection went. */
     bool lost = atomic_load(&channel->lost);
+    uint64_t end = uv_hrtime() + TURN_NS;
     for (nng_msg *raw; channel->open && (raw = take_message(channel));) {
         if (channel->closing || channel->broken)
             nng_msg_free(raw);
         else
             deliver(channel, raw);
+        if (!channel->open || uv_hrtime() < end) continue;
+        uv_async_send(wake); /* a worker that sends faster than we read never comes to an end: its deadline must */
+        return;
     }
     if (!channel->open) return; /* closed by a callback */
     if (channel->closing) {

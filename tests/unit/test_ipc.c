@@ -49,8 +49,9 @@ struct talk {
     struct run_folder folder;
     struct channel *channel;
     int messages, pings; /* come in all; of type ping */
+    int in_a_row, most;  /* since the timer had its turn; the most of these so far */
     bool close_on_message;
-    pid_t peer; /* killed before closing */
+    pid_t peer; /* killed before closing, or when it doesn't let the timer have its turn */
     struct error problem;
 };
 
@@ -59,10 +60,14 @@ static void end_peer(pid_t peer) {
     waitpid(peer, NULL, 0);
 }
 
+#define IN_A_ROW 20
+
 static void on_event(void *context, cJSON *message, const struct error *problem) {
     struct talk *talk = context;
     if (message) {
         talk->messages++;
+        if (++talk->in_a_row > talk->most) talk->most = talk->in_a_row;
+        if (talk->in_a_row == IN_A_ROW && talk->peer) kill(talk->peer, SIGKILL);
         talk->pings += strcmp(json_string(message, "type", ""), "ping") == 0;
         cJSON_Delete(message);
         if (talk->close_on_message) {
@@ -76,7 +81,8 @@ static void on_event(void *context, cJSON *message, const struct error *problem)
 }
 
 static void on_timer(uv_timer_t *timer) {
-    (void)timer;
+    struct talk *talk = timer->data;
+    talk->in_a_row = 0;
 }
 
 static void talk_open(struct talk *talk) {
@@ -85,6 +91,7 @@ static void talk_open(struct talk *talk) {
     assert_true(run_folder_open(&talk->folder, &error));
     assert_int_equal(uv_loop_init(&talk->loop), 0);
     uv_timer_init(&talk->loop, &talk->timer);
+    talk->timer.data = talk;
     uv_timer_start(&talk->timer, on_timer, 10, 10);
     talk->channel = channel_open(&talk->loop, talk->folder.path, "t", on_event, talk, &error);
     if (!talk->channel) fail_msg("%s", error.text);
@@ -162,6 +169,20 @@ static void a_flood_is_bounded_and_complete(void **state) {
     turn(&talk, 5000);
     assert_int_equal(talk.pings, 5000);
     assert_int_equal(wait_peer(peer), 0);
+    talk_close(&talk);
+}
+
+/* Reading a large message takes longer than sending it, so that the next has always come. */
+static void an_endless_flood_leaves_the_loop_its_turn(void **state) {
+    (void)state;
+    struct talk talk;
+    talk_open(&talk);
+    talk.peer = start_peer("endless", channel_url(talk.channel));
+    channel_expect(talk.channel, talk.peer);
+    turn(&talk, IN_A_ROW + 5);
+    assert_in_range(talk.most, 1, IN_A_ROW - 1);
+    assert_int_equal(talk.problem.code, 0);
+    end_peer(talk.peer);
     talk_close(&talk);
 }
 
@@ -298,6 +319,17 @@ static void sending_to_a_deaf_worker_is_an_error(void **state) {
     talk_close(&talk);
 }
 
+/* Sends a large message, over and over: an array of so many numbers. */
+static int send_endlessly(nng_socket raw) {
+    enum { NUMBERS = 300000 };
+    static char text[40 + 2 * NUMBERS] = "{\"type\":\"ping\",\"padding\":[1";
+    char *to = text + strlen(text);
+    for (int i = 0; i < NUMBERS; i++, to += 2) memcpy(to, ",1", 2);
+    memcpy(to, "]}", 2);
+    while (nng_send(raw, text, (size_t)(to + 2 - text), 0) == 0) continue;
+    return 0;
+}
+
 /* What start_peer's children do. */
 static int be_peer(const char *task, const char *url) {
     struct error error;
@@ -329,6 +361,7 @@ static int be_peer(const char *task, const char *url) {
     /* What a line would not send. */
     nng_socket raw;
     if (nng_pair1_open(&raw) != 0 || nng_dial(raw, url, NULL, 0) != 0) return 4;
+    if (strcmp(task, "endless") == 0) return send_endlessly(raw);
     size_t n = strcmp(task, "oversized") == 0 ? MESSAGE_FROM_WORKER + 1 : strcmp(task, "empty") == 0 ? 0 : 1 << 20;
     char *bytes = calloc(1, n + 1);
     if (!bytes) return 5;
@@ -412,6 +445,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_channel_carries_messages_both_ways),
         cmocka_unit_test(a_flood_is_bounded_and_complete),
+        cmocka_unit_test(an_endless_flood_leaves_the_loop_its_turn),
         cmocka_unit_test(a_stranger_is_not_heard_and_not_in_the_way),
         cmocka_unit_test(garbage_and_oversized_messages_are_problems),
         cmocka_unit_test(a_channel_can_be_closed_from_its_callback),
