@@ -55,6 +55,10 @@ void hash_bytes(const void *data, size_t n, char out[HASH_TEXT]) {
     write_digits(XXH3_128bits(data, n), out);
 }
 
+uint64_t hash_number(const void *data, size_t n, uint64_t seed) {
+    return XXH3_64bits_withSeed(data, n, seed);
+}
+
 bool hash_is_text(const char *s) {
     return s && strlen(s) == HASH_TEXT - 1 && strspn(s, "0123456789abcdef") == HASH_TEXT - 1;
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define HASH_TEXT 33 /* 32 digits and the zero */
 
@@ -20,6 +21,9 @@ void hash_free(struct hash *hash); /* NULL is fine */
 
 /* Of one block of memory. */
 void hash_bytes(const void *data, size_t n, char out[HASH_TEXT]);
+
+/* 64 bits of it (XXH3), for tables in memory; another hash for each `seed`. */
+uint64_t hash_number(const void *data, size_t n, uint64_t seed);
 
 /* Whether `s` is 32 lower-case hex digits. */
 bool hash_is_text(const char *s);

@@ -1,5 +1,7 @@
 #include "engine/catalogue/rules.h"
 
+#include "engine/base/hash.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdint.h>
@@ -35,13 +37,17 @@ struct samples {
     size_t n, room;
 };
 
-/* Different values, owned, with the weight of each. */
+/* Different values, owned, with the weight of each. They are told apart by their hashes: comparing them one by one, let alone
+ * objects member by member, would let one result keep the catalogue's writer busy for minutes. */
 struct set {
     struct set_item {
         cJSON *value;
         double weight;
+        uint64_t hash;
+        size_t counted; /* union: the last region that it was counted in */
     } * items;
     size_t n, room;
+    uint32_t *slots; /* 2 * room: places of the items by hash, plus 1; 0: none */
 };
 
 enum kind { LONGEST, MEDIAN, MEAN, MODE, CONSENSUS, CONCAT, MAX, MIN, SUM, UNION };
@@ -52,11 +58,14 @@ struct rules_sum {
     const struct schema_summary *rule;
     enum kind kind;
     size_t n;        /* values so far */
-    size_t elements; /* concat: of the list */
+    size_t elements; /* concat: of all regions */
     double value;    /* mean: sum of value times duration; max, min, sum: the value so far */
     double weight;   /* mean: s in all; longest: s of the longest */
     double first;    /* mean: the first value */
-    cJSON *kept;     /* longest: its value; concat: the list, NULL once it is too long */
+    cJSON *kept;     /* longest: its value; concat: the list */
+    size_t bytes;    /* of it */
+    bool overflow;   /* it is too long or too large, and not kept */
+    size_t *bytes_left;
     struct samples samples;
     struct set set;        /* union: the values; else the words voted for */
     struct votes own, all; /* mode, consensus: of the regions' own values; of their candidates */
@@ -86,43 +95,88 @@ static bool make_room(void **items, size_t *room, size_t n, size_t size) {
 
 /* ------------------------------------------------------------------------------------------------------------- sets */
 
-/* The set's entry for the value, made if it is new; NULL when the set is full (`*memory` stays) or for want of memory. */
-static struct set_item *enter(struct set *set, const cJSON *value, size_t most, bool *memory) {
-    for (size_t i = 0; i < set->n; i++)
-        if (cJSON_Compare(set->items[i].value, value, 1)) return &set->items[i];
-    if (set->n >= most) return NULL;
-    void *items = set->items;
-    *memory = make_room(&items, &set->room, set->n, sizeof *set->items);
-    set->items = items;
-    cJSON *copy = *memory ? cJSON_Duplicate(value, 1) : NULL;
-    *memory = copy != NULL;
-    if (!copy) return NULL;
-    set->items[set->n] = (struct set_item){copy, 0};
-    return &set->items[set->n++];
+/* The same for equal values, whatever the order of an object's members. */
+static uint64_t hash_of(const cJSON *value) {
+    uint64_t hash = (uint64_t)value->type & 0xff;
+    if (cJSON_IsString(value)) return hash_number(value->valuestring, strlen(value->valuestring), hash);
+    if (cJSON_IsNumber(value)) {
+        double number = value->valuedouble + 0.0; /* there is one zero */
+        return hash_number(&number, sizeof number, hash);
+    }
+    for (const cJSON *child = value->child; child; child = child->next) {
+        uint64_t its = hash_of(child);
+        if (cJSON_IsObject(value))
+            hash += hash_number(child->string, strlen(child->string), its);
+        else
+            hash = hash_number(&its, sizeof its, hash);
+    }
+    return hash;
 }
 
-static bool add_weight(struct set *set, const cJSON *value, double weight) {
+/* What a copy takes of memory. */
+static size_t bytes_of(const cJSON *value) {
+    size_t bytes = sizeof *value;
+    if (value->string) bytes += strlen(value->string) + 1;
+    if (value->valuestring) bytes += strlen(value->valuestring) + 1;
+    for (const cJSON *child = value->child; child; child = child->next) bytes += bytes_of(child);
+    return bytes;
+}
+
+/* Where the place of the item with this hash stands, or is to stand. */
+static uint32_t *slot_of(const struct set *set, uint64_t hash) {
+    size_t i = hash % (2 * set->room);
+    while (set->slots[i] && set->items[set->slots[i] - 1].hash != hash) i = (i + 1) % (2 * set->room);
+    return &set->slots[i];
+}
+
+static bool grow(struct set *set) {
+    if (set->n < set->room) return true;
+    size_t room = set->room ? 2 * set->room : 16;
+    struct set_item *items = realloc(set->items, room * sizeof *items);
+    uint32_t *slots = items ? calloc(2 * room, sizeof *slots) : NULL;
+    if (items) set->items = items;
+    if (!slots) return false;
+    free(set->slots);
+    set->slots = slots;
+    set->room = room;
+    for (size_t i = 0; i < set->n; i++) *slot_of(set, items[i].hash) = (uint32_t)i + 1;
+    return true;
+}
+
+/* The set's entry for the value, made if it is new; NULL when there is no room for it (`*memory` stays) or for want of memory. */
+static struct set_item *enter(struct rules_sum *sum, const cJSON *value, size_t most, bool *memory) {
+    struct set *set = &sum->set;
+    uint64_t hash = hash_of(value);
+    const uint32_t *there = set->room > 0 ? slot_of(set, hash) : NULL;
+    if (there && *there) return &set->items[*there - 1];
+    size_t bytes = set->n < most ? bytes_of(value) : SIZE_MAX;
+    if (bytes > *sum->bytes_left) return NULL;
+    cJSON *copy = grow(set) ? cJSON_Duplicate(value, 1) : NULL;
+    *memory = copy != NULL;
+    if (!copy) return NULL;
+    *sum->bytes_left -= bytes;
+    set->items[set->n++] = (struct set_item){.value = copy, .hash = hash};
+    *slot_of(set, hash) = (uint32_t)set->n;
+    return &set->items[set->n - 1];
+}
+
+/* Each value counts once a region. */
+static bool count(struct rules_sum *sum, const cJSON *value, double duration) {
     bool memory = true;
-    struct set_item *item = enter(set, value, RULES_MAX_DISTINCT, &memory);
-    if (item) item->weight += weight;
+    struct set_item *item = enter(sum, value, RULES_MAX_DISTINCT, &memory);
+    if (item && item->counted != sum->n) {
+        item->weight += duration;
+        item->counted = sum->n;
+    }
     return memory;
 }
 
-/* Whether an equal element stands before this one: each counts once a region. */
-static bool repeated(const cJSON *array, const cJSON *element) {
-    const cJSON *other = NULL;
-    cJSON_ArrayForEach(other, array) {
-        if (other == element) return false;
-        if (cJSON_Compare(other, element, 1)) return true;
-    }
-    return false;
-}
-
-static bool add_to_union(struct set *set, const cJSON *value, double duration) {
-    if (!cJSON_IsArray(value)) return add_weight(set, value, duration);
+static bool add_to_union(struct rules_sum *sum, const cJSON *value, double duration) {
+    sum->n++;
+    if (!cJSON_IsArray(value)) return count(sum, value, duration);
     const cJSON *element = NULL;
     cJSON_ArrayForEach(element, value) {
-        if (!repeated(value, element) && !add_weight(set, element, duration)) return false;
+        if (!count(sum, element, duration)) return false;
     }
     return true;
 }
@@ -152,31 +206,45 @@ static cJSON *end_union(struct set *set) {
 
 /* ------------------------------------------------------------------------------------------------------------ lists */
 
+static void drop_kept(struct rules_sum *sum) {
+    cJSON_Delete(sum->kept);
+    sum->kept = NULL;
+    *sum->bytes_left += sum->bytes;
+    sum->bytes = 0;
+}
+
+/* Whether there is room for a copy of the value, which is then taken. */
+static bool take_room(struct rules_sum *sum, const cJSON *value) {
+    size_t bytes = bytes_of(value);
+    if (bytes > *sum->bytes_left) return false;
+    *sum->bytes_left -= bytes;
+    sum->bytes += bytes;
+    return true;
+}
+
+static bool join_one(struct rules_sum *sum, const cJSON *element) {
+    sum->overflow = sum->overflow || ++sum->elements > RULES_MAX_ELEMENTS || !take_room(sum, element);
+    return sum->overflow || cJSON_AddItemToArray(sum->kept, cJSON_Duplicate(element, 1));
+}
+
 /* Appends copies of the value, or of each of its elements when it is an array, as long as the list isn't too long. */
 static bool join(struct rules_sum *sum, const cJSON *value) {
     sum->n++;
-    sum->elements += cJSON_IsArray(value) ? (size_t)cJSON_GetArraySize(value) : 1;
-    if (sum->elements > RULES_MAX_ELEMENTS) {
-        cJSON_Delete(sum->kept);
-        sum->kept = NULL;
-        return true;
-    }
-    if (!sum->kept) sum->kept = cJSON_CreateArray();
-    if (!sum->kept) return false;
-    if (!cJSON_IsArray(value)) return cJSON_AddItemToArray(sum->kept, cJSON_Duplicate(value, 1));
-    const cJSON *element = NULL;
-    cJSON_ArrayForEach(element, value) {
-        if (!cJSON_AddItemToArray(sum->kept, cJSON_Duplicate(element, 1))) return false;
-    }
-    return true;
+    if (!sum->kept && !sum->overflow) sum->kept = cJSON_CreateArray();
+    bool fine = sum->kept || sum->overflow;
+    const cJSON *element = cJSON_IsArray(value) ? value->child : value;
+    for (; fine && element; element = cJSON_IsArray(value) ? element->next : NULL) fine = join_one(sum, element);
+    if (sum->overflow) drop_kept(sum);
+    return fine;
 }
 
 static bool keep_longest(struct rules_sum *sum, const cJSON *value, double duration) {
     if (sum->n++ > 0 && duration <= sum->weight) return true;
-    cJSON_Delete(sum->kept);
-    sum->kept = cJSON_Duplicate(value, 1);
+    drop_kept(sum);
     sum->weight = duration;
-    return sum->kept;
+    sum->overflow = !take_room(sum, value);
+    if (!sum->overflow) sum->kept = cJSON_Duplicate(value, 1);
+    return sum->kept || sum->overflow;
 }
 
 /* ---------------------------------------------------------------------------------------------------------- numbers */
@@ -245,7 +313,7 @@ static bool add_vote(struct rules_sum *sum, struct votes *votes, const cJSON *va
     if (cJSON_IsNumber(value)) {
         vote.number = value->valuedouble;
     } else {
-        const struct set_item *word = enter(&sum->set, value, WORDS_MAX, &memory);
+        const struct set_item *word = enter(sum, value, WORDS_MAX, &memory);
         if (!word) return memory;
         vote.word = word->value;
     }
@@ -405,10 +473,11 @@ static cJSON *end_mode(struct rules_sum *sum, double *confidence) {
 
 /* ------------------------------------------------------------------------------------------------------------ rules */
 
-struct rules_sum *rules_begin(const struct schema_summary *rule) {
+struct rules_sum *rules_begin(const struct schema_summary *rule, size_t *room) {
     struct rules_sum *sum = calloc(1, sizeof *sum);
     if (!sum) return NULL;
     sum->rule = rule;
+    sum->bytes_left = room;
     while (sum->kind < UNION && strcmp(kinds[sum->kind], rule->rule) != 0) sum->kind++;
     return sum;
 }
@@ -419,10 +488,7 @@ bool rules_add(struct rules_sum *sum, double duration, const cJSON *result) {
     if (!value) return true;
     if (sum->kind == LONGEST) return keep_longest(sum, value, duration);
     if (sum->kind == CONCAT) return join(sum, value);
-    if (sum->kind == UNION) {
-        sum->n++;
-        return add_to_union(&sum->set, value, duration);
-    }
+    if (sum->kind == UNION) return add_to_union(sum, value, duration);
     return !cJSON_IsNumber(value) || !isfinite(value->valuedouble) || add_number(sum, value->valuedouble, duration);
 }
 
@@ -434,8 +500,8 @@ cJSON *rules_end(struct rules_sum *sum, double *confidence, struct error *error)
         leave_out_unknown(&sum->all);
     }
     if (is_election(sum) ? sum->all.n == 0 : sum->n == 0) return NULL; /* nobody says anything */
-    if (sum->kind == CONCAT && sum->elements > RULES_MAX_ELEMENTS) {
-        error_system(error, EOVERFLOW, "%s is too long to be joined", sum->rule->property);
+    if (sum->overflow) {
+        error_system(error, EOVERFLOW, "%s is too long, or too large", sum->rule->property);
         return NULL;
     }
     if (is_election(sum))
@@ -458,6 +524,7 @@ void rules_free(struct rules_sum *sum) {
     cJSON_Delete(sum->kept);
     free(sum->samples.items);
     free(sum->set.items);
+    free(sum->set.slots);
     free(sum->own.items);
     free(sum->all.items);
     free(sum);

@@ -23,20 +23,23 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
-#define RULES_MAX_ELEMENTS   20000 /* of concat: a longer list is left out as a whole */
-#define RULES_MAX_DISTINCT   1000  /* different values of union, or texts of mode and consensus */
-#define RULES_MAX_CANDIDATES 100   /* of a region: the first ones count */
+#define RULES_MAX_ELEMENTS   20000              /* of concat: a longer list is left out as a whole */
+#define RULES_MAX_DISTINCT   1000               /* different values of union, or texts of mode and consensus */
+#define RULES_MAX_CANDIDATES 100                /* of a region: the first ones count */
+#define RULES_MAX_BYTES      ((size_t)64 << 20) /* of memory for the lists, texts and objects that a plugin's rules keep */
 
 /* A rule's value in the making: it takes region after region, in time, and keeps of each no more than a few numbers. */
 struct rules_sum;
 
-struct rules_sum *rules_begin(const struct schema_summary *rule); /* which outlives it. NULL: out of memory */
+/* The rule outlives it, and so does *room, the bytes that it and all that share it may still keep: a list beyond that is left out as
+ * a whole, as is the value of the longest region; different values are, one by one. NULL: out of memory. */
+struct rules_sum *rules_begin(const struct schema_summary *rule, size_t *room);
 
 /* Takes in a region of `duration` (s) with this result, an object. False: out of memory. */
 bool rules_add(struct rules_sum *sum, double duration, const cJSON *result);
 
 /* The value over the regions: a new item (caller frees), or NULL when no region says anything. *confidence is the winner's
- * for mode and consensus, NaN otherwise. NULL with error->code ENOMEM: out of memory; EOVERFLOW: a list too long to be joined. Once. */
+ * for mode and consensus, NaN otherwise. NULL with error->code ENOMEM: out of memory; EOVERFLOW: too long, or too large. Once. */
 cJSON *rules_end(struct rules_sum *sum, double *confidence, struct error *error);
 
 void rules_free(struct rules_sum *sum); /* NULL is fine */

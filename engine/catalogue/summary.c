@@ -24,6 +24,7 @@ struct sums {
     const struct ruleset *ruleset;
     struct rules_sum ***rules; /* by plugin of the ruleset, then by rule; NULL: its plugin has said nothing yet */
     struct part *longest;      /* by plugin: its longest region with an embedding */
+    size_t *room;              /* by plugin: bytes that its rules may still keep */
 };
 
 struct material {
@@ -46,14 +47,17 @@ static void sums_free(struct sums *sums) {
     }
     free(sums->rules);
     free(sums->longest);
+    free(sums->room);
     *sums = (struct sums){0};
 }
 
 static bool sums_begin(struct sums *sums, const struct ruleset *ruleset, struct error *error) {
     *sums = (struct sums){.ruleset = ruleset,
                           .rules = calloc(ruleset->n + 1, sizeof *sums->rules),
-                          .longest = calloc(ruleset->n + 1, sizeof *sums->longest)};
-    return (sums->rules && sums->longest) || error_memory(error);
+                          .longest = calloc(ruleset->n + 1, sizeof *sums->longest),
+                          .room = calloc(ruleset->n + 1, sizeof *sums->room)};
+    for (size_t p = 0; sums->room && p < ruleset->n; p++) sums->room[p] = RULES_MAX_BYTES;
+    return (sums->rules && sums->longest && sums->room) || error_memory(error);
 }
 
 /* Takes in what plugin `p` found in the part. */
@@ -63,7 +67,7 @@ static bool sums_add(struct sums *sums, size_t p, const struct part *part, const
     if (!sums->rules[p]) sums->rules[p] = calloc(count + 1, sizeof *sums->rules[p]);
     if (!sums->rules[p]) return error_memory(error);
     for (size_t i = 0; i < count; i++) {
-        if (!sums->rules[p][i]) sums->rules[p][i] = rules_begin(schema_summary_at(schema, i));
+        if (!sums->rules[p][i]) sums->rules[p][i] = rules_begin(schema_summary_at(schema, i), &sums->room[p]);
         if (!sums->rules[p][i] || !rules_add(sums->rules[p][i], part->duration, result)) return error_memory(error);
     }
     if (json_member(result, "embedding") && part->duration > sums->longest[p].duration) sums->longest[p] = *part;

@@ -7,7 +7,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -20,7 +22,8 @@ static double confidence;
 
 static cJSON *apply(const struct schema_summary *rule, const double *durations, cJSON *const *results, size_t n,
                     struct error *error) {
-    struct rules_sum *sum = rules_begin(rule);
+    size_t room = RULES_MAX_BYTES;
+    struct rules_sum *sum = rules_begin(rule, &room);
     assert_non_null(sum);
     for (size_t i = 0; i < n; i++) assert_true(rules_add(sum, durations[i], results[i]));
     cJSON *value = rules_end(sum, &confidence, error);
@@ -108,6 +111,10 @@ static void unions(void **state) {
     EXPECT(RULE("union"), "[\"b\",\"c\",\"a\"]", {1, "{\"x\":[\"a\",\"b\",\"a\"]}"}, {3, "{\"x\":[\"b\",\"c\"]}"});
     EXPECT(RULE("union"), "[\"y\",\"z\"]", {1, "{\"x\":\"z\"}"}, {3, "{\"x\":\"y\"}"});
     EXPECT(RULE("union"), "[\"z\",\"y\"]", {2, "{\"x\":\"z\"}"}, {2, "{\"x\":\"y\"}"});
+    /* equal is what has equal members, in whatever order, and is of one type */
+    EXPECT(RULE("union"), "[{\"a\":1,\"b\":[2]},1,\"1\",true,[1],[[1]],{\"b\":1,\"a\":[2]}]",
+           {2, "{\"x\":[{\"a\":1,\"b\":[2]}]}"}, {2, "{\"x\":[{\"b\":[2],\"a\":1}]}"},
+           {3, "{\"x\":[1,\"1\",1.0,true,[1],[[1]]]}"}, {1, "{\"x\":{\"b\":1,\"a\":[2]}}"});
 }
 
 static void mode_words(void **state) {
@@ -223,7 +230,8 @@ static void memory_stays_small(void **state) {
     for (size_t r = 0; r < sizeof names / sizeof *names; r++) {
         bool list = strcmp(names[r], "longest") == 0 || strcmp(names[r], "concat") == 0;
         struct schema_summary rule = {.rule = names[r], .property = list ? "list" : "x", .as = "x"};
-        struct rules_sum *sum = rules_begin(&rule);
+        size_t room = RULES_MAX_BYTES;
+        struct rules_sum *sum = rules_begin(&rule, &room);
         struct mallinfo2 before = mallinfo2();
         for (int i = 0; i < N; i++) {
             cJSON *result = cJSON_CreateObject();
@@ -244,6 +252,96 @@ static void memory_stays_small(void **state) {
         cJSON_Delete(value);
         rules_free(sum);
     }
+}
+
+static double seconds_of_processor(void) {
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+/* Results of the largest size there is whose values were compared one by one, or member by member, for minutes. */
+static void large_values_stay_quick(void **state) {
+    (void)state;
+    enum { NUMBERS = 150000, MEMBERS = 90000, REGIONS = 3 };
+    cJSON *list = cJSON_CreateObject(), *object = cJSON_CreateObject();
+    cJSON *numbers = cJSON_AddArrayToObject(list, "x"), *members = cJSON_AddObjectToObject(object, "x");
+    const cJSON *const results[] = {list, object};
+    for (int i = 0; i < NUMBERS; i++) cJSON_AddItemToArray(numbers, cJSON_CreateNumber(i));
+    for (int i = 0; i < MEMBERS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        cJSON_AddItemToObject(members, name, cJSON_CreateNumber(0));
+    }
+    double start = seconds_of_processor();
+    for (size_t r = 0; r < 4; r++) {
+        struct schema_summary rule = {.rule = r % 2 ? "mode" : "union", .property = "x", .as = "x"};
+        size_t room = RULES_MAX_BYTES;
+        struct rules_sum *sum = rules_begin(&rule, &room);
+        for (int i = 0; i < REGIONS; i++) assert_true(rules_add(sum, 1, results[r / 2]));
+        cJSON *value = rules_end(sum, &confidence, NULL);
+        assert_non_null(value);
+        if (r == 0) assert_int_equal(cJSON_GetArraySize(value), RULES_MAX_DISTINCT);
+        if (r == 2) assert_int_equal(cJSON_GetArraySize(value), 1);
+        cJSON_Delete(value);
+        rules_free(sum);
+    }
+    assert_true(seconds_of_processor() - start < 5);
+    cJSON_Delete(list);
+    cJSON_Delete(object);
+}
+
+/* What rules keep is bounded, also where there are few values but each is as large as a result may be. */
+static void large_values_have_bounds(void **state) {
+    (void)state;
+    enum { REGIONS = 200, BYTES = 1 << 20 };
+    static const char *const names[] = {"longest", "mode", "concat", "union"};
+    static char text[BYTES + 1];
+    memset(text, 'x', BYTES);
+    for (size_t r = 0; r < sizeof names / sizeof *names; r++) {
+        struct schema_summary rule = {.rule = names[r], .property = "x", .as = "x"};
+        size_t room = RULES_MAX_BYTES;
+        struct rules_sum *sum = rules_begin(&rule, &room);
+        struct mallinfo2 before = mallinfo2();
+        for (int i = 0; i < REGIONS; i++) {
+            cJSON *result = cJSON_CreateObject();
+            text[i] = 'y';
+            cJSON_AddStringToObject(result, "x", text);
+            assert_true(rules_add(sum, 1 + i, result));
+            cJSON_Delete(result);
+        }
+        struct mallinfo2 after = mallinfo2();
+        assert_true(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + RULES_MAX_BYTES + (4 << 20));
+        struct error error = {0};
+        cJSON *value = rules_end(sum, &confidence, &error);
+        assert_int_equal(error.code, strcmp(names[r], "concat") == 0 ? EOVERFLOW : 0);
+        assert_int_equal(value != NULL, error.code == 0);
+        cJSON_Delete(value);
+        rules_free(sum);
+    }
+}
+
+/* Rules that share their room give back what they don't keep. */
+static void room_is_shared(void **state) {
+    (void)state;
+    struct schema_summary first = {.rule = "concat", .property = "x", .as = "x"},
+                          second = {.rule = "longest", .property = "x", .as = "y"};
+    size_t room = 1000;
+    struct rules_sum *list = rules_begin(&first, &room), *longest = rules_begin(&second, &room);
+    cJSON *result = cJSON_Parse("{\"x\":[1,2,3,4,5,6,7,8,9,10]}");
+    assert_true(rules_add(list, 1, result) && rules_add(longest, 1, result));
+    struct error error = {0};
+    assert_null(rules_end(longest, &confidence, &error)); /* the list has it */
+    assert_int_equal(error.code, EOVERFLOW);
+    rules_free(longest);
+    assert_true(rules_add(list, 1, result)); /* too much for the list */
+    assert_int_equal(room, 1000);
+    longest = rules_begin(&second, &room);
+    assert_true(rules_add(longest, 1, result));
+    cJSON *value = rules_end(longest, &confidence, &error);
+    assert_int_equal(cJSON_GetArraySize(value), 10);
+    cJSON_Delete(value);
+    cJSON_Delete(result);
+    rules_free(longest);
+    rules_free(list);
 }
 
 static void first_candidates_count(void **state) {
@@ -280,6 +378,9 @@ int main(void) {
         cmocka_unit_test(unknown_loses),
         cmocka_unit_test(many_regions_stay_quick),
         cmocka_unit_test(memory_stays_small),
+        cmocka_unit_test(large_values_stay_quick),
+        cmocka_unit_test(large_values_have_bounds),
+        cmocka_unit_test(room_is_shared),
         cmocka_unit_test(first_candidates_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
