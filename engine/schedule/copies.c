@@ -1,5 +1,6 @@
 #include "engine/schedule/copies.h"
 
+#include "engine/base/text.h"
 #include "engine/base/tree.h"
 
 #include <dirent.h>
@@ -52,6 +53,12 @@ static bool is_nothing(const char *name) {
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
+}
+
+/* The name of a copy. Workers are told of it in JSON, which a name that is no text would break. Caller frees. */
+static char *copy_name(const char *path) {
+    const char *name = base_name(path);
+    return text_display(name, strlen(name));
 }
 
 /* ----------------------------------------------------------------------------------------------------------- resources */
@@ -113,9 +120,11 @@ static bool is_file(const char *path) {
 
 /* The folder in which the copies of resources lie. Caller frees. */
 static char *folder_name(const char *library, const char *resources) {
-    char *name = NULL;
-    if (!is_file(resources)) return strdup(base_name(resources));
-    return asprintf(&name, "%s.resources", base_name(library)) < 0 ? NULL : name;
+    if (!is_file(resources)) return copy_name(resources);
+    char *own = copy_name(library), *name = NULL;
+    if (own && asprintf(&name, "%s.resources", own) < 0) name = NULL;
+    free(own);
+    return name;
 }
 
 /* One file into a folder of its own. */
@@ -165,9 +174,11 @@ static int open_place(const char *folder) {
 static bool copy_all(struct copying *copying, int place, const char *part, const char *library, int source,
                      const char *resources, struct copy *copy) {
     tree_remove(place, part);
+    char *name = copy_name(library);
     int own = mkdirat(place, part, 0700) == 0 ? openat(place, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    int target = own >= 0 ? openat(own, base_name(library), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0500) : -1;
+    int target = own >= 0 && name ? openat(own, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0500) : -1;
     struct hash *hash = hash_new();
+    free(name);
     bool ok = target >= 0 && hash && copy_bytes(copying, source, target, hash);
     if (target >= 0 && close(target) != 0) ok = false;
     if (ok) {
@@ -191,7 +202,9 @@ static bool settle(int place, const char *part, const char *name) {
 
 static bool name_copies(const char *folder, const char *name, const char *library, const char *resources,
                         struct copy *copy) {
-    if (asprintf(&copy->path, "%s/plugins/%s/%s", folder, name, base_name(library)) < 0) copy->path = NULL;
+    char *own = copy_name(library);
+    if (own && asprintf(&copy->path, "%s/plugins/%s/%s", folder, name, own) < 0) copy->path = NULL;
+    free(own);
     char *beside = resources ? folder_name(library, resources) : NULL;
     if (beside && asprintf(&copy->resources, "%s/plugins/%s/%s", folder, name, beside) < 0) copy->resources = NULL;
     free(beside);

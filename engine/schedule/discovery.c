@@ -1,6 +1,7 @@
 #include "engine/schedule/discovery.h"
 
 #include "engine/base/json.h"
+#include "engine/base/text.h"
 #include "engine/ipc/channel.h"
 #include "engine/ipc/run_folder.h"
 
@@ -87,11 +88,21 @@ struct registry *discovery_run(const struct engine_options *options, struct prob
     return registry;
 }
 
+/* The path of a library may hold anything, and the sentence may name it. */
+static void tell_of_library(const struct registry_library *library,
+                            void (*tell)(void *user, const char *plugin_or_library, const char *sentence), void *user) {
+    char *path = text_display(library->path, strlen(library->path));
+    char *sentence = text_display(library->reason, strlen(library->reason));
+    if (path && sentence) tell(user, path, sentence);
+    free(path);
+    free(sentence);
+}
+
 void discovery_problems(const struct registry *registry,
                         void (*tell)(void *user, const char *plugin_or_library, const char *sentence), void *user) {
     if (!tell) return;
     for (size_t i = 0; i < registry->libraries_count; i++)
-        if (registry->libraries[i].reason[0]) tell(user, registry->libraries[i].path, registry->libraries[i].reason);
+        if (registry->libraries[i].reason[0]) tell_of_library(&registry->libraries[i], tell, user);
     for (size_t i = 0; i < registry->plugins_count; i++) {
         const struct registry_plugin *plugin = &registry->plugins[i];
         bool expected = strncmp(plugin->reason, "not asked for", 13) == 0 ||

@@ -3,6 +3,7 @@
 #include "engine/schedule/state.h"
 
 #include "engine/base/json.h"
+#include "engine/base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -187,10 +188,12 @@ static bool add_scene(cJSON *detail, const struct engine *engine, const char *pl
         const struct registry_plugin *known = &engine->registry->plugins[index];
         const struct registry_library *library = &engine->registry->libraries[known->library];
         const cJSON *effective = json_member(known->descriptor, "effective");
-        ok = cJSON_AddStringToObject(detail, "library", library->path) &&
+        char *path = text_display(library->path, strlen(library->path));
+        ok = path && cJSON_AddStringToObject(detail, "library", path) &&
              cJSON_AddStringToObject(detail, "library_hash", library->hash) &&
              cJSON_AddStringToObject(detail, "version", known->version) &&
              (!effective || cJSON_AddItemToObject(detail, "parameters", cJSON_Duplicate(effective, true)));
+        free(path);
     }
     if (ok && file && file->bytes_hash[0]) ok = cJSON_AddStringToObject(detail, "bytes_hash", file->bytes_hash);
     if (ok && region)

@@ -22,6 +22,13 @@ static void set_reason(char *reason, size_t size, const char *sentence) {
     text_cut(reason, size - 1);
 }
 
+/* Workers are told of libraries in JSON, which can't name all that the file system can: one such name would keep every worker
+ * that hears of it from starting. */
+static bool can_be_told(const struct copy *copy) {
+    return text_is_utf8(copy->path, strlen(copy->path)) &&
+           (!copy->resources || text_is_utf8(copy->resources, strlen(copy->resources)));
+}
+
 /* A library that can't be read is refused like any other; only lack of memory is an error. */
 static bool copy_library(struct registry *registry, size_t index, const char *folder, struct error *error) {
     struct registry_library *library = &registry->libraries[index];
@@ -34,7 +41,10 @@ static bool copy_library(struct registry *registry, size_t index, const char *fo
         library->copy.resources = resources ? strdup(resources) : NULL;
         return (library->copy.path && (library->copy.resources || !resources)) || error_memory(error);
     }
-    if (copies_take(folder, path, resources, &library->copy, &why)) return true;
+    if (copies_take(folder, path, resources, &library->copy, &why)) {
+        if (can_be_told(&library->copy)) return true;
+        error_set(&why, "its path, or that of its resources, is no text (UTF-8), and it can't be copied: rename it");
+    }
     if (why.code == ENOMEM) return error_memory(error);
     library->refused = true;
     registry_refuse(registry, index, why.text);

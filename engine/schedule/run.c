@@ -1,4 +1,5 @@
 /* The record of a run in the catalogue, and the writer that all else goes through. */
+#include "engine/base/text.h"
 #include "engine/schedule/state.h"
 
 #include <stdlib.h>
@@ -20,12 +21,14 @@ static bool store_plugins(struct catalogue *catalogue, const struct registry *re
     for (size_t i = 0; ok && i < registry->plugins_count; i++) {
         const struct registry_plugin *plugin = &registry->plugins[i];
         if (registry_find(registry, plugin->id) != i) continue; /* its id belongs to another */
+        const char *path = registry->libraries[plugin->library].path;
+        char *library = text_display(path, strlen(path));
         bool asked = strncmp(plugin->reason, "not asked for", 13) != 0;
         bool disabled = strncmp(plugin->reason, "disabled", 8) == 0;
         struct store_plugin about = {
             .plugin = plugin->id,
             .version = plugin->version,
-            .library = registry->libraries[plugin->library].path,
+            .library = library,
             .hash = registry->libraries[plugin->library].hash,
             .descriptor = plugin->descriptor_text,
             .schema = plugin->schema_text,
@@ -38,7 +41,8 @@ static bool store_plugins(struct catalogue *catalogue, const struct registry *re
             .reason = plugin->reason[0] && asked ? plugin->reason : NULL,
         };
         if (about.enabled) ids[n++] = plugin->id;
-        ok = store_plugin(catalogue, &about, error);
+        ok = library ? store_plugin(catalogue, &about, error) : error_memory(error);
+        free(library);
     }
     ok = ok && store_plugins_only(catalogue, ids, n, error);
     free(ids);

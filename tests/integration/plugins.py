@@ -151,6 +151,27 @@ def test_found(suite):
         suite.check(absent and absent[0]["state"] == "absent", "one that is gone is absent, not forgotten", absent)
 
 
+def test_odd_names(suite):
+    """A library may have a name that is no text. One that can't be told to workers keeps none of the others from running."""
+    with House(suite, sounds=1) as house:
+        odd = os.fsdecode(b"caf\xe9\x1b")
+        path = house.add("reader_1", target=odd)
+        code, printed = house.analyse()
+        found = house.rows("SELECT outcome FROM region_results WHERE plugin = 'test.reader'")
+        suite.check(code == 0 and found == [("ok",)], "a library whose name is no text runs", f"{found}\n{printed}")
+        library = house.rows("SELECT library FROM plugins WHERE plugin = 'test.reader'")
+        suite.check(library == [(os.path.join(house.folder, "caf\ufffd\ufffd.so"),)], "and is text in the catalogue", library)
+        os.mkdir(path[:-3] + ".resources")
+        with open(os.path.join(path[:-3] + ".resources", "huge"), "wb") as huge:
+            huge.truncate(65 << 20)  # is used where it is
+        house.add("other_key")
+        code, printed = house.analyse("--force")
+        suite.check("plugin: " + os.path.join(house.folder, "caf\ufffd\ufffd.so") + ": its path" in printed and "rename it" in printed,
+                    "where it can't be copied it is refused, and told of as text", printed)
+        outcomes = dict(house.rows("SELECT DISTINCT plugin, outcome FROM region_results"))
+        suite.check(code == 0 and outcomes.get("test.other_key") == outcomes.get("key") == "ok", "others run", f"{outcomes}\n{printed}")
+
+
 def count_workers(house, *words):
     log = os.path.join(house.work, "trace")
     traced = subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=execve", house.sonde, "--catalogue", house.catalogue, *words],
