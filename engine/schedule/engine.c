@@ -1,6 +1,7 @@
 #include "engine/schedule/state.h"
 
 #include "engine/base/json.h"
+#include "engine/base/text.h"
 #include "engine/ipc/channel.h"
 
 #include <stdarg.h>
@@ -54,7 +55,10 @@ void engine_warn(struct engine *engine, const char *format, ...) {
     va_start(arguments, format);
     (void)vsnprintf(sentence, sizeof sentence, format, arguments);
     va_end(arguments);
-    if (engine->events.warning) engine->events.warning(engine->user, sentence);
+    /* It may name files, whose names are whatever somebody chose: commands to a terminal, bytes that are no text. */
+    char *clean = text_display(sentence, strlen(sentence));
+    if (clean && engine->events.warning) engine->events.warning(engine->user, clean);
+    free(clean);
 }
 
 void engine_report_incident(struct engine *engine, const char *plugin, const struct blame *blame,

@@ -204,6 +204,11 @@ def permissions(rig):
         check(rig.wait(lambda: rig.status("secret.wav") == "failed"), "a file that may not be read fails")
         check("permission denied" in rig.rows("SELECT status_reason FROM files WHERE name = 'secret.wav'")[0][0], "with that reason")
         check(rig.done("locked/inside.wav"), "a folder that may be read")
+        odd = at(os.fsdecode(b"odd\x1b\xff"))
+        os.mkdir(odd, 0)
+        rig.command("rescan", rig.folder)
+        check(rig.hears("odd\ufffd\ufffd: Permission denied"), "what warns of a name shows it as text")
+        os.rmdir(odd)
         os.chmod(at("locked"), 0)
         code, text = rig.command("rescan", rig.folder)
         check(rig.hears("cannot look into") and rig.status("locked/inside.wav") == "done",
