@@ -23,6 +23,7 @@ static bool size_of(int fd, uint64_t *bytes) {
     return true;
 }
 
+/* Whoever gets it could otherwise write beyond its end, and so take memory that nobody counts. */
 int memfd_new(const char *name, uint64_t bytes, struct error *error) {
     if (bytes == 0 || bytes > INT64_MAX) {
         error_set(error, "a shared memory of %llu bytes was asked for", (unsigned long long)bytes);
@@ -34,7 +35,7 @@ int memfd_new(const char *name, uint64_t bytes, struct error *error) {
         error_system(error, errno, "cannot create shared memory");
         return -1;
     }
-    if (ftruncate(fd, (off_t)bytes) == 0) return fd;
+    if (ftruncate(fd, (off_t)bytes) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0) return fd;
     error_system(error, errno, "cannot get %llu bytes of shared memory", (unsigned long long)bytes);
     close(fd);
     return -1;

@@ -9,8 +9,8 @@
 
 #define OUT_BYTES ((size_t)32 << 20) /* the out area of a worker (schema/protocol.md) */
 
-/* A new memfd of `bytes` (> 0) zeroes, close-on-exec, which can still be resized and sealed: a FILL, or an ARRAY that
- * the engine writes. Returns the descriptor, which the caller closes, or -1. */
+/* A new memfd of `bytes` (> 0) zeroes, close-on-exec, which can still be shortened and sealed, but never grows: a FILL, or an
+ * ARRAY that the engine writes. Returns the descriptor, which the caller closes, or -1. */
 int memfd_new(const char *name, uint64_t bytes, struct error *error);
 
 /* The same with its size sealed for good, writable through mappings: the note and the out area. */

@@ -44,6 +44,9 @@ static void sealed_memory_cannot_be_changed(void **state) {
     struct error error;
     int fd = memfd_new("test", 10000, &error);
     assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, "x", 1, 9999), 1);
+    assert_int_equal(pwrite(fd, "x", 1, 10000), -1); /* no memory that nobody counts */
+    assert_int_equal(ftruncate(fd, 20000), -1);
     float *filled = memfd_map(fd, 10000, true, &error);
     assert_non_null(filled);
     filled[3] = 0.25f;
