@@ -104,6 +104,10 @@ struct store_job {
 bool store_queue_add(struct catalogue *catalogue, int64_t file, int64_t priority, const char *options,
                      struct error *error);
 
+/* s: nobody is put off for longer. What is due later than in so long is due now, for the clock was set back since: by hours, where
+ * a machine's own clock runs on local time. */
+#define STORE_PUT_OFF_MAX 3600.0
+
 /* Takes up to `max` entries that are due: highest priority first, then by `order`. They are `working` until finished or
  * put back. *n may be 0. Free each with store_job_free. */
 bool store_queue_take(struct catalogue *catalogue, enum queue_order order, struct store_job *jobs, size_t max,
@@ -115,7 +119,7 @@ void store_job_free(struct store_job *job);
 bool store_queue_skipped(struct catalogue *catalogue, const char *plugin, const char *reason, int64_t max, int64_t *n,
                          struct error *error);
 
-/* Puts a taken entry back, due after `delay` seconds; counts as an attempt. Nothing happens where there is no entry any more,
+/* Puts a taken entry back, due after `delay` seconds (at most STORE_PUT_OFF_MAX); counts as an attempt. Nothing happens where there is no entry any more,
  * because the file is `missing` by now. */
 bool store_queue_return(struct catalogue *catalogue, int64_t file, double delay, struct error *error);
 

@@ -190,11 +190,12 @@ bool store_queue_skipped(struct catalogue *catalogue, const char *plugin, const 
         "UPDATE files SET status = 'queued' WHERE status = 'done' AND file_id IN (SELECT file_id FROM queue)", "");
 }
 
+/* Also what is due in more than STORE_PUT_OFF_MAX: the clock was set back since. */
 #define TAKE(order)                                                                                                    \
     "SELECT q.file_id, f.path, q.priority, q.interrupted, q.attempts, q.options, f.size, f.mtime_ns, f.device, "       \
     "f.inode"                                                                                                          \
-    " FROM queue AS q JOIN files AS f USING (file_id) WHERE q.state = 'waiting' AND q.due <= ?"                        \
-    " ORDER BY q.priority DESC, " order " LIMIT ?"
+    " FROM queue AS q JOIN files AS f USING (file_id) WHERE q.state = 'waiting' AND (q.due <= ?1 OR q.due > ?2)"       \
+    " ORDER BY q.priority DESC, " order " LIMIT ?3"
 
 static bool read_job(sqlite3_stmt *from, struct store_job *job, struct error *error) {
     *job = (struct store_job){.file = sqlite3_column_int64(from, 0),
@@ -243,7 +244,8 @@ bool store_queue_take(struct catalogue *catalogue, enum queue_order order, struc
                                          [QUEUE_SMALLEST] = TAKE("q.size"),
                                          [QUEUE_ARRIVAL] = TAKE("q.arrival")};
     *n = 0;
-    sqlite3_stmt *from = sql_bind(catalogue, error, orders[order], "di", sql_now(), (int64_t)max);
+    double now = sql_now();
+    sqlite3_stmt *from = sql_bind(catalogue, error, orders[order], "ddi", now, now + STORE_PUT_OFF_MAX, (int64_t)max);
     bool fine = from && read_jobs(catalogue, from, jobs, n, error);
     for (size_t i = 0; fine && i < *n; i++) fine = mark_working(catalogue, jobs[i].file, error);
     if (fine) return true;
@@ -263,14 +265,11 @@ bool store_queue_return(struct catalogue *catalogue, int64_t file, double delay,
 
 bool store_queue_recover(struct catalogue *catalogue, int64_t *recovered, struct error *error) {
     *recovered = 0;
-    /* A clock that was set back must not leave anything waiting for years: what is due in more than a day is due now.
-     */
     return sql_number(catalogue, error, recovered, "SELECT count(*) FROM queue WHERE state = 'working'", "") &&
            sql_run(
                catalogue, error,
                "UPDATE queue SET state = 'waiting', again = 0, interrupted = interrupted + 1 WHERE state = 'working'",
                "") &&
-           sql_run(catalogue, error, "UPDATE queue SET due = 0 WHERE due > ?", "d", sql_now() + 86400.0) &&
            sql_run(catalogue, error, "UPDATE files SET status = 'queued' WHERE status = 'working'", "");
 }
 

@@ -89,7 +89,7 @@ bool store_queue_next(struct catalogue *catalogue, int64_t attempts, double *sec
     if (!found || !sql_step(catalogue, found, &row, error)) return false;
     if (row && sqlite3_column_type(found, 0) != SQLITE_NULL) {
         double left = sqlite3_column_double(found, 0) - sql_now();
-        *seconds = left > 0 ? left : 0;
+        *seconds = left > 0 && left <= STORE_PUT_OFF_MAX ? left : 0;
     }
     (void)sqlite3_reset(found);
     return true;
