@@ -277,5 +277,6 @@ bool store_queue_count(struct catalogue *catalogue, struct queue_counts *counts,
     *counts = (struct queue_counts){0};
     return sql_number(catalogue, error, &counts->waiting, "SELECT count(*) FROM queue WHERE state = 'waiting'", "") &&
            sql_number(catalogue, error, &counts->working, "SELECT count(*) FROM queue WHERE state = 'working'", "") &&
-           sql_number(catalogue, error, &counts->bytes, "SELECT sum(size) FROM queue WHERE state = 'waiting'", "");
+           sql_number(catalogue, error, &counts->bytes,
+                      "SELECT CAST(total(size) AS INTEGER) FROM queue WHERE state = 'waiting'", "");
 }

@@ -34,7 +34,7 @@ const char status_help[] =
     "'problems', json((SELECT json_group_object(outcome, n) FROM (SELECT outcome, count(*) AS n FROM " PROBLEMS_ALL               \
     " GROUP BY outcome))),"                                                                                                       \
     "'queue', json((SELECT json_object('waiting', ifnull(sum(state = 'waiting'), 0), 'working',"                                  \
-    " ifnull(sum(state = 'working'), 0), 'bytes', ifnull(sum(size), 0)) FROM queue)),"                                            \
+    " ifnull(sum(state = 'working'), 0), 'bytes', CAST(total(size) AS INTEGER)) FROM queue)),"                                    \
     "'stale', (SELECT count(*) FROM engine_state AS s JOIN files AS f WHERE s.name = 'profile' AND f.status IN ('done', 'empty')" \
     " AND f.profile IS NOT s.value),"                                                                                             \
     "'quarantined', (SELECT count(*) FROM quarantine),"                                                                           \

@@ -13,6 +13,8 @@
 #define HANGING_MAX     8
 #define HANGING_SECONDS 60
 #define AHEAD_MAX       (1 << 20) /* bytes asked for in advance */
+/* Bytes. Beyond that numbers in messages are not exact, and deadlines (which go by size) not of this world. Such files are all holes. */
+#define FILE_MAX ((int64_t)1 << 53)
 
 struct hanging {
     char *mount;
@@ -67,8 +69,11 @@ void opener_judge(struct opened *opened, const void *stat_buffer, int code) {
         .device = st->st_dev,
         .inode = st->st_ino,
     };
-    if (S_ISREG(st->st_mode))
+    if (S_ISREG(st->st_mode) && st->st_size <= FILE_MAX)
         opened->ok = true;
+    else if (S_ISREG(st->st_mode))
+        (void)snprintf(opened->reason, sizeof opened->reason, "claims to be %lld bytes long: no sound is",
+                       (long long)st->st_size);
     else
         say(opened, S_ISDIR(st->st_mode)    ? "is a folder"
                     : S_ISFIFO(st->st_mode) ? "is a pipe, not a file"

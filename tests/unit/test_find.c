@@ -464,6 +464,13 @@ static void status_counts(void **state) {
     assert_int_equal(RUN(status_command, "status"), CLI_OK);
     assert_non_null(strstr(output, "3: 2 done, 1 failed"));
     assert_non_null(strstr(output, "\nproblems   2 failed (`sonde status --problems` says which, and why)\n"));
+    /* sizes that have no sum */
+    fixture_run(f, "INSERT OR REPLACE INTO queue (file_id, state, priority, arrival, due, size, mtime_ns)"
+                   " SELECT file_id, 'waiting', 0, file_id, 0, 9223372036854775807, 0 FROM files");
+    assert_int_equal(RUN(status_command, "status", "--json"), CLI_OK);
+    json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
+    assert_int_equal(json_integer(json_member(json, "queue"), "waiting", 0), 3);
+    cJSON_Delete(json);
 }
 
 /* What isn't as the last run would have it; what failed, or waits, is no matter of that. */

@@ -273,6 +273,13 @@ static void test_passing(void **state) {
         opener_judge(&opened, NULL, passing_codes[i]);
         assert_true(opened.passing && !opened.missing);
     }
+    struct stat holes = {.st_mode = S_IFREG | 0600, .st_size = (off_t)1 << 53};
+    opener_judge(&opened, &holes, 0);
+    assert_true(opened.ok);
+    holes.st_size = INT64_MAX; /* a file of holes, in memory */
+    opener_judge(&opened, &holes, 0);
+    assert_true(!opened.ok && opened.looked && !opened.passing);
+    assert_string_equal(opened.reason, "claims to be 9223372036854775807 bytes long: no sound is");
     opened = open_path("/proc", "version", OPENER_LOOK);
     assert_true(opened.ok);
     opened = open_beside("/proc", "version", OPENER_LOOK, "/proc/uptime"); /* on the same file system */

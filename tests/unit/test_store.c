@@ -178,6 +178,10 @@ static void queue_orders(void **state) {
     OK(store_queue_count(f->catalogue, &counts, &error));
     assert_int_equal(counts.working, 5);
     assert_int_equal(counts.waiting, 0);
+    fixture_run(f, "UPDATE queue SET state = 'waiting', size = 9223372036854775807"); /* sparse files, in memory */
+    OK(store_queue_count(f->catalogue, &counts, &error));
+    assert_int_equal(counts.waiting, 5);
+    assert_int_equal(counts.bytes, INT64_MAX);
 }
 
 static void queue_recovers(void **state) {
