@@ -19,30 +19,47 @@ static FILE *stream_to(int fd, const char *path, struct error *error) {
     return NULL;
 }
 
+/* Whoever may not read what is replaced may not read what replaces it. */
+static void take_rights(int fd, const struct stat *from) {
+    struct stat own;
+    mode_t rights = from->st_mode & (S_IRWXU | S_IRWXG | S_IRWXO);
+    bool same = fstat(fd, &own) == 0 && own.st_uid == from->st_uid && own.st_gid == from->st_gid;
+    if (!same && fchown(fd, from->st_uid, from->st_gid) != 0 && fchown(fd, (uid_t)-1, from->st_gid) != 0)
+        rights &= ~(mode_t)S_IRWXG; /* another group has it now */
+    (void)fchmod(fd, rights);
+}
+
 /* A new file in the folder of `path` that has no name yet; -1: there is no such thing here. */
-static int open_nameless(const char *path) {
+static int open_nameless(const char *path, mode_t rights) {
     char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
     if (slash) slash[slash == folder] = '\0';
     int fd = folder && access("/proc/self/fd", X_OK) == 0 /* where it gets its name from */
-                 ? open(slash ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666)
+                 ? open(slash ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, rights)
                  : -1;
     free(folder);
     return fd;
 }
 
-/* A new file beside `path`, with the rights that fopen would give it. */
-static FILE *open_part(struct sink *sink, const char *path, struct error *error) {
-    int fd = open_nameless(path);
-    if (fd >= 0) return stream_to(fd, path, error);
+/* A new file beside `path`, with the rights of the one that it will replace, or (`old` is NULL) those that fopen would give it. */
+static FILE *open_part(struct sink *sink, const char *path, const struct stat *old, struct error *error) {
+    int fd = open_nameless(path, old ? 0600 : 0666);
+    if (fd >= 0) {
+        if (old) take_rights(fd, old);
+        return stream_to(fd, path, error);
+    }
     if (asprintf(&sink->part, "%s.XXXXXX", path) < 0) {
         sink->part = NULL;
         error_memory(error);
         return NULL;
     }
     fd = mkstemp(sink->part);
-    mode_t mask = umask(0);
-    (void)umask(mask);
-    if (fd >= 0) (void)fchmod(fd, 0666 & ~mask);
+    if (fd >= 0 && old) {
+        take_rights(fd, old);
+    } else if (fd >= 0) {
+        mode_t mask = umask(0);
+        (void)umask(mask);
+        (void)fchmod(fd, 0666 & ~mask);
+    }
     FILE *out = stream_to(fd, path, error);
     if (!out && fd >= 0) (void)unlink(sink->part);
     return out;
@@ -142,7 +159,7 @@ bool sink_open(struct sink *sink, const char *path, struct error *error) {
     sink->fresh = true;
     sink->path = there ? realpath(path, NULL) : strdup(path); /* of a link, what it leads to is replaced */
     if (!sink->path) return error_system(error, errno, "can't write %s", path);
-    sink->out = open_part(sink, sink->path, error);
+    sink->out = open_part(sink, sink->path, there ? &about : NULL, error);
     if (sink->out) return true;
     forget(sink);
     return false;

@@ -14,7 +14,7 @@ struct sink {
 };
 
 /* Begins. `path` is NULL for standard output. Until sink_close, what is written goes to a file in the same folder that has no
- * name, so that nothing is left of it whatever ends the program; where the file system knows no such files, to PATH.XXXXXX. Of a link, the file that it leads to
+ * name, so that nothing is left of it whatever ends the program; where the file system knows no such files, to PATH.XXXXXX. It has the rights of the one that it replaces. Of a link, the file that it leads to
  * is meant. A pipe, a device and what is open already (/dev/stdout, /dev/fd/3) are written as they stand. */
 bool sink_open(struct sink *sink, const char *path, struct error *error);
 

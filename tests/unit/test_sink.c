@@ -66,6 +66,27 @@ static void a_link_stays_one(void **state) {
     }
 }
 
+/* What was for its owner alone stays so. */
+static void rights_stay(void **state) {
+    struct fixture *f = *state;
+    char file[160];
+    struct stat about;
+    (void)snprintf(file, sizeof file, "%s/export.csv", f->folder);
+    put_line(file, "new");
+    const mode_t mask = umask(0), modes[] = {0600, 0664};
+    (void)umask(mask);
+    assert_true(stat(file, &about) == 0 && (about.st_mode & 0777) == (0666 & ~mask));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(chmod(file, modes[i]), 0);
+        if (geteuid() == 0) assert_int_equal(chown(file, 12, 34), 0);
+        put_line(file, i ? "again" : "old");
+        expect_text(file, i ? "again" : "old");
+        assert_int_equal(stat(file, &about), 0);
+        assert_int_equal(about.st_mode & 0777, modes[i]);
+        if (geteuid() == 0) assert_true(about.st_uid == 12 && about.st_gid == 34);
+    }
+}
+
 /* /dev/fd/N is what a shell makes of >(program); -o /dev/stdout may be meant for a pipe, too. */
 static void what_is_open_is_written_as_it_stands(void **state) {
     struct fixture *f = *state;
@@ -142,9 +163,8 @@ static void a_killed_export_leaves_nothing(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_killed_export_leaves_nothing),
-        TEST(a_link_stays_one),
-        TEST(a_missing_folder_is_said_plainly),
+        TEST(a_killed_export_leaves_nothing),       TEST(a_link_stays_one),
+        TEST(a_missing_folder_is_said_plainly),     TEST(rights_stay),
         TEST(what_is_open_is_written_as_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
