@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -147,6 +148,12 @@ static void step_back(void) {
     (void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, CLASS_IDLE << CLASS_SHIFT);
 }
 
+/* Somebody wants to see all of it, from before the sandbox. Whoever has stopped doesn't notice that the engine is gone. */
+static void stop_for_debugger(const cJSON *settings) {
+    bool tied = prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+    if (tied && getppid() == json_integer(settings, "engine_pid", 0)) raise(SIGSTOP);
+}
+
 int main(int argc, char **argv) {
     heap_configure();
     struct worker worker = {0};
@@ -157,8 +164,7 @@ int main(int argc, char **argv) {
     cJSON *settings = run ? json_parse(argv[3], strlen(argv[3]), SETTINGS_BYTES, MESSAGE_DEPTH, &error) : NULL;
     worker.settings = settings;
     int code = WORKER_EXIT_NO_RESPAWN;
-    if (json_bool(settings, "debugger", false))
-        raise(SIGSTOP); /* somebody wants to see all of it, from before the sandbox */
+    if (json_bool(settings, "debugger", false)) stop_for_debugger(settings);
     if (json_bool(settings, "background", false)) step_back();
     if (!run)
         error_set(&error, "sonde-worker is started by sonde, and is of no use by itself");

@@ -5,10 +5,12 @@
 #include "engine/cli/setup.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <uv.h>
 
 /* What is to be done again. */
 struct scene {
@@ -95,7 +97,33 @@ static bool report(const char *path, const struct scene *scene, struct error *er
     return good;
 }
 
-static bool run(struct setup *setup, const struct scene *scene, bool debugger, struct error *error) {
+static void on_signal(uv_signal_t *handle, int number) {
+    (void)number;
+    struct engine **engine = handle->data;
+    if (!*engine) _exit(CLI_SOME_FAILED); /* asked twice */
+    engine_stop(*engine);
+    *engine = NULL;
+}
+
+/* Whoever has enough of it leaves nothing behind: neither a worker that has stopped nor the catalogue. */
+static bool run_until_stopped(struct engine *engine, bool *stopped, struct error *error) {
+    static const int numbers[2] = {SIGINT, SIGTERM};
+    struct engine *running = engine;
+    uv_signal_t signals[2];
+    for (int i = 0; i < 2; i++) {
+        (void)uv_signal_init(engine_loop(engine), &signals[i]);
+        signals[i].data = &running;
+        uv_unref((uv_handle_t *)&signals[i]);
+        (void)uv_signal_start(&signals[i], on_signal, numbers[i]);
+    }
+    bool ok = engine_run(engine, error);
+    for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&signals[i], NULL);
+    uv_run(engine_loop(engine), UV_RUN_NOWAIT);
+    *stopped = !running;
+    return ok;
+}
+
+static bool run(struct setup *setup, const struct scene *scene, bool debugger, bool *stopped, struct error *error) {
     const struct engine_events events = {
         .file_finished = on_file, .plugin_problem = on_problem, .worker_waits = on_worker};
     const char *only[1] = {scene->plugin};
@@ -117,9 +145,19 @@ static bool run(struct setup *setup, const struct scene *scene, bool debugger, s
                                                              .analyse_per_second = 2};
     struct engine *engine = engine_new(&setup->options, &events, NULL, error);
     bool ok = engine && (engine_add_path(engine, scene->path, strlen(scene->path)) || error_memory(error)) &&
-              engine_run(engine, error);
+              run_until_stopped(engine, stopped, error);
     engine_free(engine);
     return ok;
+}
+
+static void remove_folder(const char *folder) {
+    static const char *const ends[] = {"", "-wal", "-shm", ".lock"};
+    char path[64];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        (void)snprintf(path, sizeof path, "%s/replay.db%s", folder, ends[i]);
+        (void)unlink(path);
+    }
+    (void)rmdir(folder);
 }
 
 int replay_incident(long long number, bool debugger, const struct cli *cli) {
@@ -137,14 +175,12 @@ int replay_incident(long long number, bool debugger, const struct cli *cli) {
     struct cli own = *cli;
     own.catalogue = path;
     struct setup setup;
-    bool ok = setup_open(&setup, &own, &error) && run(&setup, &scene, debugger, &error);
+    bool stopped = false;
+    bool ok = setup_open(&setup, &own, &error) && run(&setup, &scene, debugger, &stopped, &error);
     setup_close(&setup);
-    bool good = ok && report(path, &scene, &error);
+    bool good = ok && !stopped && report(path, &scene, &error);
     if (!ok) cli_complain("%s", error.text);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/replay.db.lock", folder);
-    unlink(path);
-    rmdir(folder);
+    remove_folder(folder);
     free(scene.path);
     free(scene.plugin);
     return !ok ? CLI_CANNOT_RUN : good ? CLI_OK : CLI_SOME_FAILED;

@@ -194,6 +194,29 @@ def test_debugger(suite):
                 os.kill(int(again.group(1)), signal.SIGCONT)
         rest += replay.stdout.read()
         suite.check(replay.returncode == 1 and b"SIGSEGV" in rest, "debugger: then all goes its way", rest)
+        for number_of_end in (signal.SIGTERM, signal.SIGKILL):
+            leave_stopped(suite, house.command("incidents", "replay", str(number), "--debugger"), house.environment, number_of_end)
+
+
+def leave_stopped(suite, command, environment, number):
+    """The replay ends while its worker has stopped."""
+    name = signal.Signals(number).name
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as replay:
+        told = b""
+        while b"kill -CONT" not in told and (line := replay.stdout.readline()):
+            told += line
+        worker = int(re.search(rb"worker (\d+)", told).group(1))
+        stopped = wait_for(lambda: state_of(worker) == "T", 60)
+        open_files = [os.readlink(entry.path) for entry in os.scandir(f"/proc/{replay.pid}/fd")]
+        folder = os.path.dirname(next(path for path in open_files if "/sonde-replay-" in path))
+        os.kill(replay.pid, number)
+        replay.wait(60)
+        suite.check(stopped and wait_for(lambda: state_of(worker) in (None, "Z"), 10), f"debugger: {name} ends the stopped worker, too", told)
+        if state_of(worker) == "T":
+            os.kill(worker, signal.SIGKILL)
+        if number == signal.SIGTERM:
+            suite.check(replay.returncode == 1 and not os.path.exists(folder), f"debugger: {name} leaves no catalogue", replay.returncode)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def state_of(pid):
