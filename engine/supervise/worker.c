@@ -107,7 +107,7 @@ static char *clean_words(const char *words, size_t n) {
     size_t length = 0;
     for (size_t i = 0; out && i < n;) {
         size_t size = text_character(words + i, n - i);
-        bool shown = size > 1 || (size == 1 && (words[i] == '\n' || (words[i] >= ' ' && words[i] != 0x7f)));
+        bool shown = words[i] == '\n' || !text_is_control(words + i, size);
         if (size == 0) {
             size = 1;
             out[length++] = '?';
@@ -182,7 +182,9 @@ static void send_kill(struct worker *worker) {
 void worker_kill(struct worker *worker, enum worker_kill why, const char *sentence) {
     if (worker->kill != WORKER_NOT_KILLED || worker->state >= DYING) return;
     worker->kill = why;
-    (void)snprintf(worker->kill_reason, sizeof worker->kill_reason, "%s", sentence);
+    char *clean = text_display(sentence, strlen(sentence)); /* it may quote what a worker said, or the name of a file */
+    (void)snprintf(worker->kill_reason, sizeof worker->kill_reason, "%s", clean ? clean : "out of memory");
+    free(clean);
     text_cut(worker->kill_reason, sizeof worker->kill_reason - 1);
     worker->lost_at = uv_hrtime();
     send_kill(worker);

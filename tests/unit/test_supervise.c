@@ -178,17 +178,44 @@ static void test_no_such_binary(void **state) {
     cJSON_Delete(settings);
 }
 
+/* A shell's script, as a worker. */
+static void write_script(char *path, const char *text) {
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    assert_int_equal(fchmod(fd, 0700), 0);
+    close(fd);
+}
+
+static void say_what_commands_terminals(struct worker *worker, const cJSON *message) {
+    (void)message;
+    worker_break_protocol(worker, "it says \x1b]0;x\x07 \xc2\x9b"
+                                  "31m \xe2\x80\xae \xc3");
+}
+
+/* What is said of a worker is shown on terminals, whatever it quotes. */
+static void test_nothing_commands_terminals(void **state) {
+    struct house *house = *state;
+    static const struct worker_events events = {say_what_commands_terminals, count_ready, NULL, count_death};
+    cJSON *settings = settings_of("full");
+    (void)start_role(house, getenv("SONDE_WORKER"), "decode", settings, &events);
+    run_until(house, 1);
+    assert_string_equal(house->reason, "broken protocol: it says \ufffd]0;x\ufffd \ufffd31m \ufffd \ufffd");
+    char script[] = "/tmp/sonde-tells-XXXXXX";
+    write_script(script, "#!/bin/sh\nprintf 'a\\033\\302\\2333\\342\\200\\256\\303\\244\\177b' >&2\nexit 64\n");
+    (void)start(house, script, settings);
+    run_until(house, 2);
+    (void)unlink(script);
+    assert_non_null(strstr(house->reason, "a3\u00e4b"));
+    cJSON_Delete(settings);
+}
+
 /* A program that never says hello is killed when its time is up. */
 static void test_silent(void **state) {
     struct house *house = *state;
     cJSON *settings = settings_of("full");
     char script[] = "/tmp/sonde-silent-XXXXXX";
-    int fd = mkstemp(script);
-    assert_true(fd >= 0);
-    static const char text[] = "#!/bin/sh\nexec sleep 60\n";
-    assert_int_equal(write(fd, text, sizeof text - 1), sizeof text - 1);
-    assert_int_equal(fchmod(fd, 0700), 0);
-    close(fd);
+    write_script(script, "#!/bin/sh\nexec sleep 60\n");
     house->patience = 1;
     (void)start(house, script, settings);
     run_until(house, 1);
@@ -513,6 +540,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_good_life, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_no_such_binary, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_nothing_commands_terminals, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_silent, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_refuses, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_deaths_leave_nothing, open_house, close_house),
