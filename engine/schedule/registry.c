@@ -17,9 +17,12 @@ static bool is_name(const char *s, size_t max) {
     return n > 0 && n <= max && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._-") == n;
 }
 
+/* People read it on terminals, and it may quote a worker, or the name of a file. */
 static void set_reason(char *reason, size_t size, const char *sentence) {
-    (void)snprintf(reason, size, "%s", sentence);
+    char *clean = text_display(sentence, strlen(sentence));
+    (void)snprintf(reason, size, "%s", clean ? clean : "out of memory");
     text_cut(reason, size - 1);
+    free(clean);
 }
 
 /* Workers are told of libraries in JSON, which can't name all that the file system can: one such name would keep every worker
@@ -109,9 +112,9 @@ void registry_refuse(struct registry *registry, size_t index, const char *senten
     library->loaded = false;
     set_reason(library->reason, sizeof library->reason, sentence);
     if (!at) return;
-    (void)snprintf(library->reason, sizeof library->reason, "%.*s%.250s%s", (int)(at - sentence), sentence,
-                   library->path, at + strlen(copy));
-    text_cut(library->reason, sizeof library->reason - 1);
+    char own[2 * sizeof library->reason];
+    (void)snprintf(own, sizeof own, "%.*s%.250s%s", (int)(at - sentence), sentence, library->path, at + strlen(copy));
+    set_reason(library->reason, sizeof library->reason, own);
 }
 
 /* ---------------------------------------------------------------------------------------------------- one descriptor */
@@ -235,8 +238,10 @@ static bool take_plugin(struct registry *registry, size_t library, const cJSON *
         set_reason(plugin->reason, sizeof plugin->reason, json_string(descriptor, "reason", "could not be created"));
     } else if (registry_find(registry, plugin->id) != SIZE_MAX) {
         plugin->enabled = false;
-        (void)snprintf(plugin->reason, sizeof plugin->reason, "its id is taken by a plugin of %.200s",
+        char sentence[300];
+        (void)snprintf(sentence, sizeof sentence, "its id is taken by a plugin of %.200s",
                        registry->libraries[registry->plugins[registry_find(registry, plugin->id)].library].path);
+        set_reason(plugin->reason, sizeof plugin->reason, sentence);
     }
     registry->plugins_count++;
     return true;

@@ -1,5 +1,6 @@
 /* The conversation with a decoder about a whole file: identified -> proceed -> chunks -> scanned. */
 #include "engine/base/json.h"
+#include "engine/base/text.h"
 #include "engine/ipc/message.h"
 #include "engine/schedule/identity.h"
 #include "engine/schedule/state.h"
@@ -559,14 +560,15 @@ void scan_message(struct job *job, const char *type, cJSON *message) {
         take_identified(job, message);
     } else if (strcmp(type, "failed") == 0) {
         const char *reason = json_string(message, "reason", "");
-        char sentence[400];
         if (json_bool(message, "try_ffmpeg", false) && !job->file->by_ffmpeg) {
             try_ffmpeg(job);
             return;
         }
-        (void)snprintf(sentence, sizeof sentence, "%.390s", reason[0] ? reason : "cannot be decoded");
+        char *sentence = text_display(reason, strlen(reason)); /* a decoder that a file has taken over says anything */
+        if (sentence) text_cut(sentence, 390);
         job->file->incomplete |= json_bool(message, "passing", false);
-        give_up(job->file, sentence);
+        give_up(job->file, sentence && sentence[0] ? sentence : "cannot be decoded");
+        free(sentence);
     } else if (!job->identified) {
         worker_break_protocol(job->reader->worker, "the file was not identified first");
     } else if (strcmp(type, "fill") == 0) {

@@ -475,6 +475,22 @@ static void test_lies_of_probes(void **state) {
     }
 }
 
+/* What is wrong with a library is read on terminals, whatever it is called and whatever a worker says of it. */
+static void test_reasons_are_text(void **state) {
+    (void)state;
+    const struct engine_library library = {"/p/\xc3\xa4\x1b]0;x\x07.so", NULL, true, NULL, NULL};
+    struct registry *registry = registry_new(&library, 1, NULL, NULL);
+    registry->libraries[0].copy.path = strdup("/copy/1");
+    registry_refuse(registry, 0, "can't load /copy/1: \x1b[31m\xc3");
+    assert_string_equal(registry->libraries[0].reason, "can't load /p/\u00e4\ufffd]0;x\ufffd.so: \ufffd[31m\ufffd");
+    static const char *const plugins[] = {"key"};
+    add_library(registry, 0, plugins, 1);
+    add_library(registry, 0, plugins, 1);
+    assert_int_equal(registry->plugins_count, 2);
+    assert_string_equal(registry->plugins[1].reason, "its id is taken by a plugin of /p/\u00e4\ufffd]0;x\ufffd.so");
+    registry_free(registry);
+}
+
 static void test_identities(void **state) {
     (void)state;
     struct identity_region region = {"a", "d", "1", "s", "h", 0, 100, 10, 90, 0, 1, 0, 1};
@@ -512,6 +528,7 @@ int main(void) {
         cmocka_unit_test(test_circles_and_gaps),
         cmocka_unit_test(test_only),
         cmocka_unit_test(test_lies_of_probes),
+        cmocka_unit_test(test_reasons_are_text),
         cmocka_unit_test(test_identities),
     };
     return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
