@@ -29,10 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
         }
         at = stop ? stop + 1 : end;
     }
+    size_t room = RULES_MAX_BYTES;
     for (size_t i = 0; i < schema_summary_count(schema); i++) {
         struct error error = {0};
         double confidence = 0;
-        struct rules_sum *sum = rules_begin(schema_summary_at(schema, i));
+        struct rules_sum *sum = rules_begin(schema_summary_at(schema, i), &room);
         bool fine = sum != NULL;
         for (size_t k = 0; k < count && fine; k++) fine = rules_add(sum, 0.1 + (double)k, results[k]);
         if (fine) cJSON_Delete(rules_end(sum, &confidence, &error));
