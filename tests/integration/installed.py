@@ -58,7 +58,7 @@ def test_places(it):
     wanted = ["bin/sonde", "libexec/sonde/sonde-worker", "include/sonde/plugin.h", "include/sonde/kernels.h",
               "include/sonde/frame.h", "include/sonde/frame.hpp", "lib/sonde/plugins/key.so",
               "lib/sonde/plugins/features.resources/sonde-embedding.weights", "lib/sonde/sqlite/sonde_sqlite.so",
-              "share/sonde/schema/protocol.md", "share/sonde/schema/catalogue.md", "share/sonde/schema/results/key.json",
+              "share/sonde/schema/protocol.md", "share/sonde/schema/catalogue.md", "share/sonde/schema/control.json", "share/sonde/schema/results/key.json",
               "share/sonde/migrations/0001_catalogue.sql", "share/man/man1/sonde.1", "share/man/man5/sonde.ini.5",
               "lib/systemd/user/sonde-watch.service", "lib/systemd/system/sonde-watch@.service",
               "share/bash-completion/completions/sonde", "share/zsh/site-functions/_sonde", "share/fish/vendor_completions.d/sonde.fish",
@@ -67,11 +67,13 @@ def test_places(it):
     missing = [path for path in wanted if not os.path.isfile(it.at(path))]
     it.check(not missing, "binaries, headers, sonde.pc, plugins, weights, schemas, migrations, pages and completions lie in their places", missing)
     odd = []
-    for at in ("share/doc/sonde/plugins", "share/doc/sonde/plugins/sdk", "share/doc/sonde/plugins/examples"):
-        with open(it.at(at, "README.md"), encoding="utf-8") as file:
-            odd += [link for link in re.findall(r"\]\(([^):]+)\)", file.read()) if not os.path.exists(it.at(at, link))]
-    it.check(set(odd) <= {"../tools/package"}, "what the tutorial and the examples point to is there", odd)
-    for folder, kind in (("plugins", ".weights"), ("migrations", ".sql"), ("schema/results", ".json")):
+    for at, _, names in os.walk(it.at("share")):
+        for name in names:
+            if name.endswith(".md"):
+                with open(os.path.join(at, name), encoding="utf-8") as file:
+                    odd += [link for link in re.findall(r"\]\(([^):]+)\)", file.read()) if not os.path.exists(os.path.join(at, link))]
+    it.check(set(odd) <= {"../tools/package"}, "what the documents point to is there", odd)
+    for folder, kind in (("plugins", ".weights"), ("migrations", ".sql"), ("schema", ".md"), ("schema", ".json")):
         have = {name for _, _, names in os.walk(it.tree) for name in names}
         source = {name for _, _, names in os.walk(os.path.join(SOURCE, folder)) for name in names if name.endswith(kind)}
         it.check(source and source <= have, f"all of {folder}/*{kind}", source - have)
