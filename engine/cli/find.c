@@ -129,7 +129,7 @@ static long long print_rows(struct catalogue *catalogue, struct query_result *re
         if (fine && more) fine = print_row(catalogue, request, &rows, &row, error);
     }
     if (!fine) return -1;
-    if (rows.count == 0 && request->style == ROWS_JSON) rows_begin(&rows);
+    if (rows.count == 0 && (request->style == ROWS_JSON || request->style == ROWS_CSV)) rows_begin(&rows);
     rows_end(&rows);
     return rows.count;
 }

@@ -69,6 +69,10 @@ static void find_formats(void **state) {
     assert_int_equal(cJSON_GetArraySize(json), 3);
     assert_true(json_number(cJSON_GetArrayItem(json, 2), "start", 0) == 2);
     cJSON_Delete(json);
+    assert_int_equal(RUN(find_command, "find", "--label", "nothing", "--csv"), CLI_SOME_FAILED);
+    assert_string_equal(
+        output, "path,duration,bpm,bpm_confidence,key,key_confidence,label,label_confidence,content,loudness,tags,"
+                "status\r\n");
     assert_int_equal(RUN(find_command, "find", "--label", "nothing", "--json"), CLI_SOME_FAILED);
     assert_string_equal(output, "[]\n");
     assert_int_equal(RUN(find_command, "find", "--regions", "--bpm", "60"), CLI_OK);
