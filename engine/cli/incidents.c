@@ -27,12 +27,30 @@ struct wish {
     bool json;
 };
 
-#define INCIDENTS                                                                                                              \
-    "SELECT i.incident_id, i.time, i.kind, i.plugin, i.reason, i.detail, f.path_text, r.position, r.start, r.end, i.identity," \
-    " p.library, p.hash, p.version, EXISTS (SELECT 1 FROM strikes AS s WHERE s.incident_id = i.incident_id)"                   \
-    " FROM incidents AS i LEFT JOIN files AS f USING (file_id) LEFT JOIN regions AS r USING (region_id)"                       \
+#define INCIDENTS                                                                                                             \
+    "SELECT i.incident_id, i.time, i.kind, i.plugin, i.reason, i.detail, f.path_text,"                                        \
+    " CASE WHEN CAST(f.path AS TEXT) IS NOT f.path_text THEN lower(hex(f.path)) END, r.position, r.start, r.end, i.identity," \
+    " p.library, p.hash, p.version, EXISTS (SELECT 1 FROM strikes AS s WHERE s.incident_id = i.incident_id)"                  \
+    " FROM incidents AS i LEFT JOIN files AS f USING (file_id) LEFT JOIN regions AS r USING (region_id)"                      \
     " LEFT JOIN plugins AS p ON p.plugin = i.plugin "
-enum { ID, TIME, KIND, PLUGIN, REASON, DETAIL, PATH, REGION, START, END, IDENTITY, LIBRARY, HASH, VERSION, STRIKE };
+enum {
+    ID,
+    TIME,
+    KIND,
+    PLUGIN,
+    REASON,
+    DETAIL,
+    PATH,
+    BYTES,
+    REGION,
+    START,
+    END,
+    IDENTITY,
+    LIBRARY,
+    HASH,
+    VERSION,
+    STRIKE
+};
 
 static const char *text_at(sqlite3_stmt *row, int column) {
     const unsigned char *text = sqlite3_column_text(row, column);
@@ -65,7 +83,7 @@ static cJSON *as_json(sqlite3_stmt *row) {
     bool ok = o && cJSON_AddNumberToObject(o, "incident", (double)sqlite3_column_int64(row, ID)) &&
               cJSON_AddNumberToObject(o, "time", sqlite3_column_double(row, TIME));
     ok = ok && add_text(o, "kind", row, KIND) && add_text(o, "plugin", row, PLUGIN) &&
-         add_text(o, "reason", row, REASON) && add_text(o, "path", row, PATH) &&
+         add_text(o, "reason", row, REASON) && add_text(o, "path", row, PATH) && add_text(o, "path_hex", row, BYTES) &&
          add_text(o, "identity", row, IDENTITY) && add_text(o, "library", row, LIBRARY) &&
          add_text(o, "library_hash", row, HASH) && add_text(o, "plugin_version", row, VERSION);
     if (ok && sqlite3_column_type(row, REGION) != SQLITE_NULL)

@@ -197,6 +197,7 @@ def test_json(suite):
         run.environment["SONDE_PLUGIN_PATH"] = plugins
         tone(run.sounds + "/one.wav", 1)
         tone(run.sounds + "/two.wav", 1, tag=b"the same sound")
+        tone(os.fsencode(run.sounds) + b"/odd\xff.wav", 2)
         with open(run.sounds + "/broken.wav", "wb") as file:
             file.write(b"no sound " * 100)
         run.analyse("--allow-weak-sandbox", run.sounds)
@@ -217,6 +218,8 @@ def test_json(suite):
         compare(suite, "commands.md", "`sonde status --problems --json`", lines("status", "--problems", "--json"))
         incidents = lines("incidents", "--json")
         compare(suite, "commands.md", "`sonde incidents --json`", incidents)
+        odd = {bytes.fromhex(incident["path_hex"]) for incident in incidents if "path_hex" in incident}
+        suite.check(odd == {os.fsencode(run.sounds) + b"/odd\xff.wav"}, "incidents: the bytes of a path that its text doesn't tell", odd)
         compare(suite, "commands.md", "`sonde plugin list --json`", lines("plugin", "list", "--json"))
         compare(suite, "commands.md", "`sonde doctor --json`", whole("doctor", "--json"))
         compare(suite, "export.md", "JSON", whole("export", "--json"))
