@@ -23,11 +23,12 @@
     "  --compatible         with --key: the keys that mix well with it too (relative, fifth above and below)\n"              \
     "  --label LABEL        drums, speech, music, loop ...: what plugins heard; several mean any of them\n"                  \
     "  --tag TAG            a tag of yours or a plugin's; several mean all of them\n"                                        \
-    "  --duration RANGE     seconds, or 1:30-2:00, 90s, 10m-\n"                                                              \
+    "  --duration RANGE     seconds (within 5 %), or 1:30-2:00, 90s, 10m-\n"                                                 \
     "  --loudness RANGE     LUFS: -20..-10, -14 (within 5 %), -14.. (from), ..-30 (up to)\n"                                 \
     "  --value NAME=RANGE   a value that a plugin has made, by the name that sonde find --json shows it under: crest=18-,\n" \
-    "                       meter=3/4 (text, or any entry of a list); NAME alone: where there is one. Every summary is\n"    \
-    "                       read, half a second for 100,000 sounds, unless --bpm, --key or a folder leaves few\n"            \
+    "                       f0_median=440 (within 5 %), meter=3/4 (text, or any entry of a list); NAME alone: where there\n" \
+    "                       is one. Every summary is read, half a second for 100,000 sounds, unless --bpm, --key or a\n"     \
+    "                       folder leaves few\n"                                                                             \
     "  --modified RANGE     date of the file: 2024-05-01, 2024-01..2024-06, 7d.. (the last seven days), today\n"             \
     "  --added RANGE        date on which sonde first saw it, in the same way\n"                                             \
     "  --similar FILE       sounds alike, the most alike first (20 of them), copies of it included; FILE#2: like its\n"      \
