@@ -99,6 +99,18 @@ def test_keys(suite):
         suite.check(len(keys) > 30 and not wrong, "every key of the configuration that is named is one", wrong)
 
 
+def test_parameters(suite):
+    """Those of bundled plugins and of the examples; others are made up."""
+    with Run(suite.build) as run:
+        run.environment["SONDE_PLUGIN_PATH"] = os.path.join(suite.build, "plugins", "examples")
+        sources = {**documents(), **{"help " + name: text for name, text in helps(run).items()}}
+        named = {found for text in sources.values() for found in re.findall(r"--set ([a-z][a-z_.]+):([a-z_]+)=", text)}
+        here = {plugin for plugin, _ in named if call(run, "plugin", "show", plugin)[0] == 0}
+        params = {plugin: {param["id"] for param in json.loads(call(run, "plugin", "show", plugin, "--json")[1])["params"]} for plugin in here}
+        wrong = [(plugin, name) for plugin, name in named if plugin in here and name not in params[plugin]]
+        suite.check(len(here) > 1 and not wrong, "every parameter of a plugin that is named is one", f"{wrong} {here}")
+
+
 def test_events(suite):
     """schema/progress.md and the calls that print the events of `sonde watch`."""
     said = {}
@@ -114,6 +126,17 @@ def test_events(suite):
     said.pop("there ? back : away", None)
     suite.check(documented == said, "progress.md: events of sonde watch and their keys",
                 sorted((event, documented.get(event), said.get(event)) for event in set(documented) | set(said) if documented.get(event) != said.get(event)))
+
+
+def test_members(suite):
+    """What the engine tells clients, and what workers tell the engine, is a word of the document about it."""
+    for document, files, pattern in (
+            ("control.md", ["engine/control/desk.c", "engine/cli/watch.c"], r'\b(?:add_(?:number|text)|cJSON_Add\w+ToObject)\(\w+, "([a-z_]+)"'),
+            ("protocol.md", glob.glob(os.path.join(ROOT, "workers", "**", "*.c"), recursive=True),
+             r'\b(?:add_\w+|cJSON_Add\w+ToObject)\([^,;]+, "([a-z_]+)"')):
+        members = {name for path in files for name in re.findall(pattern, text_of(os.path.join(ROOT, path)))}
+        missing = members - set(re.findall(r"\w+", text_of("schema", document) + (text_of("schema", "progress.md") if document == "control.md" else "")))
+        suite.check(len(members) > 30 and not missing, f"{document}: every member", f"{len(members)} {missing}")
 
 
 def test_outcomes(suite):
@@ -200,7 +223,15 @@ def test_json(suite):
         tone(os.fsencode(run.sounds) + b"/odd\xff.wav", 2)
         with open(run.sounds + "/broken.wav", "wb") as file:
             file.write(b"no sound " * 100)
-        run.analyse("--allow-weak-sandbox", run.sounds)
+        said = [json.loads(line) for line in call(run, "--catalogue", run.catalogue, "analyze", "--allow-weak-sandbox", "--progress", "json", run.sounds)[1].splitlines()]
+        told = {names[0]: cells[0] for names, cells in rows(text_of("schema", "progress.md").split("`sonde watch`")[0])}
+        found = {event["event"]: set() for event in said}
+        for event in said:
+            found[event["event"]] |= set(event) - {"event"}
+        wrong = {event: members for event, members in found.items() if not members <= set(re.findall(r"\w+", told.get(event, "")))}
+        suite.check({"file", "progress", "incident", "end"} <= set(found) and not wrong, "progress.md: events of sonde analyze", wrong)
+        written = [name for name in re.sub(r"\([^)]*\)", "", told["end"]).split(", ") if name.strip() not in found["end"]]
+        suite.check(not written, "progress.md: all that the last line has", written)
         sound = run.sounds + "/one.wav"
         for words in (("tag", sound, "mine"), ("set", sound, "bpm=100")):
             call(run, "--catalogue", run.catalogue, *words)
