@@ -74,7 +74,8 @@ const char config_help[] =
     "or the command line. The output is itself a configuration file:\n\n"
     "  sonde config > ~/.config/sonde/sonde.ini\n\n"
     "A file has [sections] and lines of `key = value`. A value is one line, however long. Comments are lines that begin with # or\n"
-    "a semicolon, and whatever follows a semicolon behind a space.\n";
+    "a semicolon, and whatever follows a semicolon behind a space. A section [plugin:ID] holds parameters of that plugin, which\n"
+    "`sonde plugin show ID` lists. A key that isn't there is an error. Where $XDG_CONFIG_HOME is set, it stands for ~/.config.\n";
 
 int config_command(int argc, char **argv, const struct cli *cli) {
     if (argc > 1) return cli_usage("config", "%s: takes nothing", argv[1]);

@@ -12,21 +12,24 @@ const char pause_help[] =
     "usage: sonde pause\n\n"
     "The running engine begins nothing new: what is under way comes to the end of its regions, what comes in waits in the\n"
     "queue. `sonde resume` goes on. A pause of `sonde watch` outlasts it: started again, it begins paused, and says so.\n"
-    "(`sonde analyze`, when nothing watches, does what it is asked for.)\n";
+    "(`sonde analyze`, when nothing watches, does what it is asked for.) Exit code 1 when no engine runs.\n";
 
 const char resume_help[] =
     "usage: sonde resume\n\n"
-    "The running engine goes on after `sonde pause`; when none is running, the next `sonde watch` doesn't begin paused.\n";
+    "The running engine goes on after `sonde pause`; when none is running, the next `sonde watch` doesn't begin paused. Exit code\n"
+    "1 when there was nothing to resume.\n";
 
 const char drain_help[] =
     "usage: sonde drain\n\n"
     "The running engine lets the files under way come to their end, begins no others, and ends. Waits for that. What is in\n"
-    "the queue stays there for the next one. (SIGTERM does the same, but waits only as long as engine.drain says.)\n";
+    "the queue stays there for the next one. (SIGTERM does the same, but waits only as long as engine.drain says.)\n"
+    "Exit code 1 when no engine runs.\n";
 
 const char reload_help[] =
     "usage: sonde reload\n\n"
     "The running `sonde watch` reads its configuration again and looks for plugins, as with SIGHUP. What new plugins, versions\n"
-    "or parameters make stale is analysed again, behind new files.\n";
+    "or parameters make stale is analysed again, behind new files. What can't be used of the configuration changes nothing, and is\n"
+    "told in the log. Exit code 1 when no `sonde watch` runs.\n";
 
 /* The engine that runs, or NULL with a complaint. */
 static struct control_link *find_engine(const struct cli *cli, const char *what) {
