@@ -36,7 +36,8 @@ const char status_help[] =
     "'queue', json((SELECT json_object('waiting', ifnull(sum(state = 'waiting'), 0), 'working',"                                  \
     " ifnull(sum(state = 'working'), 0), 'bytes', CAST(total(size) AS INTEGER)) FROM queue)),"                                    \
     "'stale', (SELECT count(*) FROM engine_state AS s JOIN files AS f WHERE s.name = 'profile' AND f.status IN ('done', 'empty')" \
-    " AND f.profile IS NOT s.value),"                                                                                             \
+    " AND f.profile IS NOT s.value AND f.profile IS NOT ''),"                                                                     \
+    "'again', (SELECT count(*) FROM files WHERE status IN ('done', 'empty', 'failed') AND profile = ''),"                         \
     "'quarantined', (SELECT count(*) FROM quarantine),"                                                                           \
     "'incidents', (SELECT count(*) FROM incidents),"                                                                              \
     "'paused', json(iif(EXISTS (SELECT 1 FROM engine_state WHERE name = 'paused'), 'true', 'false')),"                            \
@@ -163,14 +164,18 @@ static void print_numbers(const cJSON *numbers) {
     print_problem_counts(json_member(numbers, "problems"));
     printf("%-10s %lld waiting (%.1f MB), %lld under way\n", "queue", (long long)json_integer(queue, "waiting", 0),
            json_number(queue, "bytes", 0) / 1e6, (long long)json_integer(queue, "working", 0));
-    if (json_integer(numbers, "stale", 0) > 0)
+    const long long stale = json_integer(numbers, "stale", 0), again = json_integer(numbers, "again", 0);
+    if (stale > 0)
         printf(
             "%-10s %lld file%s, for the last run had other plugins or parameters (`sonde analyze --stale` renews %s)\n",
-            "stale", (long long)json_integer(numbers, "stale", 0), json_integer(numbers, "stale", 0) == 1 ? "" : "s",
-            json_integer(numbers, "stale", 0) == 1 ? "it" : "them");
-    if (json_integer(numbers, "quarantined", 0) > 0)
-        printf("%-10s %lld results (`sonde retry` tries them again)\n", "quarantine",
-               (long long)json_integer(numbers, "quarantined", 0));
+            "stale", stale, stale == 1 ? "" : "s", stale == 1 ? "it" : "them");
+    if (again > 0)
+        printf("%-10s %lld file%s, of which something failed that may succeed (the next `sonde analyze` tries it)\n",
+               "again", again, again == 1 ? "" : "s");
+    const long long given_up = json_integer(numbers, "quarantined", 0);
+    if (given_up > 0)
+        printf("%-10s %lld result%s (`sonde retry FILE` tries again)\n", "quarantine", given_up,
+               given_up == 1 ? "" : "s");
     if (json_integer(numbers, "incidents", 0) > 0)
         printf("%-10s %lld (`sonde incidents` lists them)\n", "incidents",
                (long long)json_integer(numbers, "incidents", 0));

@@ -494,8 +494,14 @@ static void status_counts_what_is_stale(void **state) {
     assert_int_equal(RUN(status_command, "status", "--json"), CLI_OK);
     cJSON *json = json_parse(output, strlen(output) - 1, sizeof output, 20, NULL);
     assert_int_equal(json_integer(json, "stale", 0), 2);
+    assert_int_equal(json_integer(json, "again", -1), 0);
     assert_false(json_bool(json, "paused", false));
     cJSON_Delete(json);
+    fixture_run(f,
+                "UPDATE files SET profile = '' WHERE path_text LIKE '%drum%'"); /* a result of it failed in passing */
+    assert_int_equal(RUN(status_command, "status"), CLI_OK);
+    assert_non_null(strstr(output, "\nstale      1 file, "));
+    assert_non_null(strstr(output, "\nagain      1 file, "));
 }
 
 /* What the decoder had to say of a file is in all that is said of it, and no reason to try again. */
