@@ -141,7 +141,7 @@ static void print_engine(const cJSON *numbers) {
     if (json_bool(engine, "draining", false)) printf("%-10s ends when the files under way are done\n", "");
     if (json_string(engine, "held", NULL)) printf("%-10s waits: %s\n", "", json_string(engine, "held", ""));
     if (json_member(engine, "folders_watched"))
-        printf("%-10s %lld folders watched, %lld swept; %lld files settling\n", "",
+        printf("%-10s folders: %lld watched, %lld swept; files settling: %lld\n", "",
                (long long)json_integer(engine, "folders_watched", 0),
                (long long)json_integer(engine, "folders_swept", 0), (long long)json_integer(engine, "settling", 0));
 }
