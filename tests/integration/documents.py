@@ -99,6 +99,17 @@ def test_keys(suite):
         suite.check(len(keys) > 30 and not wrong, "every key of the configuration that is named is one", wrong)
 
 
+def test_tools(suite):
+    """Those that README.md names say what they do when asked, and do nothing else."""
+    named = {name for name in re.findall(r"\btools/([a-z_]+)", text_of("README.md")) if os.path.isfile(os.path.join(ROOT, "tools", name))}
+    wrong = []
+    for name in named:
+        done = subprocess.run([os.path.join(ROOT, "tools", name), "--help"], check=False, capture_output=True, timeout=60)
+        if done.returncode != 0 or f"tools/{name}" not in done.stdout.decode():
+            wrong.append((name, done.returncode, done.stdout.decode()[:200]))
+    suite.check(len(named) > 7 and not wrong, "every tool that README.md names has a --help", f"{wrong} {named}")
+
+
 def test_parameters(suite):
     """Those of bundled plugins and of the examples; others are made up."""
     with Run(suite.build) as run:
