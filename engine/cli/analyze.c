@@ -31,6 +31,8 @@ const char analyze_help[] =
     "folders become `missing` (their results stay), unless their disk isn't there. While an engine runs (sonde watch),\n"
     "it does the work, before all else that waits; this command shows how far it is. It works as it was started: --only,\n"
     "--order, --background, --jobs, --shard and what is said of the sandbox are refused then.\n\n"
+    "Below folders, hidden names are left out, links to folders, and files whose extension says that they are no sound\n"
+    "(pictures, texts, archives ...). All else is tried, whatever it is called, and so is each file that is named.\n\n"
     "  --only ID[,ID...]       run only these plugins (and those that they need)\n"
     "  --force                 analyse again what has results already\n"
     "  --retry                 try again what failed or was quarantined before\n"
