@@ -99,6 +99,14 @@ def test_keys(suite):
         suite.check(len(keys) > 30 and not wrong, "every key of the configuration that is named is one", wrong)
 
 
+def test_environment(suite):
+    """What the programs ask the environment for stands in README.md; what the system sets is no matter of users."""
+    asked = {name for folder in ("engine", "workers") for path in glob.glob(os.path.join(ROOT, folder, "**", "*.c"), recursive=True)
+             for name in re.findall(r'"((?:[A-Z]+_)+[A-Z]+)"', " ".join(line for line in text_of(path).splitlines() if "getenv" in line or "XDG_" in line))}
+    missing = asked - set(re.findall(r"\$([A-Z_]+)", text_of("README.md"))) - {"NOTIFY_SOCKET", "WATCHDOG_USEC"}
+    suite.check(len(asked) > 5 and not missing, "README.md: every variable of the environment", f"{missing} of {asked}")
+
+
 def test_tools(suite):
     """Those that README.md names say what they do when asked, and do nothing else."""
     named = {name for name in re.findall(r"\btools/([a-z_]+)", text_of("README.md")) if os.path.isfile(os.path.join(ROOT, "tools", name))}
