@@ -58,8 +58,8 @@ def invocations(text, names):
 def rows(text, heading=None):
     """[(words in backquotes of the first cell, the other cells)] of the tables in the section `heading`."""
     part = text if heading is None else text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    table = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| `")]
-    return [(re.findall(r"`([^`]+)`", cells[0]), [cell.strip(" |") for cell in cells[1:]]) for cells in table]
+    table = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in part.splitlines() if line.startswith("| `")]
+    return [(re.findall(r"`([^`]+)`", cells[0]), cells[1:]) for cells in table]
 
 
 def test_commands(suite):
@@ -185,6 +185,25 @@ def test_schemas(suite):
     for name in os.listdir(os.path.join(ROOT, "schema", "results")):
         units |= set(re.findall(r'"x-unit": *"([^"]+)"', text_of("schema", "results", name)))
     suite.check(len(units) > 10 and all(f"`{unit}`" in named or f'`"{unit}"`' in named for unit in units), "schema/README.md: every unit that results have", units)
+
+
+def summarised(name, schema):
+    """(name, unit, rule) of what a property becomes in the summary; an array of objects has no unit, an instant is one of the file."""
+    rule = schema["x-summary"]
+    items = schema.get("items", {})
+    unit = schema.get("x-unit") or items.get("x-unit") or ""
+    yield rule["as"], unit.replace("s@region", "s"), rule["rule"]
+    if "confidence_as" in rule:
+        yield rule["confidence_as"], "probability", rule["rule"]
+
+
+def test_values(suite):
+    found = set()
+    for path in glob.glob(os.path.join(ROOT, "schema", "results", "*.json")):
+        for name, schema in json.loads(text_of(path))["properties"].items():
+            found |= set(summarised(name, schema)) if "x-summary" in schema else set()
+    told = {(names[0], cells[0], cells[1]) for names, cells in rows(text_of("schema", "values.md"))}
+    suite.check(len(found) > 50 and found == told, "values.md: every value, its unit and its rule", sorted(found ^ told))
 
 
 def tensor(weights, name):
