@@ -21,8 +21,8 @@
     "  --octaves            with --bpm: half and double of it too\n"                                                         \
     "  --key KEY            Am, \"A minor\", F#, Bb, 8A (Camelot), 1m (Open Key); several with commas between them\n"        \
     "  --compatible         with --key: the keys that mix well with it too (relative, fifth above and below)\n"              \
-    "  --label LABEL        drums, speech, music, loop ...: what plugins heard; several mean any of them\n"                  \
-    "  --tag TAG            a tag of yours or a plugin's; several mean all of them\n"                                        \
+    "  --label LABEL        drums, speech, music, loop ...: what plugins heard; given more than once: any of them\n"         \
+    "  --tag TAG            a tag of yours or a plugin's; given more than once: all of them\n"                               \
     "  --duration RANGE     seconds (within 5 %), or 1:30-2:00, 90s, 10m-\n"                                                 \
     "  --loudness RANGE     LUFS: -20..-10, -14 (within 5 %), -14.. (from), ..-30 (up to)\n"                                 \
     "  --value NAME=RANGE   a value that a plugin has made, by the name that sonde find --json shows it under: crest=18-,\n" \
