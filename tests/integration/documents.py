@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -82,6 +83,14 @@ def test_commands(suite):
                 code, out, err = call(run, "--catalogue", run.catalogue, name, *shlex.split(rest))
                 wrong += [(source, name, rest, err)] if code > 1 else []
         suite.check(not wrong, "every example that only reads is taken", wrong)
+        queries = [(source, query) for source, text in documents().items() for query in re.findall(r"^    (?:sqlite> )?(SELECT [^;]*;)$", text, re.M)]
+        wrong = []
+        for source, query in queries:
+            try:
+                run.rows(query) if "sonde_" not in query else None  # functions of the extension: unit/test_catalogue_doc.c
+            except sqlite3.Error as error:
+                wrong.append((source, query, error))
+        suite.check(len(queries) > 3 and not wrong, "every question in SQL is understood", wrong)
 
 
 def test_keys(suite):
