@@ -114,7 +114,7 @@ static bool record_missing(struct catalogue *catalogue, struct sighting *sightin
 }
 
 /* What is no file that can be read, or could not be looked at: then what is known of it stays true. For what doesn't answer no
- * row is made: it may be a folder, and would be a file that failed for ever. */
+ * row is made, unless its folder says that it is a file: it may be a folder, and would be a file that failed for ever. */
 static bool record_unreadable(struct catalogue *catalogue, struct sighting *sighting, struct error *error) {
     const struct opened *seen = &sighting->seen;
     const struct store_stat *stat = seen->looked ? &seen->stat : NULL;
@@ -122,8 +122,9 @@ static bool record_unreadable(struct catalogue *catalogue, struct sighting *sigh
     sighting->verdict = VERDICT_FAILED;
     sighting->status = FILE_FAILED;
     (void)snprintf(sighting->reason, sizeof sighting->reason, "%s", seen->reason);
-    if (!(seen->passing ? find_row(catalogue, sighting->path, &file.file, error)
-                        : store_file_seen(catalogue, sighting->path, strlen(sighting->path), stat, &file, error)))
+    if (!(seen->passing && !seen->listed
+              ? find_row(catalogue, sighting->path, &file.file, error)
+              : store_file_seen(catalogue, sighting->path, strlen(sighting->path), stat, &file, error)))
         return false;
     sighting->file = file.file;
     return file.file == 0 || store_file_finish(catalogue, file.file, FILE_FAILED, sighting->reason, stat, "", error);

@@ -19,7 +19,8 @@ struct opened {
     bool away;              /* missing, and with it the disk that it was on */
     bool passing;           /* not ok for a passing reason of the system's: EIO, ESTALE, too many open files ... */
     bool refused;           /* passing: it wasn't tried, for its file system is known to hang */
-    bool looked;            /* the system said what is there; else it may be anything, as before or not */
+    bool looked;            /* the system said what is there; else it may be anything, as before or not ... */
+    bool listed;            /* ... but for what its folder lists as a regular file: that is one */
     struct store_stat stat; /* valid when looked */
     char reason[256];       /* a sentence, when not ok */
 };

@@ -109,10 +109,11 @@ static void complain(struct walker *walker, const char *what, const char *path, 
 }
 
 /* Takes `path`. */
-static void add_entry(struct walker *walker, char *path, const struct stat *st, int code) {
+static struct opened *add_entry(struct walker *walker, char *path, const struct stat *st, int code) {
     struct walk_entry *entry = &walker->entries[walker->n++];
     *entry = (struct walk_entry){.path = path, .seen.fd = -1};
     opener_judge(&entry->seen, st, code);
+    return &entry->seen;
 }
 
 static void add_folder(struct walker *walker, char *path) {
@@ -164,6 +165,20 @@ static bool is_share(const struct walker *walker, const char *path) {
     return false;
 }
 
+/* Whether the folder that it lies in lists it as a regular file. */
+static bool is_listed(const char *path) {
+    const char *name = strrchr(path, '/') + 1;
+    char *folder = strndup(path, (size_t)(name - path));
+    DIR *listing = folder ? opendir(folder) : NULL;
+    const struct dirent *found = NULL;
+    bool listed = false;
+    while (listing && !listed && (found = readdir(listing)))
+        listed = found->d_type == DT_REG && strcmp(found->d_name, name) == 0;
+    if (listing) (void)closedir(listing);
+    free(folder);
+    return listed;
+}
+
 static void start_root(struct walker *walker, size_t index) {
     char **root = &walker->roots[index];
     struct stat st;
@@ -181,9 +196,9 @@ static void start_root(struct walker *walker, size_t index) {
     } else {
         struct stat link;
         bool dangling = code == ENOENT && lstat(*root, &link) == 0 && S_ISLNK(link.st_mode);
-        add_entry(walker, path, &st, code);
+        struct opened *seen = add_entry(walker, path, &st, code);
+        seen->listed = seen->passing && is_listed(path);
         if (!dangling) return;
-        struct opened *seen = &walker->entries[walker->n - 1].seen;
         seen->missing = false;
         (void)snprintf(seen->reason, sizeof seen->reason, "is a symbolic link to something that isn't there");
     }
@@ -223,7 +238,8 @@ static bool next_folder(struct walker *walker) {
     return walker->folder != NULL;
 }
 
-static void look_at(struct walker *walker, const char *name) {
+static void look_at(struct walker *walker, const struct dirent *found) {
+    const char *name = found->d_name;
     struct stat st;
     char *path = NULL;
     if (walk_leaves_out(name, walker->options.hidden)) return;
@@ -244,7 +260,7 @@ static void look_at(struct walker *walker, const char *name) {
         if (errno == ENOENT)
             free(path); /* it has gone since its name was read: whoever compares with what is known will notice */
         else
-            add_entry(walker, path, &st, errno);
+            add_entry(walker, path, &st, errno)->listed = found->d_type == DT_REG;
         return;
     }
     if (S_ISDIR(st.st_mode)) {
@@ -257,8 +273,7 @@ static void look_at(struct walker *walker, const char *name) {
         free(path); /* not followed: it may lead in a circle */
         return;
     }
-    add_entry(walker, path, &st, code);
-    struct opened *seen = &walker->entries[walker->n - 1].seen;
+    struct opened *seen = add_entry(walker, path, &st, code);
     if (!link || !seen->missing) return;
     seen->missing = false;
     (void)snprintf(seen->reason, sizeof seen->reason, "is a symbolic link to something that isn't there");
@@ -269,7 +284,7 @@ static void step_in_folder(struct walker *walker) {
     errno = 0;
     const struct dirent *entry = readdir(walker->folder);
     if (entry) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) look_at(walker, entry->d_name);
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) look_at(walker, entry);
         return;
     }
     if (errno != 0) complain(walker, "cannot read the rest of the folder", walker->folder_path, errno);

@@ -1,5 +1,6 @@
 #include "engine/watch/settle.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,9 +163,11 @@ void settle_batch_look(struct settle_batch *batch) {
     for (size_t i = 0; i < batch->n; i++) {
         struct settle_look *look = &batch->looks[i];
         struct stat st;
-        look->there = lstat(look->path, &st) == 0 && (S_ISREG(st.st_mode) || S_ISLNK(st.st_mode));
+        bool looked = lstat(look->path, &st) == 0;
+        /* What can't be looked at hasn't gone: the engine will say what is wrong with it. */
+        look->there = looked ? S_ISREG(st.st_mode) || S_ISLNK(st.st_mode) : errno != ENOENT && errno != ENOTDIR;
         look->taken = true;
-        if (!look->there) continue;
+        if (!looked) continue;
         look->size = st.st_size;
         look->mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     }

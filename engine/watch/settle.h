@@ -38,7 +38,7 @@ struct settle_look {
     char *path;
     uint64_t touch; /* which touch of the file it is about */
     bool taken;     /* this look, by settle_batch_look */
-    bool there;     /* a regular file, or a link to whatever */
+    bool there;     /* a regular file, a link to whatever, or what could not be looked at */
     int64_t size, mtime_ns;
 };
 

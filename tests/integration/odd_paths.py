@@ -360,6 +360,30 @@ def gone_meanwhile(rig):
           "a file that goes while its folder is read is left out", (code, text))
 
 
+def sick(rig):
+    """A new file that can't even be looked at, on a disk with errors: it failed, and the catalogue knows."""
+    check, at = rig.check, rig.at
+    shutil.copy(rig.sounds[0], at("one.wav"))
+    shutil.copy(rig.sounds[1], at("sick.wav"))
+    os.mkdir(at("folder"))
+    for name in "sick.wav", "folder":
+        pretend(rig, PRETEND_SICK=at(name))
+        code, text = rig.command("analyze", rig.folder)
+        check(code == 1 and "1 failed" in text and at(name) in text, f"{name}: an error of the disk is told", (code, text))
+        problems = rig.command("status", "--problems")[1]
+        check((at(name) in problems) == (name == "sick.wav"), "a file has a row that says so, what isn't known to be one has none", problems)
+    check(rig.rows("SELECT name, status FROM files ORDER BY name") == [("one.wav", "done"), ("sick.wav", "done")],
+          "the next look tries again", rig.rows("SELECT name, status, status_reason FROM files"))
+    pretend(rig, PRETEND_SICK=at("new.wav"))
+    check(rig.command("analyze", at("folder/none.wav"))[0] == 1 and rig.status("folder/none.wav") is None, "one that isn't there has no row")
+    rig.start()
+    shutil.copy(rig.sounds[2], at("new.wav"))
+    check(rig.wait(lambda: rig.status("new.wav") == "failed") and rig.hears("cannot be opened: Input/output error"),
+          "one that comes into a watched folder isn't lost either", rig.status("new.wav"))
+    del rig.environment["PRETEND_SICK"]
+    check(rig.stop() == 0 and rig.start() and rig.done("new.wav") and rig.stop() == 0, "nor when its disk is well again")
+
+
 def unwatched(rig):
     """As many programs watch folders as may: what can't be watched is swept."""
     check, at = rig.check, rig.at
@@ -503,5 +527,5 @@ def full(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (names, stale_links, its_own, contents, permissions, roots, places, swept, gone_meanwhile, unwatched, outage, vanishing, full)
+    TESTS = (names, stale_links, its_own, contents, permissions, roots, places, swept, gone_meanwhile, sick, unwatched, outage, vanishing, full)
     main(__doc__, {test.__name__: test for test in TESTS})

@@ -1,11 +1,12 @@
 /* Loaded before the C library. With PRETEND_NFS set, every file system says that it is NFS; with PRETEND_MOUNTS, that file is
  * what /proc/self/mountinfo says; with PRETEND_NO_INOTIFY, as many programs watch folders as may; with PRETEND_DEAD=FOLDER,
  * nothing below the folder answers any more once FOLDER.dead exists; with PRETEND_GONE=FILE, that one is listed, and gone when
- * somebody looks at it; with PRETEND_FULL=FILE, there is no room for what SQLite writes while FILE exists. */
+ * somebody looks at it; with PRETEND_SICK=FILE, a look at that one is an error of its disk; with PRETEND_FULL=FILE, there is no room for what SQLite writes while FILE exists. */
 #define _LARGEFILE64_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,15 +34,22 @@ static void hang_if_dead(const char *path) {
     while (n > 0 && (size_t)n < sizeof flag && access(flag, F_OK) == 0) (void)usleep(100000);
 }
 
+static bool is_sick(const char *path) {
+    const char *sick = getenv("PRETEND_SICK");
+    return sick && strcmp(path, sick) == 0;
+}
+
 /* The names behind stat and lstat with large files. */
 EXPORT int stat64(const char *path, struct stat64 *about) {
     hang_if_dead(path);
+    if (is_sick(path)) return errno = EIO, -1;
     return fstatat64(AT_FDCWD, path, about, 0);
 }
 
 EXPORT int lstat64(const char *path, struct stat64 *about) {
     const char *gone = getenv("PRETEND_GONE");
     hang_if_dead(path);
+    if (is_sick(path)) return errno = EIO, -1;
     if (gone && strcmp(path, gone) == 0) return errno = ENOENT, -1;
     return fstatat64(AT_FDCWD, path, about, AT_SYMLINK_NOFOLLOW);
 }
