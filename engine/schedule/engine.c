@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PROGRESS_MS    100
 #define ERRAND_THREADS 4
+#define LIBRARIES                                                                                                      \
+    "/etc/ld.so.cache" /* the loader's list of them: made anew when one is installed, changed or removed */
 
 void engine_options_init(struct engine_options *options) {
     *options = (struct engine_options){
@@ -205,7 +208,16 @@ static bool learn_plugins(struct engine *engine, struct probe_report *report, st
     return engine->plugins || error_memory(error);
 }
 
-/* All that decides which results a file should have; a file finished under the same profile has nothing to do. */
+/* What decoders can load, FFmpeg's libraries among others. */
+static void hash_libraries(struct hash *hash) {
+    struct stat st = {0};
+    (void)stat(LIBRARIES, &st);
+    hash_add(hash, &st.st_size, sizeof st.st_size);
+    hash_add(hash, &st.st_mtim, sizeof st.st_mtim);
+}
+
+/* All that decides which results a file should have; a file finished under the same profile has nothing to do. One that failed
+ * is tried again also by another version of the decoders, or when they have other libraries. */
 static bool make_profile(struct engine *engine, struct error *error) {
     struct hash *hash = hash_new();
     char *segment = cJSON_PrintUnformatted(engine->segment);
@@ -214,6 +226,9 @@ static bool make_profile(struct engine *engine, struct error *error) {
         hash_add_text(hash, segment);
         registry_hash(engine->registry, hash);
         hash_text(hash, engine->profile);
+        hash_add_text(hash, engine->build);
+        hash_libraries(hash);
+        hash_text(hash, engine->failed_profile);
     }
     bool ok = hash && segment;
     cJSON_free(segment);

@@ -216,11 +216,12 @@ static void finish(struct file *file, enum file_status status, const char *reaso
     }
     file->stage = STAGE_FINISHING;
     if (record) {
+        const char *profile = status == FILE_FAILED ? file->engine->failed_profile : file->engine->profile;
         record->status = status;
         record->known = known;
         record->content = file->content;
         record->gone = file->gone;
-        if (!file->incomplete) memcpy(record->profile, file->engine->profile, sizeof record->profile);
+        if (!file->incomplete) memcpy(record->profile, profile, sizeof record->profile);
     }
     post(file->engine, record, store_end, on_end);
 }

@@ -51,7 +51,7 @@ struct batch {
     struct engine *engine;
     struct intent intent;
     struct sweep *sweep;
-    char profile[HASH_TEXT];
+    char profile[HASH_TEXT], failed_profile[HASH_TEXT];
     bool force, retry;
     size_t n;
     struct sighting sightings[WALK_BATCH];
@@ -138,7 +138,8 @@ static bool record_sighting(struct catalogue *catalogue, const struct batch *bat
     if (!store_file_seen(catalogue, sighting->path, strlen(sighting->path), &sighting->seen.stat, &file, error))
         return false;
     sighting->file = file.file;
-    bool same = !batch->force && file.unchanged && strcmp(file.profile, batch->profile) == 0, failures = false;
+    const char *profile = file.status == FILE_FAILED ? batch->failed_profile : batch->profile;
+    bool same = !batch->force && file.unchanged && strcmp(file.profile, profile) == 0, failures = false;
     if (same && batch->retry && !has_failures(catalogue, file.file, &failures, error)) return false;
     same = same && !failures;
     sighting->status = file.status;
@@ -240,6 +241,7 @@ static struct batch *batch_new(struct engine *engine, size_t n) {
                             .force = engine->options.force || intent->force,
                             .retry = engine->options.retry || intent->retry};
     memcpy(batch->profile, engine->profile, sizeof batch->profile);
+    memcpy(batch->failed_profile, engine->failed_profile, sizeof batch->failed_profile);
     return batch;
 }
 

@@ -242,8 +242,8 @@ struct engine {
     cJSON *settings, *params, *segment;
     struct run_folder folder;
     bool folder_open;
-    char build[128], dsp[32]; /* version of the workers, and of what they give to plugins */
-    char profile[HASH_TEXT];
+    char build[128], dsp[32];                           /* version of the workers, and of what they give to plugins */
+    char profile[HASH_TEXT], failed_profile[HASH_TEXT]; /* of files that are done or empty; of those that failed */
     uint64_t worker_numbers;
     int64_t job_numbers, nonces;
     int64_t run;

@@ -400,6 +400,39 @@ def test_ffmpeg(suite):
         suite.complete(run, 12, "FFmpeg")
 
 
+def test_ffmpeg_comes(suite):
+    """A file that failed for want of FFmpeg is tried again by itself when it is there, and not before."""
+    name = "FFmpeg comes"
+    if not shutil.which("ffmpeg") or subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        suite.skip(name, "needs ffmpeg, and root to hide its libraries")
+        return
+    with Run(suite.build) as run:
+        tone(f"{run.work}/x.wav", 1, seconds=1.0, rate=44100)
+        subprocess.run(["ffmpeg", "-v", "quiet", "-i", f"{run.work}/x.wav", "-c:a", "aac", "-f", "ipod", f"{run.sounds}/a.m4a"],
+                       stdin=subprocess.DEVNULL, check=True)
+        with open(f"{run.sounds}/b.wav", "w", encoding="ascii") as file:
+            file.write("no sound" * 100)
+        open(f"{run.work}/none", "wb").close()
+        shutil.copy("/etc/ld.so.cache", f"{run.work}/libraries")
+        hidden = {os.path.realpath(path) for path in glob.glob("/usr/lib/*/libavformat.so.*")}
+        script = " && ".join([*(f"mount --bind {run.work}/none {path}" for path in hidden),
+                              f"mount --bind {run.work}/libraries /etc/ld.so.cache", 'exec "$@"'])
+        without = ["unshare", "-m", "sh", "-c", script, "sh", *run.command("analyze", run.sounds)]
+        ended = []
+        for _ in range(2):
+            done = subprocess.run(without, env=run.environment, capture_output=True, check=False)
+            ended.append(run.rows("SELECT status, finished, status_reason FROM files ORDER BY name"))
+        suite.check(done.returncode == 1 and [row[0] for row in ended[0]] == ["failed", "failed"] and "are not there" in ended[0][0][2],
+                    f"{name}: without it the file fails", f"{ended} {done}")
+        suite.check(ended[0] == ended[1], f"{name}: and isn't tried again as long as nothing has changed", ended)
+        code, printed = run.analyse()
+        last = run.rows("SELECT status, finished FROM files ORDER BY name")
+        suite.check(code == 1 and last[0][0] == "done", f"{name}: with it, it is", printed)
+        run.analyse()
+        suite.check(last[1][0] == "failed" and run.rows("SELECT status, finished FROM files ORDER BY name") == last,
+                    f"{name}: what is no sound fails again, once", last)
+
+
 def test_interrupt(suite):
     with Run(suite.build) as run:
         for k in range(100):
