@@ -205,6 +205,9 @@ struct store_result {
 bool store_result(struct catalogue *catalogue, const struct store_result *result, int64_t *analysis,
                   struct error *error);
 
+/* The current outcome of `plugin` on `region`, if any, becomes history: another plugin speaks in its place. */
+bool store_result_retire(struct catalogue *catalogue, int64_t region, const char *plugin, struct error *error);
+
 /* A current outcome read back. */
 struct store_known {
     int64_t analysis; /* id */

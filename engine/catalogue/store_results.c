@@ -64,6 +64,12 @@ bool store_result(struct catalogue *catalogue, const struct store_result *result
            put_arrays(catalogue, result, *analysis, error);
 }
 
+bool store_result_retire(struct catalogue *catalogue, int64_t region, const char *plugin, struct error *error) {
+    return sql_run(catalogue, error,
+                   "UPDATE region_analysis SET current = 0 WHERE region_id = ? AND plugin = ? AND current", "it",
+                   region, plugin);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- reading */
 
 void store_known_free(struct store_known_list *list) {

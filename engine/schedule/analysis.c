@@ -145,14 +145,10 @@ static bool is_not_needed(const struct file *file, const struct region *region, 
            is_not_needed(file, region, better);
 }
 
-/* Nothing is recorded of a stand-in that isn't needed, unless it was needed before: then that result must no longer count. */
+/* Nothing is recorded of a stand-in that isn't needed; what it said when it was is history. */
 static void leave_out(struct file *file, struct region *region, size_t index) {
     struct result *result = &region->results[index];
-    if (result->had && strcmp(result->had_outcome, "skipped") != 0) {
-        end_without_run(file, region, index, "skipped", "not needed any more: the plugin it stands by for has a result",
-                        false);
-        return;
-    }
+    if (result->had && !record_retired(file->engine, region, index)) engine_fail_memory(file->engine);
     result_set(result, "skipped", NULL);
     result->known = true;
     result->state = RESULT_OVER;

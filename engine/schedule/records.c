@@ -150,6 +150,32 @@ bool record_results(struct file *file, struct region *region, const size_t *plug
     return false;
 }
 
+struct retirement {
+    struct engine *engine;
+    int64_t region;
+    const char *plugin;
+};
+
+static bool retire(struct catalogue *catalogue, void *argument, struct error *error) {
+    const struct retirement *record = argument;
+    return store_result_retire(catalogue, record->region, record->plugin, error);
+}
+
+static void on_retired(void *argument, const struct error *error) {
+    struct retirement *record = argument;
+    if (error) engine_fail(record->engine, error);
+    free(record);
+}
+
+bool record_retired(struct engine *engine, const struct region *region, size_t plugin) {
+    struct retirement *record = malloc(sizeof *record);
+    if (!record) return false;
+    *record = (struct retirement){engine, region->frames.region, engine->registry->plugins[plugin].id};
+    if (writer_post(engine->writer, retire, record, on_retired)) return true;
+    free(record);
+    return false;
+}
+
 /* ------------------------------------------------------------------------------------------------------------ incidents */
 
 struct incident_record {

@@ -383,6 +383,7 @@ bool circuit_allows(struct engine *engine, size_t plugin);
 
 /* records.c: what is posted to the writer */
 bool record_results(struct file *file, struct region *region, const size_t *plugins, size_t count);
+bool record_retired(struct engine *engine, const struct region *region, size_t plugin); /* what it said is history */
 void record_incident(struct engine *engine, const struct worker_death *death, const struct blame *blame,
                      const char *plugin, const struct file *file, const struct region *region, const char *identity,
                      bool strike);

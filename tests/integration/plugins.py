@@ -384,6 +384,10 @@ def test_rank(suite):
         said = house.rows("SELECT DISTINCT json_extract(result, '$.key') FROM region_results WHERE plugin = 'test.other_key'")
         suite.check(house.rows(READ) == [("test.other_key",)] and said == [("C major",)], "it is read instead, and what had read the other is done again",
                     f"{house.rows(READ)} {said}")
+        problems = house.run("status", "--problems")[1]
+        suite.check(house.rows(KEYS) == [("test.other_key", "ok")] and "key" not in problems
+                    and house.rows("SELECT DISTINCT outcome FROM history WHERE plugin = 'key' AND result IS NOT NULL") == [("ok",)],
+                    "what the other said is history, and no problem", f"{house.rows(KEYS)} {problems}")
         house.add("no_key", target="other_key")
         code, printed = house.analyse()
         suite.check(house.rows(READ) == [("key",)] and dict(house.rows(KEYS)) == {"key": "ok", "test.other_key": "failed"},
