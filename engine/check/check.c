@@ -1,7 +1,7 @@
 #include "engine/check/subject.h"
 
 #include "engine/base/json.h"
-#include "engine/check/published.h"
+#include "engine/schedule/published.h"
 
 #include <stdlib.h>
 #include <string.h>

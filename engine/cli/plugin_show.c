@@ -105,6 +105,7 @@ static void print_text(const struct registry *registry, const struct registry_pl
     print_field("library", registry->libraries[plugin->library].path);
     print_field("hash", registry->libraries[plugin->library].hash);
     printf("%-12s %s%s%s\n", "state", plugin_state(plugin), plugin->reason[0] ? ": " : "", plugin->reason);
+    if (plugin->left_out[0]) print_field("left out", plugin->left_out);
     if (plugin->group < registry->groups_count) print_field("process", registry->groups[plugin->group].name);
     print_interfaces("provides", json_member(d, "provides"), false);
     print_interfaces("needs", json_member(d, "needs"), true);

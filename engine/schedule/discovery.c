@@ -108,6 +108,7 @@ void discovery_problems(const struct registry *registry,
         bool expected = strncmp(plugin->reason, "not asked for", 13) == 0 ||
                         strncmp(plugin->reason, "disabled", 8) == 0;
         if ((!plugin->enabled || plugin->unmet) && !expected) tell(user, plugin->id, plugin->reason);
+        if (plugin->enabled && plugin->left_out[0]) tell(user, plugin->id, plugin->left_out);
     }
 }
 

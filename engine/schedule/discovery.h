@@ -30,7 +30,7 @@ struct registry *discovery_learn(const struct discovery *discovery, const struct
  * libraries are gone then. */
 struct registry *discovery_run(const struct engine_options *options, struct probe_report *report, struct error *error);
 
-/* Calls `tell` for each library and plugin that can't be used although nobody forbade it. */
+/* Calls `tell` for each library and plugin that can't be used although nobody forbade it, and for what is left out of others. */
 void discovery_problems(const struct registry *registry,
                         void (*tell)(void *user, const char *plugin_or_library, const char *sentence), void *user);
 

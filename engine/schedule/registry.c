@@ -2,6 +2,7 @@
 
 #include "engine/base/json.h"
 #include "engine/base/text.h"
+#include "engine/schedule/published.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -134,14 +135,39 @@ static bool take_texts(struct registry_plugin *plugin, struct error *error) {
     return true;
 }
 
-static bool take_schema(struct registry_plugin *plugin, struct error *error) {
-    const cJSON *schema = json_member(plugin->descriptor, "schema");
-    if (!schema || cJSON_IsNull(schema)) return true;
+static bool compile_schema(struct registry_plugin *plugin, const cJSON *schema, struct error *error) {
     struct error why;
+    schema_free(plugin->schema);
+    cJSON_free(plugin->schema_text);
+    plugin->schema = NULL;
     plugin->schema_text = cJSON_PrintUnformatted(schema);
     if (!plugin->schema_text) return error_memory(error);
     plugin->schema = schema_compile(plugin->schema_text, strlen(plugin->schema_text), &why);
     return plugin->schema || error_set(error, "plugin %s has a schema that is refused: %.300s", plugin->id, why.text);
+}
+
+/* Takes a rule out of the schema whose value is called as one of an interface that the plugin doesn't provide. */
+static void leave_out(struct registry_plugin *plugin, cJSON *schema, const struct schema_summary *rule) {
+    const char *const names[] = {rule->as, rule->confidence_as};
+    for (size_t i = 0; i < 2; i++) {
+        const char *owner = names[i] ? published_other_owner(plugin->descriptor, names[i]) : NULL;
+        cJSON *properties = cJSON_GetObjectItemCaseSensitive(schema, "properties");
+        if (!owner) continue;
+        cJSON_DeleteItemFromObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(properties, rule->property),
+                                                "x-summary");
+        (void)snprintf(plugin->left_out, sizeof plugin->left_out,
+                       "its \"%.60s\" is left out of summaries: \"%.60s\" is a value of %s/1, which it doesn't provide",
+                       rule->property, names[i], owner);
+    }
+}
+
+static bool take_schema(struct registry_plugin *plugin, struct error *error) {
+    cJSON *schema = cJSON_GetObjectItemCaseSensitive(plugin->descriptor, "schema");
+    if (!schema || cJSON_IsNull(schema)) return true;
+    if (!compile_schema(plugin, schema, error)) return false;
+    for (size_t i = 0; plugin->third_party && i < schema_summary_count(plugin->schema); i++)
+        leave_out(plugin, schema, schema_summary_at(plugin->schema, i));
+    return !plugin->left_out[0] || compile_schema(plugin, schema, error);
 }
 
 static bool take_provides(struct registry_plugin *plugin, struct error *error) {

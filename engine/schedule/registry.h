@@ -34,9 +34,10 @@ struct registry_plugin {
     struct schema *schema;               /* NULL: any object */
     size_t library, group;
     bool third_party;
-    bool enabled;     /* has an outcome on every region */
-    bool unmet;       /* ... which is "skipped", for its needs can't be met */
-    char reason[512]; /* why not enabled, or unmet */
+    bool enabled;       /* has an outcome on every region */
+    bool unmet;         /* ... which is "skipped", for its needs can't be met */
+    char reason[512];   /* why not enabled, or unmet */
+    char left_out[300]; /* what it declares and sonde leaves out, in a sentence; "": nothing */
     size_t
         stands_by; /* runs only where that next better provider of the same interfaces fails; SIZE_MAX: always runs */
     struct registry_need *needs;

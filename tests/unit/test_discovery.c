@@ -3,6 +3,7 @@
 #include "engine/cli/choices.h"
 #include "engine/cli/config.h"
 #include "engine/schedule/copies.h"
+#include "engine/schedule/discovery.h"
 #include "engine/schedule/probe_cache.h"
 #include "engine/schedule/registry.h"
 
@@ -389,6 +390,44 @@ static void test_ranking(void **state) {
     registry_free(registry);
 }
 
+static void note_problem(void *user, const char *about, const char *sentence) {
+    char *told = user;
+    size_t n = strlen(told);
+    (void)snprintf(told + n, 1000 - n, "%s: %s\n", about, sentence);
+}
+
+/* Values called as those of an interface are the business of its providers. */
+static void test_values_of_others(void **state) {
+    (void)state;
+    static const char message[] =
+        "{\"outcome\":\"ok\",\"hash\":\"0123456789abcdef0123456789abcdef\",\"plugins\":[{\"id\":\"%s\",\"version\":\"1\",\"provides\":[%s],"
+        "\"schema\":{\"type\":\"object\",\"properties\":{"
+        "\"speed\":{\"type\":\"number\",\"x-unit\":\"bpm\",\"x-summary\":{\"as\":\"bpm\",\"rule\":\"mean\"}},"
+        "\"hum\":{\"type\":\"number\",\"x-unit\":\"dB\",\"x-summary\":{\"as\":\"hum\",\"rule\":\"mean\"}}}}}]}";
+    static const char *const ids[] = {"ours", "stranger", "provider"};
+    struct registry *registry = registry_new(three, 3, NULL, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        char text[1000];
+        (void)snprintf(text, sizeof text, message, ids[i], i == 2 ? "{\"id\":\"tempo_meter\",\"major\":1}" : "");
+        cJSON *one = cJSON_Parse(text);
+        registry_take(registry, i, one);
+        cJSON_Delete(one);
+    }
+    assert_true(registry_wire(registry, &(struct engine_options){0}, NULL));
+    for (size_t i = 0; i < 3; i++) {
+        const struct registry_plugin *plugin = plugin_of(registry, ids[i]);
+        assert_int_equal(schema_summary_count(plugin->schema), i == 1 ? 1 : 2);
+        assert_int_equal(strstr(plugin->schema_text, "\"as\":\"bpm\"") != NULL, i != 1);
+        assert_non_null(strstr(plugin->schema_text, "speed")); /* the result itself stays as it is */
+    }
+    char told[1000] = "";
+    discovery_problems(registry, note_problem, told);
+    assert_string_equal(
+        told, "stranger: its \"speed\" is left out of summaries: \"bpm\" is a value of tempo_meter/1, which it"
+              " doesn't provide\n");
+    registry_free(registry);
+}
+
 static size_t groups_in_use(const struct registry *registry) {
     size_t n = 0;
     for (size_t i = 0; i < registry->groups_count; i++) n += registry->groups[i].plugins_count > 0;
@@ -550,6 +589,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_cache_of_others, make_place, drop_place),
         cmocka_unit_test_setup_teardown(test_cache_at_once, make_place, drop_place),
         cmocka_unit_test(test_ranking),
+        cmocka_unit_test(test_values_of_others),
         cmocka_unit_test(test_isolation),
         cmocka_unit_test(test_isolation_of_what_a_bridge_loads),
         cmocka_unit_test_setup_teardown(test_choices, make_place, drop_place),

@@ -1,5 +1,6 @@
-#include "engine/check/published.h"
+#include "engine/schedule/published.h"
 
+#include "engine/base/json.h"
 #include "engine/base/schema.h"
 
 #include "classifier_schema.h"
@@ -8,6 +9,7 @@
 #include "key_schema.h"
 #include "tempo_meter_schema.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -21,21 +23,32 @@ static const struct {
                   {"tempo_meter", 1, tempo_meter_schema}};
 enum { INTERFACES = sizeof interfaces / sizeof *interfaces };
 
-static bool makes_value(const struct schema *schema, const char *name) {
-    for (size_t i = 0; i < schema_summary_count(schema); i++) {
+static bool makes_value(const char *text, const char *name) {
+    char word[200];
+    (void)snprintf(word, sizeof word, "\"%s\"", name);
+    if (!strstr(text, word)) return false; /* which is most, and soon known */
+    struct schema *schema = schema_compile(text, strlen(text), NULL);
+    bool makes = false;
+    for (size_t i = 0; schema && i < schema_summary_count(schema); i++) {
         const struct schema_summary *rule = schema_summary_at(schema, i);
-        if (strcmp(rule->as, name) == 0 || (rule->confidence_as && strcmp(rule->confidence_as, name) == 0)) return true;
+        makes |= strcmp(rule->as, name) == 0 || (rule->confidence_as && strcmp(rule->confidence_as, name) == 0);
+    }
+    schema_free(schema);
+    return makes;
+}
+
+static bool provides(const cJSON *descriptor, const char *interface) {
+    const cJSON *one = NULL;
+    cJSON_ArrayForEach(one, json_member(descriptor, "provides")) {
+        if (strcmp(json_string(one, "id", ""), interface) == 0) return true;
     }
     return false;
 }
 
-const char *published_owner_of_value(const char *name) {
-    for (int i = 0; i < INTERFACES; i++) {
-        struct schema *schema = schema_compile(interfaces[i].schema, strlen(interfaces[i].schema), NULL);
-        bool found = schema && makes_value(schema, name);
-        schema_free(schema);
-        if (found) return interfaces[i].id;
-    }
+const char *published_other_owner(const cJSON *descriptor, const char *name) {
+    for (int i = 0; i < INTERFACES; i++)
+        if (makes_value(interfaces[i].schema, name))
+            return provides(descriptor, interfaces[i].id) ? NULL : interfaces[i].id;
     return NULL;
 }
 
