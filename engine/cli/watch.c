@@ -3,6 +3,7 @@
 
 #include "engine/cli/commands.h"
 #include "engine/cli/config.h"
+#include "engine/cli/kept_signals.h"
 #include "engine/cli/logfmt.h"
 #include "engine/cli/lookout.h"
 #include "engine/cli/setup.h"
@@ -64,6 +65,7 @@ struct roots {
 /* One stretch of watching, from one reading of the configuration to the next. */
 struct watcher {
     const struct wish *wish;
+    struct kept_signals *signals;
     const struct config *config;
     struct ignore *ignore;
     struct roots roots;
@@ -382,20 +384,20 @@ static void on_signal_between(int number) {
 
 static bool watch_until_stopped(struct watcher *watcher, struct error *error) {
     static const struct watch_events events = {on_settled, on_moved, on_gone, on_sweep, on_root, on_warning};
-    static const int numbers[3] = {SIGINT, SIGTERM, SIGHUP};
     struct watch_options options;
     watch_options_init(&options);
     options.sweep_interval = config_number(watcher->config, "watch.sweep_interval");
     uv_loop_t *loop = engine_loop(watcher->engine);
-    uv_signal_t signals[3];
+    uv_signal_t signals[KEPT_SIGNALS];
     uv_timer_t heartbeat;
     uint64_t beat = (uint64_t)(1000 * notify_interval());
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < KEPT_SIGNALS; i++) {
         (void)uv_signal_init(loop,
                              &signals[i]); /* fails only where descriptors do, and then nothing else works either */
         signals[i].data = watcher;
-        (void)uv_signal_start(&signals[i], on_signal, numbers[i]);
+        (void)uv_signal_start(&signals[i], on_signal, kept_signals_numbers[i]);
     }
+    kept_signals_listen(watcher->signals);
     (void)uv_timer_init(loop, &heartbeat);
     heartbeat.data = watcher;
     (void)uv_timer_start(&heartbeat, on_heartbeat, beat, beat);
@@ -413,10 +415,8 @@ static bool watch_until_stopped(struct watcher *watcher, struct error *error) {
     lookout_free(lookout);
     watch_free(watcher->watch);
     watcher->watch = NULL;
-    for (int i = 0; i < 3; i++) uv_close((uv_handle_t *)&signals[i], NULL);
-    (void)signal(SIGHUP, SIG_IGN); /* until somebody listens again: by itself it would end us */
-    (void)signal(SIGTERM, on_signal_between);
-    (void)signal(SIGINT, on_signal_between);
+    kept_signals_rest(watcher->signals);
+    for (int i = 0; i < KEPT_SIGNALS; i++) uv_close((uv_handle_t *)&signals[i], NULL);
     uv_close((uv_handle_t *)&heartbeat, NULL);
     for (int i = 0; i < 3; i++) uv_run(loop, UV_RUN_NOWAIT); /* the handles lie on this stack */
     return ok;
@@ -486,8 +486,11 @@ static bool watch_once(struct watcher *watcher, const struct cli *cli, bool agai
 /* Another stretch, with what outlasts one. */
 static bool watch_again(struct watcher *watcher, const struct config *config, const struct cli *cli,
                         struct error *error) {
-    *watcher = (struct watcher){
-        .wish = watcher->wish, .config = config, .files = watcher->files, .failed = watcher->failed};
+    *watcher = (struct watcher){.wish = watcher->wish,
+                                .signals = watcher->signals,
+                                .config = config,
+                                .files = watcher->files,
+                                .failed = watcher->failed};
     *error = (struct error){0};
     return watch_once(watcher, cli, true, error);
 }
@@ -518,9 +521,16 @@ static bool watch_on(struct watcher *watcher, const struct cli *cli, struct erro
 
 /* Watches the folders of `wish` until it is stopped; the exit code. */
 static int watch_wish(const struct wish *wish, const struct cli *cli) {
-    struct watcher watcher = {.wish = wish, .config = cli->config};
+    struct kept_signals signals;
+    struct watcher watcher = {.wish = wish, .signals = &signals, .config = cli->config};
     struct error error = {0};
-    if (!watch_on(&watcher, cli, &error)) {
+    if (!kept_signals_open(&signals, on_signal_between)) {
+        cli_complain("it can't listen to signals");
+        return CLI_CANNOT_RUN;
+    }
+    bool ok = watch_on(&watcher, cli, &error);
+    kept_signals_close(&signals);
+    if (!ok) {
         cli_complain("%s", error.text);
         return !watcher.started && error.code == EINVAL ? CLI_USAGE : CLI_CANNOT_RUN;
     }

@@ -384,6 +384,22 @@ def sick(rig):
     check(rig.stop() == 0 and rig.start() and rig.done("new.wav") and rig.stop() == 0, "nor when its disk is well again")
 
 
+def signalled(rig):
+    """A signal that comes in the moment between two stretches of watching doesn't end it by its default action."""
+    check, at = rig.check, rig.at
+    flag = os.path.join(rig.work, "signal")
+    open(flag, "wb").close()
+    pretend(rig, PRETEND_SIGNAL=flag)
+    rig.start()
+    for number in range(2):
+        rig.process.send_signal(signal.SIGHUP)
+        check(rig.wait(lambda: rig.count("event=watching") == number + 2 or rig.process.poll() is not None) and rig.process.poll() is None,
+              "it goes on after a reload", rig.process.poll())
+    os.remove(flag)
+    shutil.copy(rig.sounds[0], at("one.wav"))
+    check(rig.done("one.wav") and rig.stop() == 0, "and still hears of SIGTERM")
+
+
 def unwatched(rig):
     """As many programs watch folders as may: what can't be watched is swept."""
     check, at = rig.check, rig.at
@@ -527,5 +543,5 @@ def full(rig):
 
 
 if __name__ == "__main__":
-    TESTS = (names, stale_links, its_own, contents, permissions, roots, places, swept, gone_meanwhile, sick, unwatched, outage, vanishing, full)
+    TESTS = (names, stale_links, its_own, contents, permissions, roots, places, swept, gone_meanwhile, sick, signalled, unwatched, outage, vanishing, full)
     main(__doc__, {test.__name__: test for test in TESTS})

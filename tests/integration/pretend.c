@@ -1,11 +1,14 @@
 /* Loaded before the C library. With PRETEND_NFS set, every file system says that it is NFS; with PRETEND_MOUNTS, that file is
  * what /proc/self/mountinfo says; with PRETEND_NO_INOTIFY, as many programs watch folders as may; with PRETEND_DEAD=FOLDER,
  * nothing below the folder answers any more once FOLDER.dead exists; with PRETEND_GONE=FILE, that one is listed, and gone when
- * somebody looks at it; with PRETEND_SICK=FILE, a look at that one is an error of its disk; with PRETEND_FULL=FILE, there is no room for what SQLite writes while FILE exists. */
+ * somebody looks at it; with PRETEND_SICK=FILE, a look at that one is an error of its disk; with PRETEND_FULL=FILE, there is
+ * no room for what SQLite writes while FILE exists; with PRETEND_SIGNAL=FILE, a signal comes just when it gets its default action
+ * back, while FILE exists. */
 #define _LARGEFILE64_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +55,16 @@ EXPORT int lstat64(const char *path, struct stat64 *about) {
     if (is_sick(path)) return errno = EIO, -1;
     if (gone && strcmp(path, gone) == 0) return errno = ENOENT, -1;
     return fstatat64(AT_FDCWD, path, about, AT_SYMLINK_NOFOLLOW);
+}
+
+EXPORT int sigaction(int number, const struct sigaction *action, struct sigaction *before) {
+    int (*real)(int, const struct sigaction *, struct sigaction *) = NULL;
+    void *symbol = dlsym(RTLD_NEXT, "sigaction");
+    const char *comes = getenv("PRETEND_SIGNAL");
+    memcpy(&real, &symbol, sizeof real);
+    int result = real ? real(number, action, before) : -1;
+    if (action && action->sa_handler == SIG_DFL && comes && access(comes, F_OK) == 0) (void)raise(number);
+    return result;
 }
 
 EXPORT int inotify_init1(int flags) {
