@@ -1,5 +1,6 @@
 #include "engine/catalogue/catalogue.h"
 
+#include "engine/base/path.h"
 #include "engine/catalogue/lock.h"
 #include "engine/catalogue/migrations.h"
 #include "engine/catalogue/ruleset.h"
@@ -157,13 +158,12 @@ bool catalogue_check_integrity(struct catalogue *catalogue, struct error *error)
 /* The path of a file that may be missing, with the links of its folder followed. */
 static char *resolve_folder(const char *path, struct error *error) {
     char *whole = NULL;
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    char *folder = path_folder(path);
     char *resolved = folder ? realpath(folder, NULL) : NULL;
     if (!resolved) error_system(error, errno, "can't open the folder of the catalogue %s", path);
     free(folder);
     if (!resolved) return NULL;
-    if (asprintf(&whole, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, slash ? slash + 1 : path) < 0) {
+    if (asprintf(&whole, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, path_name(path)) < 0) {
         whole = NULL;
         error_memory(error);
     }

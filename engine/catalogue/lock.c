@@ -1,5 +1,7 @@
 #include "engine/catalogue/lock.h"
 
+#include "engine/base/path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -133,8 +135,7 @@ static const char *network_name(uint64_t type) {
 }
 
 bool lock_local(const char *path, struct error *error) {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    char *folder = path_folder(path);
     if (!folder) return error_memory(error);
     struct statfs about;
     bool known = statfs(folder, &about) == 0;

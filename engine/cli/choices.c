@@ -1,5 +1,6 @@
 #include "engine/cli/choices.h"
 
+#include "engine/base/path.h"
 #include "engine/cli/config.h"
 #include "engine/cli/ini_lines.h"
 
@@ -149,19 +150,16 @@ static char *name_file(const char *config) {
 
 /* The folder of the file, with all that is above it. */
 static bool lock_folder(struct choices *choices, struct error *error) {
-    char *slash = strrchr(choices->file, '/');
-    for (char *at = strchr(choices->file + 1, '/'); at && slash; at = strchr(at + 1, '/')) {
+    for (char *at = strchr(choices->file + 1, '/'); at; at = strchr(at + 1, '/')) {
         *at = '\0';
         (void)mkdir(choices->file, 0700);
         *at = '/';
     }
-    if (slash) *slash = '\0';
-    choices->lock = open(!slash                   ? "."
-                         : slash == choices->file ? "/"
-                                                  : choices->file,
-                         O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *folder = path_folder(choices->file);
+    if (!folder) return error_memory(error);
+    choices->lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int code = errno;
-    if (slash) *slash = '/';
+    free(folder);
     if (choices->lock < 0) return error_system(error, code, "cannot open the folder of %s", choices->file);
     while (flock(choices->lock, LOCK_EX) != 0)
         if (errno != EINTR) return error_system(error, errno, "cannot lock the folder of %s", choices->file);

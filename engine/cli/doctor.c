@@ -1,6 +1,7 @@
 /* sonde doctor: what this system offers sonde, and a proof of the sandbox by trying to break out of it. */
 #include "engine/base/json.h"
 #include "engine/base/mounts.h"
+#include "engine/base/path.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/config.h"
 #include "engine/cli/places.h"
@@ -224,16 +225,15 @@ static void print_system(const struct cli *cli, const struct doctor *doctor) {
 
 /* The folder of the catalogue: what is under it, and how much room there is. */
 static void print_catalogue(const struct cli *cli) {
-    char *folder = strdup(cli->catalogue), *slash = folder ? strrchr(folder, '/') : NULL;
-    if (slash && slash != folder) *slash = '\0';
+    char *folder = path_folder(cli->catalogue);
     struct statvfs space;
     struct mount mount;
-    const char *place = slash ? folder : ".";
     printf("catalogue    %s%s", cli->catalogue, access(cli->catalogue, F_OK) == 0 ? "" : " (not there yet)");
-    char *real = realpath(place, NULL);
+    char *real = folder ? realpath(folder, NULL) : NULL;
     if (real && mounts_find(real, NULL, &mount, NULL))
         printf(", on %s%s", mount.type, mount.remote ? " (a network file system: SQLite is not safe there)" : "");
-    if (statvfs(place, &space) == 0) printf(", %.1f GB free", (double)space.f_bavail * (double)space.f_frsize / 1e9);
+    if (folder && statvfs(folder, &space) == 0)
+        printf(", %.1f GB free", (double)space.f_bavail * (double)space.f_frsize / 1e9);
     putchar('\n');
     free(real);
     free(folder);

@@ -1,5 +1,6 @@
 /* sonde export: a selection of the catalogue for other programs. */
 #include "engine/base/hash.h"
+#include "engine/base/path.h"
 #include "engine/base/text.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/export_csv.h"
@@ -97,8 +98,7 @@ static void put_end(FILE *out, const struct request *request, long long count) {
 /* "FOLDER/kick.wav-1b2c3d4e#2.jams": the hash of the path tells files of one name apart, in every catalogue. */
 static char *name_of(const char *folder, const struct query_row *row) {
     char hash[HASH_TEXT], region[32] = "", name[NAME_MAX + 1], *path = NULL;
-    const char *slash = strrchr(row->display, '/');
-    snprintf(name, sizeof name, "%s", slash ? slash + 1 : row->display);
+    snprintf(name, sizeof name, "%s", path_name(row->display));
     text_cut(name, 180);
     hash_bytes(row->path, row->path_length, hash);
     if (row->region) snprintf(region, sizeof region, "#%lld", (long long)row->position);

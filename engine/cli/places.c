@@ -1,5 +1,6 @@
 #include "engine/cli/places.h"
 
+#include "engine/base/path.h"
 #include "engine/cli/config.h"
 #include "engine/schedule/engine.h"
 
@@ -61,11 +62,6 @@ char *places_worker(const struct config *config, struct error *error) {
     return path;
 }
 
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 /* Takes `path`, and copies of the rest. */
 static bool add(struct places_plugins *plugins, char *path, bool third_party, const char *refused,
                 struct error *error) {
@@ -110,7 +106,7 @@ static bool add_library(struct places_plugins *plugins, const char *folder, cons
             free(path);
             return true;
         }
-        if (other->refused || strcmp(base_name(other->path), name) != 0) continue;
+        if (other->refused || strcmp(path_name(other->path), name) != 0) continue;
         (void)snprintf(sentence, sizeof sentence, "is hidden by %s, which has the same name and comes first",
                        other->path);
         return add(plugins, path, third_party, sentence, error);

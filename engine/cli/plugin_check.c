@@ -1,6 +1,7 @@
 /* sonde plugin check: what a plugin library does that it shouldn't. */
 #include "engine/cli/plugin_check.h"
 
+#include "engine/base/path.h"
 #include "engine/check/check.h"
 #include "engine/cli/setup.h"
 
@@ -133,10 +134,10 @@ static bool is_bundled(const struct setup *setup, const char *path) {
 
 /* The program beside sonde-worker that counts allocations. Caller frees. */
 static char *find_worker(const struct setup *setup, struct error *error) {
-    char *path = NULL;
-    const char *slash = strrchr(setup->worker, '/');
-    int folder = slash ? (int)(slash - setup->worker) : 1;
-    if (asprintf(&path, "%.*s/sonde-check-worker", folder, slash ? setup->worker : ".") < 0) {
+    char *path = NULL, *folder = path_folder(setup->worker);
+    if (!folder || asprintf(&path, "%s/sonde-check-worker", folder) < 0) path = NULL;
+    free(folder);
+    if (!path) {
         error_memory(error);
         return NULL;
     }

@@ -1,5 +1,7 @@
 #include "engine/cli/sink.h"
 
+#include "engine/base/path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -31,10 +33,9 @@ static void take_rights(int fd, const struct stat *from) {
 
 /* A new file in the folder of `path` that has no name yet; -1: there is no such thing here. */
 static int open_nameless(const char *path, mode_t rights) {
-    char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
-    if (slash) slash[slash == folder] = '\0';
+    char *folder = path_folder(path);
     int fd = folder && access("/proc/self/fd", X_OK) == 0 /* where it gets its name from */
-                 ? open(slash ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, rights)
+                 ? open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, rights)
                  : -1;
     free(folder);
     return fd;

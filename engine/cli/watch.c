@@ -1,6 +1,7 @@
 /* sonde watch: keeps folders analysed, for months. */
 #include "engine/watch/watch.h"
 
+#include "engine/base/path.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/config.h"
 #include "engine/cli/kept_signals.h"
@@ -210,8 +211,7 @@ static void on_rules(void *user, const char *folder, const char *text) {
 
 static void on_settled(void *user, const char *path) {
     struct watcher *watcher = user;
-    const char *slash = strrchr(path, '/');
-    if (slash && walk_leaves_out(slash + 1, true)) return; /* a picture, say */
+    if (walk_leaves_out(path_name(path), true)) return; /* a picture, say */
     if (engine_owns(watcher->engine, path)) return;
     must(watcher, engine_add_path(watcher->engine, path, strlen(path)));
 }

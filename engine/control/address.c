@@ -1,6 +1,7 @@
 #include "engine/control/address.h"
 
 #include "engine/base/hash.h"
+#include "engine/base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +31,8 @@ _Static_assert(sizeof FOLDER - 2 + 10 + NAME_MAX_HERE + sizeof SUFFIX - 1 <= siz
 _Static_assert(sizeof ".sonde-" - 1 + HASH_TEXT - 1 <= NAME_MAX_HERE, "a name with a hash is not longer");
 
 static bool place_open(const char *catalogue, struct place *place, struct error *error) {
-    const char *slash = strrchr(catalogue, '/'), *base = slash ? slash + 1 : catalogue;
-    char *folder = slash ? strndup(catalogue, slash == catalogue ? 1 : (size_t)(slash - catalogue)) : strdup(".");
+    const char *base = path_name(catalogue);
+    char *folder = path_folder(catalogue);
     *place = (struct place){.folder = -1, .address.sun_family = AF_UNIX};
     if (!folder) return error_memory(error);
     if (strlen(base) <= NAME_MAX_HERE) {

@@ -1,5 +1,6 @@
 #include "engine/schedule/copies.h"
 
+#include "engine/base/path.h"
 #include "engine/base/text.h"
 #include "engine/base/tree.h"
 
@@ -50,14 +51,9 @@ static bool is_nothing(const char *name) {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static const char *base_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 /* The name of a copy. Workers are told of it in JSON, which a name that is no text would break. Caller frees. */
 static char *copy_name(const char *path) {
-    const char *name = base_name(path);
+    const char *name = path_name(path);
     return text_display(name, strlen(name));
 }
 
@@ -129,11 +125,11 @@ static char *folder_name(const char *library, const char *resources) {
 
 /* One file into a folder of its own. */
 static bool copy_alone(struct copying *copying, int to, const char *path, const char *target) {
-    char *parent = strndup(path, (size_t)(base_name(path) - path));
+    char *parent = path_folder(path);
     int from = parent ? open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     bool ok = from >= 0 && mkdirat(to, target, 0700) == 0;
     int made = ok ? openat(to, target, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
-    ok = made >= 0 && copy_resource(copying, from, made, base_name(path));
+    ok = made >= 0 && copy_resource(copying, from, made, path_name(path));
     if (from >= 0) close(from);
     if (made >= 0) close(made);
     free(parent);
@@ -183,7 +179,7 @@ static bool copy_all(struct copying *copying, int place, const char *part, const
     if (target >= 0 && close(target) != 0) ok = false;
     if (ok) {
         hash_text(hash, copy->library_hash);
-        hash_add_text(copying->hash, base_name(library));
+        hash_add_text(copying->hash, path_name(library));
         hash_add_text(copying->hash, copy->library_hash);
     }
     hash_free(hash);

@@ -1,5 +1,6 @@
 /* The way of one file, from the queue to its end (schedule/state.h), but for what is said to workers. */
 #include "engine/base/json.h"
+#include "engine/base/path.h"
 #include "engine/base/text.h"
 #include "engine/schedule/state.h"
 
@@ -83,8 +84,7 @@ static bool is_ffmpegs_by_name(const char *name) {
 
 struct file *file_new(struct engine *engine, struct store_job *entry) {
     struct file *file = calloc(1, sizeof *file);
-    const char *slash = strrchr(entry->path, '/');
-    const char *name = slash ? slash + 1 : entry->path;
+    const char *name = path_name(entry->path);
     if (file) {
         file->display = text_display(entry->path, entry->length);
         file->name = text_display(name, strlen(name));

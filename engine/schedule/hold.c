@@ -1,4 +1,5 @@
 /* When nothing new is begun: a user's pause, the end that is near, a disk that is nearly full. And how fast it goes. */
+#include "engine/base/path.h"
 #include "engine/catalogue/store.h"
 #include "engine/schedule/state.h"
 
@@ -91,9 +92,8 @@ static void look_at_disk(uv_timer_t *timer) {
 }
 
 bool hold_open(struct engine *engine, const struct catalogue *catalogue, struct error *error) {
-    const char *path = catalogue_path(catalogue), *slash = strrchr(path, '/');
-    engine->catalogue_folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    engine->catalogue_path = strdup(path);
+    engine->catalogue_folder = path_folder(catalogue_path(catalogue));
+    engine->catalogue_path = strdup(catalogue_path(catalogue));
     return (engine->catalogue_folder && engine->catalogue_path) || error_memory(error);
 }
 

@@ -1,6 +1,7 @@
 #include "engine/schedule/walk.h"
 
 #include "engine/base/mounts.h"
+#include "engine/base/path.h"
 #include "engine/catalogue/catalogue.h"
 
 #include <dirent.h>
@@ -167,8 +168,8 @@ static bool is_share(const struct walker *walker, const char *path) {
 
 /* Whether the folder that it lies in lists it as a regular file. */
 static bool is_listed(const char *path) {
-    const char *name = strrchr(path, '/') + 1;
-    char *folder = strndup(path, (size_t)(name - path));
+    const char *name = path_name(path);
+    char *folder = path_folder(path);
     DIR *listing = folder ? opendir(folder) : NULL;
     const struct dirent *found = NULL;
     bool listed = false;

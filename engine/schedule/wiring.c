@@ -2,6 +2,7 @@
 #include "engine/schedule/registry.h"
 
 #include "engine/base/json.h"
+#include "engine/base/path.h"
 #include "engine/base/text.h"
 
 #include <errno.h>
@@ -38,9 +39,8 @@ static enum engine_isolation isolation_of(const struct registry *registry, const
 
 static void name_group(struct registry_group *group, const struct registry *registry,
                        const struct registry_plugin *plugin, enum engine_isolation isolation) {
-    const char *path = registry->libraries[plugin->library].path, *slash = strrchr(path, '/');
     const char *name = isolation == ISOLATE_PLUGIN    ? plugin->id
-                       : isolation == ISOLATE_LIBRARY ? (slash ? slash + 1 : path)
+                       : isolation == ISOLATE_LIBRARY ? path_name(registry->libraries[plugin->library].path)
                        : isolation == ISOLATE_VENDOR  ? plugin->vendor
                                                       : "plugins of others";
     group->third_party = true;

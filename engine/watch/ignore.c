@@ -1,5 +1,7 @@
 #include "engine/watch/ignore.h"
 
+#include "engine/base/path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
@@ -189,7 +191,7 @@ static bool rule_matches(const struct rule *rule, const char *relative, const ch
 }
 
 bool ignore_matches(const struct ignore *ignore, const char *path, bool is_folder) {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *name = path_name(path);
     bool out = name[0] == '.' && !ignore->hidden;
     for (size_t i = 0; !out && i < sizeof junk / sizeof *junk; i++) out = fnmatch(junk[i], name, 0) == 0;
     if (ignore->includes_count > 0 && !is_folder && !out) {

@@ -2,6 +2,7 @@
 #include "engine/base/error.h"
 #include "engine/base/hash.h"
 #include "engine/base/json.h"
+#include "engine/base/path.h"
 #include "engine/base/text.h"
 
 #include <math.h>
@@ -193,6 +194,19 @@ static void error_sentences_fit(void **state) {
     assert_int_equal(error.code, 2);
 }
 
+static void paths_have_parts(void **state) {
+    (void)state;
+    static const char *const paths[][3] = {
+        {"/a/b.wav", "/a", "b.wav"}, {"/b.wav", "/", "b.wav"}, {"b.wav", ".", "b.wav"},
+        {"a/b/", "a/b", ""},         {"/", "/", ""},           {"", ".", ""}};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char *folder = path_folder(paths[i][0]);
+        assert_string_equal(folder, paths[i][1]);
+        assert_string_equal(path_name(paths[i][0]), paths[i][2]);
+        free(folder);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_knows_utf8),
@@ -203,6 +217,7 @@ int main(void) {
         cmocka_unit_test(json_is_printed_as_cjson_does),
         cmocka_unit_test(hashes_are_stable_and_streaming),
         cmocka_unit_test(error_sentences_fit),
+        cmocka_unit_test(paths_have_parts),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
