@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define KIND_LEAST  0.05f /* no kind is less probable than this, whatever the timeline says */
-#define GROUP_SHARE 0.7f /* right in .98 of cases, and in .76 of sounds of classes that were never trained (MODEL.md) */
+#define GROUP_SHARE 0.7f /* right in .96 of cases, and in .83 of sounds of classes that were never trained (MODEL.md) */
 
 /* Whether two classes carry one label, of one group. */
 static int same_label(const struct ranking *ranking, uint32_t a, uint32_t b) {
@@ -53,6 +53,14 @@ static int read_names(struct ranking *ranking, char *error, size_t n) {
              ranking->classes);
     ranking_close(ranking);
     return -1;
+}
+
+/* What the branch `scene` says, if the vocabulary asks it. */
+static int read_scene(struct ranking *ranking, char *error, size_t n) {
+    const struct weights *w = &ranking->weights;
+    if (weights_rows(w, "scene.weight") == 0) return 0;
+    ranking->scene = weights_floats(w, "scene.weight", 2 * EMBEDDING_DIMENSIONS, ranking->classes, 1, error, n);
+    return ranking->scene ? 0 : -1;
 }
 
 /* The timbre's part, if the vocabulary has one. */
@@ -119,8 +127,8 @@ int ranking_open(struct ranking *ranking, const void *data, uint64_t size, char 
         snprintf(error, n, "the weights file has a temperature that is not positive");
         return -1;
     }
-    if (read_timbre(ranking, error, n) != 0 || read_familiar(ranking, error, n) != 0 ||
-        read_kinds(ranking, error, n) != 0)
+    if (read_scene(ranking, error, n) != 0 || read_timbre(ranking, error, n) != 0 ||
+        read_familiar(ranking, error, n) != 0 || read_kinds(ranking, error, n) != 0)
         return -1;
     return read_names(ranking, error, n);
 }
@@ -137,22 +145,37 @@ static float level_limit(const float *level, uint32_t first, uint32_t end) {
     return loudest > -85 ? fmaxf(loudest - 40, -85) : -300;
 }
 
-/* Mean and maximum of the steps that sound. */
-static void pool_embedding(const struct embedding *embedding, uint32_t first, uint32_t end, float limit,
-                           float *pooled) {
-    float *mean = pooled, *most = pooled + EMBEDDING_DIMENSIONS;
-    memset(pooled, 0, 2 * EMBEDDING_DIMENSIONS * sizeof(float));
+enum branch { SOUND, SCENE };
+
+/* Mean and maximum of a branch's embeddings at the steps that sound. */
+struct pooled {
+    float mean[EMBEDDING_DIMENSIONS], most[EMBEDDING_DIMENSIONS];
+};
+
+static void pool_branch(const struct embedding *embedding, enum branch branch, uint32_t first, uint32_t end,
+                        float limit, struct pooled *pooled) {
     uint32_t used = 0;
+    *pooled = (struct pooled){0};
     for (uint32_t t = first; t < end; t++) {
         if (embedding->level[t] <= limit) continue;
-        const float *row = embedding->values + (size_t)t * EMBEDDING_DIMENSIONS;
         for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++) {
-            mean[i] += row[i];
-            most[i] = fmaxf(most[i], row[i]); /* embeddings are not negative */
+            const size_t at = (size_t)t * EMBEDDING_DIMENSIONS + i;
+            const float value = branch == SOUND ? embedding->values[at] : (float)embedding->scene[at] / EMBEDDING_STEPS;
+            pooled->mean[i] += value;
+            pooled->most[i] = fmaxf(pooled->most[i], value); /* embeddings are not negative */
         }
         used++;
     }
-    for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS && used > 0; i++) mean[i] /= (float)used;
+    for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS && used > 0; i++) pooled->mean[i] /= (float)used;
+}
+
+/* `weight` is [2 * EMBEDDING_DIMENSIONS][classes]: rows for the mean, then for the maximum. */
+static void add_logits(const struct ranking *ranking, const struct pooled *pooled, const float *weight, float *logits) {
+    const float *most = weight + (size_t)EMBEDDING_DIMENSIONS * ranking->classes;
+    for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++)
+        for (uint32_t c = 0; c < ranking->classes; c++)
+            logits[c] += pooled->mean[i] * weight[(size_t)i * ranking->classes + c] +
+                         pooled->most[i] * most[(size_t)i * ranking->classes + c];
 }
 
 /* The statistics of RANKING_TIMBRE of one cepstrum (column n); `out` points at its place in the first of them. */
@@ -251,13 +274,16 @@ static void join_labels(const struct ranking *ranking, float *probabilities, flo
 
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,
                      const float *heard, float *probabilities, float *familiarity) {
-    float pooled[2 * EMBEDDING_DIMENSIONS], logits[RANKING_MOST];
+    struct pooled sound, scene;
+    float logits[RANKING_MOST];
     const float limit = level_limit(embedding->level, first, end);
-    pool_embedding(embedding, first, end, limit, pooled);
     memcpy(logits, ranking->bias, ranking->classes * sizeof(float));
-    for (uint32_t i = 0; i < 2 * EMBEDDING_DIMENSIONS; i++)
-        for (uint32_t c = 0; c < ranking->classes; c++)
-            logits[c] += pooled[i] * ranking->weight[(size_t)i * ranking->classes + c];
+    pool_branch(embedding, SOUND, first, end, limit, &sound);
+    add_logits(ranking, &sound, ranking->weight, logits);
+    if (ranking->scene != NULL) {
+        pool_branch(embedding, SCENE, first, end, limit, &scene);
+        add_logits(ranking, &scene, ranking->scene, logits);
+    }
     if (ranking->hidden > 0) add_timbre(ranking, embedding, first, end, limit, logits);
     float highest = logits[0], sum = 0;
     for (uint32_t c = 1; c < ranking->classes; c++) highest = fmaxf(highest, logits[c]);
@@ -265,7 +291,7 @@ void ranking_measure(const struct ranking *ranking, const struct embedding *embe
         sum += probabilities[c] = expf((logits[c] - highest) / ranking->calibration[0]) *
                                   heard_share(ranking, heard, c);
     for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] /= sum;
-    measure_familiarity(ranking, pooled, familiarity);
+    measure_familiarity(ranking, sound.mean, familiarity);
     join_labels(ranking, probabilities, familiarity);
 }
 

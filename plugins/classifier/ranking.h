@@ -29,6 +29,7 @@ struct ranking {
     uint32_t classes;
     const float *weight; /* [2 * EMBEDDING_DIMENSIONS][classes]: rows for the mean, then for the maximum */
     const float *bias;   /* [classes] */
+    const float *scene;  /* as `weight`, over the branch `scene`; NULL: this vocabulary doesn't ask it */
     uint32_t hidden;     /* 0: this vocabulary doesn't look at the timbre */
     const float *timbre_mean, *timbre_scale;     /* [RANKING_TIMBRE] */
     const float *hidden_weight, *hidden_bias;    /* [RANKING_TIMBRE][hidden], [hidden] */
@@ -56,8 +57,8 @@ void ranking_close(struct ranking *ranking);
 
 /* For steps [first, end), those not more than 40 dB below the segment's loudest (and above -85 dBFS) pooled:
  *
- * `probabilities` [classes]: a linear layer over mean and maximum of the embedding, and a layer of rectified units over the
- * timbre, add up to the logits. Each probability counts times the square root of the highest of `heard` [RANKING_KINDS], the
+ * `probabilities` [classes]: linear layers over mean and maximum of both branches' embeddings, and a layer of rectified units
+ * over the timbre, add up to the logits. Each probability counts times the square root of the highest of `heard` [RANKING_KINDS], the
  * timeline's scores of 0 to 1, among the kinds that the class can be: the root, for both judge by the same sound. The first
  * class of a label has what all its classes have together, the others 0.
  *

@@ -66,6 +66,41 @@ static void the_timbre_speaks_too(void **state) {
     }
 }
 
+/* Weights by which rain is as probable as mean and maximum of place 7 of the branch `scene` say. */
+static uint8_t *make_asking_the_scene(uint32_t rows, uint64_t *size) {
+    static float weight[2 * EMBEDDING_RIG_D * CLASSES], scene[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES];
+    static const float shipped[CLASSES] = {1, 1, 1, 1}, calibration[3] = {1, 0, 0};
+    scene[7 * CLASSES + RAIN] = .5f, scene[(EMBEDDING_RIG_D + 7) * CLASSES + RAIN] = .25f;
+    weight[3 * CLASSES + RAIN] = 1;
+    struct weights_rig rig = classifier_parts(VOCABULARY, EMBEDDING_RIG_PARENT, weight, bias, shipped, calibration);
+    weights_rig_add(&rig, "scene.weight", scene, rows, CLASSES);
+    return weights_rig_make(&rig, size);
+}
+
+/* Two steps that sound and a silent one: 40 and 104 thirty-seconds there, beside .75 of the branch `sound`. */
+static void the_scene_speaks_too(void **state) {
+    (void)state;
+    static const uint8_t steps[3] = {40, 104, 255};
+    struct embedding_rig rig;
+    uint64_t size;
+    uint8_t *bytes = make_asking_the_scene(2 * EMBEDDING_RIG_D, &size);
+    classifier_open(&rig, bytes, size);
+    embedding_rig_fill(&rig, 3);
+    for (uint32_t t = 0; t < 3; t++) {
+        rig.scene[t * EMBEDDING_RIG_D + 7] = steps[t];
+        rig.values[t * EMBEDDING_RIG_D + 3] = .75f;
+    }
+    rig.level[2] = -90;
+    char *json = timeline_of(1, 3 * EMBEDDING_RIG_HOP, 0);
+    assert_ok(run(&rig, json));
+    const double odds = exp(.75 + .5 * 72 / 32 + .25 * 104 / 32);
+    assert_float_equal((float)score_of(cJSON_GetArrayItem(cJSON_GetObjectItem(rig.json, "segments"), 0), "rain"),
+                       (float)(odds / (odds + 3)), 1e-5f);
+    free(json);
+    embedding_rig_close(&rig);
+    free(bytes);
+}
+
 /* With a clearance of 3, a label that is twice as probable as the second isn't clear enough. */
 static void what_lies_between_labels_is_unknown(void **state) {
     (void)state;
@@ -298,12 +333,14 @@ static void the_timelines_kinds_count(void **state) {
 
 static void what_is_half_said_is_refused(void **state) {
     (void)state;
-    static const char *const missing[] = {"familiar.centres", "classes.kinds"};
+    static const char *const missing[] = {"familiar.centres", "classes.kinds", "scene.weight"};
     char *json = timeline_of(1, 2, 0);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         struct embedding_rig rig;
         uint64_t size;
-        uint8_t *bytes = i == 0 ? make_asking(VOCABULARY, 0, 1, &size) : make_of_kinds(3, &size);
+        uint8_t *bytes = i == 0   ? make_asking(VOCABULARY, 0, 1, &size)
+                         : i == 1 ? make_of_kinds(3, &size)
+                                  : make_asking_the_scene(EMBEDDING_RIG_D, &size);
         classifier_open(&rig, bytes, size);
         embedding_rig_fill(&rig, 10);
         const struct host_input inputs[] = {rig.features, timeline_input(json)};
@@ -317,6 +354,7 @@ static void what_is_half_said_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_timbre_speaks_too),
+        cmocka_unit_test(the_scene_speaks_too),
         cmocka_unit_test(what_lies_between_labels_is_unknown),
         cmocka_unit_test(classes_of_one_label_add_up),
         cmocka_unit_test(unknown_has_a_group),

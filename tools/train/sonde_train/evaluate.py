@@ -8,9 +8,10 @@ from sklearn.ensemble import RandomForestClassifier
 
 from . import built, familiar, timbre
 from .dataset import CLASSES, FOLDS, GROUPS, KINDS, LABEL_OF, LABELS, MUSIC, group_of
-from .fit import SOUND, embeddings, fit_taught, pool
+from .fit import embeddings, pool
 
 GROUP_SHARE = .7  # as in plugins/classifier/ranking.c
+SCENE_SHARE = .4  # of what the branch `scene` says about the class, beside the branch `sound`
 STRANGE = .6  # share of sounds of no class that is to be called unknown
 VARIANTS = ["plain", "low3400", "low8000"]
 TASKS = {"urbansound8k_part": lambda c: c.dataset == "urbansound8k_part", "esc10": lambda c: c.dataset == "esc10",
@@ -28,29 +29,22 @@ def outputs(network, clips, variant):
     return np.stack(logits), np.stack(kinds)
 
 
-def validate_fold(clips, hits, fold, how, name, left_out=()):
-    """Fits on the other folds (without the classes left out), and returns the outputs of this fold's clips. The teacher is kept
-    in the work folder under this name."""
-    chosen = [c for c in clips if c.fold != fold and c.label not in left_out]
-    network = fit_taught(chosen, os.path.join(how.work, f"teacher_{name}.pt"), SOUND, how.steps, how.seed, how.rate, how.mixup)
-    return test_fold(clips, hits, fold, network, left_out)
-
-
-def test_fold(clips, hits, fold, network, left_out=()):
-    """The outputs of a fold's clips (and of the classes left out) from a network that hasn't seen them, and from a second
-    opinion fitted on the same other folds, hits of drum kits among them: logits is what both say together, network what the
-    network says alone."""
+def test_fold(clips, hits, fold, sound, scene, left_out=()):
+    """The outputs of a fold's clips (and of the classes left out) from two branches that haven't heard them, and from a second
+    opinion fitted on the same other folds, hits of drum kits among them: logits is what all of them say together, network what
+    the branch `sound` says alone."""
     second = timbre.fit([c for c in clips + hits if c.fold != fold and c.label not in left_out])
     rows = [i for i, c in enumerate(clips) if c.fold == fold or c.label in left_out]
     tested = [clips[i] for i in rows]
     result = {"rows": np.array(rows)}
     for variant in VARIANTS:
-        result["network_" + variant], result["kinds_" + variant] = outputs(network, tested, variant)
-        result["logits_" + variant] = result["network_" + variant] + timbre.logits(second, tested, variant)
-    result["embedding"] = np.stack([pool(e, a) for e, a in embeddings(network, tested)])
-    result["familiar"] = familiar.measure(familiarity(network, [c for c in clips if c.fold != fold and c.label not in left_out]),
+        result["network_" + variant], result["kinds_" + variant] = outputs(sound, tested, variant)
+        branches = (1 - SCENE_SHARE) * result["network_" + variant] + SCENE_SHARE * outputs(scene, tested, variant)[0]
+        result["logits_" + variant] = branches + timbre.logits(second, tested, variant)
+    result["embedding"] = np.stack([pool(e, a) for e, a in embeddings(sound, tested)])
+    result["familiar"] = familiar.measure(familiarity(sound, [c for c in clips if c.fold != fold and c.label not in left_out]),
                                           result["embedding"])
-    return network, result
+    return result
 
 
 def familiarity(network, clips):

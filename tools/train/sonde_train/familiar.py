@@ -6,7 +6,7 @@ from .dataset import CLASSES
 from .model import DIMENSIONS
 
 RIDGE = .1  # added to the variances, of normalised embeddings
-WEIGHT = .04  # of the familiarity beside the logarithm of the clearance, chosen like the clearance
+WEIGHT = .06  # of the familiarity beside the logarithm of the clearance, chosen like the clearance
 
 
 def whitening(spread):
