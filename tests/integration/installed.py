@@ -71,7 +71,7 @@ def test_places(it):
         for name in names:
             if name.endswith(".md"):
                 with open(os.path.join(at, name), encoding="utf-8") as file:
-                    odd += [link for link in re.findall(r"\]\(([^):]+)\)", file.read()) if not os.path.exists(os.path.join(at, link))]
+                    odd += [link for link in re.findall(r"\]\(([^):#]+)[^):]*\)", file.read()) if not os.path.exists(os.path.join(at, link))]
     it.check(set(odd) <= {"../tools/package"}, "what the documents point to is there", odd)
     for folder, kind in (("plugins", ".weights"), ("migrations", ".sql"), ("schema", ".md"), ("schema", ".json")):
         have = {name for _, _, names in os.walk(it.tree) for name in names}
