@@ -55,8 +55,10 @@ static void run_entry(const struct head *head, const struct embedding *embedding
         const uint8_t *steps = embedding->scene + t * EMBEDDING_DIMENSIONS;
         for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++) scene[i] = (float)steps[i] / EMBEDDING_STEPS;
         normalise(head, scene, 0, EMBEDDING_DIMENSIONS, input);
-        normalise(head, embedding->timbre + t * TIMBRE_DIMENSIONS, EMBEDDING_DIMENSIONS, TIMBRE_DIMENSIONS,
+        normalise(head, embedding->values + t * EMBEDDING_DIMENSIONS, EMBEDDING_DIMENSIONS, EMBEDDING_DIMENSIONS,
                   input + EMBEDDING_DIMENSIONS);
+        normalise(head, embedding->timbre + t * TIMBRE_DIMENSIONS, 2 * EMBEDDING_DIMENSIONS, TIMBRE_DIMENSIONS,
+                  input + 2 * (size_t)EMBEDDING_DIMENSIONS);
         memcpy(x, head->entry_bias, WIDTH * sizeof(float));
         add_product(input, head->entry, HEAD_INPUTS, x);
         for (uint32_t c = 0; c < WIDTH; c++) x[c] = fmaxf(x[c], 0);

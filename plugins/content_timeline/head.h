@@ -1,8 +1,8 @@
-/* What the scene says about each step: is there speech, music, environment, noise, and does that change here? A small
- * convolutional network over the scene's embeddings and the cepstra of features/1, trained on mixtures. Pure functions over the
- * weights; any thread.
+/* What each step is: is there speech, music, environment, noise, and does that change here? A small convolutional network
+ * over the embeddings of both branches and the cepstra of features/1, trained on mixtures. Pure functions over the weights; any
+ * thread.
  *
- * The inputs of a step (its embedding, then its cepstra) are normalised by constants of the weights file and cut at five
+ * The inputs of a step (the embeddings of the branches scene and sound, then its cepstra) are normalised by constants of the weights file and cut at five
  * spreads. A dense layer of HEAD_WIDTH rectified units, HEAD_BLOCKS residual convolutions over time (three taps,
  * x + W x, rectified) and a dense layer follow; batch normalisation is folded into the weights. Beyond the region's edges
  * there are zeros. A step sees 20 steps (3.7 s) to either side, and what the embeddings have seen. */
@@ -15,8 +15,8 @@
 
 #include <stddef.h>
 
-#define HEAD_ARCHITECTURE 4u
-#define HEAD_INPUTS       (EMBEDDING_DIMENSIONS + TIMBRE_DIMENSIONS)
+#define HEAD_ARCHITECTURE 5u
+#define HEAD_INPUTS       (2 * EMBEDDING_DIMENSIONS + TIMBRE_DIMENSIONS)
 #define HEAD_WIDTH        64u
 #define HEAD_TAPS         3u
 #define HEAD_OUTPUTS      (TIMELINE_KINDS + 1u)

@@ -28,7 +28,7 @@ struct tensors {
 };
 
 static uint8_t *file_of(const struct tensors *tensors, uint64_t *size) {
-    struct weights_rig rig = {.kind = "timeline", .architecture = 4, .version = 1, .parent = EMBEDDING_RIG_PARENT};
+    struct weights_rig rig = {.kind = "timeline", .architecture = 5, .version = 1, .parent = EMBEDDING_RIG_PARENT};
     weights_rig_add(&rig, "input.mean", tensors->mean, HEAD_INPUTS, 1);
     weights_rig_add(&rig, "input.scale", tensors->scale, HEAD_INPUTS, 1);
     weights_rig_add(&rig, "entry.weight", tensors->entry, HEAD_INPUTS, HEAD_WIDTH);
@@ -239,9 +239,10 @@ static double naive_entry(const struct tensors *w, const struct embedding *e, in
     double sum = (double)w->entry_bias[c];
     if (t < 0 || t >= e->count) return 0;
     for (uint32_t i = 0; i < HEAD_INPUTS; i++) {
-        const float value = i < EMBEDDING_DIMENSIONS
-                                ? (float)e->scene[(size_t)t * EMBEDDING_DIMENSIONS + i] / 32
-                                : e->timbre[(size_t)t * TIMBRE_DIMENSIONS + i - EMBEDDING_DIMENSIONS];
+        const uint32_t place = i % EMBEDDING_DIMENSIONS;
+        const float value = i < EMBEDDING_DIMENSIONS ? (float)e->scene[(size_t)t * EMBEDDING_DIMENSIONS + place] / 32
+                            : i < 2 * EMBEDDING_DIMENSIONS ? e->values[(size_t)t * EMBEDDING_DIMENSIONS + place]
+                                                           : e->timbre[(size_t)t * TIMBRE_DIMENSIONS + place];
         sum += fmin(fmax(((double)value - w->mean[i]) * w->scale[i], -5), 5) * w->entry[i * HEAD_WIDTH + c];
     }
     return fmax(sum, 0);
@@ -271,13 +272,14 @@ static void the_head_is_what_its_manual_says(void **state) {
     enum { MOST = 40 };
     static struct tensors w;
     static uint8_t scene[MOST * EMBEDDING_DIMENSIONS];
-    static float timbre[MOST * TIMBRE_DIMENSIONS];
+    static float values[MOST * EMBEDDING_DIMENSIONS], timbre[MOST * TIMBRE_DIMENSIONS];
     static double x[MOST * HEAD_WIDTH], y[MOST * HEAD_WIDTH];
     uint32_t seed = 7;
     fill((float *)&w, sizeof w / sizeof(float), .15f, &seed);
     for (uint32_t i = 0; i < HEAD_INPUTS; i++) w.scale[i] = 1 + fabsf(w.scale[i]);
     for (uint32_t i = 0; i < MOST * EMBEDDING_DIMENSIONS; i++)
         scene[i] = (uint8_t)(255 * fabsf(weights_rig_random(&seed)));
+    fill(values, MOST * EMBEDDING_DIMENSIONS, 3, &seed);
     fill(timbre, MOST * TIMBRE_DIMENSIONS, 8, &seed); /* some of it beyond the limit */
     uint64_t size;
     char error[200];
@@ -287,7 +289,8 @@ static void the_head_is_what_its_manual_says(void **state) {
     assert_int_equal(weights_open(&opened, file, size, "timeline", HEAD_ARCHITECTURE, error, sizeof error), 0);
     assert_int_equal(head_open(&head, &opened, error, sizeof error), 0);
     for (uint32_t count = 1; count <= MOST; count += count < 3 ? 1 : 37) {
-        const struct embedding embedding = {.count = count, .hop = .2, .scene = scene, .timbre = timbre};
+        const struct embedding embedding = {
+            .count = count, .hop = .2, .values = values, .scene = scene, .timbre = timbre};
         float kinds[MOST * TIMELINE_KINDS], change[MOST];
         assert_int_equal(head_measure(&head, &embedding, kinds, change), 0);
         for (uint32_t t = 0; t < count; t++)

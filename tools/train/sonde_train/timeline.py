@@ -1,5 +1,5 @@
-"""The timeline's head: what plugins/content_timeline/head.c runs over the embeddings of the branch `scene`
-and the cepstra of `features`. It learns from scenes (scenes.py), heard by a branch that stays as it is."""
+"""The timeline's head: what plugins/content_timeline/head.c runs over the embeddings of both
+branches and the cepstra of `features`. It learns from scenes (scenes.py), heard by branches that stay as they are."""
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -12,12 +12,24 @@ from .fit import MARGIN, Average, embeddings
 from .model import DIMENSIONS, STRIDE
 from .scenes import Scenes
 
-ARCHITECTURE = 4  # HEAD_ARCHITECTURE of plugins/content_timeline/head.h
-INPUTS = DIMENSIONS + 4 * timbre.CEPSTRA
+ARCHITECTURE = 5  # HEAD_ARCHITECTURE of plugins/content_timeline/head.h
+INPUTS = 2 * DIMENSIONS + 4 * timbre.CEPSTRA
 WIDTH = 64
 DILATIONS = [2, 6, 12]
 SCENES = 3200
 SINGLE = 1500  # clips by themselves
+
+
+class Branches(nn.Module):
+    """Both branches, their embeddings beside each other."""
+
+    def __init__(self, scene, sound):
+        super().__init__()
+        self.scene, self.sound = scene, sound
+
+    def embed(self, x):
+        """Spectra [batch, frames, 2, BANDS] to embeddings [batch, steps, 2 DIMENSIONS]."""
+        return torch.cat([self.scene.embed(x), self.sound.embed(x)], 2)
 
 
 class Block(nn.Module):
@@ -67,14 +79,14 @@ def cepstra(heard):
     return np.concatenate([values.mean(1), values.std(1), np.abs(steps(change)).mean(1), np.abs(steps(bend)).mean(1)], 1)
 
 
-def heard_scenes(network, clips, count, seed):
+def heard_scenes(branches, clips, count, seed):
     """(inputs [count, steps, INPUTS] float16, targets [count, steps, 5])."""
     scenes, inputs, targets = Scenes(clips, seed), [], []
     for _ in range(count // 8):
         heard, kinds = scenes.batch(8)
         silence = torch.full((len(heard), MARGIN, *heard.shape[2:]), SILENCE)
         with torch.no_grad():
-            embedded = network.embed(torch.cat([silence, heard, silence], 1)).numpy()
+            embedded = branches.embed(torch.cat([silence, heard, silence], 1)).numpy()
         edge = MARGIN // STRIDE
         inputs.append(np.concatenate([embedded[:, edge:-edge], [cepstra(h) for h in heard[:, :, 0].numpy()]], 2).astype(np.float16))
         moved = np.zeros(kinds.shape[:2], bool)
@@ -86,7 +98,7 @@ def heard_scenes(network, clips, count, seed):
     return np.concatenate(inputs), np.concatenate(targets).astype(np.float32)
 
 
-def heard_clips(network, clips, count, seed):
+def heard_clips(branches, clips, count, seed):
     """Clips by themselves, from their first to their last sounding step: [(inputs [steps, INPUTS], kind)]."""
     rng = np.random.default_rng(seed)
     clips = [c for c in clips if c.kind is not None]
@@ -94,7 +106,7 @@ def heard_clips(network, clips, count, seed):
     chosen = [clips[i] for i in rng.choice(len(clips), min(count, len(clips) // 2), False, odds / odds.sum())]
     out = []
     for variant, part in (("plain", chosen[::2]), ("low3400", chosen[1::2])):
-        for clip, (embedding, active) in zip(part, embeddings(network, part, variant)):
+        for clip, (embedding, active) in zip(part, embeddings(branches, part, variant)):
             inside = np.nonzero(active)[0]
             if len(inside):
                 x = np.concatenate([embedding, timbre.measure(clip.spectra[variant])], 1)
@@ -114,9 +126,9 @@ def single_batch(singles, rng, size=24, most=40):
     return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(inside)
 
 
-def fit(network, clips, seed=1, steps=3000, size=6, rate=3e-3):
-    inputs, targets = heard_scenes(network, clips, SCENES, seed + 100)
-    singles = heard_clips(network, clips, SINGLE, seed)
+def fit(branches, clips, seed=1, steps=3000, size=6, rate=3e-3):
+    inputs, targets = heard_scenes(branches, clips, SCENES, seed + 100)
+    singles = heard_clips(branches, clips, SINGLE, seed)
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     sample = inputs[:, ::7].reshape(-1, INPUTS).astype(np.float32)
