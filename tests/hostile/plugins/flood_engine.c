@@ -1,6 +1,6 @@
 /* Sends messages of almost 2 MiB about some other job over the connection to the engine, as fast as that takes them, for ever.
  * expect: timeout did not analyse the region
- * check: run.time */
+ * check: run.crash */
 #define FINISH                                                                                                         \
     enum { PAIRS = 1000000 };                                                                                          \
     static const char head[] = "{\"type\":\"result\",\"job\":0,\"nonce\":0,\"json\":[0", end[] = "]}";                 \
