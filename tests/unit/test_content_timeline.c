@@ -408,7 +408,7 @@ static void bad_weights_make_every_result_say_so(void **state) {
                                            "content_timeline.weights: the weights file is truncated",
                                            "content_timeline.weights: the weights file has format 0",
                                            "content_timeline.weights: the weights file is for architecture 2, this "
-                                           "plugin has architecture 4"};
+                                           "plugin has architecture 5"};
     for (int i = 0; i < 4; i++) {
         struct embedding_rig rig;
         uint8_t *copy = malloc(weights_size);
