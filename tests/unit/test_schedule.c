@@ -480,6 +480,7 @@ static void test_reasons_are_text(void **state) {
     (void)state;
     const struct engine_library library = {"/p/\xc3\xa4\x1b]0;x\x07.so", NULL, true, NULL, NULL};
     struct registry *registry = registry_new(&library, 1, NULL, NULL);
+    free(registry->libraries[0].copy.path);
     registry->libraries[0].copy.path = strdup("/copy/1");
     registry_refuse(registry, 0, "can't load /copy/1: \x1b[31m\xc3");
     assert_string_equal(registry->libraries[0].reason, "can't load /p/\u00e4\ufffd]0;x\ufffd.so: \ufffd[31m\ufffd");
