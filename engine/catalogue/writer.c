@@ -14,7 +14,7 @@
 #define HUGE_WAIT_MS    100   /* ... so long ... */
 #define HUGE_NS         10000000000ull /* ... this often: a hundredth of the time */
 #define RETRY_FIRST_NS  100000000ull   /* before the first attempt to write again; doubles ... */
-#define RETRY_MOST_NS   3200000000ull  /* ... up to this */
+#define RETRY_MOST_NS   1600000000ull  /* ... up to this */
 
 struct work {
     writer_function function;

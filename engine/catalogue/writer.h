@@ -5,7 +5,7 @@
  * their `done` functions run on the loop's thread, in the order of posting.
  *
  * When the disk is full (or the catalogue can't be written for another passing reason) the whole batch is rolled back
- * and kept; the writer pauses, says so once through `state`, tries again after 0.1 s to 3.2 s, and says when it goes
+ * and kept; the writer pauses, says so once through `state`, tries again after 0.1 s to 1.6 s, and says when it goes
  * on. Nothing is lost and nothing reported as done meanwhile. So a function may run more than once: it must do the same
  * each time.
  *
