@@ -119,8 +119,8 @@ void store_job_free(struct store_job *job);
 bool store_queue_skipped(struct catalogue *catalogue, const char *plugin, const char *reason, int64_t max, int64_t *n,
                          struct error *error);
 
-/* Puts a taken entry back, due after `delay` seconds (at most STORE_PUT_OFF_MAX); counts as an attempt. Nothing happens where there is no entry any more,
- * because the file is `missing` by now. */
+/* Puts a taken entry back, due after `delay` seconds (at most STORE_PUT_OFF_MAX); counts as an attempt. Nothing happens where
+ * there is no entry any more, because the file is `missing` by now. */
 bool store_queue_return(struct catalogue *catalogue, int64_t file, double delay, struct error *error);
 
 /* At start: whatever was under way when the last engine died is due again, and counted as interrupted. */

@@ -14,8 +14,8 @@ struct sink {
 };
 
 /* Begins. `path` is NULL for standard output. Until sink_close, what is written goes to a file in the same folder that has no
- * name, so that nothing is left of it whatever ends the program; where the file system knows no such files, to PATH.XXXXXX. It has the rights of the one that it replaces. Of a link, the file that it leads to
- * is meant. A pipe, a device and what is open already (/dev/stdout, /dev/fd/3) are written as they stand. */
+ * name, so that nothing is left of it whatever ends the program; where the file system knows no such files, to PATH.XXXXXX. It
+ * has the rights of the one that it replaces. Of a link, the file that it leads to is meant. A pipe, a device and what is open already (/dev/stdout, /dev/fd/3) are written as they stand. */
 bool sink_open(struct sink *sink, const char *path, struct error *error);
 
 /* Ends. With `keep`, the file gets its name (and replaces one that had it) once all of it is on the disk; otherwise, or when

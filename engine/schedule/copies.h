@@ -3,8 +3,9 @@
  * An engine loads plugins from copies in its own folder (engine/ipc/run_folder.h), never from where users keep them: so what
  * was looked at is what runs, for as long as the engine lives, whatever becomes of the file; a plugin can be replaced under
  * a running engine, and what is under way ends on the old copy. The copy of DIR/NAME.so is FOLDER/plugins/HASH/NAME.so, with
- * the resources (a folder, or one file, which gets a folder NAME.so.resources of its own) beside it; HASH is of the library and of all its resources. What is no text (UTF-8) in NAME
- * is replaced in the copy's (text_display). Equal content is copied once. Any thread. */
+ * the resources (a folder, or one file, which gets a folder NAME.so.resources of its own) beside it; HASH is of the library
+ * and of all its resources. What is no text (UTF-8) in NAME is replaced in the copy's (text_display). Equal content is copied
+ * once. Any thread. */
 #ifndef SONDE_SCHEDULE_COPIES_H
 #define SONDE_SCHEDULE_COPIES_H
 
