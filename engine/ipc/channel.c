@@ -32,6 +32,7 @@ struct channel {
     bool closing;           /* channel_close was called: nobody is told anything any more */
     bool rested;            /* REST_MS have gone by since */
     bool broken, told_lost; /* loop thread: nothing more is delivered, the loss has been */
+    bool ignored;           /* no message is delivered any more, the loss is */
 
     _Atomic uint64_t expected; /* pid, 0: not known yet */
     _Atomic uint64_t peer_pid; /* of the latest connection; pair1 has one at a time */
@@ -176,7 +177,7 @@ static void woken(uv_async_t *wake) {
     bool lost = atomic_load(&channel->lost);
     uint64_t end = uv_hrtime() + TURN_NS;
     for (nng_msg *raw; channel->open && (raw = take_message(channel));) {
-        if (channel->closing || channel->broken)
+        if (channel->closing || channel->broken || channel->ignored)
             nng_msg_free(raw);
         else
             deliver(channel, raw);
@@ -277,6 +278,10 @@ bool channel_send(struct channel *channel, const cJSON *message, struct error *e
     error_set(error, "cannot send to a worker: %s", nng_strerror(code));
     if (error) error->code = code == NNG_EAGAIN ? EAGAIN : code == NNG_ENOMEM ? ENOMEM : EIO;
     return false;
+}
+
+void channel_ignore(struct channel *channel) {
+    channel->ignored = true;
 }
 
 void channel_close(struct channel *channel) {

@@ -40,6 +40,9 @@ void channel_expect(struct channel *channel, pid_t pid);
  * when there is no memory for it. */
 bool channel_send(struct channel *channel, const cJSON *message, struct error *error);
 
+/* What the worker has said and will say is thrown away unread from here on: of the events only EPIPE still comes. */
+void channel_ignore(struct channel *channel);
+
 /* No callback comes after this. Call it when the worker's process has ended (or was never started), and let the loop
  * run: the memory goes when the connection is seen to be gone. NULL is fine.
  *

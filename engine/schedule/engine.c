@@ -106,7 +106,10 @@ static void on_message(void *context, struct seat *seat, const char *type, cJSON
     (void)context;
     struct job *job = seat->job;
     if (!job) return; /* its job was dropped, and it is about to die */
-    if (job->kind == JOB_SCAN)
+    if (json_integer(message, "job", 0) != job->id || json_integer(message, "nonce", 0) != job->nonce) {
+        if (++seat->strays > STRAYS_MAX)
+            worker_break_protocol(seat->worker, "it answers again and again what it wasn't asked");
+    } else if (job->kind == JOB_SCAN)
         scan_message(job, type, message);
     else if (seat == job->reader)
         reading_message(job, type, message);

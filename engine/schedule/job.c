@@ -403,15 +403,6 @@ static void finish(struct job *job) {
 }
 
 static void take_analysed(struct job *job) {
-    if (job->cancelled) {
-        struct file *file = job->file;
-        struct region *region = job->region;
-        requeue_members(job);
-        pool_release(job->seat, false);
-        job_free(job);
-        after(file, region);
-        return;
-    }
     bool complete = job->position >= job->region->frames.end;
     for (size_t i = 0; i < job->engine->registry->plugins_count && complete; i++)
         complete = !job->members[i] || job->results[i].state == RESULT_OVER;
@@ -430,12 +421,10 @@ void job_end_when_done(struct job *job) {
 
 void job_message(struct job *job, const char *type, cJSON *message) {
     struct error error;
-    if (json_integer(message, "job", 0) != job->id || json_integer(message, "nonce", 0) != job->nonce) return;
     if (strcmp(type, "consumed") == 0) {
         take_consumed(job, message);
     } else if (strcmp(type, "result") == 0) {
-        if (!job->cancelled && !result_check(job->engine, job, message, &error))
-            worker_break_protocol(job->seat->worker, error.text);
+        if (!result_check(job->engine, job, message, &error)) worker_break_protocol(job->seat->worker, error.text);
     } else if (strcmp(type, "analysed") == 0) {
         take_analysed(job);
     } else {

@@ -127,7 +127,6 @@ static void end_reading(struct job *job) {
 }
 
 void reading_message(struct job *job, const char *type, cJSON *message) {
-    if (json_integer(message, "job", 0) != job->id || json_integer(message, "nonce", 0) != job->nonce) return;
     if (strcmp(type, "fill") == 0) {
         int64_t bytes = json_integer(message, "bytes", 0);
         if (job->filling || job->wanted_serial >= 0 || bytes < 1 || bytes > (int64_t)CHUNK_MAX) {

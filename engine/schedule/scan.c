@@ -555,7 +555,6 @@ static void take_scanned(struct job *job, const cJSON *message) {
 }
 
 void scan_message(struct job *job, const char *type, cJSON *message) {
-    if (json_integer(message, "job", 0) != job->id || json_integer(message, "nonce", 0) != job->nonce) return;
     if (strcmp(type, "identified") == 0) {
         take_identified(job, message);
     } else if (strcmp(type, "failed") == 0) {

@@ -31,6 +31,7 @@
 #define OUTSIDE_KILLS_MAX     3    /* then a job runs alone, and what happens there counts ... */
 #define OUTSIDE_KILLS_GIVE_UP 8    /* ... but for decoders, whose file is given up after so many, until the next run */
 #define STRIKES_MAX           2    /* then a result is quarantined */
+#define STRAYS_MAX            8    /* answers to anything but its job, while that lasts; then the worker is ended */
 #define AWAY_MAX              10   /* so often a file whose disk isn't there, or doesn't answer, is waited for ... */
 #define AWAY_SECONDS          60.0 /* ... so long, before it counts as missing, or failed */
 
@@ -157,7 +158,7 @@ struct file {
 
 enum job_kind { JOB_SCAN, JOB_ANALYSE };
 
-/* One conversation about one file or region. Answers that carry another job or nonce are dropped. */
+/* One conversation about one file or region. Answers that carry another job or nonce are dropped, STRAYS_MAX of them. */
 struct job {
     enum job_kind kind;
     struct engine *engine;
@@ -187,7 +188,7 @@ struct job {
     size_t next_kept;       /* of file->chunks */
     int64_t position;       /* next frame to send */
     struct result *results; /* of the members, one a plugin: taken over only when the job ends well */
-    bool cancelled, analysed;
+    bool analysed;
     bool *trials; /* one flag a plugin: its circuit is half-open, and this job tells whether it works again */
     struct job *next;
 };

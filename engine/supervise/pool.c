@@ -1,5 +1,6 @@
 #include "engine/supervise/pool.h"
 
+#include "engine/base/json.h"
 #include "engine/supervise/restart.h"
 
 #include <stdio.h>
@@ -16,7 +17,8 @@ struct pool {
     char *name, *binary, *folder;
     struct seat *seats; /* one for each worker alive */
     unsigned alive;
-    bool wanted; /* somebody asked and got nothing */
+    unsigned libraries; /* that each of them loads */
+    bool wanted;        /* somebody asked and got nothing */
     struct backoff backoff;
     struct intensity intensity;
     unsigned failed_starts;
@@ -83,10 +85,12 @@ static void on_message(struct worker *worker, const char *type, cJSON *message) 
     struct pool *pool = seat->pool;
     if (seat->taken)
         pool->spec.events->message(pool->spec.context, seat, type, message);
-    else if (!worker_is_ready(worker) && worker_is_usable(worker) && pool->spec.events->loading)
-        pool->spec.events->loading(pool->spec.context, seat, type, message);
     else if (worker_is_ready(worker))
         worker_break_protocol(worker, "spoke without having been asked");
+    else if (seat->told++ >= pool->libraries)
+        worker_break_protocol(worker, "it tells of more than it was to load");
+    else if (worker_is_usable(worker) && pool->spec.events->loading)
+        pool->spec.events->loading(pool->spec.context, seat, type, message);
 }
 
 static void remove_seat(struct seat *seat) {
@@ -208,6 +212,7 @@ struct pool *pool_new(const struct pool_spec *spec, struct error *error) {
     pool->name = name;
     pool->binary = binary;
     pool->folder = folder;
+    pool->libraries = (unsigned)cJSON_GetArraySize(json_member(spec->settings, "libraries"));
     pool->intensity = (struct intensity){.limit = OFTEN_DEATHS, .period = OFTEN_SECONDS};
     pool->random = uv_hrtime() | 1;
     (void)uv_timer_init(spec->loop, &pool->timer);
@@ -235,6 +240,7 @@ struct seat *pool_take(struct pool *pool, bool fresh) {
     struct seat *seat = find_idle(pool, fresh);
     if (seat) {
         seat->taken = true;
+        seat->strays = 0;
         return seat;
     }
     pool->wanted = true;

@@ -17,6 +17,8 @@ struct seat {
     void *job;          /* the taker's own */
     uint64_t jobs_done; /* before this one, in this worker's life */
     bool taken;
+    unsigned strays; /* the taker's own: counts from 0 whenever it is taken */
+    unsigned told;   /* messages before it was ready */
     struct seat *next;
 };
 

@@ -187,6 +187,7 @@ void worker_kill(struct worker *worker, enum worker_kill why, const char *senten
     free(clean);
     text_cut(worker->kill_reason, sizeof worker->kill_reason - 1);
     worker->lost_at = uv_hrtime();
+    channel_ignore(worker->channel); /* whatever it says now comes too late, and reading it may take long */
     send_kill(worker);
 }
 
@@ -319,10 +320,10 @@ static void take_message(struct worker *worker, cJSON *message) {
 static void on_channel(void *context, cJSON *message, const struct error *problem) {
     struct worker *worker = context;
     if (message) {
-        if (worker->kill == WORKER_NOT_KILLED && !worker->reported)
+        if (!worker->reported)
             take_message(worker, message);
         else
-            cJSON_Delete(message); /* whatever it says now comes too late */
+            cJSON_Delete(message); /* it has been given up, and its job with it */
     } else if (problem->code == EPIPE) {
         worker->connection_lost = true;
         if (worker->lost_at == 0) worker->lost_at = uv_hrtime();

@@ -186,6 +186,23 @@ static void an_endless_flood_leaves_the_loop_its_turn(void **state) {
     talk_close(&talk);
 }
 
+static void of_who_is_ignored_only_the_loss_is_told(void **state) {
+    (void)state;
+    struct talk talk;
+    talk_open(&talk);
+    pid_t peer = start_peer("endless", channel_url(talk.channel));
+    channel_expect(talk.channel, peer);
+    turn(&talk, 1);
+    int before = talk.messages;
+    channel_ignore(talk.channel);
+    for (int i = 0; i < 50; i++) uv_run(&talk.loop, UV_RUN_ONCE);
+    end_peer(peer);
+    turn(&talk, before + 1);
+    assert_int_equal(talk.messages, before);
+    assert_int_equal(talk.problem.code, EPIPE);
+    talk_close(&talk);
+}
+
 static void a_stranger_is_not_heard_and_not_in_the_way(void **state) {
     (void)state;
     struct talk talk;
@@ -446,6 +463,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_channel_carries_messages_both_ways),
         cmocka_unit_test(a_flood_is_bounded_and_complete),
         cmocka_unit_test(an_endless_flood_leaves_the_loop_its_turn),
+        cmocka_unit_test(of_who_is_ignored_only_the_loss_is_told),
         cmocka_unit_test(a_stranger_is_not_heard_and_not_in_the_way),
         cmocka_unit_test(garbage_and_oversized_messages_are_problems),
         cmocka_unit_test(a_channel_can_be_closed_from_its_callback),

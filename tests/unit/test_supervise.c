@@ -5,6 +5,8 @@
 #include "engine/supervise/pool.h"
 
 #include <dirent.h>
+#include <nng/nng.h>
+#include <nng/protocol/pair1/pair.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -356,6 +358,18 @@ static void test_deaths_in_the_handshake(void **state) {
     cJSON_Delete(settings);
 }
 
+/* This program as a worker that says hello, and then tells of libraries for ever. */
+static int prattle(const char *url) {
+    static const char *const words[] = {"{\"type\":\"hello\",\"protocol\":1}", "{\"type\":\"library\",\"path\":\"a\"}"};
+    nng_socket socket;
+    if (nng_pair1_open(&socket) != 0 || nng_dial(socket, url, NULL, 0) != 0) return 1;
+    for (size_t said = 0;; said = 1) {
+        nng_msg *message;
+        if (nng_msg_alloc(&message, 0) != 0 || nng_msg_append(message, words[said], strlen(words[said])) != 0) return 2;
+        if (nng_sendmsg(socket, message, 0) != 0) return 3;
+    }
+}
+
 /* ---------------------------------------------------------------------------------------------------------------- pools */
 
 static void on_available(void *context, struct pool *pool) {
@@ -502,6 +516,18 @@ static void test_pool_that_never_starts(void **state) {
     end_pool(house, pool);
 }
 
+/* A worker tells of each library that it loads, once: one that goes on and on is ended long before its deadline. */
+static void test_pool_that_prattles(void **state) {
+    struct house *house = *state;
+    struct pool *pool = make_pool_of(house, "/proc/self/exe", "prattle", 1, 100, 0);
+    uint64_t start = uv_hrtime();
+    assert_null(take(house, pool, false));
+    assert_int_equal(house->closed_pools, 1);
+    assert_non_null(strstr(house->reason, "it tells of more than it was to load"));
+    assert_in_range((uv_hrtime() - start) / 1000000000, 0, 9); /* five starts, which may take 10 s each */
+    end_pool(house, pool);
+}
+
 /* The other: deaths at work go on being replaced at once, but more than ten a minute are told. */
 static void test_many_deaths_are_told(void **state) {
     struct house *house = *state;
@@ -536,7 +562,7 @@ static void test_fat_workers_are_replaced(void **state) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 4) return die_in_handshake(argv[2], argv[3]);
+    if (argc == 4) return strstr(argv[3], "prattle") ? prattle(argv[2]) : die_in_handshake(argv[2], argv[3]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_good_life, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_no_such_binary, open_house, close_house),
@@ -548,6 +574,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test_setup_teardown(test_pool, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_pool_that_refuses, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_pool_that_never_starts, open_house, close_house),
+        cmocka_unit_test_setup_teardown(test_pool_that_prattles, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_many_deaths_are_told, open_house, close_house),
         cmocka_unit_test_setup_teardown(test_fat_workers_are_replaced, open_house, close_house),
     };

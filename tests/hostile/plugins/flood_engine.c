@@ -1,5 +1,5 @@
 /* Sends messages of almost 2 MiB about some other job over the connection to the engine, as fast as that takes them, for ever.
- * expect: timeout did not analyse the region
+ * expect: failed broken protocol: it answers again and again what it wasn't asked
  * check: run.crash */
 #define FINISH                                                                                                         \
     enum { PAIRS = 1000000 };                                                                                          \
