@@ -67,7 +67,7 @@ static bool vacuum_into(sqlite3 *db, const char *part, struct error *error) {
 
 bool migrations_backup(sqlite3 *db, const char *to, struct error *error) {
     if (access(to, F_OK) == 0) return error_system(error, EEXIST, "can't write the backup %s", to);
-    char *part = sqlite3_mprintf("%s.part", to);
+    char *part = sqlite3_mprintf("%s.sonde-part", to);
     if (!part) return error_memory(error);
     (void)unlink(part); /* of an attempt that was cut short */
     bool fine = vacuum_into(db, part, error);
