@@ -3,6 +3,7 @@
 #include "engine/base/path.h"
 #include "engine/cli/config.h"
 #include "engine/cli/ini_lines.h"
+#include "engine/cli/sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -201,28 +202,8 @@ static void print(const struct choices *choices, FILE *out) {
 }
 
 bool choices_save(const struct choices *choices, struct error *error) {
-    char *part = NULL;
-    if (asprintf(&part, "%s.part", choices->file) < 0) return error_memory(error);
-    (void)unlink(part);
-    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    FILE *out = fd >= 0 ? fdopen(fd, "w") : NULL;
-    bool ok = out != NULL;
-    if (!out && fd >= 0) close(fd);
-    if (ok) print(choices, out);
-    ok = ok && fflush(out) == 0 && !ferror(out) && fsync(fd) == 0;
-    int code = errno;
-    if (out && fclose(out) != 0 && ok) {
-        code = errno;
-        ok = false;
-    }
-    if (ok && rename(part, choices->file) != 0) {
-        code = errno;
-        ok = false;
-    }
-    if (!ok) {
-        error_system(error, code, "cannot write %s", choices->file);
-        (void)unlink(part);
-    }
-    free(part);
-    return ok;
+    struct sink sink;
+    if (!sink_open(&sink, choices->file, error)) return false;
+    print(choices, sink.out);
+    return sink_close(&sink, true, error);
 }

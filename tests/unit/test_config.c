@@ -7,8 +7,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -159,6 +161,36 @@ static void what_is_no_text_is_refused(void **state) {
     assert_non_null(strstr(error.text, "cannot read the configuration /tmp"));
 }
 
+/* Who keeps configuration elsewhere, and has links to it, goes on having links. */
+static void choices_behind_a_link_stay_there(void **state) {
+    (void)state;
+    char path[64], file[80], elsewhere[80], text[200] = "";
+    struct error error = {0};
+    struct choices choices;
+    struct stat about;
+    write_file(path, "");
+    (void)snprintf(file, sizeof file, "%s.plugins.ini", path);
+    (void)snprintf(elsewhere, sizeof elsewhere, "%s.elsewhere", path);
+    FILE *out = fopen(elsewhere, "w");
+    assert_non_null(out);
+    assert_true(fputs("[disabled]\nloud = yes\n", out) >= 0 && fclose(out) == 0);
+    assert_int_equal(symlink(elsewhere, file), 0);
+    struct config *config = config_load(path, &error);
+    assert_non_null(config);
+    assert_true(choices_open(&choices, config, true, &error));
+    assert_true(choices_disable(&choices, "quiet", true, &error) && choices_save(&choices, &error));
+    choices_close(&choices);
+    assert_true(lstat(file, &about) == 0 && S_ISLNK(about.st_mode));
+    FILE *in = fopen(elsewhere, "r");
+    assert_non_null(in);
+    assert_true(fread(text, 1, sizeof text - 1, in) > 0 && fclose(in) == 0);
+    assert_non_null(strstr(text, "loud = yes\nquiet = yes\n"));
+    config_free(config);
+    unlink(elsewhere);
+    unlink(file);
+    unlink(path);
+}
+
 static void many_plugins_are_ranked(void **state) {
     (void)state;
     enum { PLUGINS = 60 };
@@ -267,6 +299,7 @@ int main(void) {
         cmocka_unit_test(values_are_read_whole),
         cmocka_unit_test(lines_stand_for_themselves),
         cmocka_unit_test(what_is_no_text_is_refused),
+        cmocka_unit_test(choices_behind_a_link_stay_there),
         cmocka_unit_test(many_plugins_are_ranked),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
