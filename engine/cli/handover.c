@@ -96,7 +96,7 @@ int handover_follow(struct control_link *link, cJSON *request, struct progress *
         cli_complain("%s", error.text);
         return CLI_CANNOT_RUN;
     }
-    uint64_t failed = progress_finish(progress, &last, false);
+    uint64_t failed = progress_finish(progress, &last, ended);
     if (left) cli_complain("the running engine goes on with it (sonde status)");
     if (ended) cli_complain("the running engine has ended before it was done: what is left stays in the queue");
     return failed || !ok ? CLI_SOME_FAILED : CLI_OK;

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import subprocess
 import wave
 
 from watch_rig import main
@@ -35,5 +36,21 @@ def handed_over(rig):
     rig.stop()
 
 
+def drained(rig):
+    """The running engine is told to end before it has done what it was given."""
+    paths = [noise(os.path.join(rig.work, f"long {k}.wav"), 10 + k) for k in range(12)]
+    rig.start()
+    asked = subprocess.Popen([rig.sonde, "--catalogue", rig.catalogue, "analyze", "--progress", "json", *paths], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+    for line in asked.stdout:
+        if b'"file"' in line:
+            break
+    rig.stop()
+    out, err = asked.communicate(timeout=60)
+    end = json.loads(out.splitlines()[-1])
+    rig.check(asked.returncode == 1 and end["event"] == "end" and end["stopped"] and end["files_done"] < len(paths),
+              "what the engine leaves in the queue was stopped", (end, err))
+
+
 if __name__ == "__main__":
-    main(__doc__, {test.__name__: test for test in (alone, handed_over)})
+    main(__doc__, {test.__name__: test for test in (alone, handed_over, drained)})
