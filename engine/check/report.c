@@ -73,7 +73,9 @@ static void print_finding(const struct finding *f, FILE *stream) {
 }
 
 void report_print(const struct report *report, bool all, FILE *stream) {
-    fprintf(stream, "%s\n", report->path);
+    char *path = text_display(report->path, strlen(report->path));
+    fprintf(stream, "%s\n", path ? path : "");
+    free(path);
     for (int check = 0; check < CHECK_COUNT; check++)
         for (size_t i = 0; i < report->count; i++)
             if (report->findings[i].check == (enum check_id)check &&

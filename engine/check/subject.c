@@ -1,6 +1,8 @@
 #include "engine/check/subject.h"
 
 #include "engine/base/json.h"
+#include "engine/base/text.h"
+#include "engine/schedule/copies.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +10,21 @@
 
 #define MAX_DEATHS 4
 
+/* A worker is told of paths in JSON: a library whose path is no text it gets as a copy, as it gets all of an engine. */
+static bool add_paths(const struct subject *s, cJSON *to, const struct check_library *library) {
+    const char *path = library->path, *resources = library->resources ? library->resources : "";
+    bool text = text_is_utf8(path, strlen(path)) && text_is_utf8(resources, strlen(resources));
+    struct copy copy = {0};
+    if (!text && !copies_take(s->desk.folder.path, path, library->resources, &copy, NULL)) return false;
+    bool good = cJSON_AddStringToObject(to, "path", text ? path : copy.path) &&
+                cJSON_AddStringToObject(to, "resources", !text && copy.resources ? copy.resources : resources);
+    copies_clear(&copy);
+    return good;
+}
+
 bool subject_add_library(const struct subject *s, cJSON *list, const struct check_library *library, cJSON *params) {
     cJSON *one = cJSON_CreateObject(), *all = NULL;
-    bool good = one && cJSON_AddItemToArray(list, one) && cJSON_AddStringToObject(one, "path", library->path) &&
-                cJSON_AddStringToObject(one, "resources", library->resources ? library->resources : "") &&
+    bool good = one && cJSON_AddItemToArray(list, one) && add_paths(s, one, library) &&
                 (!params || ((all = cJSON_AddObjectToObject(one, "params")) != NULL &&
                              cJSON_AddItemToObject(all, s->plugin, params)));
     if (!good && params) cJSON_Delete(params);

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -67,6 +68,18 @@ def test_bundled(suite):
         runs = pool.map(lambda library: suite.run("plugin", "check", "--level", "10", library), found)
         for library, (code, out, err) in zip(found, runs):
             suite.point(code == 0, f"{os.path.basename(library)} passes at level 10", out + err)
+
+
+def test_odd_path(suite, work):
+    """A library, and its resources, in a folder whose name is no text."""
+    folder = os.path.join(work, "caf\udce9")
+    os.mkdir(folder)
+    built = os.path.join(suite.build, "plugins", "examples", "exceedance")
+    shutil.copy(built + ".so", os.path.join(folder, "\udcff.so"))
+    shutil.copytree(built + ".resources", os.path.join(folder, "\udcff.resources"))
+    _, plain, _ = suite.run("plugin", "check", "--level", "8", built + ".so")
+    _, out, err = suite.run("plugin", "check", "--level", "8", os.path.join(folder, "\udcff.so"))
+    suite.point("caf\ufffd" in out and out.splitlines()[1:] == plain.splitlines()[1:], "a library whose path isn't UTF-8 is checked like any other", out + err)
 
 
 def read_expectation(name):
@@ -255,6 +268,7 @@ def main():
             test_documentation(suite, levels)
             test_files(suite, work)
             test_bundled(suite)
+            test_odd_path(suite, work)
             test_flawed(suite, levels)
             test_before(suite)
             test_seed(suite)
