@@ -40,15 +40,17 @@ struct store_stat {
     int64_t size;     /* bytes */
     int64_t mtime_ns; /* ns since 1970 */
     uint64_t device, inode;
+    int64_t ctime_ns; /* when its inode last changed (a rename counts), ns since 1970; 0: not known */
 };
 
 struct store_file {
     int64_t file;            /* id */
     enum file_status status; /* before this sighting; FILE_QUEUED for a new row */
     bool created;            /* the row is new */
-    bool unchanged;          /* size and mtime are those that the last finished analysis saw */
-    int64_t content;         /* id of its content as last analysed, or 0 */
-    int64_t audio;           /* id of its audio, or 0 */
+    bool unchanged;  /* size and mtime are those that the last finished analysis saw, and no other file has taken
+                                its place since: one of another inode whose ctime is later than that analysis */
+    int64_t content; /* id of its content as last analysed, or 0 */
+    int64_t audio;   /* id of its audio, or 0 */
     char profile[HASH_TEXT]; /* as given to the last store_file_finish; "" when there was none */
 };
 

@@ -45,8 +45,15 @@ static bool insert_file(struct catalogue *catalogue, const char *path, size_t le
 struct seen_row {
     struct store_stat stat;
     bool missing;
+    bool replaced; /* by another file of the same size and mtime */
     enum file_status before;
 };
+
+/* The files of a sample pack often have one length and one time, so that two of them that change places look unchanged. Another
+ * inode alone says little: some file systems make up new ones at each mount. */
+static bool is_replaced(const struct store_stat *stat, const struct seen_row *row, double finished) {
+    return stat->inode != row->stat.inode && (double)stat->ctime_ns / 1e9 > finished;
+}
 
 static void read_file(sqlite3_stmt *found, const struct store_stat *stat, struct store_file *file,
                       struct seen_row *row) {
@@ -56,13 +63,16 @@ static void read_file(sqlite3_stmt *found, const struct store_stat *stat, struct
     row->before = status_of((const char *)sqlite3_column_text(found, 2));
     file->content = sqlite3_column_int64(found, 3);
     file->audio = sqlite3_column_int64(found, 4);
-    file->unchanged = stat && sqlite3_column_type(found, 5) != SQLITE_NULL &&
-                      sqlite3_column_int64(found, 5) == stat->size && sqlite3_column_int64(found, 6) == stat->mtime_ns;
+    bool same = stat && sqlite3_column_type(found, 5) != SQLITE_NULL && sqlite3_column_int64(found, 5) == stat->size &&
+                sqlite3_column_int64(found, 6) == stat->mtime_ns;
     const char *profile = (const char *)sqlite3_column_text(found, 7);
     if (profile && strlen(profile) < sizeof file->profile) strcpy(file->profile, profile);
-    row->stat = (struct store_stat){sqlite3_column_int64(found, 8), sqlite3_column_int64(found, 9),
-                                    (uint64_t)sqlite3_column_int64(found, 10),
-                                    (uint64_t)sqlite3_column_int64(found, 11)};
+    row->stat = (struct store_stat){.size = sqlite3_column_int64(found, 8),
+                                    .mtime_ns = sqlite3_column_int64(found, 9),
+                                    .device = (uint64_t)sqlite3_column_int64(found, 10),
+                                    .inode = (uint64_t)sqlite3_column_int64(found, 11)};
+    row->replaced = same && is_replaced(stat, row, sqlite3_column_double(found, 12));
+    file->unchanged = same && !row->replaced;
 }
 
 static bool update_seen(struct catalogue *catalogue, const struct store_stat *stat, struct store_file *file,
@@ -79,9 +89,9 @@ static bool update_seen(struct catalogue *catalogue, const struct store_stat *st
     }
     return sql_run(catalogue, error,
                    "UPDATE files SET size = ?, mtime_ns = ?, device = ?, inode = ?, seen = ?, status = ?,"
-                   " status_before = NULL WHERE file_id = ?",
-                   "iiiidti", stat->size, stat->mtime_ns, (int64_t)stat->device, (int64_t)stat->inode, sql_now(),
-                   file_status_name(status), file->file);
+                   " analysed_size = iif(?, NULL, analysed_size), status_before = NULL WHERE file_id = ?",
+                   "iiiidtii", stat->size, stat->mtime_ns, (int64_t)stat->device, (int64_t)stat->inode, sql_now(),
+                   file_status_name(status), (int64_t)row->replaced, file->file);
 }
 
 bool store_file_seen(struct catalogue *catalogue, const char *path, size_t length, const struct store_stat *stat,
@@ -91,7 +101,7 @@ bool store_file_seen(struct catalogue *catalogue, const char *path, size_t lengt
         catalogue, error,
         "SELECT f.file_id, f.status, f.status_before, f.content_id, c.audio_id,"
         " f.analysed_size, f.analysed_mtime_ns, f.profile, f.size, f.mtime_ns, f.device,"
-        " f.inode FROM files AS f LEFT JOIN contents AS c USING (content_id) WHERE f.path = ?",
+        " f.inode, f.finished FROM files AS f LEFT JOIN contents AS c USING (content_id) WHERE f.path = ?",
         "b", (const void *)path, length);
     bool row = false;
     if (!found || !sql_step(catalogue, found, &row, error)) return false;
@@ -203,9 +213,10 @@ static bool read_job(sqlite3_stmt *from, struct store_job *job, struct error *er
                               .priority = sqlite3_column_int64(from, 2),
                               .interrupted = sqlite3_column_int64(from, 3),
                               .attempts = sqlite3_column_int64(from, 4),
-                              .stat = {sqlite3_column_int64(from, 6), sqlite3_column_int64(from, 7),
-                                       (uint64_t)sqlite3_column_int64(from, 8),
-                                       (uint64_t)sqlite3_column_int64(from, 9)}};
+                              .stat = {.size = sqlite3_column_int64(from, 6),
+                                       .mtime_ns = sqlite3_column_int64(from, 7),
+                                       .device = (uint64_t)sqlite3_column_int64(from, 8),
+                                       .inode = (uint64_t)sqlite3_column_int64(from, 9)}};
     const void *path = sqlite3_column_blob(from, 1);
     job->path = calloc(1, job->length + 1);
     if (!job->path) return error_memory(error);

@@ -68,6 +68,7 @@ void opener_judge(struct opened *opened, const void *stat_buffer, int code) {
         .mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
         .device = st->st_dev,
         .inode = st->st_ino,
+        .ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
     };
     if (S_ISREG(st->st_mode) && st->st_size <= FILE_MAX)
         opened->ok = true;

@@ -79,7 +79,8 @@ static bool put_file(struct catalogue *catalogue, void *argument, struct error *
     bool known;
     made_path(number, path);
     hash_bytes(path, strlen(path), hash);
-    const struct store_stat stat = {1000000 + number, 1600000000000000000 + number * 1000000000, 1, (uint64_t)number};
+    const struct store_stat stat = {1000000 + number, 1600000000000000000 + number * 1000000000, 1, (uint64_t)number,
+                                    0};
     struct store_file file;
     struct store_region regions[MADE_REGIONS];
     for (int i = 0; i < MADE_REGIONS; i++) {

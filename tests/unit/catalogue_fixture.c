@@ -96,7 +96,7 @@ void fixture_plugin(const struct fixture *fixture, const char *plugin, const cha
 
 struct fixture_file fixture_scan(const struct fixture *fixture, const char *path, const char *bytes, const char *sound,
                                  size_t n) {
-    struct fixture_file made = {.n = n, .stat = {1000, 1700000000000000000, 1, 7}};
+    struct fixture_file made = {.n = n, .stat = {1000, 1700000000000000000, 1, 7, 0}};
     struct store_file file;
     struct error error = {0};
     if (!store_file_seen(fixture->catalogue, path, strlen(path), &made.stat, &file, &error)) fail_msg("%s", error.text);

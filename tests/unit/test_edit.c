@@ -403,7 +403,7 @@ static void fill_five(struct fixture *f) {
         fixture_finish(f, &file);
     }
     struct store_file gone;
-    OK(store_file_seen(f->catalogue, "/s/e.wav", 8, &(struct store_stat){1000, 1700000000000000000, 1, 7}, &gone,
+    OK(store_file_seen(f->catalogue, "/s/e.wav", 8, &(struct store_stat){1000, 1700000000000000000, 1, 7, 0}, &gone,
                        &error));
     OK(store_file_missing(f->catalogue, gone.file, &error));
 }

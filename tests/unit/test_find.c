@@ -37,7 +37,7 @@ static void fill(struct fixture *f) {
     struct fixture_file b = fixture_scan(f, "/s/\xff\n\xe6\x97\xa5\xe6\x9c\xac.wav", "b", "b", 1);
     fixture_result(f, b.regions[0], "p", "i", "{\"bpm\":80,\"key\":\"C major\"}");
     fixture_finish(f, &b);
-    struct store_stat stat = {0, 0, 0, 0};
+    struct store_stat stat = {0};
     struct store_file file;
     struct error error;
     assert_true(store_file_seen(f->catalogue, "/s/broken.wav", 13, &stat, &file, &error));

@@ -30,7 +30,7 @@ static const char *const tempo_schema =
 
 static void seen_and_unchanged(void **state) {
     struct fixture *f = *state;
-    struct store_stat stat = {10, 20, 3, 4};
+    struct store_stat stat = {10, 20, 3, 4, 0};
     struct store_file file;
     OK(store_file_seen(f->catalogue, "/a/b.wav", 8, &stat, &file, &error));
     assert_true(file.created);
@@ -52,7 +52,7 @@ static void seen_and_unchanged(void **state) {
 
 static void paths_are_bytes(void **state) {
     struct fixture *f = *state;
-    struct store_stat stat = {10, 20, 3, 4};
+    struct store_stat stat = {10, 20, 3, 4, 0};
     struct store_file a, b, c;
     OK(store_file_seen(f->catalogue, "/x/\xff\xfe\n.wav", 10, &stat, &a, &error));
     OK(store_file_seen(f->catalogue, "/x/\xff\xfd\n.wav", 10, &stat, &b, &error));
@@ -88,6 +88,40 @@ static void missing_and_back(void **state) {
     OK(store_file_missing(f->catalogue, made.file, &error));
     made.stat.size++;
     OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error));
+    assert_false(file.unchanged);
+    assert_int_equal(file.status, FILE_QUEUED);
+}
+
+/* Another file of the same size and time in its place, as when two files of a sample pack change places. */
+static void replaced(void **state) {
+    struct fixture *f = *state;
+    struct fixture_file made = fixture_scan(f, "/a.wav", "bytes", "sound", 1);
+    fixture_finish(f, &made);
+    struct store_file file;
+    const int64_t finished = fixture_number(f, "SELECT CAST(finished * 1e9 AS INTEGER) FROM files");
+    made.stat.ctime_ns = finished + 1000000000; /* renamed, and back */
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error));
+    assert_true(file.unchanged);
+    made.stat.inode++;
+    made.stat.ctime_ns = finished - 1000000000; /* a file system that makes up new inodes at each mount */
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error));
+    assert_true(file.unchanged);
+    made.stat.inode++;
+    made.stat.ctime_ns = finished + 1000000000;
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error));
+    assert_false(file.unchanged);
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file,
+                       &error)); /* the engine died before it was analysed */
+    assert_false(file.unchanged);
+    OK(store_file_finish(f->catalogue, made.file, FILE_FAILED, "is broken", &made.stat, "p", &error));
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error));
+    assert_true(file.unchanged);
+    assert_int_equal(file.content, 0); /* what the other one was */
+
+    OK(store_file_finish(f->catalogue, made.file, FILE_DONE, NULL, &made.stat, "p", &error));
+    OK(store_file_missing(f->catalogue, made.file, &error));
+    made.stat.inode++;
+    OK(store_file_seen(f->catalogue, "/a.wav", 6, &made.stat, &file, &error)); /* another one has come */
     assert_false(file.unchanged);
     assert_int_equal(file.status, FILE_QUEUED);
 }
@@ -161,7 +195,11 @@ static int64_t take(struct fixture *f, enum queue_order order) {
 static void queue_orders(void **state) {
     struct fixture *f = *state;
     struct store_file files[5];
-    const struct store_stat stats[5] = {{50, 100, 0, 0}, {10, 300, 0, 0}, {30, 200, 0, 0}, {5, 50, 0, 0}, {1, 1, 0, 0}};
+    const struct store_stat stats[5] = {{.size = 50, .mtime_ns = 100},
+                                        {.size = 10, .mtime_ns = 300},
+                                        {.size = 30, .mtime_ns = 200},
+                                        {.size = 5, .mtime_ns = 50},
+                                        {.size = 1, .mtime_ns = 1}};
     for (int i = 0; i < 5; i++) {
         char path[10];
         snprintf(path, sizeof path, "/%d", i);
@@ -186,7 +224,7 @@ static void queue_orders(void **state) {
 
 static void queue_recovers(void **state) {
     struct fixture *f = *state;
-    struct store_stat stat = {1, 1, 1, 1};
+    struct store_stat stat = {1, 1, 1, 1, 0};
     struct store_file file;
     OK(store_file_seen(f->catalogue, "/a", 2, &stat, &file, &error));
     OK(store_queue_add(f->catalogue, file.file, 3, "{\"force\":true}", &error));
@@ -224,7 +262,7 @@ static void queue_recovers(void **state) {
 /* Who asks for a file without a word doesn't take back what another one asked for. */
 static void wishes_stay(void **state) {
     struct fixture *f = *state;
-    struct store_stat stat = {1, 1, 1, 1};
+    struct store_stat stat = {1, 1, 1, 1, 0};
     struct store_file file;
     OK(store_file_seen(f->catalogue, "/a", 2, &stat, &file, &error));
     OK(store_queue_add(f->catalogue, file.file, 0, NULL, &error));
@@ -484,7 +522,7 @@ static void strikes_and_plugins(void **state) {
 static void incident_of_a_file_that_is_gone(void **state) {
     struct fixture *f = *state;
     struct fixture_file gone = fixture_scan(f, "/a.wav", "bytes", "sound", 1);
-    struct store_stat stat = {10, 20, 3, 4};
+    struct store_stat stat = {10, 20, 3, 4, 0};
     struct store_file other;
     int64_t id = 0, strikes = 0;
     OK(store_file_seen(f->catalogue, "/b.wav", 6, &stat, &other, &error));
@@ -513,6 +551,7 @@ int main(void) {
         TEST(seen_and_unchanged),
         TEST(paths_are_bytes),
         TEST(missing_and_back),
+        TEST(replaced),
         TEST(not_looked_at),
         TEST(wishes_stay),
         TEST(missing_while_under_way),
