@@ -122,6 +122,15 @@ bool catalogue_execute(struct catalogue *catalogue, const char *sql, struct erro
     return catalogue_failed(catalogue, error, "can't use the catalogue");
 }
 
+bool catalogue_in_place(struct catalogue *catalogue, struct error *error) {
+    int moved = 0;
+    (void)sqlite3_file_control(catalogue->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (!moved) return true;
+    error_set(error, "%.400s has been moved, deleted or replaced", catalogue->path);
+    if (error) error->code = ESTALE;
+    return false;
+}
+
 /* The first column of the first row; `fallback` when there is none, or on failure. */
 static int64_t pragma_integer(sqlite3 *db, const char *sql, int64_t fallback) {
     sqlite3_stmt *statement = NULL;

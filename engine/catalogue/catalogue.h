@@ -68,6 +68,10 @@ bool catalogue_execute(struct catalogue *catalogue, const char *sql, struct erro
  * EBUSY for a locked catalogue, EIO for a failed read or write, ENOTRECOVERABLE for damage. Always returns false. */
 bool catalogue_failed(struct catalogue *catalogue, struct error *error, const char *doing);
 
+/* False with a sentence (code ESTALE) when the open file isn't the one at its path any more: somebody has moved, deleted or
+ * replaced it, and what is written goes where nobody looks. */
+bool catalogue_in_place(struct catalogue *catalogue, struct error *error);
+
 /* Who holds the writing lock of the catalogue at `path`: true with its process id (0: unknown) when somebody does. */
 bool catalogue_writer_pid(const char *path, int64_t *pid);
 

@@ -89,7 +89,7 @@ static void list_prepend(struct list *list, struct list *front) {
 /* Failures that pass by themselves or with a user's help: worth waiting for. */
 static bool passing(const struct error *error) {
     return error->code == ENOSPC || error->code == EBUSY || error->code == EIO || error->code == EROFS ||
-           error->code == ENOMEM;
+           error->code == ENOMEM || error->code == ESTALE;
 }
 
 /* Runs one piece inside a savepoint. False when the whole transaction must be given up. */
@@ -113,6 +113,7 @@ static bool run_work(struct writer *writer, struct work *work, struct error *err
 /* Runs work from `batch` until it is empty or the time is up; what has run goes to `ran`. */
 static bool run_transaction(struct writer *writer, struct list *batch, struct list *ran, struct error *error) {
     uint64_t start = uv_hrtime();
+    if (!catalogue_in_place(writer->catalogue, error)) return false;
     if (!catalogue_execute(writer->catalogue, "BEGIN IMMEDIATE", error)) return false;
     while (batch->first && (!ran->first || uv_hrtime() - start < BATCH_NS)) {
         struct work *work = list_pop(batch);
@@ -138,8 +139,12 @@ static void say_paused(struct writer *writer, const struct error *error) {
     if (error->code == ENOSPC)
         snprintf(sentence, sizeof sentence, "no space left for the catalogue %.400s: waiting until there is room",
                  path);
+    else if (error->code == EBUSY)
+        snprintf(sentence, sizeof sentence, "another program keeps %.400s locked: trying again", path);
+    else if (error->code == ESTALE)
+        snprintf(sentence, sizeof sentence, "%.500s: put it back, or stop sonde and start it again", error->text);
     else
-        snprintf(sentence, sizeof sentence, "the catalogue can't be written (%.400s): trying again", error->text);
+        snprintf(sentence, sizeof sentence, "%.500s: trying again", error->text);
     tell(writer, sentence);
 }
 

@@ -50,6 +50,7 @@ struct world {
     struct writer *writer;
     bool stopped;
     int paused, resumed;
+    char sentence[600]; /* why it is paused */
     void (*on_pause)(void);
 };
 
@@ -60,6 +61,7 @@ static void on_state(void *context, const char *sentence) {
         return;
     }
     world->paused++;
+    snprintf(world->sentence, sizeof world->sentence, "%s", sentence);
     if (world->on_pause) world->on_pause();
 }
 
@@ -323,6 +325,54 @@ static void full_disk_can_be_given_up(void **state) {
     assert_int_equal(fixture_number(f, "SELECT count(*) FROM strikes"), 0);
 }
 
+/* Moved away while it is written to: nothing goes where nobody looks, and nothing is lost when it is put back. */
+static void moved_away_is_waited_for(void **state) {
+    struct fixture *f = *state;
+    struct world world = {0};
+    world_start(&world, f->catalogue);
+    static struct item items[10];
+    memset(items, 0, sizeof items);
+    char away[200];
+    snprintf(away, sizeof away, "%s-away", f->path);
+    assert_int_equal(rename(f->path, away), 0);
+    int order = 0;
+    post_all(&world, items, 10, &order);
+    while (world.paused == 0) assert_true(uv_run(&world.loop, UV_RUN_ONCE) >= 0);
+    assert_int_equal(order, 0);
+    assert_non_null(strstr(world.sentence, f->path));
+    assert_non_null(strstr(world.sentence, "has been moved, deleted or replaced"));
+    assert_int_equal(rename(away, f->path), 0);
+    while (order < 10) assert_true(uv_run(&world.loop, UV_RUN_ONCE) >= 0);
+    world_stop(&world);
+    assert_int_equal(world.resumed, 1);
+    for (int i = 0; i < 10; i++) assert_string_equal(items[i].error.text, "");
+    reopen(f);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM strikes"), 10);
+}
+
+/* Somebody else's transaction. */
+static void locked_is_waited_for(void **state) {
+    struct fixture *f = *state;
+    struct world world = {0};
+    sqlite3 *other = NULL;
+    assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(catalogue_db(f->catalogue), 10), SQLITE_OK);
+    world_start(&world, f->catalogue);
+    static struct item items[10];
+    memset(items, 0, sizeof items);
+    int order = 0;
+    post_all(&world, items, 10, &order);
+    while (world.paused == 0) assert_true(uv_run(&world.loop, UV_RUN_ONCE) >= 0);
+    assert_non_null(strstr(world.sentence, "another program keeps "));
+    assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(other), SQLITE_OK);
+    world_stop(&world);
+    assert_int_equal(world.resumed, 1);
+    for (int i = 0; i < 10; i++) assert_string_equal(items[i].error.text, "");
+    reopen(f);
+}
+
 /* A child writes and reports what is committed, until all of it is, however slow the disk; it is killed; everything it
  * reported must be there. */
 static int killed_child(const char *path, int report) {
@@ -374,10 +424,10 @@ static void killed_while_writing(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(one_failure_spares_the_others),       TEST(clean_stop_leaves_no_log),
-        TEST(failing_writes_are_tried_again),      TEST(full_disk_waits_for_room),
-        TEST(full_disk_can_be_given_up),           TEST(killed_while_writing),
-        TEST(a_reader_that_stays_holds_up_nobody), TEST(readers_are_never_refused),
+        TEST(one_failure_spares_the_others), TEST(clean_stop_leaves_no_log),  TEST(failing_writes_are_tried_again),
+        TEST(full_disk_waits_for_room),      TEST(full_disk_can_be_given_up), TEST(moved_away_is_waited_for),
+        TEST(locked_is_waited_for),          TEST(killed_while_writing),      TEST(a_reader_that_stays_holds_up_nobody),
+        TEST(readers_are_never_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
