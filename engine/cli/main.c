@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +157,7 @@ static void keep_standard_streams(void) {
 
 int main(int argc, char **argv) {
     keep_standard_streams();
+    (void)signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files (ulimit -f) fails the write; it ends nobody */
     heap_configure();
     struct globals globals = {0};
     argc = take_globals(argc, argv, &globals);

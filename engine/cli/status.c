@@ -108,7 +108,7 @@ static void print_plugins(const cJSON *plugins) {
 }
 
 static void print_run(const cJSON *run) {
-    if (!run) return;
+    if (!cJSON_IsObject(run)) return;
     const char *ended = json_string(run, "ended", NULL), *outcome = json_string(run, "outcome", NULL);
     printf("%-10s %s, %s%s", "last run", json_string(run, "started", ""), ended ? "ended " : "not ended",
            ended ? ended : "");

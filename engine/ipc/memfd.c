@@ -36,7 +36,8 @@ int memfd_new(const char *name, uint64_t bytes, struct error *error) {
         return -1;
     }
     if (ftruncate(fd, (off_t)bytes) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0) return fd;
-    error_system(error, errno, "cannot get %llu bytes of shared memory", (unsigned long long)bytes);
+    error_system(error, errno, "cannot get %llu bytes of shared memory%s", (unsigned long long)bytes,
+                 errno == EFBIG ? " (the limit on the size of files, ulimit -f, counts for it, too)" : "");
     close(fd);
     return -1;
 }

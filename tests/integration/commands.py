@@ -138,6 +138,23 @@ def test_low_disk(suite):
             engine.wait()
 
 
+def test_file_limit(suite):
+    """With a limit on the size of files a write fails, and is told: no signal ends anybody."""
+    for kilobytes, told in ((100, "I/O error"), (1000, "ulimit -f")):
+        with Run(suite.build) as run:
+            tone(run.sounds + "/one.wav", 1)
+            # a shell counts blocks of 512 bytes
+            limited = ["sh", "-c", f'ulimit -f {2 * kilobytes} && exec "$0" "$@"', run.sonde, "--catalogue", run.catalogue]
+            done = subprocess.run([*limited, "analyze", run.sounds], check=False, env=run.environment, capture_output=True,
+                                  text=True, timeout=120)
+            suite.check(done.returncode == 3 and told in done.stderr, f"file limit: {kilobytes} kB", f"{done.returncode} {done.stderr}")
+            if kilobytes == 1000:
+                code, out, err = call(run, "--catalogue", run.catalogue, "status")
+                suite.check(code == 0 and "not ended: \n" not in out, "file limit: no run that never was", out + err)
+            code, out, err = call(run, "--catalogue", run.catalogue, "analyze", run.sounds)
+            suite.check(code == 0 and "1 analysed" in out + err, f"file limit: and without, after {kilobytes} kB", out + err)
+
+
 def test_waiting(suite):
     """Who had to wait for another writer, and got its turn, has nothing to complain of."""
     with Run(suite.build) as run:
