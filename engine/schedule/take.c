@@ -44,6 +44,15 @@ static void wait_for_due(struct engine *engine, double seconds) {
     (void)uv_timer_start(&engine->due_timer, on_due, (uint64_t)(seconds * 1000) + 100, 0);
 }
 
+/* Nothing waits and nothing is under way: what was counted as still to come, and then went away, or was analysed together with
+ * what it had changed from, comes no more. */
+static void settle_total(struct engine *engine) {
+    struct engine_progress *progress = &engine->progress;
+    if (!engine->options.stay || engine->files_count > 0 || progress->files_total == progress->files_done) return;
+    progress->files_total = progress->files_done;
+    engine_changed(engine);
+}
+
 static void on_taken(void *argument, const struct error *error) {
     struct taking *taking = argument;
     struct engine *engine = taking->engine;
@@ -51,6 +60,7 @@ static void on_taken(void *argument, const struct error *error) {
     if (error) engine_fail(engine, error);
     if (taking->n == 0 && !error) {
         engine->queue_empty = true;
+        if (taking->next < 0) settle_total(engine);
         wait_for_due(engine, taking->next);
     }
     for (size_t i = 0; i < taking->n; i++) {
