@@ -172,7 +172,7 @@ static bool ask(struct catalogue *catalogue, void *argument, struct error *error
         "SELECT c.content_id, a.duration, (SELECT count(*) FROM regions r WHERE r.audio_id = a.audio_id AND r.current = 1)"
         " FROM contents c JOIN audio a USING (audio_id)"
         " WHERE c.bytes_hash = ?1 AND EXISTS (SELECT 1 FROM files f WHERE f.content_id = c.content_id AND f.profile = ?2"
-        " AND f.status IN ('done', 'empty') AND f.analysed_size = c.size)";
+        " AND iif(f.status = 'missing', f.status_before, f.status) IN ('done', 'empty') AND f.analysed_size = c.size)";
     sqlite3_stmt *statement = catalogue_statement(catalogue, sql, error);
     if (!statement) return false;
     (void)sqlite3_bind_text(statement, 1, question->bytes_hash, -1, SQLITE_STATIC);
