@@ -110,7 +110,7 @@ static bool print_facts(const struct view *view, struct error *error) {
     print_item("  heard: ", sql_text(from, 18), "\n");
     print_item("  warnings: ", sql_text(from, 19), "\n");
     if (sqlite3_column_int64(from, 20) > 0)
-        printf("  %lld samples were NaN or infinite, and taken as 0\n", sqlite3_column_int64(from, 20));
+        printf("  %lld samples were NaN, infinite or beyond 1e10, and taken as 0\n", sqlite3_column_int64(from, 20));
     (void)sqlite3_reset(from);
     return true;
 }

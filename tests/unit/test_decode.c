@@ -280,6 +280,27 @@ static void test_nonfinite(void **state) {
     assert_int_equal(o.scan.nonfinite, 8000);
     assert_int_equal(o.scan.regions.count, 0);
     drop(&o);
+    for (int i = 0; i < 8000; i++) x[i] = tone(i, 0, 8000) * 1e30f; /* which plugins would hear as silence */
+    x[0] = 1e10f;
+    file = sf_open(path_of("n.wav"), SFM_WRITE, &info);
+    sf_writef_float(file, x, 8000);
+    sf_close(file);
+    o = scan_path(path_of("n.wav"), false);
+    assert_true(o.ok);
+    assert_in_range(o.scan.nonfinite, 7900, 7999); /* a tone goes through 0 */
+    assert_int_equal(o.scan.regions.count, 1);     /* around the one that counts */
+    assert_in_range(o.scan.regions.region[0].sound_end, 1, 1000);
+    drop(&o);
+}
+
+/* What both libraries say is said once. */
+static void test_rate_out_of_range(void **state) {
+    (void)state;
+    write_tone("r.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16, 999, 1, 5000, NULL);
+    struct outcome o = scan_path(path_of("r.wav"), false);
+    assert_false(o.ok);
+    assert_string_equal(o.error.text, "a sample rate of 999 Hz is outside 1000 to 768000 Hz");
+    drop(&o);
 }
 
 static void put32(unsigned char *p, uint32_t v) {
@@ -541,13 +562,19 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),       cmocka_unit_test(test_audio_hash),
-        cmocka_unit_test(test_m4a),           cmocka_unit_test(test_nonfinite),
-        cmocka_unit_test(test_lying_headers), cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_garbage),       cmocka_unit_test(test_embedded),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_audio_hash),
+        cmocka_unit_test(test_m4a),
+        cmocka_unit_test(test_nonfinite),
+        cmocka_unit_test(test_rate_out_of_range),
+        cmocka_unit_test(test_lying_headers),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_garbage),
+        cmocka_unit_test(test_embedded),
         cmocka_unit_test(test_loops),
 
-        cmocka_unit_test(test_strange_files), cmocka_unit_test(test_loops_are_one_region),
+        cmocka_unit_test(test_strange_files),
+        cmocka_unit_test(test_loops_are_one_region),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPONENT 0x7f800000u /* all bits set: NaN or infinite */
+/* The bits of 1e10f without sign; beyond are infinities and NaN, too. Plugins hear all of that as 0 (plugin.h): a region must not
+ * be one for what nobody hears. */
+#define MAGNITUDE 0x7fffffffu
+#define HUGE_BITS 0x501502f9u
 
 static uint32_t bits_of(float x) {
     uint32_t bits;
@@ -15,16 +18,16 @@ static uint32_t bits_of(float x) {
 
 SONDE_CLONES static size_t count_nonfinite(const float *x, size_t n) {
     uint32_t count = 0;
-    for (size_t i = 0; i < n; i++) count += (bits_of(x[i]) & EXPONENT) == EXPONENT;
+    for (size_t i = 0; i < n; i++) count += (bits_of(x[i]) & MAGNITUDE) > HUGE_BITS;
     return count;
 }
 
-/* The samples without NaN and infinities: `samples` itself when there are none. */
+/* The samples without NaN, infinities and what is beyond 1e10: `samples` itself when there are none. */
 static const float *clean(struct scan *scan, const float *samples, size_t n) {
     size_t nonfinite = count_nonfinite(samples, n);
     if (nonfinite == 0) return samples;
     scan->nonfinite += (int64_t)nonfinite;
-    for (size_t i = 0; i < n; i++) scan->clean[i] = (bits_of(samples[i]) & EXPONENT) == EXPONENT ? 0 : samples[i];
+    for (size_t i = 0; i < n; i++) scan->clean[i] = (bits_of(samples[i]) & MAGNITUDE) > HUGE_BITS ? 0 : samples[i];
     return scan->clean;
 }
 

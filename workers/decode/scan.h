@@ -20,7 +20,7 @@ struct scan {
     struct peaks peaks;
     struct regions regions;
     char audio_hash[HASH_TEXT]; /* of rate, channels and all samples as interleaved float32 */
-    int64_t frames, nonfinite;  /* samples that are NaN or infinite count as zero in levels and peaks */
+    int64_t frames, nonfinite;  /* samples that are NaN, infinite or beyond 1e10 count as zero in levels and peaks */
     float *block, *clean;       /* SCAN_FLOATS each */
     size_t block_floats;
 };

@@ -89,7 +89,7 @@ static bool open_any(struct source *source, struct error *error) {
                   "others) are not there");
     } else if (first.code == ENOTSUP || !source->libav) {
         *error = source->libav ? second : first;
-    } else if (second.code == ENOTSUP) {
+    } else if (second.code == ENOTSUP || strcmp(first.text, second.text) == 0) {
         *error = first;
     } else {
         error_set(error, "%s; %s", first.text, second.text);
