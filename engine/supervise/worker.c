@@ -45,7 +45,8 @@ struct worker {
     struct note_reader note;
 
     uint64_t started, died_at, quit_at, lost_at; /* uv_hrtime; 0: not yet */
-    uint64_t deadline, stall, beat_time, beats;  /* ns; deadline 0: none */
+    uint64_t deadline, beat_time;                /* uv_hrtime; deadline 0: none */
+    uint64_t beats;                              /* of the note, at beat_time */
     double deadline_seconds, stall_seconds;
     const char *deadline_what;
 
@@ -411,20 +412,18 @@ static char *print_settings(struct worker *worker) {
     return ok ? cJSON_PrintUnformatted(worker->settings) : NULL;
 }
 
-/* Plugins see no environment but this. */
+/* Plugins see no environment but this. The strings are whoever's they were. */
 static void make_environment(char **environment, size_t max) {
-    static const char *const passed_on[] = {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS"};
-    size_t n = 0;
-    environment[n++] = strdup("LC_ALL=C");
-    environment[n++] = strdup("TZ=UTC0");
-    environment[n++] = strdup("PATH=/usr/bin:/bin");
-    /* Large arrays come in large pages where the system has them: one trap for 2 MiB instead of one for each 4 KiB. */
-    environment[n++] = strdup("GLIBC_TUNABLES=glibc.malloc.hugetlb=1");
-    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on && n + 1 < max; i++) {
-        const char *value = getenv(passed_on[i]);
-        char *entry = NULL;
-        if (value && asprintf(&entry, "%s=%s", passed_on[i], value) > 0) environment[n++] = entry;
-    }
+    static char *const own[] = {
+        "LC_ALL=C", "TZ=UTC0", "PATH=/usr/bin:/bin",
+        /* Large arrays come in large pages where the system has them: one trap for 2 MiB instead of one for each 4 KiB. */
+        "GLIBC_TUNABLES=glibc.malloc.hugetlb=1"};
+    static const char *const passed_on[] = {"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS="};
+    size_t n = sizeof own / sizeof *own;
+    memcpy(environment, own, sizeof own);
+    for (char **entry = environ; *entry; entry++)
+        for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on && n + 1 < max; i++)
+            if (strncmp(*entry, passed_on[i], strlen(passed_on[i])) == 0) environment[n++] = *entry;
     environment[n] = NULL;
 }
 
@@ -454,9 +453,7 @@ static int spawn(struct worker *worker, int socket, char *settings) {
         .stdio_count = 6,
         .stdio = stdio,
     };
-    int status = uv_spawn(spec->loop, &worker->process, &options);
-    for (size_t i = 0; environment[i]; i++) free(environment[i]);
-    return status;
+    return uv_spawn(spec->loop, &worker->process, &options);
 }
 
 /* What must be there before the process is; false leaves it to release() to clean up. */
@@ -546,16 +543,10 @@ bool worker_is_usable(const struct worker *worker) {
 
 void *worker_read_out(const struct worker *worker, uint64_t offset, uint64_t bytes) {
     if (worker->out < 0 || offset > OUT_BYTES || bytes > OUT_BYTES - offset) return NULL;
-    char *data = malloc(bytes > 0 ? (size_t)bytes : 1);
-    for (uint64_t at = 0; data && at < bytes;) {
-        ssize_t n = pread(worker->out, data + at, (size_t)(bytes - at), (off_t)(offset + at));
-        if (n <= 0 && errno != EINTR) {
-            free(data);
-            return NULL;
-        }
-        if (n > 0) at += (uint64_t)n;
-    }
-    return data;
+    void *data = malloc(bytes > 0 ? (size_t)bytes : 1);
+    if (data && memfd_read(worker->out, data, (size_t)bytes, offset, NULL)) return data;
+    free(data);
+    return NULL;
 }
 
 void worker_clear_out(struct worker *worker) {
