@@ -3,7 +3,6 @@
 #include "engine/base/sanitizer.h"
 
 #include <signal.h>
-#include <string.h>
 
 const struct trial trials[] = {
     {"open", "read a file (/etc/passwd)", "EACCES", 0},
@@ -46,9 +45,3 @@ const struct trial trials[] = {
     {"foreign", "make system calls through another ABI", "violation", SIGSEGV}, /* no 32-bit gate */
 };
 const size_t trial_count = sizeof trials / sizeof *trials;
-
-const struct trial *trial_find(const char *name) {
-    for (size_t i = 0; i < trial_count; i++)
-        if (strcmp(trials[i].name, name) == 0) return &trials[i];
-    return NULL;
-}

@@ -15,7 +15,4 @@ struct trial {
 extern const struct trial trials[];
 extern const size_t trial_count;
 
-/* NULL when there is none of that name. */
-const struct trial *trial_find(const char *name);
-
 #endif

@@ -36,8 +36,6 @@ struct chunk *chunk_new(struct chunks *chunks, uint64_t bytes, struct error *err
     chunk->bytes = bytes;
     chunk->sample_bytes = sizeof(float);
     chunks->used += bytes;
-    chunks->count++;
-    if (chunks->used > chunks->peak) chunks->peak = chunks->used;
     return chunk;
 }
 
@@ -64,7 +62,6 @@ struct chunk *chunk_ref(struct chunk *chunk) {
 void chunk_unref(struct chunk *chunk) {
     if (!chunk || --chunk->references > 0) return;
     chunk->budget->used -= chunk->bytes;
-    chunk->budget->count--;
     close(chunk->fd);
     free(chunk);
 }

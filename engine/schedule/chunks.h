@@ -13,11 +13,10 @@
 
 #define CHUNK_MAX ((uint64_t)16 << 20) /* bytes */
 
-/* The budget. `used` counts bytes of chunks that exist; `limit` is what chunk_new keeps to, unless it is told to insist. */
+/* The budget. `used` counts bytes of chunks that exist; `limit` is what chunks_fit goes by, `used` may exceed it. */
 struct chunks {
-    uint64_t limit, used, peak;
+    uint64_t limit, used;
     uint64_t next_serial;
-    size_t count;
 };
 
 struct chunk {

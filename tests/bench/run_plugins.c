@@ -190,11 +190,30 @@ static bool run_pass(struct session *s, const struct audio *audio, const struct 
     return true;
 }
 
+/* The pass that each plugin belongs to: 0, or one more than that of whatever it needs early; never less than that of what it
+ * needs at finish. Cycles end up in some pass. */
+static void find_levels(const struct session *s, size_t levels[MAX_PLUGINS]) {
+    for (size_t i = 0; i < s->count; i++) levels[i] = 0;
+    bool changed = true;
+    for (size_t round = 0; round < s->count && changed; round++) {
+        changed = false;
+        for (size_t i = 0; i < s->count; i++) {
+            const sonde_descriptor_t *d = s->plugins[i]->descriptor;
+            for (uint32_t n = 0; n < d->needs_count; n++)
+                for (size_t p = 0; p < s->count; p++) {
+                    if (p == i || !order_provides(s->plugins[p]->descriptor, &d->needs[n])) continue;
+                    size_t level = levels[p] + (d->needs[n].when == SONDE_NEED_EARLY);
+                    if (level <= levels[i]) continue;
+                    levels[i] = level;
+                    changed = true;
+                }
+        }
+    }
+}
+
 static void run_all(struct session *s, const struct audio *audio, const struct options *options) {
-    const sonde_descriptor_t *descriptors[MAX_PLUGINS];
     size_t levels[MAX_PLUGINS];
-    for (size_t i = 0; i < s->count; i++) descriptors[i] = s->plugins[i]->descriptor;
-    order_levels(descriptors, s->count, levels);
+    find_levels(s, levels);
     for (size_t level = 0, done = 0; done < s->count && level <= s->count; level++) {
         if (!run_pass(s, audio, options, levels, level)) continue;
         for (size_t i = 0; i < s->count; i++) done += levels[i] == level;

@@ -4,7 +4,6 @@
 #include "kernels/kernels.h"
 #include "kernels/lanes.h"
 #include "workers/host/host.h"
-#include "workers/host/order.h"
 
 #include <fenv.h>
 #include <math.h>
@@ -441,21 +440,6 @@ static void earlier_results_are_handed_over(void **state) {
     host_free(host);
 }
 
-static void levels_follow_early_needs(void **state) {
-    (void)state;
-    struct host *host = new_host(NULL);
-    const sonde_descriptor_t *list[] = {
-        host_plugin_find(host, "reads_audio_early")->descriptor, host_plugin_find(host, "audio")->descriptor,
-        host_plugin_find(host, "reads_audio")->descriptor, host_plugin_find(host, "hen")->descriptor,
-        host_plugin_find(host, "egg")->descriptor};
-    size_t levels[5];
-    order_levels(list, 5, levels);
-    assert_int_equal(levels[0], 1);
-    assert_int_equal(levels[1], 0);
-    assert_int_equal(levels[2], 0);
-    host_free(host);
-}
-
 /* ------------------------------------------------------------------------------------------------- parameters, resources */
 
 static void settings_are(const char *settings, const char *failure) {
@@ -554,7 +538,6 @@ int main(void) {
         cmocka_unit_test(needs_are_met_in_order),
         cmocka_unit_test(unmet_needs_are_named),
         cmocka_unit_test(earlier_results_are_handed_over),
-        cmocka_unit_test(levels_follow_early_needs),
         cmocka_unit_test(parameters_are_checked),
         cmocka_unit_test(resources_stay_in_their_folder),
         cmocka_unit_test(what_is_no_library_is_refused),

@@ -228,7 +228,6 @@ static void without_a_sandbox_nothing_is_stopped(void **state) {
     cJSON_Delete(rig_receive(&rig, "ready"));
     for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++) {
         if (SANITIZED && strcmp(free_ones[i], "over") == 0) continue; /* see trials.c */
-        assert_non_null(trial_find(free_ones[i]));
         rig_send(&rig, "{\"type\":\"try\",\"what\":\"%s\"}", free_ones[i]);
         cJSON *tried = rig_receive(&rig, "tried");
         if (!tried || strcmp(json_string(tried, "by", ""), "nothing") != 0)

@@ -54,10 +54,8 @@ static void test_chunk_life(void **state) {
     assert_ptr_equal(mmap(NULL, 800, PROT_READ | PROT_WRITE, MAP_SHARED, chunk->fd, 0), MAP_FAILED);
     struct chunk *again = chunk_ref(chunk);
     chunk_unref(chunk);
-    assert_int_equal(chunks.count, 1);
     chunk_unref(again);
     assert_int_equal(chunks.used, 0);
-    assert_int_equal(chunks.count, 0);
 }
 
 static void test_chunk_of_shorts(void **state) {
@@ -84,7 +82,6 @@ static void test_budget(void **state) {
     assert_false(chunks_fit(&chunks, 0, 0));
     chunk_unref(chunk);
     assert_true(chunks_fit(&chunks, 600, 400));
-    assert_int_equal(chunks.peak, 1500);
     assert_null(chunk_new(&chunks, 0, NULL));
     assert_null(chunk_new(&chunks, CHUNK_MAX + 1, NULL));
 }

@@ -69,20 +69,3 @@ void order_sort(struct order_item *items, size_t count, size_t *sorted) {
         sorted[placed++] = pick;
     }
 }
-
-void order_levels(const sonde_descriptor_t *const *descriptors, size_t count, size_t *levels) {
-    for (size_t i = 0; i < count; i++) levels[i] = 0;
-    bool changed = true;
-    for (size_t round = 0; round < count && changed; round++) {
-        changed = false;
-        for (size_t i = 0; i < count; i++)
-            for (uint32_t n = 0; n < descriptors[i]->needs_count; n++)
-                for (size_t p = 0; p < count; p++) {
-                    if (p == i || !order_provides(descriptors[p], &descriptors[i]->needs[n])) continue;
-                    size_t level = levels[p] + (descriptors[i]->needs[n].when == SONDE_NEED_EARLY);
-                    if (level <= levels[i]) continue;
-                    levels[i] = level;
-                    changed = true;
-                }
-    }
-}

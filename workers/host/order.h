@@ -21,8 +21,4 @@ bool order_provides(const sonde_descriptor_t *provider, const sonde_need_t *need
  * the given order. Members of a cycle of required needs are marked; a cycle that an optional need closes is cut there. */
 void order_sort(struct order_item *items, size_t count, size_t *sorted);
 
-/* Fills `levels` with the pass that each plugin belongs to: 0, or one more than the pass of whatever it needs early; never
- * less than that of what it needs at finish. Cycles end up in some level. */
-void order_levels(const sonde_descriptor_t *const *descriptors, size_t count, size_t *levels);
-
 #endif
