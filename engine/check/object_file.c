@@ -1,5 +1,7 @@
 #include "engine/check/object_file.h"
 
+#include "engine/base/whole.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -155,13 +157,7 @@ bool object_file_open(struct object_file *elf, const char *path, struct error *e
     size_t size = good ? (size_t)facts.st_size : 0, got = 0;
     unsigned char *bytes = good ? malloc(size + 1) : NULL;
     if (good && !bytes) good = error_memory(error);
-    while (good && got < size) {
-        ssize_t n = read(fd, bytes + got, size - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) good = error_system(error, errno, "cannot read it");
-        if (n <= 0) break;
-        got += (size_t)n;
-    }
+    if (good && !whole_read(fd, bytes, size, &got)) good = error_system(error, errno, "cannot read it");
     close(fd);
     if (good) return object_file_read(elf, bytes, got, error);
     free(bytes);

@@ -3,6 +3,7 @@
 #include "engine/base/path.h"
 #include "engine/base/text.h"
 #include "engine/base/tree.h"
+#include "engine/base/whole.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,26 +26,14 @@ struct copying {
     unsigned files;
 };
 
-static bool write_all(int fd, const unsigned char *data, size_t n) {
-    while (n > 0) {
-        ssize_t written = write(fd, data, n);
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return false;
-        data += written;
-        n -= (size_t)written;
-    }
-    return true;
-}
-
 /* Copies `from` to `to` (-1: only reads), and its bytes into `hash`. False: errno says why. */
 static bool copy_bytes(struct copying *copying, int from, int to, struct hash *hash) {
-    for (;;) {
-        ssize_t n = read(from, copying->block, BLOCK);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return n == 0;
-        hash_add(hash, copying->block, (size_t)n);
-        if (to >= 0 && !write_all(to, copying->block, (size_t)n)) return false;
+    for (size_t n = BLOCK; n == BLOCK;) {
+        if (!whole_read(from, copying->block, BLOCK, &n)) return false;
+        hash_add(hash, copying->block, n);
+        if (to >= 0 && !whole_write(to, copying->block, n)) return false;
     }
+    return true;
 }
 
 static bool is_nothing(const char *name) {

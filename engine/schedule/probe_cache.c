@@ -1,9 +1,9 @@
 #include "engine/schedule/probe_cache.h"
 
 #include "engine/base/json.h"
+#include "engine/base/whole.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static bool is_private(const struct stat *st) {
 }
 
 static void sweep(int folder) {
-    int fd = dup(folder);
+    int fd = fcntl(folder, F_DUPFD_CLOEXEC, 0);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (!dir) {
         if (fd >= 0) close(fd);
@@ -127,9 +127,10 @@ static char *read_entry(int folder, const char *name, size_t *length) {
               (uint64_t)st.st_size <= ENTRY_MAX;
     char *text = ok ? malloc((size_t)st.st_size + 1) : NULL;
     *length = 0;
-    for (ssize_t n = 1; text && n > 0 && *length<(size_t)st.st_size; *length += n> 0 ? (size_t)n : 0)
-        n = read(fd, text + *length, (size_t)st.st_size - *length);
-    if (text) text[*length] = '\0';
+    if (text) {
+        (void)whole_read(fd, text, (size_t)st.st_size, length); /* of half an entry its hash says so */
+        text[*length] = '\0';
+    }
     if (fd >= 0) close(fd);
     return text;
 }
@@ -170,16 +171,6 @@ static bool all_is_well(const cJSON *message) {
     return well;
 }
 
-static bool write_entry(int fd, const char *text) {
-    for (size_t at = 0, n = strlen(text); at < n;) {
-        ssize_t written = write(fd, text + at, n - at);
-        if (written < 0 && errno == EINTR) continue;
-        if (written <= 0) return false;
-        at += (size_t)written;
-    }
-    return true;
-}
-
 /* Under a name of this thread's own first: a reader finds the old entry or the new one, never half of one. */
 static void replace_entry(int folder, const char *name, const char *text) {
     char part[64];
@@ -187,7 +178,7 @@ static void replace_entry(int folder, const char *name, const char *text) {
     (void)unlinkat(folder, part, 0);
     int fd = openat(folder, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return;
-    bool ok = write_entry(fd, text);
+    bool ok = whole_write(fd, text, strlen(text));
     if (close(fd) != 0) ok = false;
     if (!ok || renameat(folder, part, folder, name) != 0) (void)unlinkat(folder, part, 0);
 }

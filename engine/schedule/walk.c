@@ -2,6 +2,7 @@
 
 #include "engine/base/mounts.h"
 #include "engine/base/path.h"
+#include "engine/base/whole.h"
 #include "engine/catalogue/catalogue.h"
 
 #include <dirent.h>
@@ -212,12 +213,8 @@ static void read_rules(struct walker *walker) {
     if (fd < 0) return;
     char *text = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? calloc(1, RULES_MAX + 1) : NULL;
     char *folder = text ? strdup(walker->folder_path) : NULL;
-    for (size_t used = 0; folder && used < RULES_MAX;) {
-        ssize_t got = read(fd, text + used, RULES_MAX - used);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        used += (size_t)got;
-    }
+    size_t got = 0;
+    if (folder) (void)whole_read(fd, text, RULES_MAX, &got);
     close(fd);
     if (folder)
         walker->entries[walker->n++] = (struct walk_entry){.path = folder, .seen.fd = -1, .rules = text};

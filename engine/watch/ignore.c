@@ -1,8 +1,8 @@
 #include "engine/watch/ignore.h"
 
 #include "engine/base/path.h"
+#include "engine/base/whole.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
@@ -143,12 +143,8 @@ static char *read_text(const char *folder, size_t n) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     free(path);
     char *text = calloc(1, MAX_FILE + 1);
-    for (size_t used = 0; fd >= 0 && text && used < MAX_FILE;) {
-        ssize_t got = read(fd, text + used, MAX_FILE - used);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        used += (size_t)got;
-    }
+    size_t got = 0;
+    if (fd >= 0 && text) (void)whole_read(fd, text, MAX_FILE, &got);
     if (fd >= 0) close(fd);
     return text;
 }

@@ -4,7 +4,10 @@
 #include "engine/base/json.h"
 #include "engine/base/path.h"
 #include "engine/base/text.h"
+#include "engine/base/whole.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -207,6 +211,30 @@ static void paths_have_parts(void **state) {
     }
 }
 
+/* A pipe gives and takes less than it is asked for. */
+static void reading_and_writing_are_whole(void **state) {
+    (void)state;
+    int ends[2];
+    char text[40] = "";
+    size_t got = 0;
+    assert_int_equal(pipe(ends), 0);
+    assert_true(whole_write(ends[1], "half and ", 9) && whole_read(ends[0], text, 5, &got));
+    assert_int_equal(got, 5);
+    assert_true(whole_write(ends[1], "half", 4));
+    close(ends[1]);
+    assert_true(whole_read(ends[0], text + got, sizeof text - got, &got)); /* its end comes first */
+    assert_string_equal(text, "half and half");
+    assert_int_equal(got, 8);
+    close(ends[0]);
+    assert_false(whole_read(ends[0], text, 1, &got));
+    assert_int_equal(errno, EBADF);
+    assert_int_equal(got, 0);
+    int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_false(whole_write(full, text, 1));
+    assert_int_equal(errno, ENOSPC);
+    close(full);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_knows_utf8),
@@ -218,6 +246,7 @@ int main(void) {
         cmocka_unit_test(hashes_are_stable_and_streaming),
         cmocka_unit_test(error_sentences_fit),
         cmocka_unit_test(paths_have_parts),
+        cmocka_unit_test(reading_and_writing_are_whole),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
