@@ -71,7 +71,8 @@ bool migrations_backup(sqlite3 *db, const char *to, struct error *error) {
     if (!part) return error_memory(error);
     (void)unlink(part); /* of an attempt that was cut short */
     bool fine = vacuum_into(db, part, error);
-    if (fine && link(part, to) != 0 && rename(part, to) != 0) /* link never overwrites; not all file systems have it */
+    /* link never overwrites; not all file systems have it */
+    if (fine && link(part, to) != 0 && (errno == EEXIST || rename(part, to) != 0))
         fine = error_system(error, errno, "can't write the backup %s", to);
     (void)unlink(part);
     sqlite3_free(part);

@@ -36,6 +36,8 @@ struct writer {
     uint64_t waited;             /* ns, when readers were last waited for; the thread's */
     uint64_t optimized;          /* ns; the thread's */
     bool paused;                 /* the thread's */
+    struct error
+        damage; /* the thread's: once the file is found damaged nothing more is written; what comes later may build on it */
 
     uv_mutex_t mutex; /* guards the following */
     uv_cond_t wake;
@@ -48,8 +50,6 @@ struct writer {
     uv_async_t async;
     uv_loop_t *loop;
     size_t pending;
-    struct error
-        damage; /* the thread's: once the file is found damaged nothing more is written; what comes later may build on it */
     writer_state state;
     void *context;
     bool stop_called;

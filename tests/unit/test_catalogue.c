@@ -302,8 +302,9 @@ static void upgrade_keeps_a_backup(void **state) {
     struct fixture *f = *state;
     struct fixture_file file = fixture_scan(f, "/a.wav", "a", "a", 1);
     fixture_finish(f, &file);
-    char backup[160], neighbour[160];
+    char backup[160], neighbour[160], link[160], target[160];
     snprintf(backup, sizeof backup, "%s/copy.db", f->folder);
+    snprintf(link, sizeof link, "%s/link.db", f->folder);
     snprintf(neighbour, sizeof neighbour, "%s/copy.db.part", f->folder);
     FILE *own = fopen(neighbour, "w"); /* a download of the user's, say */
     assert_non_null(own);
@@ -312,6 +313,9 @@ static void upgrade_keeps_a_backup(void **state) {
     if (!migrations_backup(catalogue_db(f->catalogue), backup, &error)) fail_msg("%s", error.text);
     assert_false(migrations_backup(catalogue_db(f->catalogue), backup, &error)); /* never overwritten */
     assert_int_equal(access(neighbour, F_OK), 0);
+    assert_int_equal(symlink("not there", link), 0);
+    assert_false(migrations_backup(catalogue_db(f->catalogue), link, &error)); /* nor is what leads nowhere yet */
+    assert_int_equal(readlink(link, target, sizeof target), strlen("not there"));
     struct catalogue *copy = opened(backup, CATALOGUE_READ);
     int64_t n = 0;
     assert_true(sql_number(copy, &error, &n, "SELECT count(*) FROM regions", ""));
