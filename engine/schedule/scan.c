@@ -52,7 +52,7 @@ static bool send_scan(struct job *job) {
         struct error error;
         (void)(worker_send_descriptor(worker, &packet, file->fd) && worker_send(worker, message));
         if (file->stat.size <= SMALL_FILE && chunks_fit(&engine->chunks, SMALL_FILL, keep_bytes(engine)))
-            (void)reading_give(job, 0, SMALL_FILL, &error);
+            job->unasked = reading_give(job, 0, SMALL_FILL, &error) != NULL;
     }
     cJSON_Delete(segment);
     cJSON_Delete(message);
@@ -262,15 +262,18 @@ static void take_fill(struct job *job, const cJSON *message) {
     struct engine *engine = job->engine;
     int64_t serial = json_integer(message, "serial", -1), bytes = json_integer(message, "bytes", 0);
     struct error error;
-    if (job->filling && serial == job->filling_serial) return; /* it is on its way, unasked */
-    if (serial < 0 || bytes < 1 || bytes > (int64_t)CHUNK_MAX || job->filling) {
+    bool on_its_way = job->unasked && job->filling && serial == job->filling_serial;
+    job->unasked = false;
+    if (on_its_way) return;
+    /* Once it is told that there is no more, there is no more to ask. */
+    if (serial < 0 || bytes < 1 || bytes > (int64_t)CHUNK_MAX || job->filling || job->gave_up_keeping) {
         worker_break_protocol(job->reader->worker, "it asks for memory that it cannot have");
         return;
     }
     uint64_t kept = 0;
     for (size_t i = 0; i < job->file->chunks_count; i++) kept += job->file->chunks[i]->bytes;
     /* A third of the budget stays free for those who read a second time. */
-    bool room = !job->gave_up_keeping && kept + (uint64_t)bytes <= keep_bytes(engine) &&
+    bool room = kept + (uint64_t)bytes <= keep_bytes(engine) &&
                 chunks_fit(&engine->chunks, (uint64_t)bytes, engine->chunks.limit / 3);
     if (room && reading_give(job, serial, (uint64_t)bytes, &error)) return;
     drop_chunks(job);
@@ -572,7 +575,6 @@ void scan_message(struct job *job, const char *type, cJSON *message) {
         worker_break_protocol(job->reader->worker, "the file was not identified first");
     } else if (strcmp(type, "fill") == 0) {
         take_fill(job, message);
-        set_deadline(job, "decode the file");
     } else if (strcmp(type, "chunk") == 0) {
         take_chunk(job, message);
     } else if (strcmp(type, "scanned") == 0) {

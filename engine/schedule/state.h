@@ -172,6 +172,7 @@ struct job {
     int64_t wanted_serial; /* a fill that waits for the budget; -1: none */
     uint64_t wanted_bytes;
     bool gave_up_keeping;
+    bool unasked; /* `filling` was given before it was asked for, and hasn't been asked for yet */
     bool identified;
     int64_t read_position; /* next frame to come */
 

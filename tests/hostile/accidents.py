@@ -285,6 +285,23 @@ def test_do_not_respawn(suite):
                     "do not respawn: one start, and its last line is the reason", f"{code}, {starts} starts\n{printed}")
 
 
+def test_greedy_decoder(suite):
+    """Whoever has taken over a decoder can't keep it going by asking and asking."""
+    with House(suite.build) as house:
+        good(f"{house.sounds}/good.wav", 1)
+        worker = f"{house.work}/worker"
+        with open(worker, "w", encoding="utf-8") as script:
+            script.write(f'#!/bin/sh\n[ "$1" = decode ] && exec "{suite.build}/tests/hostile/greedy_decoder" "$@"\n'
+                         f'exec "{suite.build}/workers/sonde-worker" "$@"\n')
+        os.chmod(worker, 0o700)
+        try:
+            code, printed = house.analyse(house.sounds, settings=[f"worker.path={worker}"])
+        except subprocess.TimeoutExpired as error:
+            code, printed = None, str(error)
+        suite.check(code == 1 and "it asks for memory that it cannot have, twice" in " ".join(printed.split()),
+                    "a greedy decoder: is ended, and the file fails", f"{code}\n{printed}")
+
+
 def test_printing(suite):
     """What plugins print is kept, up to a cap, and is found with the incident."""
     with House(suite.build, "log_flood", "dies_of_22050") as house:
