@@ -21,12 +21,15 @@ struct rule {
     const char *sql;      /* two columns */
 };
 
+/* What was analysed with other plugins than the last whole run had (--only, or on another machine) needs no outcome of all. */
 static const struct rule rules[] = {
     {"%s refers to a row of %s that isn't there", "SELECT \"table\", parent FROM pragma_foreign_key_check"},
     {"%s: the region at %s s lacks an outcome of an enabled plugin",
      "SELECT f.path_text, r.start FROM files AS f JOIN contents AS c USING (content_id) JOIN regions AS r USING"
      " (audio_id)"
-     " WHERE f.status = 'done' AND r.current AND EXISTS (SELECT 1 FROM plugins AS p WHERE p.enabled AND p.state ="
+     " WHERE f.status = 'done' AND r.current AND ifnull(f.profile, '') IN"
+     " ('', ifnull((SELECT value FROM engine_state WHERE name = 'profile'), f.profile))"
+     " AND EXISTS (SELECT 1 FROM plugins AS p WHERE p.enabled AND p.state ="
      " 'ready'"
      " AND p.last_seen <= f.finished AND NOT EXISTS (SELECT 1 FROM region_analysis AS x WHERE x.region_id ="
      " r.region_id AND"

@@ -14,6 +14,7 @@ struct beginning {
     struct error error;
 };
 
+/* Of those that this run was not asked for (--only) everything stays as the last whole run has left it. */
 static bool store_plugins(struct catalogue *catalogue, const struct registry *registry, struct error *error) {
     const char **ids = calloc(registry->plugins_count + 1, sizeof *ids);
     size_t n = 0;
@@ -21,9 +22,12 @@ static bool store_plugins(struct catalogue *catalogue, const struct registry *re
     for (size_t i = 0; ok && i < registry->plugins_count; i++) {
         const struct registry_plugin *plugin = &registry->plugins[i];
         if (registry_find(registry, plugin->id) != i) continue; /* its id belongs to another */
+        if (strncmp(plugin->reason, "not asked for", 13) == 0) {
+            ids[n++] = plugin->id;
+            continue;
+        }
         const char *path = registry->libraries[plugin->library].path;
         char *library = text_display(path, strlen(path));
-        bool asked = strncmp(plugin->reason, "not asked for", 13) != 0;
         bool disabled = strncmp(plugin->reason, "disabled", 8) == 0;
         struct store_plugin about = {
             .plugin = plugin->id,
@@ -33,12 +37,12 @@ static bool store_plugins(struct catalogue *catalogue, const struct registry *re
             .descriptor = plugin->descriptor_text,
             .schema = plugin->schema_text,
             .bundled = !plugin->third_party,
-            .enabled = plugin->enabled || !asked,
+            .enabled = plugin->enabled,
             .state = disabled                                           ? "disabled"
                      : plugin->enabled && plugin->stands_by != SIZE_MAX ? "standby"
-                     : (plugin->enabled && !plugin->unmet) || !asked    ? "ready"
+                     : plugin->enabled && !plugin->unmet                ? "ready"
                                                                         : "refused",
-            .reason = plugin->reason[0] && asked ? plugin->reason : NULL,
+            .reason = plugin->reason[0] ? plugin->reason : NULL,
         };
         if (about.enabled) ids[n++] = plugin->id;
         ok = library ? store_plugin(catalogue, &about, error) : error_memory(error);

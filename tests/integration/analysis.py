@@ -245,6 +245,32 @@ def test_again(suite):
         suite.check("19 already known" in printed and "1 analysed" in printed, "again: a changed file is analysed", printed)
 
 
+def test_only(suite):
+    """A run with some of the plugins changes nothing that is said of the others, and leaves nothing that check calls wrong."""
+    about = "SELECT plugin, state, reason, enabled FROM plugins ORDER BY 1"
+
+    def right(run, name):
+        check = subprocess.run(run.command("catalogue", "check"), env=run.environment, capture_output=True, check=False)
+        suite.check(check.returncode == 0, f"only: {name}: as it should be", check.stdout)
+
+    with Run(suite.build) as run:
+        tone(run.sounds + "/0.wav", 0)
+        run.analyse()
+        before = run.rows(about)
+        tone(run.sounds + "/1.wav", 1)
+        code, printed = run.analyse("--only", "key", run.sounds)
+        suite.check(code == 0 and run.rows("SELECT DISTINCT plugin FROM region_results WHERE name = '1.wav'") == [("key",)],
+                    "only: what was asked for, and no more", printed)
+        suite.check(run.rows(about) == before, "only: the other plugins are as they were", run.rows(about))
+        right(run, "after a whole run")
+        run.analyse()
+        suite.complete(run, 2, "only, then all")
+    with Run(suite.build) as run:
+        tone(run.sounds + "/0.wav", 0)
+        run.analyse("--only", "key", run.sounds)
+        right(run, "before any whole run")
+
+
 def test_engine_killed(suite):
     with Run(suite.build) as run:
         for k in range(120):
