@@ -135,6 +135,8 @@ static int parse(int argc, char **argv, struct request *request) {
         return cli_usage("analyze", "--stale does less than --force and --retry: choose");
     if (request->stale && request->shard.count) return cli_usage("analyze", "--stale is not for a --shard");
     if (optind == argc && !request->stale) return cli_usage(argv[0], "name at least one file or folder");
+    for (int i = optind; i < argc; i++) /* which would be the folder that we are in */
+        if (!argv[i][0]) return cli_usage(argv[0], "an empty path names nothing (a variable that isn't set?)");
     return CLI_OK;
 }
 

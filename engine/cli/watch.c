@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,9 +90,14 @@ static void free_roots(struct roots *roots) {
 }
 
 static bool collect_root(struct roots *roots, const char *path, struct error *error) {
+    struct stat about;
     char *real = realpath(path, NULL);
     if (!real && path[0] != '/')
         return error_set(error, "there is no %s (a folder that comes later needs its full path)", path);
+    if (real && stat(real, &about) == 0 && !S_ISDIR(about.st_mode)) {
+        free(real);
+        return error_set(error, "%s is no folder: only folders are watched (sonde analyze takes files)", path);
+    }
     char *root = real ? real : strdup(path);
     char **grown = root ? realloc(roots->paths, (roots->count + 1) * sizeof *grown) : NULL;
     if (!grown) {
@@ -357,6 +363,8 @@ static int parse(int argc, char **argv, struct wish *wish) {
     }
     wish->folders = argv + optind;
     wish->folders_count = (size_t)(argc - optind);
+    for (size_t i = 0; i < wish->folders_count; i++)
+        if (!wish->folders[i][0]) return cli_usage("watch", "an empty path names nothing (a variable that isn't set?)");
     return CLI_OK;
 }
 

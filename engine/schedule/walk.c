@@ -96,7 +96,7 @@ bool walk_leaves_out(const char *name, bool hidden) {
         "zst",  "tar",    "tgz",    "iso",   "exe",    "dll",  "so",   "o",    "a",          "c",    "h",
         "cpp",  "hpp",    "py",     "pyc",   "sh",     "rs",   "go",   "java", "url",        "lnk",  "desktop",
         "db",   "db-wal", "db-shm", "lock",  "sqlite", "bak",  "tmp",  "part", "crdownload", "asd",  "reapeaks",
-        "pkf",  "als",    "rpp",    "flp",   "logicx", "ptx",  "mid",  "midi", "sf2",        "sfz",
+        "pkf",  "als",    "rpp",    "flp",   "logicx", "ptx",  "mid",  "midi", "sf2",        "sfz",  "jams",
     };
     if (name[0] == '.' && !hidden) return true;
     const char *dot = strrchr(name, '.');

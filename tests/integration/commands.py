@@ -59,9 +59,13 @@ def test_globals(suite):
         suite.check(code == 3 and "none.db" in err, "options: a catalogue that isn't there", err)
         for words in (["watch"], ["analyze"], ["analyze", "--jobs", "0", "x"], ["analyze", "--jobs", "many", "x"], ["analyze", "--progress", "song", "x"],
                       ["analyze", "--order", "foo", "x"], ["analyze", "--only", "nosuch", "x"], ["--set", "queue.order=foo", "analyze", "x"],
+                      ["analyze", ""], ["rescan", ""], ["watch", ""], ["analyze", "--stale", run.sounds, ""],
                       ["catalogue"], ["catalogue", "backup"], ["catalogue", "sing"], ["catalogue", "prune", "--all"], ["config", "x"]):
             code, out, err = call(run, "--catalogue", run.catalogue, *words)
             suite.check(code == 2 and err, f"usage: {' '.join(words)}", f"{code} {out} {err}")
+        for path in (run.sounds + "/one.wav", "/dev/null"):
+            code, out, err = call(run, "--catalogue", run.catalogue, "watch", path)
+            suite.check(code == 3 and path + " is no folder" in err, f"watch: {path}", f"{code} {out} {err}")
         with open("/dev/full", "wb") as full:
             done = subprocess.run([run.sonde, "--catalogue", run.catalogue, "find"], check=False, env=run.environment, stdout=full,
                                   stderr=subprocess.PIPE, timeout=120)

@@ -309,6 +309,7 @@ static void test_walk(void **state) {
     assert_int_equal(sounds, 2); /* a.wav and deep/b.flac */
     assert_int_equal(odd, 2);    /* the pipe and the dangling link */
     assert_true(walk_leaves_out("cover.JPG", false) && walk_leaves_out(".x.wav", false) &&
+                walk_leaves_out("a.wav-0123abcd.jams", false) && /* of sonde export */
                 !walk_leaves_out(".x.wav", true) && !walk_leaves_out("sound", false) &&
                 !walk_leaves_out("x.wav", false) && !walk_leaves_out("x.jpgs", false));
 }
