@@ -263,7 +263,7 @@ struct store_plugin {
 
 /* Registers a plugin, or brings its row up to date. */
 bool store_plugin(struct catalogue *catalogue, const struct store_plugin *plugin, struct error *error);
-/* Marks plugins that are not in the list as not enabled (their results stay). */
+/* Marks plugins that are not in the list as not enabled, and says why (their results stay). */
 bool store_plugins_only(struct catalogue *catalogue, const char *const *plugins, size_t n, struct error *error);
 bool store_plugin_state(struct catalogue *catalogue, const char *plugin, const char *state, const char *reason,
                         struct error *error);

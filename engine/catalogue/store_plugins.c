@@ -63,9 +63,11 @@ bool store_plugins_only(struct catalogue *catalogue, const char *const *plugins,
         return false;
     for (size_t i = 0; i < n; i++)
         if (!sql_run(catalogue, error, "INSERT OR IGNORE INTO temp.named VALUES (?)", "t", plugins[i])) return false;
-    return sql_run(catalogue, error,
-                   "UPDATE plugins SET enabled = 0 WHERE enabled AND plugin NOT IN (SELECT plugin FROM temp.named)",
-                   "");
+    return sql_run(
+        catalogue, error,
+        "UPDATE plugins SET enabled = 0, reason = 'not found any more, or broken (sonde plugin list says which):"
+        " its results stay' WHERE enabled AND plugin NOT IN (SELECT plugin FROM temp.named)",
+        "");
 }
 
 bool store_plugin_state(struct catalogue *catalogue, const char *plugin, const char *state, const char *reason,

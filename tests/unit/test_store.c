@@ -516,6 +516,7 @@ static void strikes_and_plugins(void **state) {
     const char *const only[] = {"b"};
     OK(store_plugins_only(f->catalogue, only, 1, &error));
     assert_string_equal(fixture_text(f, "SELECT group_concat(plugin) FROM plugins WHERE enabled"), "b");
+    assert_non_null(strstr(fixture_text(f, "SELECT reason FROM plugins WHERE plugin = 'a'"), "not found any more"));
 }
 
 /* A worker dies on a file whose row has given way to another one that was moved to its path. */
