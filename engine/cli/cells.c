@@ -2,6 +2,7 @@
 
 #include "engine/base/text.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* Ranges from Unicode's EastAsianWidth (W, F) and general categories (Mn, Me, Cf), to the precision that a table needs.
@@ -78,6 +79,53 @@ void cells_print(FILE *out, const char *text, int width, int keep_end) {
         fputs("\xe2\x80\xa6", out);
         pad(out, width - 1 - used);
     }
+}
+
+/* How a shell has to be told of text: the worst that is in it. */
+enum quotes { PLAIN, QUOTED, ESCAPED };
+
+static bool is_shown(const char *text, size_t n) {
+    return n > 0 && !text_is_control(text, n);
+}
+
+static enum quotes quotes_for(const char *text, size_t length) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+    enum quotes quotes = length == 0 ? QUOTED : PLAIN;
+    for (size_t i = 0, n; i < length; i += n) {
+        n = text_character(text + i, length - i);
+        if (!is_shown(text + i, n)) return ESCAPED;
+        if (n == 1 && !memchr(plain, text[i], sizeof plain - 1)) quotes = QUOTED;
+    }
+    return quotes;
+}
+
+static void put_escaped(FILE *out, const char *text, size_t length) {
+    for (size_t i = 0, n; i < length; i += n) {
+        n = text_character(text + i, length - i);
+        if (is_shown(text + i, n)) {
+            if (text[i] == '\'' || text[i] == '\\') fputc('\\', out);
+            fwrite(text + i, 1, n, out);
+            continue;
+        }
+        if (n == 0) n = 1;
+        for (size_t k = 0; k < n; k++) fprintf(out, "\\%03o", (unsigned char)text[i + k]);
+    }
+}
+
+void cells_shell(FILE *out, const char *text, size_t n) {
+    enum quotes quotes = quotes_for(text, n);
+    if (quotes == PLAIN) {
+        fwrite(text, 1, n, out);
+        return;
+    }
+    fputs(quotes == ESCAPED ? "$'" : "'", out);
+    if (quotes == ESCAPED) put_escaped(out, text, n);
+    for (size_t i = 0; quotes == QUOTED && i < n; i++)
+        if (text[i] == '\'')
+            fputs("'\\''", out);
+        else
+            fputc(text[i], out);
+    fputc('\'', out);
 }
 
 void cells_json(FILE *out, const char *text) {

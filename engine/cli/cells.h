@@ -16,6 +16,11 @@ void cells_put(FILE *out, const char *text);
  * `keep_end`: the end of a path says most). Control characters as cells_put. */
 void cells_print(FILE *out, const char *text, int width, int keep_end);
 
+/* Prints `n` bytes as a word that a shell (bash, zsh, ksh) takes for just them: as they are where nothing in them means
+ * anything to it, else in quotes. Control characters and bytes that aren't UTF-8 come as $'\033', so that they don't
+ * command the terminal. */
+void cells_shell(FILE *out, const char *text, size_t n);
+
 /* Prints a string as a JSON string, quotes included. */
 void cells_json(FILE *out, const char *text);
 

@@ -15,7 +15,8 @@ const char find_help[] =
     "                       such a group, or has such content\n"
     "  --json               one JSON array, with all values of the summary\n"
     "  --csv                comma-separated values with a header (sonde export --csv has more columns)\n"
-    "  --paths              one path a line;  -0: paths with a zero byte behind each, for xargs -0\n\n"
+    "  --paths              one path a line, on a terminal with the quotes that a shell needs;  -0: paths with a zero byte\n"
+    "                       behind each, for xargs -0\n\n"
     "Examples:\n"
     "  sonde find --bpm 118-122 --octaves --key Am --compatible\n"
     "  sonde find --label speech --duration 10- --sort -duration\n"
@@ -119,7 +120,7 @@ static long long print_rows(struct catalogue *catalogue, struct query_result *re
                                        ? request->selection.query.measures[0].name
                                        : NULL,
                         .copies = request->selection.query.duplicates,
-                        .cut = cli->terminal,
+                        .terminal = cli->terminal,
                         .colour = cli->colour,
                         .width = cli->width};
     struct query_row row;

@@ -42,7 +42,7 @@ static void print_path(const struct rows *rows, const struct query_row *row, int
     if (gone) strcat(behind, "  (missing)");
     const int room = rows->width - columns - (rows->similar ? 7 : 0) - (int)strlen(behind);
     if (rows->similar) fprintf(rows->out, "%5.2f  ", row->similarity);
-    if (rows->cut && room >= 8 && cells_width(row->display) > room)
+    if (rows->terminal && room >= 8 && cells_width(row->display) > room)
         cells_print(rows->out, row->display, room, 1);
     else
         cells_put(rows->out, row->display);
@@ -280,8 +280,12 @@ static void csv_segment(struct rows *rows, const struct query_row *row, const st
     fputs("\r\n", out);
 }
 
+/* The bytes themselves; on a terminal, where people copy them, as a shell takes them. */
 static void path_add(struct rows *rows, const struct query_row *row) {
-    fwrite(row->path, 1, row->path_length, rows->out);
+    if (rows->style == ROWS_PATHS && rows->terminal)
+        cells_shell(rows->out, row->path, row->path_length);
+    else
+        fwrite(row->path, 1, row->path_length, rows->out);
     fputc(rows->style == ROWS_PATHS ? '\n' : '\0', rows->out);
 }
 

@@ -17,7 +17,7 @@ struct rows {
     bool similar;        /* rows have a similarity */
     const char *measure; /* the name of a value that rows have (query_row.measure); NULL: none */
     bool copies;         /* rows of one sound follow each other; with the sizes of their files */
-    bool cut;            /* the table: cut paths to the width */
+    bool terminal;       /* out is one: paths are cut to its width in the table, and quoted as words of --paths */
     bool colour;
     int width; /* columns of the terminal */
     long long count;

@@ -148,12 +148,63 @@ static void find_shows_a_value(void **state) {
     assert_non_null(strstr(output, "       -  [\"hum\",\"hi…  /s/0.wav\n"));
 }
 
+/* What bash takes the words in `output` for, a zero byte behind each; its length. */
+static size_t words_of_output(const struct fixture *f, char *words, size_t size) {
+    char path[160], command[200];
+    snprintf(path, sizeof path, "%s/words.sh", f->folder);
+    snprintf(command, sizeof command, "bash '%s'", path);
+    FILE *script = fopen(path, "w");
+    assert_non_null(script);
+    for (char *line = strtok(output, "\n"); line; line = strtok(NULL, "\n"))
+        fprintf(script, "printf '%%s\\0' %s\n", line);
+    fclose(script);
+    FILE *shell = popen(command, "r");
+    assert_non_null(shell);
+    size_t n = fread(words, 1, size, shell);
+    assert_int_equal(pclose(shell), 0);
+    return n;
+}
+
+/* On a terminal a path can be copied to the next command line, and commands no terminal; a pipe gets its bytes. */
+static void paths_are_words_on_a_terminal(void **state) {
+    struct fixture *f = *state;
+    static const struct {
+        const char *path, *word;
+    } files[] = {
+        {"/s/kick_01-a.wav", "/s/kick_01-a.wav"},
+        {"/s/\u00fcber \u65e5.wav", "'/s/\u00fcber \u65e5.wav'"},
+        {"/s/\u00fcber.wav", "/s/\u00fcber.wav"},
+        {"/s/it's $HOME `x` \"!\" \\.wav", "'/s/it'\\''s $HOME `x` \"!\" \\.wav'"},
+        {"/s/it's\n\033[31m\\\377.wav", "$'/s/it\\'s\\012\\033[31m\\\\\\377.wav'"},
+        {"/s/\u202egpj.wav", "$'/s/\\342\\200\\256gpj.wav'"},
+    };
+    char words[1000];
+    fixture_plugin(f, "p", "{\"type\":\"object\",\"properties\":{}}");
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct fixture_file file = fixture_scan(f, files[i].path, files[i].path, files[i].path, 1);
+        fixture_finish(f, &file);
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char line[100];
+        snprintf(line, sizeof line, "%s\n", files[i].word);
+        assert_int_equal(ON_TERMINAL(30, find_command, "find", "--paths"), CLI_OK);
+        if (!strstr(output, line)) fail_msg("no %s in:\n%s", line, output);
+    }
+    const size_t n = words_of_output(f, words, sizeof words);
+    assert_int_equal(RUN(find_command, "find", "-0"), CLI_OK);
+    assert_int_equal(n, output_length);
+    assert_memory_equal(words, output, n);
+    assert_int_equal(RUN(find_command, "find", "--paths"), CLI_OK);
+    assert_non_null(strstr(output, files[4].path));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(find_marks_what_is_doubtful, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(find_duplicates, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(find_shows_a_value, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(find_similar_duplicates, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(paths_are_words_on_a_terminal, fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
