@@ -25,12 +25,13 @@ struct query_range {
     double low, high;
 };
 
-#define QUERY_NAME 64 /* bytes of a value's name, with its zero, at most */
+#define QUERY_NAME         64 /* bytes of a value's name, with its zero, at most */
+#define QUERY_NAME_LETTERS "abcdefghijklmnopqrstuvwxyz0123456789_"
 
 /* A value of the summary that a plugin has made, by its name ("crest"): within the range, where that isn't open; or this text. Of
  * a list any entry. With neither, it must be there. */
 struct query_measure {
-    const char *name; /* [a-z0-9_]+ */
+    const char *name; /* of QUERY_NAME_LETTERS */
     struct query_range range;
     const char *text; /* in any case; NULL: the range counts */
 };

@@ -19,6 +19,8 @@ const char export_help[] =
     "paths, one after the other as they are found: however many they are, memory stays the same. Columns and members are\n"
     "explained in schema/export.md.\n\n"
     "  --csv                a line for each sound, with a header (RFC 4180)\n"
+    "  --columns NAMES      with --csv: these values too, a column each, by the names that --value takes, with commas between\n"
+    "                       them: swing,tempo_stability\n"
     "  --json               one array; for each sound an object with everything: facts, values, tags, all results\n"
     "  --jams               a JAMS document a line: beats, tempo, key, chords, segments and tags\n"
     "  -o FILE              to this file, which appears when it is complete (-: standard output); with --jams a folder (it\n"
@@ -26,14 +28,16 @@ const char export_help[] =
     "Examples:\n"
     "  sonde export --csv -o library.csv\n"
     "  sonde export --csv --regions --label speech > speech.csv\n"
+    "  sonde export --csv --regions --columns swing,f0_low,f0_high -o table.csv\n"
     "  sonde export --jams --under ~/Music/album -o annotations/\n\n"
-    "Exit code 1 when nothing was found, or the sound of --similar isn't known.\n";
+    "Exit code 1 when nothing was found, the sound of --similar isn't known, or no plugin makes a value of --columns.\n";
 
 enum format { NONE, CSV, JSON, JAMS };
 
 struct request {
     struct selection selection;
     enum format format;
+    struct export_columns columns;
     const char *to; /* NULL: standard output */
 };
 
@@ -50,6 +54,11 @@ static bool take_option(struct request *request, int argc, char **argv, int *i, 
         request->format = formats[f].format;
         return true;
     }
+    if (strcmp(argv[*i], "--columns") == 0) {
+        if (*i + 1 >= argc) return error_set(error, "--columns lacks its names");
+        return export_columns_add(&request->columns, argv[++*i], error);
+    }
+    if (strncmp(argv[*i], "--columns=", 10) == 0) return export_columns_add(&request->columns, argv[*i] + 10, error);
     if (strcmp(argv[*i], "-o") != 0) return error_set(error, "%s: no such option", argv[*i]);
     if (*i + 1 >= argc) return error_set(error, "-o lacks the name of a file");
     request->to = argv[++*i];
@@ -73,16 +82,17 @@ static bool parse(struct request *request, int argc, char **argv, struct error *
         }
     }
     if (request->format == NONE) return error_set(error, "say --csv, --json or --jams");
+    if (request->columns.count > 0 && request->format != CSV) return error_set(error, "--columns needs --csv");
     return selection_finish(&request->selection, error);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ writing */
 
-static bool put_row(FILE *out, enum format format, struct catalogue *catalogue, const struct query_row *row,
+static bool put_row(FILE *out, const struct request *request, struct catalogue *catalogue, const struct query_row *row,
                     long long count, struct error *error) {
     bool fine;
-    switch (format) {
-    case CSV: return export_csv_row(out, catalogue, row, error);
+    switch (request->format) {
+    case CSV: return export_csv_row(out, catalogue, row, &request->columns, error);
     case JSON: fputs(count ? ",\n" : "[\n", out); return file_json_print(out, catalogue, row->file, row->region, error);
     default:
         fine = export_jams_print(out, catalogue, row->file, row->region, error);
@@ -105,13 +115,13 @@ static char *name_of(const char *folder, const struct query_row *row) {
     return asprintf(&path, "%s/%s-%.8s%s.jams", folder, name, hash, region) < 0 ? NULL : path;
 }
 
-static bool put_alone(const char *folder, struct catalogue *catalogue, const struct query_row *row,
+static bool put_alone(const struct request *request, struct catalogue *catalogue, const struct query_row *row,
                       struct error *error) {
-    char *path = name_of(folder, row);
+    char *path = name_of(request->to, row);
     struct sink sink = {0};
     bool fine = path ? sink_open(&sink, path, error) : error_memory(error);
     if (fine) {
-        fine = put_row(sink.out, JAMS, catalogue, row, 0, error);
+        fine = put_row(sink.out, request, catalogue, row, 0, error);
         fine = sink_close(&sink, fine, error) && fine;
     }
     free(path);
@@ -126,10 +136,11 @@ static long long put_rows(const struct request *request, struct catalogue *catal
     struct query_row row;
     bool more = true, fine = result != NULL;
     long long count = 0;
-    if (sink && request->format == CSV) export_csv_head(sink->out, query->regions, query->similar_to != NULL);
+    if (sink && request->format == CSV)
+        export_csv_head(sink->out, query->regions, &request->columns, query->similar_to != NULL);
     while (fine && (fine = query_next(result, &row, &more, error)) && more) {
-        fine = sink ? put_row(sink->out, request->format, catalogue, &row, count, error)
-                    : put_alone(request->to, catalogue, &row, error);
+        fine = sink ? put_row(sink->out, request, catalogue, &row, count, error)
+                    : put_alone(request, catalogue, &row, error);
         count++;
         if (sink && !sink_works(sink)) break; /* closing says why */
     }
@@ -169,12 +180,22 @@ static long long export(const struct request *request, const struct cli *cli, st
     return count;
 }
 
+static bool knows_columns(const struct export_columns *columns, struct catalogue *catalogue) {
+    const char *names[EXPORT_COLUMNS];
+    for (size_t i = 0; i < columns->count; i++) names[i] = columns->names[i];
+    return selection_knows_values(catalogue, names, columns->count);
+}
+
 int export_command(int argc, char **argv, const struct cli *cli) {
     struct request request;
     struct error error = {0};
     if (!parse(&request, argc, argv, &error)) return cli_usage("export", "%s", error.text);
     struct catalogue *catalogue = catalogue_open(cli->catalogue, CATALOGUE_READ, &error);
     long long count = -1;
+    if (catalogue && !knows_columns(&request.columns, catalogue)) {
+        catalogue_close(catalogue);
+        return CLI_SOME_FAILED;
+    }
     if (catalogue && selection_resolve(&request.selection, catalogue, &error))
         count = export(&request, cli, catalogue, &error);
     if (count == 0) selection_found_nothing(&request.selection, catalogue);

@@ -70,9 +70,38 @@ static const char region_sql[] = "SELECT " FIRST(EXPRESSION) PLACE(EXPRESSION) V
                                     " LEFT JOIN region_summary AS s USING (region_id) WHERE f.file_id = ?1";
 /* clang-format on */
 
-void export_csv_head(FILE *out, bool regions, bool similar) {
+/* Whether `name` is one of `names`, which have a comma behind each. */
+static bool is_among(const char *names, const char *name, size_t n) {
+    for (; *names; names += strcspn(names, ",") + 1)
+        if (strcspn(names, ",") == n && memcmp(names, name, n) == 0) return true;
+    return false;
+}
+
+static bool add_column(struct export_columns *columns, const char *name, size_t n, struct error *error) {
+    if (n == 0 || n >= QUERY_NAME || strspn(name, QUERY_NAME_LETTERS) != n)
+        return error_set(error, "--columns %.*s: should be names of values, like swing,tempo_stability", (int)n, name);
+    if (is_among(file_names, name, n)) return true;
+    for (size_t i = 0; i < columns->count; i++)
+        if (strlen(columns->names[i]) == n && memcmp(columns->names[i], name, n) == 0) return true;
+    if (columns->count == EXPORT_COLUMNS) return error_set(error, "--columns: at most %d", EXPORT_COLUMNS);
+    memcpy(columns->names[columns->count], name, n);
+    columns->names[columns->count++][n] = '\0';
+    return true;
+}
+
+bool export_columns_add(struct export_columns *columns, const char *list, struct error *error) {
+    for (size_t n;; list += n + 1) {
+        n = strcspn(list, ",");
+        if (!add_column(columns, list, n, error)) return false;
+        if (!list[n]) return true;
+    }
+}
+
+void export_csv_head(FILE *out, bool regions, const struct export_columns *columns, bool similar) {
     const char *names = regions ? region_names : file_names;
-    fprintf(out, "%.*s%s\r\n", (int)strlen(names) - 1, names, similar ? ",similarity" : "");
+    fprintf(out, "%.*s", (int)strlen(names) - 1, names);
+    for (size_t i = 0; i < columns->count; i++) fprintf(out, ",%s", columns->names[i]);
+    fprintf(out, "%s\r\n", similar ? ",similarity" : "");
 }
 
 /* The code of the key where the column is of that name. */
@@ -81,21 +110,41 @@ static const char *text_of(sqlite3_stmt *from, int column, const char *name, siz
     return text && n == 7 && memcmp(name, "camelot", 7) == 0 ? keys_camelot(keys_parse(text)) : text;
 }
 
-bool export_csv_row(FILE *out, struct catalogue *catalogue, const struct query_row *sound, struct error *error) {
+#define VALUE "SELECT json_extract(summary, '$.\"' || ?2 || '\"') FROM "
+
+static bool put_column(FILE *out, struct catalogue *catalogue, const struct query_row *sound, const char *name,
+                       struct error *error) {
+    sqlite3_stmt *from =
+        sound->region
+            ? sql_bind(catalogue, error, VALUE "region_summary WHERE region_id = ?1", "it", sound->region, name)
+            : sql_bind(catalogue, error, VALUE "audio_summary WHERE audio_id = ?1", "it", sound->audio, name);
+    bool row = false;
+    if (!from || !sql_step(catalogue, from, &row, error)) return false;
+    fputc(',', out);
+    if (row) cells_csv(out, sql_text(from, 0));
+    (void)sqlite3_reset(from);
+    return true;
+}
+
+bool export_csv_row(FILE *out, struct catalogue *catalogue, const struct query_row *sound,
+                    const struct export_columns *columns, struct error *error) {
     const int64_t region = sound->region;
     sqlite3_stmt *from = region ? sql_bind(catalogue, error, region_sql, "ii", sound->file, region)
                                 : sql_bind(catalogue, error, file_sql, "i", sound->file);
     bool row = false;
     if (!from || !sql_step(catalogue, from, &row, error)) return false;
+    if (!row) return true;
     const char *names = region ? region_names : file_names;
-    for (int i = 0; row && *names; i++) {
+    for (int i = 0; *names; i++) {
         size_t n = strcspn(names, ",");
         if (i > 0) fputc(',', out);
         cells_csv(out, text_of(from, i, names, n));
         names += n + 1;
     }
-    if (row && !isnan(sound->similarity)) fprintf(out, ",%.9g", sound->similarity);
-    if (row) fputs("\r\n", out);
     (void)sqlite3_reset(from);
+    for (size_t i = 0; i < columns->count; i++)
+        if (!put_column(out, catalogue, sound, columns->names[i], error)) return false;
+    if (!isnan(sound->similarity)) fprintf(out, ",%.9g", sound->similarity);
+    fputs("\r\n", out);
     return true;
 }

@@ -74,7 +74,7 @@ static bool set_limit(struct selection *selection, const char *value, struct err
 static bool add_measure(struct selection *selection, const char *value, struct error *error) {
     struct query *query = &selection->query;
     const char *equals = strchr(value, '=');
-    size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_"), i = query->measures_count;
+    size_t n = strspn(value, QUERY_NAME_LETTERS), i = query->measures_count;
     if (i == QUERY_WORDS) return error_set(error, "at most %d values", QUERY_WORDS);
     if (n == 0 || n >= sizeof selection->measures[i] || value[n] != (equals ? '=' : '\0') || (equals && !equals[1]))
         return error_set(error, "--value %s: should be like crest=18-, meter=3/4 or crest", value);
@@ -239,23 +239,24 @@ static void list_names(struct catalogue *catalogue, const char *introduction, co
     " UNION SELECT json_extract(p.value, '$.x-summary.confidence_as') FROM plugins, json_each(schema, '$.properties')" \
     " AS p ORDER BY 1)"
 
-/* Names that no plugin's values have, and those that there are. */
-static void explain_measures(const struct query *query, struct catalogue *catalogue) {
-    bool strange = false;
-    for (size_t i = 0; i < query->measures_count; i++) {
+bool selection_knows_values(struct catalogue *catalogue, const char *const *names, size_t count) {
+    bool known = true;
+    for (size_t i = 0; i < count; i++) {
         int64_t there = 1;
         if (!sql_number(catalogue, NULL, &there, "SELECT EXISTS (SELECT 1 FROM " MEASURES " WHERE name = ?)", "t",
-                        query->measures[i].name) ||
+                        names[i]) ||
             there)
             continue;
-        fprintf(stderr, "  no plugin makes a value \"%s\"\n", query->measures[i].name);
-        strange = true;
+        fprintf(stderr, "  no plugin makes a value \"%s\"\n", names[i]);
+        known = false;
     }
-    if (strange) list_names(catalogue, "there are: ", "SELECT group_concat(name, ', ') FROM " MEASURES);
+    if (!known) list_names(catalogue, "there are: ", "SELECT group_concat(name, ', ') FROM " MEASURES);
+    return known;
 }
 
 void selection_found_nothing(const struct selection *selection, struct catalogue *catalogue) {
     const struct query *query = &selection->query;
+    const char *names[QUERY_WORDS];
     int64_t failed = 0, there = 1;
     bool strange = false;
     fputs("nothing found\n", stderr);
@@ -271,7 +272,8 @@ void selection_found_nothing(const struct selection *selection, struct catalogue
     if (strange)
         list_names(catalogue, "the most frequent that have been heard: ",
                    "SELECT group_concat(name, ', ') FROM (" HEARD " LIMIT 40)");
-    explain_measures(query, catalogue);
+    for (size_t i = 0; i < query->measures_count; i++) names[i] = query->measures[i].name;
+    (void)selection_knows_values(catalogue, names, query->measures_count);
     if (query->text && sql_number(catalogue, NULL, &failed, "SELECT count(*) FROM files WHERE status = 'failed'", "") &&
         failed > 0)
         fprintf(stderr, "  %lld file%s failed: `sonde status --problems` says why\n", (long long)failed,

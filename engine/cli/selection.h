@@ -65,6 +65,10 @@ bool selection_add_text(struct selection *selection, const char *word, struct er
 bool selection_finish(struct selection *selection, struct error *error);
 bool selection_resolve(struct selection *selection, struct catalogue *catalogue, struct error *error);
 
+/* Whether plugins make values of all these names (as in query_measure). Says on standard error which they don't, and
+ * which there are. */
+bool selection_knows_values(struct catalogue *catalogue, const char *const *names, size_t count);
+
 /* Says on standard error that nothing was found; that there is no such label, and which there are; and, where words were
  * sought, that some files failed, which are never found. */
 void selection_found_nothing(const struct selection *selection, struct catalogue *catalogue);

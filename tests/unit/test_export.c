@@ -180,6 +180,38 @@ static void csv_has_the_documented_columns(void **state) {
     free(few);
 }
 
+/* Any value of a plugin as a column, of files and of regions; what there is none of is empty. */
+static void csv_has_columns_that_were_asked_for(void **state) {
+    struct fixture *f = *state;
+    fill(f);
+    fixture_run(
+        f,
+        "UPDATE plugins SET schema = json_set(schema, '$.properties.swing', json('{\"x-summary\":{\"as\":\"swing\"}}'),"
+        " '$.properties.words', json('{\"x-summary\":{\"as\":\"words\"}}')) WHERE plugin = 'tempo_meter'");
+    fixture_run(f,
+                "UPDATE audio_summary SET summary = json_set(summary, '$.swing', 0.25, '$.words', json('[\"a, b\",1]'))"
+                " WHERE audio_id = (SELECT min(audio_id) FROM audio_summary)");
+    fixture_run(f, "UPDATE region_summary SET summary = json_set(summary, '$.swing', region_id / 8.0)");
+    char *csv = EXPORT(CLI_OK, "--csv", "--columns", "swing,words,crest,swing", "--columns=bpm_confidence");
+    assert_non_null(strstr(csv, ",bytes_hash,swing,words\r\n"));
+    assert_string_equal(cell(csv, 0, "swing"), "0.25");
+    assert_string_equal(cell(csv, 0, "words"), "[\"a, b\",1]");
+    assert_string_equal(cell(csv, 1, "swing"), "");
+    assert_string_equal(cell(csv, 1, "path_hex"), "2f732fffe697a52e776176");
+    free(csv);
+    csv = EXPORT(CLI_OK, "--csv", "--regions", "--columns", "swing");
+    assert_string_equal(cell(csv, 0, "swing"), "0.125");
+    assert_string_equal(cell(csv, 1, "swing"), "0.25");
+    assert_string_equal(cell(csv, 1, "bpm"), "61.5");
+    free(csv);
+    free(EXPORT(CLI_SOME_FAILED, "--csv", "--columns", "swing,never"));
+    free(EXPORT(CLI_SOME_FAILED, "--csv", "--columns", "start"));
+    free(EXPORT(CLI_USAGE, "--csv", "--columns", "swing,"));
+    free(EXPORT(CLI_USAGE, "--csv", "--columns", "$.swing"));
+    free(EXPORT(CLI_USAGE, "--csv", "--columns"));
+    free(EXPORT(CLI_USAGE, "--json", "--columns", "swing"));
+}
+
 /* ------------------------------------------------------------------------------------------------------------- JSON */
 
 static void json_is_one_array(void **state) {
@@ -529,9 +561,15 @@ int main(int argc, char **argv) {
     document_path = argc > 1 ? argv[1] : "schema/export.md";
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(csv_has_the_documented_columns), TEST(json_is_one_array),    TEST(jams_is_valid),
-        TEST(what_users_say_is_not_heard),    TEST(jams_of_odd_results),  TEST(jams_into_a_folder),
-        TEST(a_file_is_whole_or_not_there),   TEST(memory_does_not_grow),
+        TEST(csv_has_the_documented_columns),
+        TEST(csv_has_columns_that_were_asked_for),
+        TEST(json_is_one_array),
+        TEST(jams_is_valid),
+        TEST(what_users_say_is_not_heard),
+        TEST(jams_of_odd_results),
+        TEST(jams_into_a_folder),
+        TEST(a_file_is_whole_or_not_there),
+        TEST(memory_does_not_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
