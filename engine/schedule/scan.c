@@ -155,7 +155,8 @@ void scan_died(struct job *job, const struct worker_death *death, const struct b
 
 /* ----------------------------------------------------------------------------------------------------------- identified */
 
-/* Asks the catalogue whether these bytes are known, with all the results they should have. */
+/* Asks the catalogue whether these bytes are known, with all the results they should have. The file that they are known from may
+ * be missing by now: most likely it was moved here. */
 struct question {
     struct engine *engine;
     struct file *file;
