@@ -2,10 +2,13 @@
 #include "engine/base/json.h"
 #include "engine/catalogue/edit.h"
 #include "engine/catalogue/lookup.h"
+#include "engine/catalogue/sql.h"
 #include "engine/cli/commands.h"
 #include "engine/cli/reach.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,12 +39,14 @@ const char set_help[] =
     "       sonde set FIELD=VALUE... -- FILE[#REGION]...\n\n"
     "Corrects what plugins say: bpm, key or label, of a file or of one region; with --, of several. Your word wins, belongs\n"
     "to the sound, and survives analysing again. On one of several regions it counts in the file's value in the place of what\n"
-    "plugins say of that region. FIELD=none says that there is none, FIELD= (without a value) takes your word back.\n\n"
+    "plugins say of that region. FIELD=none says that there is none, FIELD= (without a value) takes your word back.\n"
+    "bpm=x2 doubles the tempo that there is, bpm=x1/2 halves it; so with x2/3, x1.5 ...\n\n"
     "  sonde set loop.wav bpm=121.5 key=\"A minor\"\n"
     "  sonde set field.wav#3 label=owl\n"
     "  sonde set label=kick -- kicks/*.wav\n"
-    "  sonde set loop.wav key=\n\n"
-    "Exit code 1 when a file isn't in the catalogue: then nothing is done.\n";
+    "  sonde set loop.wav key=\n"
+    "  sonde find --label drums --bpm 60-80 -0 | xargs -0 sonde set bpm=x2 --\n\n"
+    "Exit code 1 when a file isn't in the catalogue, or has no tempo to multiply: then nothing is done.\n";
 
 /* Does one word; *missed: it is a tag that wasn't there. */
 typedef bool (*word_function)(struct catalogue *catalogue, const struct edit_place *place, const char *word,
@@ -75,6 +80,8 @@ struct request {
     int words_count, files_count;
     bool listed;               /* in the form of many files: words are words, whatever they are called */
     struct edit_place *places; /* of the files */
+    double factor;             /* of bpm=xFACTOR; 0: no word says so */
+    double *tempi;             /* of the files, multiplied by it */
     int done;                  /* files that are through */
     bool missed;               /* a tag that was to go wasn't there */
 };
@@ -98,12 +105,38 @@ static bool split(struct request *request, int argc, char **argv, struct error *
            error_set(error, "name a file and what to say about it");
 }
 
-static bool check_words(const struct request *request, struct error *error) {
-    for (int i = 0; i < request->words_count; i++)
-        if (!(request->function == set_word ? edit_check_word(request->words[i], error)
-                                            : edit_check_tag(request->words[i], error)))
-            return false;
+/* "bpm=x2", "bpm=x2/3": by how much the tempo is to be multiplied; 0: it's another word. */
+static double factor_of(const char *word) {
+    char *end;
+    if (strncmp(word, "bpm=x", 5) != 0) return 0;
+    double factor = strtod(word + 5, &end);
+    if (end == word + 5) return 0;
+    if (*end == '/') factor /= strtod(end + 1, &end);
+    return *end == '\0' && isfinite(factor) && factor > 0 ? factor : 0;
+}
+
+static bool check_word(struct request *request, const char *word, struct error *error) {
+    if (request->function != set_word) return edit_check_tag(word, error);
+    const double factor = factor_of(word);
+    if (factor == 0) return edit_check_word(word, error);
+    request->factor = factor;
     return true;
+}
+
+static bool check_words(struct request *request, struct error *error) {
+    for (int i = 0; i < request->words_count; i++)
+        if (!check_word(request, request->words[i], error)) return false;
+    return true;
+}
+
+#define WORD 64 /* bytes of "bpm=NUMBER" */
+
+/* The word as it is, or, of one that multiplies, the tempo which that makes of file `file`. Done but once, when nothing is edited
+ * yet: asking again changes nothing more, nor does a second file of the same sound. */
+static const char *word_for(const struct request *request, int file, const char *word, char made[WORD]) {
+    if (request->function != set_word || factor_of(word) == 0) return word;
+    snprintf(made, WORD, "bpm=%.9g", request->tempi[file]);
+    return made;
 }
 
 /* A shell's *.wav, most likely: its second file is no tag. */
@@ -122,6 +155,26 @@ static bool find_place(struct catalogue *catalogue, const char *name, struct edi
     return true;
 }
 
+/* What file `file` will have for its tempo. */
+static bool multiply(struct request *request, struct catalogue *catalogue, int file, struct error *error) {
+    const struct edit_place *place = &request->places[file];
+    sqlite3_stmt *from = place->region ? sql_bind(catalogue, error,
+                                                  "SELECT bpm FROM region_summary WHERE region_id = ? AND bpm > 0", "i",
+                                                  place->region)
+                                       : sql_bind(catalogue, error,
+                                                  "SELECT bpm FROM audio_summary WHERE audio_id = ? AND bpm > 0", "i",
+                                                  place->audio);
+    bool row = false;
+    char made[WORD];
+    if (!from || !sql_step(catalogue, from, &row, error)) return false;
+    if (row) request->tempi[file] = request->factor * sqlite3_column_double(from, 0);
+    (void)sqlite3_reset(from);
+    if (!row) return error_set(error, "%s has no tempo to multiply", request->files[file]);
+    struct error why;
+    snprintf(made, sizeof made, "bpm=%.9g", request->tempi[file]);
+    return edit_check_word(made, &why) || error_set(error, "%s: %s", request->files[file], why.text);
+}
+
 /* Finds all files before anything is done. The exit code. */
 static int resolve(struct request *request, struct catalogue *catalogue, struct error *error) {
     for (int i = 0; i < request->words_count && !request->listed; i++)
@@ -129,7 +182,9 @@ static int resolve(struct request *request, struct catalogue *catalogue, struct 
             return cli_usage(request->command, "%s is a file: for several of them, sonde %s WORD... -- FILE...",
                              request->words[i], request->command);
     for (int i = 0; i < request->files_count; i++)
-        if (!find_place(catalogue, request->files[i], &request->places[i], error)) return CLI_SOME_FAILED;
+        if (!find_place(catalogue, request->files[i], &request->places[i], error) ||
+            (request->factor != 0 && !multiply(request, catalogue, i, error)))
+            return CLI_SOME_FAILED;
     return CLI_OK;
 }
 
@@ -143,8 +198,9 @@ static void miss(struct request *request, const char *word) {
 static bool edit_file(struct request *request, struct catalogue *catalogue, struct error *error) {
     for (int i = 0; i < request->words_count; i++) {
         bool missed = false;
-        if (!request->function(catalogue, &request->places[request->done], request->words[i], &missed, error))
-            return false;
+        char made[WORD];
+        const char *word = word_for(request, request->done, request->words[i], made);
+        if (!request->function(catalogue, &request->places[request->done], word, &missed, error)) return false;
         if (missed) miss(request, request->words[i]);
     }
     return true;
@@ -167,8 +223,10 @@ static bool send_file(struct request *request, struct control_link *link, struct
     cJSON *words = message ? cJSON_AddArrayToObject(message, "words") : NULL;
     bool ok = words && cJSON_AddNumberToObject(message, "audio", (double)place->audio) &&
               cJSON_AddNumberToObject(message, "region", (double)place->region);
-    for (int i = 0; ok && i < request->words_count; i++)
-        ok = cJSON_AddItemToArray(words, cJSON_CreateString(request->words[i]));
+    for (int i = 0; ok && i < request->words_count; i++) {
+        char made[WORD];
+        ok = cJSON_AddItemToArray(words, cJSON_CreateString(word_for(request, request->done, request->words[i], made)));
+    }
     if (!ok) {
         cJSON_Delete(message);
         return error_memory(error);
@@ -221,9 +279,11 @@ static int edit_command(int argc, char **argv, const struct cli *cli, word_funct
     if (!split(&request, argc, argv, &error) || !check_words(&request, &error))
         return cli_usage(argv[0], "%s", error.text);
     request.places = calloc((size_t)request.files_count, sizeof *request.places);
+    request.tempi = calloc((size_t)request.files_count, sizeof *request.tempi);
     int code = CLI_CANNOT_RUN;
-    if (request.places || error_memory(&error)) code = edit(&request, cli, &error);
+    if ((request.places && request.tempi) || error_memory(&error)) code = edit(&request, cli, &error);
     free(request.places);
+    free(request.tempi);
     if (error.text[0]) cli_complain("%s", error.text);
     return code;
 }

@@ -54,6 +54,8 @@ def commands(rig):
           "untag says what wasn't there", text)
     code, text = rig.command("set", rig.at(first), "bpm=121.5", "key=A minor")
     check(code == 0 and rig.rows("SELECT bpm, key FROM sounds WHERE name = ?", first) == [(121.5, "A minor")], "set", text)
+    code, text = rig.command("set", "bpm=x2/3", "--", rig.at(first))
+    check(code == 0 and rig.rows("SELECT bpm FROM sounds WHERE name = ?", first) == [(81,)], "and by how much", text)
     code, text = rig.command("set", rig.at(first), "label=owl", "bpm=4000")
     check(code == 2 and "4000" in text and not rig.rows("SELECT 1 FROM sounds WHERE label = 'owl'"),
           "all words or none: one that makes no sense is wrong usage", text)
