@@ -7,7 +7,7 @@ from scipy.fft import dct
 from sklearn.ensemble import RandomForestClassifier
 
 from . import built, familiar, timbre
-from .dataset import CLASSES, FOLDS, GROUPS, KINDS, LABEL_OF, LABELS, MUSIC, group_of
+from .dataset import CLASSES, FOLDS, GROUPS, KINDS, LABEL_OF, LABELS, MUSIC, group_of, label_of
 from .fit import embeddings, pool
 
 GROUP_SHARE = .7  # as in plugins/classifier/ranking.c
@@ -42,14 +42,9 @@ def test_fold(clips, hits, fold, sound, scene, left_out=()):
         branches = (1 - SCENE_SHARE) * result["network_" + variant] + SCENE_SHARE * outputs(scene, tested, variant)[0]
         result["logits_" + variant] = branches + timbre.logits(second, tested, variant)
     result["embedding"] = np.stack([pool(e, a) for e, a in embeddings(sound, tested)])
-    result["familiar"] = familiar.measure(familiarity(sound, [c for c in clips if c.fold != fold and c.label not in left_out]),
-                                          result["embedding"])
+    learned = familiar.fit(sound, scene, [c for c in clips if c.fold != fold and c.label not in left_out])
+    result["familiar"] = familiar.measure(learned, familiar.means(sound, scene, tested))
     return result
-
-
-def familiarity(network, clips):
-    means = np.stack([pool(e, a) for e, a in embeddings(network, clips)])[:, :familiar.DIMENSIONS]
-    return familiar.fit(means, np.array([CLASSES.index(c.label) for c in clips]))
 
 
 def mfcc_statistics(clip, variant):
@@ -136,9 +131,9 @@ def merge(clips, results):
     return out
 
 
-def report(clips, out, folder, build, log=print):
-    """Prints the tables; returns what the final weights need: temperature and the labels that may ship. `folder` has the
-    clips, `build` the plugins (for the fingerprint)."""
+def report(clips, others, out, folder, build, log=print):
+    """Prints the tables; returns what the final weights need: temperature and the labels that may ship. `others` are the sounds
+    that only training heard, `folder` has the clips, `build` the plugins (for the fingerprint)."""
     truth = np.array([CLASSES.index(c.label) for c in clips])
     figures = {}
     spoken = [i for i, c in enumerate(clips) if c.dataset != "made" and c.kind in KINDS[:3]
@@ -190,7 +185,7 @@ def report(clips, out, folder, build, log=print):
     named, called = LABEL_OF[truth], by_label(probability)[0].argmax(1)
     shipped = np.zeros(len(LABELS), bool)
     for k, name in enumerate(LABELS):
-        sources = len({c.source for c, n in zip(clips, named) if n == k})
+        sources = len({c.source for c in clips + others if label_of(c.label) == name})
         precision = np.mean(named[called == k] == k) if (called == k).any() else 0.0
         recall = np.mean(called[named == k] == k) if (named == k).any() else 0.0
         shipped[k] = sources >= 20 and precision >= .6 and name != "other"

@@ -15,8 +15,8 @@ from . import built, mel, recordings
 from .dataset import MUSIC, Clip, restore, spectra, store
 
 SECONDS = 30
-PACKAGES = """a7xpg-data ardentryst asc-music colobot-common-sounds crrcsim-data drascula-music extremetuxracer-data
-fillets-ng-data fillets-ng-data-nl flare-game freecol freedroidrpg-data frozen-bubble-data gcin-voice glob2-data gunroar-data
+PACKAGES = """7kaa-data a7xpg-data ardentryst asc-music btanks-data colobot-common-sounds crrcsim-data drascula-music extremetuxracer-data
+fillets-ng-data fillets-ng-data-nl flare-game freecol freedink-data freedroidrpg-data frozen-bubble-data gcin-voice glob2-data gunroar-data
 hedgewars-data klettres-data lincity-ng-data lugaru-data marsshooter-data megaglest-data minetest-data mu-cade-data naev-data
 noiz2sa-data parsec47-data pathological planetblupi-music-ogg powermanga-data rrootage-data scorched3d-data scratch
 seahorse-adventures searchandrescue-data solarwolf starfighter-data supertux-data tuxpaint-stamps-default unknown-horizons
@@ -24,6 +24,8 @@ warmux-data warzone2100-music widelands-data""".split()
 
 HELD_OUT = """asc-music colobot-common-sounds drascula-music fillets-ng-data fillets-ng-data-nl flare-game frozen-bubble-data gcin-voice
 glob2-data klettres-data lincity-ng-data lugaru-data marsshooter-data naev-data solarwolf warzone2100-music widelands-data""".split()
+
+FIRE = r"/fire(_fire|_small|_large)?[.\d]*\.(ogg|wav)$"
 
 # (packages, path, kind, how many at most, of music in each package); the first that matches a file counts. Packages with
 # tracks or voices that the labelled folder holds as well (wesnoth, hyperrogue, ufoai, singularity, nexuiz, asterisk) are left out.
@@ -43,6 +45,7 @@ RULES = [
     ("widelands", r"/sound/", "environment", 70),
     ("megaglest", r"/tilesets/.*/sounds/", "environment", 40),
     ("unknown-horizons", r"/sounds/", "environment", 40),
+    ("minetest-data|btanks|freedink|7kaa", FIRE, "environment", 20),
     ("minetest-data", r"footstep|env_sounds|fire|furnace|dig|dug|carts|doors|water", "environment", 50),
     ("flare", r"/soundfx/environment/", "environment", 30),
     ("crrcsim", r"\.wav$", "environment", 15),
@@ -54,6 +57,9 @@ RULES = [
      r"\.(ogg|wav|opus)$", "music", 30),
     (".", r"/(musics?|bgm|anthem|soundtrack|tracks?)/.*\.(ogg|wav)$|/music[^/]*\.ogg$", "music", 30),
 ]
+# What has a class among the sounds of an environment; the others are of none.
+CALLED = [(r"/rain(_loop)?\.", "rain"), (FIRE, "fire crackling"), (r"/rooster\.", "rooster"), (r"/dog\.ogg$", "dog bark"),
+          (r"helicopter_engine|/hh6\d/engine", "helicopter")]
 NO_FOLD = -1
 SHORTEST = {"music": 15.0, "speech": .3, "environment": .3}  # seconds
 
@@ -69,7 +75,7 @@ def fetch(folder):
             subprocess.run(["apt-get", "download", "-qq", package], cwd=download, check=True)
             archive = os.path.join(download, os.listdir(download)[0])
             with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE) as tar:
-                subprocess.run(["tar", "-x", "-C", place + ".part", "--wildcards", "--no-anchored", "*.ogg", "*.wav", "*.opus"],
+                subprocess.run(["tar", "-x", "-C", place + ".part", "--wildcards", "--no-anchored", "*.ogg", "*.wav", "*.WAV", "*.opus"],
                                stdin=tar.stdout, stderr=subprocess.DEVNULL, check=False)  # 2: no file of one of these names
         os.rename(place + ".part", place)
         print(package, flush=True)
@@ -113,13 +119,19 @@ def excerpt(path, kind):
     return (samples, f.samplerate) if np.abs(samples).max() > 1e-3 else None
 
 
+def class_of(path, kind):
+    if kind != "environment":
+        return kind
+    return next((label for pattern, label in CALLED if re.search(pattern, path, re.I)), "other")
+
+
 def heard(job):
     """The clip of one sound, of no fold; None if it is none to learn from."""
     folder, path, kind = job
     sound = excerpt(os.path.join(folder, path), kind)
     if sound is None:
         return None
-    clip = Clip(path, "games", package_of(path), "other" if kind == "environment" else kind, kind, NO_FOLD)
+    clip = Clip(path, "games", package_of(path), class_of(path, kind), kind, NO_FOLD)
     clip.spectra = spectra(path, *sound)
     return clip
 
