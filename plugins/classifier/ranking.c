@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define KIND_LEAST  0.05f /* no kind is less probable than this, whatever the timeline says */
-#define GROUP_SHARE 0.7f /* right in .96 of cases, and in .83 of sounds of classes that were never trained (MODEL.md) */
+#define GROUP_SHARE 0.7f /* right in .96 of cases, and in .81 of sounds of classes that were never trained (MODEL.md) */
 
 /* Whether two classes carry one label, of one group. */
 static int same_label(const struct ranking *ranking, uint32_t a, uint32_t b) {
@@ -85,7 +85,7 @@ static int read_timbre(struct ranking *ranking, char *error, size_t n) {
 /* What familiarity is measured by, if the vocabulary asks. */
 static int read_familiar(struct ranking *ranking, char *error, size_t n) {
     const struct weights *w = &ranking->weights;
-    const uint32_t d = EMBEDDING_DIMENSIONS;
+    const uint32_t d = RANKING_FAMILIAR;
     const float *weight;
     if (weights_rows(w, "familiar.weight") == 0) return 0;
     if ((weight = weights_floats(w, "familiar.weight", 1, 1, 1, error, n)) == NULL ||
@@ -224,30 +224,31 @@ static void add_timbre(const struct ranking *ranking, const struct embedding *em
             logits[c] += hidden[h] * ranking->timbre_weight[(size_t)h * ranking->classes + c];
 }
 
-/* out = weight' x; the weight is [EMBEDDING_DIMENSIONS][EMBEDDING_DIMENSIONS]. Returns its squared length. */
+/* out = weight' x; the weight is [RANKING_FAMILIAR][RANKING_FAMILIAR]. Returns its squared length. */
 static double whiten(const float *x, const float *weight, float *out) {
     double sum = 0;
-    memset(out, 0, EMBEDDING_DIMENSIONS * sizeof(float));
-    for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++)
-        for (uint32_t k = 0; k < EMBEDDING_DIMENSIONS; k++)
-            out[k] += x[i] * weight[(size_t)i * EMBEDDING_DIMENSIONS + k];
-    for (uint32_t k = 0; k < EMBEDDING_DIMENSIONS; k++) sum += (double)out[k] * (double)out[k];
+    memset(out, 0, RANKING_FAMILIAR * sizeof(float));
+    for (uint32_t i = 0; i < RANKING_FAMILIAR; i++)
+        for (uint32_t k = 0; k < RANKING_FAMILIAR; k++) out[k] += x[i] * weight[(size_t)i * RANKING_FAMILIAR + k];
+    for (uint32_t k = 0; k < RANKING_FAMILIAR; k++) sum += (double)out[k] * (double)out[k];
     return sum;
 }
 
-/* `mean` is the mean embedding. */
-static void measure_familiarity(const struct ranking *ranking, const float *mean, float *familiarity) {
-    float x[EMBEDDING_DIMENSIONS], white[EMBEDDING_DIMENSIONS];
+static void measure_familiarity(const struct ranking *ranking, const struct pooled *sound, const struct pooled *scene,
+                                float *familiarity) {
+    float x[RANKING_FAMILIAR], white[RANKING_FAMILIAR];
     memset(familiarity, 0, ranking->classes * sizeof(float));
     if (ranking->familiar_mean == NULL) return;
-    for (uint32_t i = 0; i < EMBEDDING_DIMENSIONS; i++)
-        x[i] = (mean[i] - ranking->familiar_mean[i]) * ranking->familiar_scale[i];
+    memcpy(x, sound->mean, sizeof sound->mean);
+    memcpy(x + EMBEDDING_DIMENSIONS, scene->mean, sizeof scene->mean);
+    for (uint32_t i = 0; i < RANKING_FAMILIAR; i++)
+        x[i] = (x[i] - ranking->familiar_mean[i]) * ranking->familiar_scale[i];
     const double far = whiten(x, ranking->familiar_far, white);
     whiten(x, ranking->familiar_near, white);
     for (uint32_t c = 0; c < ranking->classes; c++) {
-        const float *centre = ranking->familiar_centres + (size_t)c * EMBEDDING_DIMENSIONS;
+        const float *centre = ranking->familiar_centres + (size_t)c * RANKING_FAMILIAR;
         double near = 0;
-        for (uint32_t k = 0; k < EMBEDDING_DIMENSIONS; k++)
+        for (uint32_t k = 0; k < RANKING_FAMILIAR; k++)
             near += ((double)white[k] - centre[k]) * ((double)white[k] - centre[k]);
         familiarity[c] = (float)(ranking->familiar_weight * (far - near));
     }
@@ -279,11 +280,9 @@ void ranking_measure(const struct ranking *ranking, const struct embedding *embe
     const float limit = level_limit(embedding->level, first, end);
     memcpy(logits, ranking->bias, ranking->classes * sizeof(float));
     pool_branch(embedding, SOUND, first, end, limit, &sound);
+    pool_branch(embedding, SCENE, first, end, limit, &scene);
     add_logits(ranking, &sound, ranking->weight, logits);
-    if (ranking->scene != NULL) {
-        pool_branch(embedding, SCENE, first, end, limit, &scene);
-        add_logits(ranking, &scene, ranking->scene, logits);
-    }
+    if (ranking->scene != NULL) add_logits(ranking, &scene, ranking->scene, logits);
     if (ranking->hidden > 0) add_timbre(ranking, embedding, first, end, limit, logits);
     float highest = logits[0], sum = 0;
     for (uint32_t c = 1; c < ranking->classes; c++) highest = fmaxf(highest, logits[c]);
@@ -291,7 +290,7 @@ void ranking_measure(const struct ranking *ranking, const struct embedding *embe
         sum += probabilities[c] = expf((logits[c] - highest) / ranking->calibration[0]) *
                                   heard_share(ranking, heard, c);
     for (uint32_t c = 0; c < ranking->classes; c++) probabilities[c] /= sum;
-    measure_familiarity(ranking, sound.mean, familiarity);
+    measure_familiarity(ranking, &sound, &scene, familiarity);
     join_labels(ranking, probabilities, familiarity);
 }
 

@@ -13,8 +13,9 @@
 #define RANKING_MOST         128u  /* classes */
 #define RANKING_WIDEST       1024u /* hidden units of the timbre's part */
 #define RANKING_TOP          5u
-#define RANKING_KINDS        4u        /* of the timeline: speech, music, environment, noise */
-#define RANKING_UNKNOWN      "unknown" /* label, and group where there is none */
+#define RANKING_FAMILIAR     (2u * EMBEDDING_DIMENSIONS) /* the mean embeddings of `sound`, then those of `scene` */
+#define RANKING_KINDS        4u                          /* of the timeline: speech, music, environment, noise */
+#define RANKING_UNKNOWN      "unknown"                   /* label, and group where there is none */
 
 /* What a segment's timbre is summed up to: the mean of its steps' means (without the first, which is the level), the spread
  * of all frames, the spread of the steps' means, the mean spread within a step, the mean change, the mean of its change, and
@@ -34,9 +35,9 @@ struct ranking {
     const float *timbre_mean, *timbre_scale;     /* [RANKING_TIMBRE] */
     const float *hidden_weight, *hidden_bias;    /* [RANKING_TIMBRE][hidden], [hidden] */
     const float *timbre_weight;                  /* [hidden][classes]: added to what the embedding says */
-    const float *familiar_mean, *familiar_scale; /* [EMBEDDING_DIMENSIONS], or NULL: this vocabulary doesn't ask */
-    const float *familiar_far, *familiar_near;   /* [EMBEDDING_DIMENSIONS][EMBEDDING_DIMENSIONS] */
-    const float *familiar_centres;               /* [classes][EMBEDDING_DIMENSIONS] */
+    const float *familiar_mean, *familiar_scale; /* [RANKING_FAMILIAR], or NULL: this vocabulary doesn't ask */
+    const float *familiar_far, *familiar_near;   /* [RANKING_FAMILIAR][RANKING_FAMILIAR] */
+    const float *familiar_centres;               /* [classes][RANKING_FAMILIAR] */
     float familiar_weight;
     const float *kinds;       /* [classes][RANKING_KINDS]: 1 for what a class can be, or NULL: not known */
     const float *shipped;     /* [classes]: 1 or 0 */
@@ -62,8 +63,8 @@ void ranking_close(struct ranking *ranking);
  * timeline's scores of 0 to 1, among the kinds that the class can be: the root, for both judge by the same sound. The first
  * class of a label has what all its classes have together, the others 0.
  *
- * `familiarity` [classes]: positive where the mean embedding is more like the class than like sounds at large: the
- * relative Mahalanobis distance (Ren et al., 2021), |F x|^2 - |N x - centre|^2 with x normalised, F and N whitening all
+ * `familiarity` [classes]: positive where the mean embeddings of both branches are more like the class than like sounds at
+ * large: the relative Mahalanobis distance (Ren et al., 2021), |F x|^2 - |N x - centre|^2 with x normalised, F and N whitening all
  * sounds and the classes' own spread, times a weight. 0 for a label of several classes, and everywhere if the vocabulary
  * doesn't ask. */
 void ranking_measure(const struct ranking *ranking, const struct embedding *embedding, uint32_t first, uint32_t end,

@@ -191,23 +191,26 @@ static void unknown_has_a_group(void **state) {
     free(bytes);
 }
 
-/* Weights that look for familiarity in dimension 50: rain lies at 0, the dog at `dog`. */
+enum { FAMILIAR = 2 * EMBEDDING_RIG_D }; /* both branches' mean embeddings */
+
+/* Weights that look for familiarity in dimension 50 of the branch `sound` and 60 of `scene`: rain lies at 0, the dog at `dog` in the
+ * first and at 0 in the other. */
 static uint8_t *make_asking(const char *labels, float dog, int damage, uint64_t *size) {
-    static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES], mean[EMBEDDING_RIG_D], scale[EMBEDDING_RIG_D];
-    static float far[EMBEDDING_RIG_D * EMBEDDING_RIG_D], near[EMBEDDING_RIG_D * EMBEDDING_RIG_D];
-    static float centres[CLASSES * EMBEDDING_RIG_D];
+    static float weight[2 * EMBEDDING_RIG_D * CLASSES], bias[CLASSES], mean[FAMILIAR], scale[FAMILIAR];
+    static float far[FAMILIAR * FAMILIAR], near[FAMILIAR * FAMILIAR], centres[CLASSES * FAMILIAR];
     static const float shipped[CLASSES] = {1, 1, 1, 0}, calibration[3] = {1, .1f, 2}, one[1] = {1};
     for (int k = 0; k < CLASSES; k++) weight[k * CLASSES + k] = 4, weight[((int)EMBEDDING_RIG_D + k) * CLASSES + k] = 2;
-    for (uint32_t i = 0; i < EMBEDDING_RIG_D; i++) scale[i] = 2;
-    near[50 * EMBEDDING_RIG_D + 51] = 1; /* what is whitened may end up in another place */
-    centres[DOG * EMBEDDING_RIG_D + 51] = dog;
+    for (uint32_t i = 0; i < FAMILIAR; i++) scale[i] = 2;
+    near[50 * FAMILIAR + 51] = 1; /* what is whitened may end up in another place */
+    near[(EMBEDDING_RIG_D + 60) * FAMILIAR + EMBEDDING_RIG_D + 61] = 1;
+    centres[DOG * FAMILIAR + 51] = dog;
     struct weights_rig rig = classifier_parts(labels, EMBEDDING_RIG_PARENT, weight, bias, shipped, calibration);
     weights_rig_add(&rig, "familiar.weight", one, 1, 1);
-    weights_rig_add(&rig, "familiar.mean", mean, EMBEDDING_RIG_D, 1);
-    weights_rig_add(&rig, "familiar.scale", scale, EMBEDDING_RIG_D, 1);
-    weights_rig_add(&rig, "familiar.far", far, EMBEDDING_RIG_D, EMBEDDING_RIG_D);
-    weights_rig_add(&rig, "familiar.near", near, EMBEDDING_RIG_D, EMBEDDING_RIG_D);
-    if (!damage) weights_rig_add(&rig, "familiar.centres", centres, CLASSES, EMBEDDING_RIG_D);
+    weights_rig_add(&rig, "familiar.mean", mean, FAMILIAR, 1);
+    weights_rig_add(&rig, "familiar.scale", scale, FAMILIAR, 1);
+    weights_rig_add(&rig, "familiar.far", far, FAMILIAR, FAMILIAR);
+    weights_rig_add(&rig, "familiar.near", near, FAMILIAR, FAMILIAR);
+    if (!damage) weights_rig_add(&rig, "familiar.centres", centres, CLASSES, FAMILIAR);
     return weights_rig_make(&rig, size);
 }
 
@@ -219,9 +222,12 @@ static void what_is_far_from_its_class_is_unknown(void **state) {
     static const struct {
         const char *labels;
         float centre, place;
+        uint8_t scene; /* its place there, in steps of 1 / EMBEDDING_RIG_ONE */
         const char *label;
-    } cases[] = {{VOCABULARY, 0, 0, "dog bark"}, {VOCABULARY, 0, .4f, "dog bark"}, {VOCABULARY, 0, .43f, "unknown"},
-                 {VOCABULARY, 2, 1, "dog bark"}, {VOCABULARY, 2, 0, "unknown"},    {two_dogs, 2, 0, "dog bark"}};
+    } cases[] = {
+        {VOCABULARY, 0, 0, 0, "dog bark"},  {VOCABULARY, 0, .4f, 0, "dog bark"}, {VOCABULARY, 0, .43f, 0, "unknown"},
+        {VOCABULARY, 2, 1, 0, "dog bark"},  {VOCABULARY, 2, 0, 0, "unknown"},    {two_dogs, 2, 0, 0, "dog bark"},
+        {VOCABULARY, 0, 0, 13, "dog bark"}, {VOCABULARY, 0, 0, 14, "unknown"},   {VOCABULARY, 2, 1, 14, "unknown"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct embedding_rig rig;
         uint64_t size;
@@ -232,6 +238,7 @@ static void what_is_far_from_its_class_is_unknown(void **state) {
         for (uint32_t t = 0; t < 10; t++) {
             rig.values[t * EMBEDDING_RIG_D + RAIN] = (6 - logf(4)) / 6;
             rig.values[t * EMBEDDING_RIG_D + 50] = cases[i].place * (t % 2 ? .5f : 1.5f); /* the mean counts */
+            rig.scene[t * EMBEDDING_RIG_D + 60] = cases[i].scene;
         }
         char *json = timeline_of(1, 2, 0);
         assert_ok(run(&rig, json));
