@@ -214,7 +214,8 @@ static void ask_on_and_on(void *argument) {
     sqlite3_close(stays);
 }
 
-/* Who reads while the writer commits and moves its log is never told that something is locked. */
+/* Who reads while the writer commits and moves its log is never told that something is locked. (While the log's index is made, at the
+ * first transaction, SQLite may say so.) */
 static void readers_are_never_refused(void **state) {
     struct fixture *f = *state;
     struct world world = {0};
@@ -225,6 +226,10 @@ static void readers_are_never_refused(void **state) {
     int order = 0, rounds = 0;
     uv_thread_t thread;
     memset(items, 0, sizeof items);
+    items[0] = (struct item){.number = N * ROUNDS + 1, .order = &order};
+    assert_true(writer_post(world.writer, insert_item, &items[0], item_done));
+    while (order < 1) assert_true(uv_run(&world.loop, UV_RUN_ONCE) >= 0);
+    order = 0;
     asker = (struct asker){.path = f->path};
     assert_int_equal(uv_thread_create(&thread, ask_on_and_on, &asker), 0);
     for (; rounds < ROUNDS; rounds++) {
@@ -242,7 +247,7 @@ static void readers_are_never_refused(void **state) {
     assert_int_equal(asker.backwards, 0);
     world_stop(&world);
     reopen(f);
-    assert_int_equal(fixture_number(f, "SELECT count(*) FROM strikes"), N * ROUNDS);
+    assert_int_equal(fixture_number(f, "SELECT count(*) FROM strikes"), N * ROUNDS + 1);
 }
 
 /* The Nth write fails once, then N + 1 ...: nothing is lost, everything is delivered once. */
