@@ -311,13 +311,27 @@ static bool take_loaded(struct loading *loading) {
     return result->json && take_arrays(result, &loading->arrays, loading->start);
 }
 
+/* Counts the results of a region that aren't over, and the file's regions of which none is a bundled plugin's. */
+static void count_open(struct file *file, struct region *region) {
+    const struct registry *registry = file->engine->registry;
+    file->regions_heard -= region->heard;
+    region->open = 0;
+    region->heard = true;
+    for (size_t i = 0; i < registry->plugins_count; i++) {
+        if (region->results[i].state == RESULT_OVER) continue;
+        region->open++;
+        if (!registry->plugins[i].third_party) region->heard = false;
+    }
+    file->regions_heard += region->heard;
+}
+
 /* Its stored result is there no more, or there is no memory for it now: it is made anew, and so may be what it reads. */
-static void make_anew(struct region *region, struct result *result) {
+static void make_anew(struct file *file, struct region *region, struct result *result) {
     result_clear(result);
     result->state = RESULT_PENDING;
     result->known = result->loaded = result->had = false;
     result->outcome[0] = '\0';
-    region->open++;
+    count_open(file, region);
 }
 
 static void on_loaded(void *argument, const struct error *error) {
@@ -329,7 +343,7 @@ static void on_loaded(void *argument, const struct error *error) {
     if (error)
         engine_fail(loading->engine, error);
     else if (!take_loaded(loading))
-        make_anew(loading->region, result);
+        make_anew(loading->file, loading->region, result);
     store_known_free(&loading->known);
     store_arrays_free(&loading->arrays);
     engine_wake(loading->engine);
@@ -491,9 +505,7 @@ void analysis_over(struct file *file, struct region *region, size_t plugin) {
         }
         if (!record_results(file, region, &plugin, 1)) engine_fail_memory(engine);
     }
-    region->open = 0;
-    for (size_t i = 0; i < engine->registry->plugins_count; i++)
-        region->open += region->results[i].state != RESULT_OVER;
+    count_open(file, region);
     for (size_t i = 0; i < engine->registry->plugins_count; i++) {
         struct result *result = &region->results[i];
         if (!result->json || is_read_later(file, region, i) || region->jobs > 0) continue;

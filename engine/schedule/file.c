@@ -118,7 +118,7 @@ static void clear_regions(struct file *file) {
     }
     free(file->regions);
     file->regions = NULL;
-    file->regions_count = file->regions_done = file->first_open = 0;
+    file->regions_count = file->regions_done = file->first_open = file->regions_heard = 0;
 }
 
 static void clear_scan(struct file *file) {
@@ -376,6 +376,14 @@ static size_t count_stage(const struct engine *engine, enum file_stage first, en
     return n;
 }
 
+size_t file_count_guests(const struct engine *engine) {
+    size_t n = 0;
+    for (const struct file *file = engine->files; file && n < GUESTS_MAX; file = file->next)
+        n += file->stage == STAGE_ANALYSING && file->regions_done < file->regions_count &&
+             file->regions_heard == file->regions_count;
+    return n;
+}
+
 /* A file on which engines have died is alone in the house, and so is one whose decoders were killed from outside too often. */
 static bool may_scan(const struct engine *engine, const struct file *file) {
     size_t busy = count_stage(engine, STAGE_SCANNING, STAGE_ANALYSING) -
@@ -386,6 +394,7 @@ static bool may_scan(const struct engine *engine, const struct file *file) {
         if (other == file) before = false;
         if (other->alone && other->stage >= (before ? STAGE_OPENED : STAGE_SCANNING)) return false;
     }
+    busy -= file_count_guests(engine);
     if (busy >= 2 + 4 * (size_t)engine->options.jobs) return false;
     /* Beyond half of what scans may keep, another scan would only push its audio out again. */
     return busy < 2 || engine->chunks.used < engine->chunks.limit / 3;

@@ -23,6 +23,7 @@
 
 #define WINDOW       2  /* chunks under way to one analyser */
 #define FILES_AHEAD  8  /* files opened beyond those that keep the workers busy */
+#define GUESTS_MAX   96 /* and so many that slow or hanging plugins of others have still to hear */
 #define TAKE_MAX     32 /* queue entries held beyond that */
 #define ATTEMPTS_MAX 5  /* so often a file that keeps changing is begun again */
 #define STARVATIONS_MAX                                                                                                \
@@ -90,6 +91,7 @@ struct region {
     char identity[HASH_TEXT];
     struct result *results; /* one a plugin of the registry; NULL before the region is begun and after it is over */
     size_t open;            /* results not over */
+    bool heard;             /* none of these is of a bundled plugin */
     unsigned jobs;          /* under way */
     unsigned loading;       /* results being read from the catalogue */
     unsigned outside_kills;
@@ -149,6 +151,7 @@ struct file {
 
     struct region *regions;
     size_t regions_count, regions_done, first_open;
+    size_t regions_heard;             /* by all bundled plugins, those that are done included */
     double duration, work, work_done; /* s: of the file; of its regions; of those that are done */
     unsigned jobs;
     uint32_t results_failed, results_unrun;
@@ -336,6 +339,8 @@ bool file_is_twin(
     const struct file *file);         /* another one with the same bytes came first: one analysis will do for both */
 void file_scanned(struct file *file); /* its facts and regions are filled in */
 bool file_is_under_way(const struct file *file); /* it was scanned: its work is in the audio_total of progress */
+/* How many files only plugins of others still have to hear, GUESTS_MAX at most: they hold up nobody behind them. */
+size_t file_count_guests(const struct engine *engine);
 void file_region_done(struct file *file, struct region *region);
 void file_put_back(struct file *file, double delay);
 void file_starved(struct file *file,

@@ -76,16 +76,16 @@ static size_t files_wanted(const struct engine *engine) {
 }
 
 void take_pump(struct engine *engine) {
-    size_t wanted = files_wanted(engine);
+    size_t wanted = files_wanted(engine), here = engine->files_count - file_count_guests(engine);
     if (engine->taking || engine->queue_empty || engine->stopping || engine->draining || engine_held(engine) ||
-        engine->files_count > wanted / 2 + 1)
+        here > wanted / 2 + 1)
         return;
     struct taking *taking = calloc(1, sizeof *taking);
     if (taking) {
         *taking = (struct taking){.engine = engine,
                                   .order = order_of(engine->options.order),
                                   .attempts = engine->options.stay ? INT32_MAX : ATTEMPTS_MAX};
-        taking->max = wanted - engine->files_count < TAKE_MAX ? wanted - engine->files_count : TAKE_MAX;
+        taking->max = wanted - here < TAKE_MAX ? wanted - here : TAKE_MAX;
         engine->taking = writer_post(engine->writer, take_entries, taking, on_taken);
         if (engine->taking) return;
         free(taking);

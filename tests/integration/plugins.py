@@ -351,6 +351,32 @@ def test_isolation(suite):
             os.remove(house.catalogue)
 
 
+def test_guests(suite):
+    """A plugin of somebody else that hangs on every sound holds up no bundled result, of however many files behind."""
+    files = 20
+    with House(suite, files) as house:
+        house.add("loop_in_process")
+        command = [house.sonde, "--catalogue", house.catalogue, "--set", "engine.analyse_deadline=20", "analyze", "--jobs", "1",
+                   "--allow-weak-sandbox", "--progress", "none", house.sounds]
+        count = "SELECT count(DISTINCT path) FROM region_results WHERE plugin IN ('features', 'key', 'classifier') AND outcome = 'ok'"
+        hung = "SELECT count(*) FROM region_results WHERE plugin = 'hostile.loop_in_process' AND outcome = 'timeout'"
+        run, heard, end = subprocess.Popen(command, env=house.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL), 0, time.monotonic() + 90
+        while heard < files and time.monotonic() < end and run.poll() is None:
+            time.sleep(.2)
+            try:
+                heard = house.rows(count)[0][0]
+            except sqlite3.OperationalError:
+                continue  # the catalogue is being made
+        timeouts = house.rows(hung)[0][0]
+        suite.check(heard == files and timeouts <= 2, "a plugin that hangs holds up no bundled result", f"{heard} of {files}, {timeouts} timeouts")
+        run.terminate()
+        run.wait(60)
+        open_files = house.rows("SELECT count(*) FROM files WHERE status = 'done'")[0][0]
+        code, printed = house.analyse("--only", "features")
+        suite.check(code == 0 and open_files < files and house.rows("SELECT count(*) FROM files WHERE status = 'done'")[0][0] == files,
+                    "what it left open is taken up by the next run", f"{open_files}\n{printed}")
+
+
 def test_no_copy(suite):
     """What a plugin sees of another's array is the memory that the engine sealed, mapped for reading: not a copy of its own."""
     with House(suite) as house:
