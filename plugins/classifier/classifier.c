@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RESOURCE      "classifier.weights"
-#define MISSING       "the file is missing or can't be read"
-#define MOST_SEGMENTS 4000
-#define MOST_CLASSES  100
-#define SILENCE       "near-silence"
-#define MIXTURE       " over " /* in what the timeline calls two sounds at once */
+#define RESOURCE          "classifier.weights"
+#define MISSING           "the file is missing or can't be read"
+#define MOST_SEGMENTS     4000
+#define MOST_CLASSES      100
+#define SILENCE           "near-silence"
+#define MIXTURE           " over " /* in what the timeline calls two sounds at once */
+#define MIXTURE_CLEARANCE 1.5f
 
 struct classifier {
     struct ranking ranking;
@@ -144,6 +145,13 @@ static void write_labels(const char *key, const struct ranked *best, uint32_t co
     out->end_array(out);
 }
 
+/* A mixture is like none of its parts, so how familiar it is isn't asked: its best label has to be MIXTURE_CLEARANCE times as probable
+ * as the second. */
+static void judge_mixture(const struct ranking *ranking, float *familiarity) {
+    const float even = ranking->familiar_mean ? logf(fmaxf(ranking->calibration[2], 1e-6f) / MIXTURE_CLEARANCE) : 0;
+    for (uint32_t c = 0; c < ranking->classes; c++) familiarity[c] = even;
+}
+
 /* The best labels of one segment by one vocabulary; its probabilities join the sums. */
 static uint32_t rank_segment(const struct ranking *ranking, const struct span *span, const struct embedding *embedding,
                              struct sum *sum, struct ranked *best) {
@@ -151,7 +159,7 @@ static uint32_t rank_segment(const struct ranking *ranking, const struct span *s
     uint32_t first, end;
     find_steps(span, embedding, &first, &end);
     ranking_measure(ranking, embedding, first, end, span->scores, probabilities, familiarity);
-    if (strstr(span->content, MIXTURE) != NULL) memset(familiarity, 0, sizeof familiarity); /* like none of its parts */
+    if (strstr(span->content, MIXTURE) != NULL) judge_mixture(ranking, familiarity);
     for (uint32_t c = 0; c < ranking->classes; c++) /* the timeline says so, too: it may be a strange one */
         if (strcmp(ranking->label[c], span->content) == 0) familiarity[c] = fmaxf(familiarity[c], 0);
     const double weight = fmax(span->end - span->start, 1e-3);

@@ -276,6 +276,32 @@ static void the_timeline_vouches_for_what_is_strange(void **state) {
     free(bytes);
 }
 
+/* Of two sounds at once the best label has to be half as probable again as the second, whatever the clearance (2 here, and less for what
+ * is familiar). */
+static void a_mixture_has_a_clearance_of_its_own(void **state) {
+    (void)state;
+    static const struct {
+        float times;
+        const char *label;
+    } cases[] = {{1.4f, "unknown"}, {1.6f, "dog bark"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct embedding_rig rig;
+        uint64_t size;
+        uint8_t *bytes = make_asking(VOCABULARY, 0, 0, &size);
+        classifier_open(&rig, bytes, size);
+        embedding_rig_fill(&rig, 10);
+        paint(&rig, 0, 2, DOG);
+        for (uint32_t t = 0; t < 10; t++) rig.values[t * EMBEDDING_RIG_D + RAIN] = (6 - logf(cases[i].times)) / 6;
+        assert_ok(run(
+            &rig, "{\"segments\":[{\"start\":0,\"end\":2,\"label\":\"music over environment\",\"confidence\":1}]}"));
+        const cJSON *segments = cJSON_GetObjectItem(rig.json, "segments");
+        assert_string_equal(text(cJSON_GetArrayItem(segments, 0), "label"), cases[i].label);
+        assert_string_equal(text(rig.json, "label"), cases[i].label);
+        embedding_rig_close(&rig);
+        free(bytes);
+    }
+}
+
 /* A dog of which the first segment is sure, and a second one that is no dog's and far from the dog's place: how strange a dog
  * would be there says nothing about the region's. */
 static void a_class_is_familiar_where_it_is_heard(void **state) {
@@ -368,6 +394,7 @@ int main(void) {
         cmocka_unit_test(what_is_far_from_its_class_is_unknown),
         cmocka_unit_test(the_timeline_vouches_for_what_is_strange),
         cmocka_unit_test(a_class_is_familiar_where_it_is_heard),
+        cmocka_unit_test(a_mixture_has_a_clearance_of_its_own),
         cmocka_unit_test(the_timelines_kinds_count),
         cmocka_unit_test(what_is_half_said_is_refused),
     };
