@@ -8,7 +8,8 @@
  *     [rank]
  *     key/1 = org.example.key key
  *
- * A file is replaced in one step (of a link, the one that it leads to); changes of two programs at once wait for each other. One thread. */
+ * A file is replaced in one step (of a link, the one that it leads to); changes of two programs at once wait for each other.
+ * One thread. */
 #ifndef SONDE_CLI_CHOICES_H
 #define SONDE_CLI_CHOICES_H
 
