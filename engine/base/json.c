@@ -2,6 +2,7 @@
 
 #include "engine/base/text.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,7 @@ cJSON *json_parse(const char *text, size_t n, size_t max_bytes, int max_depth, s
     cJSON *value = cJSON_ParseWithLengthOpts(text, n, &end, 0);
     if (!value) {
         error_set(error, "not valid JSON near byte %zu", end && end >= text ? (size_t)(end - text) : (size_t)0);
+        if (error) error->code = EBADMSG;
         return NULL;
     }
     while (end < text + n && (*end == ' ' || *end == '\n' || *end == '\r' || *end == '\t')) end++;

@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 /* Parses exactly one JSON value of `n` bytes: at most `max_bytes` long and `max_depth` deep, valid UTF-8, no zero bytes
- * (escaped ones neither), nothing behind it, no object with the same key twice. Caller frees with cJSON_Delete. */
+ * (escaped ones neither), nothing behind it, no object with the same key twice. Caller frees with cJSON_Delete. NULL with a
+ * sentence; its code is EBADMSG where cJSON can't parse it, which may be for want of memory, too: it doesn't tell. */
 cJSON *json_parse(const char *text, size_t n, size_t max_bytes, int max_depth, struct error *error);
 
 /* The value as text without white space, byte for byte what cJSON_PrintUnformatted gives, in a fraction of its time: that

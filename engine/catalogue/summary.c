@@ -198,19 +198,28 @@ static bool impose_all(cJSON *result, const struct schema *schema, const struct 
 
 /* --------------------------------------------------------------------------------------------------------- results */
 
+/* True: a result that didn't parse is none. False: memory was wanting. cJSON doesn't tell, but SQLite knows whether it is JSON. */
+static bool is_broken(struct catalogue *catalogue, const char *json, const struct error *why, struct error *error) {
+    int64_t valid = why->code == ENOMEM;
+    if (why->code == EBADMSG && !sql_number(catalogue, error, &valid, "SELECT json_valid(?)", "t", json)) return false;
+    return !valid || error_memory(error);
+}
+
 /* Takes in one row, of a plugin and what it found, if the plugin has rules: into the sums of the part alone, and into those
- * of the whole. A result that doesn't parse (it was checked before it was stored) says nothing. */
-static bool take_result(struct sums *alone, struct sums *whole, const struct part *part, const struct words *words,
-                        sqlite3_stmt *from, struct error *error) {
+ * of the whole. A result that is broken (it was checked before it was stored) says nothing. */
+static bool take_result(struct catalogue *catalogue, struct sums *alone, struct sums *whole, const struct part *part,
+                        const struct words *words, sqlite3_stmt *from, struct error *error) {
     const char *plugin = (const char *)sqlite3_column_text(from, 0), *json = (const char *)sqlite3_column_text(from, 1);
     const struct ruleset *ruleset = whole->ruleset;
     size_t p = 0;
     while (plugin && p < ruleset->n && strcmp(plugin, ruleset->plugins[p].plugin) != 0) p++;
     if (!plugin || !json || p == ruleset->n || alone->rules[p]) return true;
+    struct error why = {0};
     cJSON *result = json_parse(json, (size_t)sqlite3_column_bytes(from, 1), 4 * RESULT_MAX_BYTES, RESULT_MAX_DEPTH + 1,
-                               NULL);
-    bool fine = !result || (impose_all(result, ruleset->plugins[p].schema, words, error) &&
-                            sums_add(alone, p, part, result, error) && sums_add(whole, p, part, result, error));
+                               &why);
+    if (!result) return is_broken(catalogue, json, &why, error);
+    bool fine = impose_all(result, ruleset->plugins[p].schema, words, error) &&
+                sums_add(alone, p, part, result, error) && sums_add(whole, p, part, result, error);
     cJSON_Delete(result);
     return fine;
 }
@@ -225,7 +234,7 @@ static bool take_part(struct catalogue *catalogue, struct sums *alone, struct su
     bool row = from != NULL, fine = row;
     while (fine && row) {
         fine = sql_step(catalogue, from, &row, error);
-        if (fine && row) fine = take_result(alone, whole, part, words, from, error);
+        if (fine && row) fine = take_result(catalogue, alone, whole, part, words, from, error);
     }
     if (from) (void)sqlite3_reset(from);
     return fine;
